@@ -1,0 +1,63 @@
+# Everything here sets up what it needs, as root on Debian 12, and is quick when that is there.
+
+PYTHON := /usr/bin/python3
+VENV := .venv
+# Debian's own Python packages are the ones users get; the virtual environment sees them.
+RUN_PACKAGES := python3 python3-venv python3-pip python3-setuptools python3-wheel python3-gi python3-pydbus python3-btrfsutil \
+	python3-systemd python3-watchdog python3-structlog python3-pathspec btrfs-progs dbus util-linux
+TEST_PACKAGES := acl attr busybox-static dash bash shellcheck scdoc man-db systemd gcc libc6-dev dracut-core
+VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio zstd btrfs-progs
+DEB_PACKAGES := debhelper dh-python pybuild-plugin-pyproject python3-all python3-setuptools scdoc lintian fakeroot
+BENCH_PACKAGES := findutils
+
+PYTEST := $(VENV)/bin/python -m pytest
+
+.PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full bench deb clean
+
+help:
+	@echo 'make demo | test | vm-test | bench [NAME=status] | lint | deb | venv'
+
+venv: $(VENV)/.stamp
+
+$(VENV)/.stamp: pyproject.toml
+	tools/need $(RUN_PACKAGES)
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/pip install --quiet --no-build-isolation --no-deps --editable .
+	touch $@
+
+$(VENV)/.test-stamp: $(VENV)/.stamp
+	tools/need $(TEST_PACKAGES)
+	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'hypothesis>=6.67' 'mypy>=1.8,<2' 'ruff>=0.4,<1'
+	touch $@
+
+demo: $(VENV)/.stamp
+	$(VENV)/bin/python tools/demo.py
+
+lint: $(VENV)/.test-stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	tools/lint-shell
+
+test: lint
+	$(PYTEST) tests
+
+vm-test: vm-test-micro vm-test-full
+
+vm-test-micro: $(VENV)/.test-stamp
+	tools/need $(VM_PACKAGES)
+	$(PYTEST) vm-tests/micro
+
+vm-test-full: $(VENV)/.test-stamp deb
+	tools/need $(VM_PACKAGES)
+	$(PYTEST) vm-tests/full
+
+bench: $(VENV)/.stamp
+	tools/need $(BENCH_PACKAGES)
+	$(VENV)/bin/python -m bench $(NAME)
+
+deb:
+	tools/need $(DEB_PACKAGES)
+	tools/build-deb
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,3 @@
+"""Impermanent Linux systems: roll back, watch, report and keep."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,58 @@
+"""System calls that the standard library does not wrap.
+
+Numbers are those of asm-generic/unistd.h, the same on every architecture that got them after 5.0;
+the older ones go through the C library's own functions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+# asm-generic/unistd.h
+SYS_fsopen = 430
+SYS_fsconfig = 431
+SYS_fsmount = 432
+
+_libc.open_by_handle_at.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+_libc.fanotify_init.argtypes = [ctypes.c_uint, ctypes.c_uint]
+_libc.fanotify_mark.argtypes = [
+    ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p,
+]  # fmt: skip
+
+
+def _checked(result: int, *paths: bytes | None) -> int:
+    if result < 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno), *paths)
+    return result
+
+
+def fsopen(fstype: bytes, flags: int) -> int:
+    return _checked(_libc.syscall(SYS_fsopen, fstype, ctypes.c_uint(flags)), fstype)
+
+
+def fsconfig(fd: int, command: int, key: bytes | None, value: bytes | None, aux: int = 0) -> None:
+    _checked(_libc.syscall(SYS_fsconfig, fd, ctypes.c_uint(command), key, value, aux), value)
+
+
+def fsmount(fd: int, flags: int, attributes: int) -> int:
+    return _checked(_libc.syscall(SYS_fsmount, fd, ctypes.c_uint(flags), ctypes.c_uint(attributes)))
+
+
+def open_by_handle_at(mount_fd: int, handle_type: int, handle: bytes, flags: int) -> int:
+    """struct file_handle is {u32 handle_bytes, i32 handle_type, u8 f_handle[]} (linux/exportfs.h)."""
+    raw = len(handle).to_bytes(4, sys.byteorder) + handle_type.to_bytes(4, sys.byteorder) + handle
+    return _checked(_libc.open_by_handle_at(mount_fd, raw, flags | os.O_CLOEXEC))
+
+
+def fanotify_init(flags: int, event_f_flags: int) -> int:
+    return _checked(_libc.fanotify_init(flags, event_f_flags))
+
+
+def fanotify_mark(fd: int, flags: int, mask: int, dir_fd: int, path: bytes | None = None) -> None:
+    _checked(_libc.fanotify_mark(fd, flags, mask, dir_fd, path), path)

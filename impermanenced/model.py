@@ -1,0 +1,123 @@
+"""The values that travel between the floors.  All frozen; paths are bytes."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class FileType(enum.StrEnum):
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    FIFO = "fifo"
+    SOCKET = "socket"
+    BLOCK = "block"
+    CHAR = "char"
+    SUBVOLUME = "subvolume"
+
+
+class Change(enum.StrEnum):
+    CREATED = "created"
+    DELETED = "deleted"
+    MODIFIED = "modified"  # content of a file, target of a symlink, number of a device
+    REPLACED = "replaced"  # the name now holds another type of thing
+    METADATA = "metadata"  # mode, owner, times, attributes; the content is the same
+
+
+class Verdict(enum.StrEnum):
+    PERSISTED = "persisted"
+    DECLARED = "declared"
+    REGENERATED = "regenerated"
+    IGNORED = "ignored"
+    CRUD = "crud"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An ephemeral subvolume as found on this machine, with what it is rolled back to."""
+
+    name: str
+    mountpoint: bytes  # where it is mounted in the running system
+    path: bytes  # its place in the system it belongs to: what rules and reports see
+    subvolume: bytes  # path from the top level
+    root_id: int  # id of the subvolume
+    blank: bytes | None  # path from the top level
+    blank_id: int | None  # None: nothing to compare with, everything is new
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One name of a volume that is not as in the blank.
+
+    For `deleted` the fields describe what the blank holds, else what the volume holds now.
+    `letters` are those of snapper's status, always eight: `+-ct` (or `.`) and then `pugxa` and one
+    more `t` for the time of last modification.
+    """
+
+    path: bytes  # absolute, in the system the volume belongs to
+    type: FileType
+    change: Change
+    letters: str
+    inode: int  # the same in the volume and in the blank when nothing replaced it
+    size: int  # bytes, as in stat; 0 for a directory
+    uid: int
+    gid: int
+    mode: int  # permission bits only
+    mtime: int  # nanoseconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who wrote to an inode, as far as it could still be asked.  Empty string or None: unknown."""
+
+    unit: str  # systemd unit (or scope) of the process, "" when there is none
+    exe: bytes
+    comm: bytes
+    pid: int
+    uid: int | None
+    first: float  # seconds since 1970
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A difference with what the rules and the watch know of it."""
+
+    volume: str  # name of the volume
+    difference: Difference
+    verdict: Verdict
+    rule: str  # why, in words
+    loss: str | None  # loss class
+    writer: Writer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the next boot would lose; entries are sorted by volume and path."""
+
+    complete: bool  # False: a part could not be read, or is not shown to this caller
+    watching_since: float | None  # seconds since 1970; None: nobody watches
+    overflows: int  # times that the kernel dropped events since then
+    volumes: tuple[Volume, ...]
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One path that the configuration wants to persist."""
+
+    path: bytes  # absolute, in the system the volume belongs to
+    directory: bool
+    persist: bytes  # the persist volume's path, "/persist"
+    source: str  # file and key, for a person
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """Something mounted inside a volume's tree from elsewhere."""
+
+    path: bytes  # absolute, in the system the volume belongs to
+    fstype: str
+    source: bytes  # device, or subvolume and directory it comes from, for a person
+    ephemeral: bool  # tmpfs, proc and the like: nothing of it lives on

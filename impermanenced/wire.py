@@ -1,0 +1,124 @@
+"""Paths of bytes to text and back, and the JSON form of reports.
+
+A path in text has control characters, backslashes and bytes that are not UTF-8 as `\\xNN`, so
+that one path is one word on one line and reads back exactly.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import UsageError
+from .model import Difference, Entry, Report, Volume, Writer
+
+JSON_VERSION = 1
+
+# C0, DEL, C1, the line and paragraph separators, and the bidirectional controls that make a
+# terminal show one name as another.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\\\\\udc80-\udcff]")
+_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+
+
+def _escape_character(match: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in match.group().encode("utf-8", "surrogateescape"))
+
+
+def to_text(raw: bytes) -> str:
+    """The one printable word for these bytes."""
+    text = raw.decode("utf-8", "surrogateescape")
+    return _UNSAFE.sub(_escape_character, text) if _UNSAFE.search(text) else text
+
+
+def from_text(text: str) -> bytes:
+    """The bytes that `to_text` made this of; UsageError when it cannot have."""
+    raw = text.encode("utf-8", "surrogateescape")
+    if _ESCAPED.sub(b"", raw).find(b"\\") >= 0:
+        raise UsageError(f"{to_text(raw)}: a backslash stands only in \\xNN", r"write \x5c for a backslash")
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), raw)
+
+
+def time_to_text(seconds: float | None) -> str | None:
+    """RFC 3339 in local time with its offset."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):  # a file may carry any 64-bit time
+        return datetime.datetime.fromtimestamp(0, datetime.UTC).isoformat(timespec="seconds")
+
+
+def path_fields(raw: bytes, name: str = "path") -> dict[str, str]:
+    """`path`, and `path_raw` beside it where escaping changed something."""
+    text = to_text(raw)
+    if text.encode("utf-8", "surrogateescape") == raw:
+        return {name: text}
+    return {name: text, f"{name}_raw": base64.b64encode(raw).decode()}
+
+
+def path_of(fields: Mapping[str, Any], name: str = "path") -> bytes:
+    """The bytes of a path that `path_fields` wrote."""
+    raw = fields.get(f"{name}_raw")
+    if raw is not None:
+        return base64.b64decode(raw)
+    return str(fields[name]).encode("utf-8", "surrogateescape")
+
+
+def writer_to_json(writer: Writer | None) -> dict[str, Any] | None:
+    if writer is None:
+        return None
+    return {
+        "unit": to_text(writer.unit.encode("utf-8", "surrogateescape")),
+        "exe": to_text(writer.exe),
+        "comm": to_text(writer.comm),
+        "pid": writer.pid,
+        "uid": writer.uid,
+        "first": time_to_text(writer.first),
+        "last": time_to_text(writer.last),
+    }
+
+
+def difference_to_json(difference: Difference) -> dict[str, Any]:
+    return {
+        **path_fields(difference.path),
+        "type": difference.type.value,
+        "change": difference.change.value,
+        "size": difference.size,
+        "uid": difference.uid,
+        "mode": f"{difference.mode:04o}",
+        "mtime": time_to_text(difference.mtime / 1e9),
+    }
+
+
+def entry_to_json(entry: Entry) -> dict[str, Any]:
+    return {
+        "volume": entry.volume,
+        **difference_to_json(entry.difference),
+        "verdict": entry.verdict.value,
+        "loss": entry.loss,
+        "rule": entry.rule,
+        "writer": writer_to_json(entry.writer),
+    }
+
+
+def volume_to_json(volume: Volume) -> dict[str, Any]:
+    return {
+        "name": volume.name,
+        **path_fields(volume.mountpoint, "mountpoint"),
+        **path_fields(volume.subvolume, "subvolume"),
+        **(path_fields(volume.blank, "blank") if volume.blank is not None else {"blank": None}),
+    }
+
+
+def report_to_json(report: Report) -> dict[str, Any]:
+    return {
+        "version": JSON_VERSION,
+        "complete": report.complete,
+        "watching_since": time_to_text(report.watching_since),
+        "overflows": report.overflows,
+        "volumes": [volume_to_json(volume) for volume in report.volumes],
+        "entries": [entry_to_json(entry) for entry in report.entries],
+    }

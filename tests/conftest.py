@@ -1,0 +1,87 @@
+"""Fixtures that every kind of test may use: a real BTRFS on a loop device, and proof that nothing stays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def sh(*argv: str | bytes | Path, **kwargs: object) -> str:
+    """Run a program that must succeed; its standard output."""
+    result = subprocess.run(argv, check=False, capture_output=True, text=True, errors="surrogateescape", **kwargs)  # type: ignore[call-overload]
+    assert result.returncode == 0, f"{argv}: {result.returncode}\n{result.stdout}{result.stderr}"
+    return str(result.stdout)
+
+
+class Filesystem:
+    """A BTRFS image on a loop device, its top level mounted at `top`."""
+
+    def __init__(self, directory: Path, size: str = "512M") -> None:
+        self.image = directory / "btrfs.img"
+        self.top = directory / "top"
+        self.directory = directory
+        self.mounts: list[Path] = []
+        with open(self.image, "wb") as stream:
+            stream.truncate(int(size.removesuffix("M")) << 20)
+        sh("mkfs.btrfs", "-q", self.image)
+        self.device = sh("losetup", "--find", "--show", self.image).strip()
+        self.mount(self.top, "subvolid=5")
+
+    def mount(self, where: Path, options: str) -> Path:
+        where.mkdir(parents=True, exist_ok=True)
+        sh("mount", "-t", "btrfs", "-o", options, self.device, where)
+        self.mounts.append(where)
+        return where
+
+    def umount(self, where: Path) -> None:
+        sh("umount", where)
+        self.mounts.remove(where)
+
+    def subvolume(self, path: str) -> Path:
+        sh("btrfs", "subvolume", "create", self.top / path)
+        return self.top / path
+
+    def snapshot(self, source: str, target: str, *, readonly: bool = False) -> Path:
+        sh("btrfs", "subvolume", "snapshot", *(["-r"] if readonly else []), self.top / source, self.top / target)
+        return self.top / target
+
+    def sync(self) -> None:
+        sh("btrfs", "filesystem", "sync", self.top)
+
+    def close(self) -> None:
+        for where in reversed(self.mounts):
+            sh("umount", "-R", where)
+        self.mounts.clear()
+        sh("losetup", "--detach", self.device)
+        self.image.unlink()
+
+
+@pytest.fixture
+def filesystem(tmp_path: Path) -> Iterator[Filesystem]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root for a loop device: run make test as root")
+    filesystem = Filesystem(tmp_path)
+    try:
+        yield filesystem
+    finally:
+        filesystem.close()
+
+
+def left_behind() -> tuple[set[str], set[str]]:
+    mounts = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+    loops = set(sh("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines())
+    return mounts, {line for line in loops if "pytest" in line}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """No test leaves a mount or a loop device of its own."""
+    yield
+    mounts, loops = left_behind()
+    mine = os.fspath(tmp_path)
+    assert not [path for path in mounts if path.startswith(mine)]
+    assert not [line for line in loops if mine in line]
