@@ -65,6 +65,7 @@ class Difference:
     gid: int
     mode: int  # permission bits only
     mtime: int  # nanoseconds since 1970
+    target: bytes | None = None  # of a symlink
 
 
 @dataclass(frozen=True, slots=True)

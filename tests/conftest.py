@@ -12,7 +12,7 @@ import pytest
 
 def sh(*argv: str | bytes | Path, **kwargs: object) -> str:
     """Run a program that must succeed; its standard output."""
-    result = subprocess.run(argv, check=False, capture_output=True, text=True, errors="surrogateescape", **kwargs)  # type: ignore[call-overload]
+    result = subprocess.run(argv, check=False, capture_output=True, text=True, **kwargs)  # type: ignore
     assert result.returncode == 0, f"{argv}: {result.returncode}\n{result.stdout}{result.stderr}"
     return str(result.stdout)
 
@@ -46,7 +46,8 @@ class Filesystem:
         return self.top / path
 
     def snapshot(self, source: str, target: str, *, readonly: bool = False) -> Path:
-        sh("btrfs", "subvolume", "snapshot", *(["-r"] if readonly else []), self.top / source, self.top / target)
+        flags = ["-r"] if readonly else []
+        sh("btrfs", "subvolume", "snapshot", *flags, self.top / source, self.top / target)
         return self.top / target
 
     def sync(self) -> None:
