@@ -1,0 +1,352 @@
+"""The trees of a BTRFS, read through TREE_SEARCH_V2.
+
+Hard facts
+    Every tree block and inode carries the transaction (its generation) that last changed it.  A
+    search with `min_transid` skips unchanged blocks whole, so its cost follows the changes and
+    not the tree.  What it returns are all items of the changed leaves, changed or not.
+    The bounds of a search are keys in lexicographic order, not three ranges.
+    A snapshot keeps inode numbers and the inodes' own generations: an inode is new when its
+    generation is later than the snapshot, changed when only its transid is.  Numbers are not
+    used again while the filesystem lives.
+    Whatever changes about an inode or about the names in a directory updates the inode's item,
+    and so its transid.  Reading does too, where atime is written.
+    The search sees what was committed or inserted.  Delayed inodes appear after a sync.
+    A nested subvolume is a directory entry that points to a ROOT_ITEM.  In a snapshot the entry
+    stays and looks like an empty directory with inode 2; only a ROOT_REF makes it real.
+
+Layouts are those of linux/btrfs_tree.h, all little-endian.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from . import libc
+
+# linux/btrfs.h
+BTRFS_IOC_FS_INFO = 0x8400941F
+BTRFS_IOC_DEV_INFO = 0xD000941E
+BTRFS_IOC_TREE_SEARCH_V2 = 0xC0709411
+
+# linux/btrfs_tree.h
+BTRFS_ROOT_TREE_OBJECTID = 1
+BTRFS_FS_TREE_OBJECTID = 5
+BTRFS_FIRST_FREE_OBJECTID = 256
+BTRFS_LAST_FREE_OBJECTID = 2**64 - 256
+BTRFS_INODE_ITEM_KEY = 1
+BTRFS_INODE_REF_KEY = 12
+BTRFS_INODE_EXTREF_KEY = 13
+BTRFS_XATTR_ITEM_KEY = 24
+BTRFS_DIR_ITEM_KEY = 84
+BTRFS_DIR_INDEX_KEY = 96
+BTRFS_EXTENT_DATA_KEY = 108
+BTRFS_ROOT_ITEM_KEY = 132
+BTRFS_ROOT_REF_KEY = 156
+BTRFS_FILE_EXTENT_INLINE = 0
+BTRFS_FILE_EXTENT_PREALLOC = 2
+
+FILEID_BTRFS_WITHOUT_PARENT = 0x4D  # linux/exportfs.h
+
+MAX_U64 = 2**64 - 1
+_ARGS = struct.Struct("<7Q4I4QQ")  # btrfs_ioctl_search_args_v2 up to its buffer
+_HEADER = struct.Struct("<QQQII")  # transid, objectid, offset, type, len
+_INODE = struct.Struct("<5Q4I3Q32xqIqIqIqI")
+_DIR = struct.Struct("<QBQQHHB")  # location (objectid, type, offset), transid, data_len, name_len, type
+_REF = struct.Struct("<QH")
+_EXTREF = struct.Struct("<QQH")
+_EXTENT = struct.Struct("<QQBBHB")
+_EXTENT_DISK = struct.Struct("<QQQQ")
+_U64 = struct.Struct("<Q")
+_HANDLE = struct.Struct("<QQI")
+
+_SMALL = 64 << 10
+_LARGE = 1 << 20
+
+
+class Inode(NamedTuple):
+    """btrfs_inode_item."""
+
+    generation: int
+    transid: int
+    size: int
+    nbytes: int
+    block_group: int
+    nlink: int
+    uid: int
+    gid: int
+    mode: int
+    rdev: int
+    flags: int
+    sequence: int
+    atime: int
+    atime_nsec: int
+    ctime: int
+    ctime_nsec: int
+    mtime: int
+    mtime_nsec: int
+    otime: int
+    otime_nsec: int
+
+
+class DirEntry(NamedTuple):
+    """What a name in a directory points to: an inode of the same subvolume, or a subvolume."""
+
+    objectid: int
+    is_root: bool
+
+
+class Extent(NamedTuple):
+    """btrfs_file_extent_item: `start` and `length` are bytes of the file as it reads."""
+
+    start: int
+    length: int
+    inline: bytes | None  # the stored bytes, compressed or not, with the kind of compression before
+    disk_bytenr: int  # 0: a hole, or allocated and never written
+    offset: int  # into the extent on disk
+
+
+class Snapshot(NamedTuple):
+    """Items of changed leaves, as far as a comparison wants them: see `Tree.changed`."""
+
+    inodes: dict[int, Inode]
+    entries: dict[int, dict[bytes, DirEntry]]
+    targets: dict[int, bytes]
+
+
+def _crc32c_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+        table.append(crc)
+    return table
+
+
+_CRC32C = _crc32c_table()
+
+
+def name_hash(name: bytes) -> int:
+    """The offset of a name's DIR_ITEM: btrfs_name_hash() in fs/btrfs/ctree.h."""
+    crc = 0xFFFFFFFE
+    for byte in name:
+        crc = _CRC32C[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    return crc
+
+
+def fs_info(fd: int) -> tuple[bytes, int]:
+    """The UUID of the filesystem, 16 bytes, and its highest device id."""
+    buffer = bytearray(1024)  # btrfs_ioctl_fs_info_args
+    fcntl.ioctl(fd, BTRFS_IOC_FS_INFO, buffer)
+    return bytes(buffer[16:32]), _U64.unpack_from(buffer)[0]
+
+
+def devices(fd: int) -> list[bytes]:
+    """The paths of the filesystem's devices, as the kernel knows them."""
+    found = []
+    for devid in range(1, fs_info(fd)[1] + 1):
+        buffer = bytearray(4096)  # btrfs_ioctl_dev_info_args
+        _U64.pack_into(buffer, 0, devid)
+        try:
+            fcntl.ioctl(fd, BTRFS_IOC_DEV_INFO, buffer)
+        except OSError as error:
+            if error.errno == errno.ENODEV:  # ids of removed devices are not used again
+                continue
+            raise
+        if path := bytes(buffer[3072:]).partition(b"\0")[0]:
+            found.append(path)
+    return found
+
+
+def open_inode(top_fd: int, root_id: int, inode: int, generation: int) -> int:
+    """A read descriptor on an inode of any subvolume, by file handle: no path, so no race.
+
+    Only for regular files and directories: a fifo would block.  ESTALE when it is gone.
+    """
+    handle = _HANDLE.pack(inode, root_id, generation & 0xFFFFFFFF)
+    return libc.open_by_handle_at(top_fd, FILEID_BTRFS_WITHOUT_PARENT, handle, os.O_RDONLY | os.O_NOATIME)
+
+
+class Tree:
+    """One subvolume's tree, seen through a descriptor anywhere on the filesystem.
+
+    The descriptor stays the caller's.  Needs CAP_SYS_ADMIN; every method may raise OSError.
+    """
+
+    def __init__(self, fd: int, root_id: int) -> None:
+        self.fd = fd
+        self.root_id = root_id
+        self._small = bytearray(_ARGS.size + _SMALL)
+
+    def _search(
+        self,
+        buffer: bytearray,
+        first: tuple[int, int, int],
+        last: tuple[int, int, int],
+        min_transid: int = 0,
+    ) -> Iterator[tuple[int, int, int, int, int]]:
+        """(objectid, type, offset, where in the buffer, length) of each item between two keys."""
+        ioctl, header, size = fcntl.ioctl, _HEADER.unpack_from, len(buffer) - _ARGS.size
+        objectid, kind, offset = first
+        while True:
+            _ARGS.pack_into(
+                buffer, 0,
+                self.root_id, objectid, last[0], offset, last[2], min_transid, MAX_U64,
+                kind, last[1], 0xFFFFFFFF, 0, 0, 0, 0, 0, size,
+            )  # fmt: skip
+            try:
+                ioctl(self.fd, BTRFS_IOC_TREE_SEARCH_V2, buffer)
+            except OSError as error:
+                raise OSError(error.errno, f"{error.strerror} (searching tree {self.root_id})") from error
+            found = int.from_bytes(buffer[64:68], "little")  # nr_items
+            if not found:
+                return
+            where = _ARGS.size
+            for _ in range(found):
+                _, objectid, offset, kind, length = header(buffer, where)
+                where += _HEADER.size
+                yield objectid, kind, offset, where, length
+                where += length
+            if (objectid, kind, offset) >= last:
+                return
+            if offset < MAX_U64:
+                offset += 1
+            elif kind < 255:
+                kind, offset = kind + 1, 0
+            else:
+                objectid, kind, offset = objectid + 1, 0, 0
+
+    def _items(self, inode: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
+        """(type, offset, where, length) of an inode's items whose types lie between two types."""
+        for _, kind, offset, where, length in self._search(self._small, (inode, first, 0), (inode, last, MAX_U64)):
+            yield kind, offset, where, length
+
+    def inode(self, inode: int) -> Inode | None:
+        for _, _, where, _ in self._items(inode, BTRFS_INODE_ITEM_KEY, BTRFS_INODE_ITEM_KEY):
+            return Inode._make(_INODE.unpack_from(self._small, where))
+        return None
+
+    def names(self, inode: int) -> list[tuple[int, bytes]]:
+        """(directory, name) of each hard link."""
+        buffer, found = self._small, []
+        for kind, parent, where, length in self._items(inode, BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
+            end = where + length
+            while where < end:
+                if kind == BTRFS_INODE_REF_KEY:
+                    _, size = _REF.unpack_from(buffer, where)
+                    where += _REF.size
+                else:
+                    parent, _, size = _EXTREF.unpack_from(buffer, where)
+                    where += _EXTREF.size
+                found.append((parent, bytes(buffer[where : where + size])))
+                where += size
+        return found
+
+    def entries(self, directory: int) -> dict[bytes, DirEntry]:
+        """The names in a directory, in the order of their creation."""
+        buffer = self._small
+        return dict(
+            _dir_entry(buffer, where)
+            for _, _, where, _ in self._items(directory, BTRFS_DIR_INDEX_KEY, BTRFS_DIR_INDEX_KEY)
+        )
+
+    def lookup(self, directory: int, name: bytes) -> DirEntry | None:
+        """What one name in a directory points to."""
+        buffer, key = self._small, (directory, BTRFS_DIR_ITEM_KEY, name_hash(name))
+        for _, _, _, where, length in self._search(buffer, key, key):
+            end = where + length
+            while where < end:  # names whose hashes collide share an item
+                found, entry = _dir_entry(buffer, where)
+                if found == name:
+                    return entry
+                where += _DIR.size + len(found) + _DIR.unpack_from(buffer, where)[4]
+        return None
+
+    def xattrs(self, inode: int) -> dict[bytes, bytes]:
+        buffer, found = self._small, {}
+        for _, _, where, length in self._items(inode, BTRFS_XATTR_ITEM_KEY, BTRFS_XATTR_ITEM_KEY):
+            end = where + length
+            while where < end:
+                _, _, _, _, data_size, name_size, _ = _DIR.unpack_from(buffer, where)
+                where += _DIR.size
+                name = bytes(buffer[where : where + name_size])
+                where += name_size
+                found[name] = bytes(buffer[where : where + data_size])
+                where += data_size
+        return found
+
+    def target(self, inode: int) -> bytes:
+        """Where a symlink points to."""
+        for _, _, where, length in self._items(inode, BTRFS_EXTENT_DATA_KEY, BTRFS_EXTENT_DATA_KEY):
+            return bytes(self._small[where + _EXTENT.size : where + length])
+        return b""
+
+    def extents(self, inode: int) -> Iterator[Extent]:
+        """The extents of a file in order.  Holes may be left out."""
+        buffer = bytearray(_ARGS.size + _SMALL)
+        bounds = (inode, BTRFS_EXTENT_DATA_KEY, 0), (inode, BTRFS_EXTENT_DATA_KEY, MAX_U64)
+        for _, _, start, where, length in self._search(buffer, *bounds):
+            _, ram_bytes, compression, _, _, kind = _EXTENT.unpack_from(buffer, where)
+            rest = where + _EXTENT.size
+            if kind == BTRFS_FILE_EXTENT_INLINE:
+                inline = bytes([compression]) + bytes(buffer[rest : where + length])
+                yield Extent(start, ram_bytes, inline, 0, 0)
+                continue
+            disk_bytenr, _, offset, num_bytes = _EXTENT_DISK.unpack_from(buffer, rest)
+            if kind == BTRFS_FILE_EXTENT_PREALLOC:
+                disk_bytenr = 0
+            yield Extent(start, num_bytes, None, disk_bytenr, offset)
+
+    def changed(self, since: int) -> Snapshot:
+        """The inodes changed after a transaction; of new directories all entries, of new links the targets.
+
+        What was made after `since` lies in changed leaves as a whole, so no further search is
+        needed for it.
+        """
+        buffer = bytearray(_ARGS.size + _LARGE)
+        inodes: dict[int, Inode] = {}
+        entries: dict[int, dict[bytes, DirEntry]] = {}
+        targets: dict[int, bytes] = {}
+        unpack_inode, transid_at, make = _INODE.unpack_from, _U64.unpack_from, Inode._make
+        new_directory = new_link = -1
+        bounds = (BTRFS_FIRST_FREE_OBJECTID, 0, 0), (BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64)
+        for objectid, kind, _, where, length in self._search(buffer, *bounds, since + 1):
+            if kind == BTRFS_INODE_ITEM_KEY:
+                if transid_at(buffer, where + 8)[0] > since:
+                    inode = make(unpack_inode(buffer, where))
+                    inodes[objectid] = inode
+                    if inode.generation > since:
+                        if stat.S_ISDIR(inode.mode):
+                            new_directory = objectid
+                            entries[objectid] = {}
+                        elif stat.S_ISLNK(inode.mode):
+                            new_link = objectid
+            elif kind == BTRFS_DIR_INDEX_KEY:
+                if objectid == new_directory:
+                    name, entry = _dir_entry(buffer, where)
+                    entries[objectid][name] = entry
+            elif kind == BTRFS_EXTENT_DATA_KEY and objectid == new_link:
+                targets[objectid] = bytes(buffer[where + _EXTENT.size : where + length])
+        return Snapshot(inodes, entries, targets)
+
+    def nested(self) -> dict[int, tuple[int, bytes]]:
+        """{subvolume id: (directory, name)} of the subvolumes directly below this one."""
+        roots = Tree(self.fd, BTRFS_ROOT_TREE_OBJECTID)
+        found = {}
+        for _, child, where, length in roots._items(self.root_id, BTRFS_ROOT_REF_KEY, BTRFS_ROOT_REF_KEY):
+            directory, _, size = _EXTREF.unpack_from(roots._small, where)
+            start = where + _EXTREF.size
+            found[child] = (directory, bytes(roots._small[start : min(start + size, where + length)]))
+        return found
+
+
+def _dir_entry(buffer: bytearray, where: int) -> tuple[bytes, DirEntry]:
+    objectid, kind, _, _, _, size, _ = _DIR.unpack_from(buffer, where)
+    where += _DIR.size
+    return bytes(buffer[where : where + size]), DirEntry(objectid, kind == BTRFS_ROOT_ITEM_KEY)

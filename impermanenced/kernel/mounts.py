@@ -1,0 +1,117 @@
+"""What is mounted where, and a top-level mount that nobody else sees.
+
+Hard facts
+    A mount made by fsmount(2) is attached to no path: the kernel takes it down when the last file
+    descriptor on it is closed, also when its holder was killed.  fanotify and open_by_handle_at(2)
+    work on it as on any other.
+    /proc/PID/fdinfo/FD names the mount that a descriptor is on; a path alone does not, since
+    mounts may be stacked.
+    A BTRFS that is mounted read-only everywhere cannot be mounted again read-write (EBUSY).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from . import libc
+
+# linux/mount.h
+FSOPEN_CLOEXEC = 0x1
+FSCONFIG_SET_FLAG = 0
+FSCONFIG_SET_STRING = 1
+FSCONFIG_CMD_CREATE = 6
+FSMOUNT_CLOEXEC = 0x1
+MOUNT_ATTR_NOSUID = 0x2
+MOUNT_ATTR_NODEV = 0x4
+MOUNT_ATTR_NOEXEC = 0x8
+MOUNT_ATTR_NOATIME = 0x10
+
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+
+    id: int
+    parent: int
+    device: bytes  # "major:minor" of the superblock
+    root: bytes  # what of the filesystem is mounted
+    path: bytes
+    fstype: bytes
+    source: bytes
+
+
+def _unescape(word: bytes) -> bytes:
+    return _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), word)
+
+
+def parse(text: bytes) -> Iterator[Mount]:
+    """The mounts of a mountinfo file, in its order: a later one lies over an earlier one."""
+    for line in text.split(b"\n"):
+        left, separator, right = line.partition(b" - ")
+        words, tail = left.split(b" "), right.split(b" ")
+        if not separator or len(words) < 6 or len(tail) < 2:
+            continue
+        yield Mount(
+            id=int(words[0]),
+            parent=int(words[1]),
+            device=words[2],
+            root=_unescape(words[3]),
+            path=_unescape(words[4]),
+            fstype=tail[0],
+            source=_unescape(tail[1]),
+        )
+
+
+def read() -> list[Mount]:
+    with open("/proc/self/mountinfo", "rb") as stream:
+        return list(parse(stream.read()))
+
+
+def mount_id(fd: int) -> int:
+    """The id of the mount that a descriptor is on."""
+    with open(f"/proc/self/fdinfo/{fd}", "rb") as stream:
+        for line in stream:
+            key, _, value = line.partition(b":")
+            if key == b"mnt_id":
+                return int(value)
+    raise OSError(errno.ENODATA, "no mnt_id in fdinfo")
+
+
+def open_top_level(device: bytes) -> int:
+    """A directory descriptor on the top level (subvolid 5) of the BTRFS on this device.
+
+    Close it and the mount is gone.  Needs CAP_SYS_ADMIN; OSError carries the device.
+    """
+    try:
+        return _open_top_level(device, read_only=False)
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.EROFS, errno.EACCES):
+            raise
+        return _open_top_level(device, read_only=True)
+
+
+def _open_top_level(device: bytes, *, read_only: bool) -> int:
+    context = libc.fsopen(b"btrfs", FSOPEN_CLOEXEC)
+    try:
+        libc.fsconfig(context, FSCONFIG_SET_STRING, b"source", device)
+        libc.fsconfig(context, FSCONFIG_SET_STRING, b"subvolid", b"5")
+        if read_only:
+            libc.fsconfig(context, FSCONFIG_SET_FLAG, b"ro", None)
+        libc.fsconfig(context, FSCONFIG_CMD_CREATE, None, None)
+        attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME
+        mount = libc.fsmount(context, FSMOUNT_CLOEXEC, attributes)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, device) from error
+    finally:
+        os.close(context)
+    try:
+        # The descriptor of fsmount(2) is an O_PATH one, which ioctl(2) refuses.
+        return os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount)
+    finally:
+        os.close(mount)
