@@ -51,8 +51,8 @@ class Difference:
     """One name of a volume that is not as in the blank.
 
     For `deleted` the fields describe what the blank holds, else what the volume holds now.
-    `letters` are those of snapper's status, always eight: `+-ct` (or `.`) and then `pugxa` and one
-    more `t` for the time of last modification.
+    `letters` are those of snapper's status and one more, always seven: `+-ct`, `p`, `u`, `g`, `x`,
+    `a`, and `m` for the time of last modification; `.` where there is nothing to say.
     """
 
     path: bytes  # absolute, in the system the volume belongs to
@@ -66,6 +66,7 @@ class Difference:
     mode: int  # permission bits only
     mtime: int  # nanoseconds since 1970
     target: bytes | None = None  # of a symlink
+    subvolume: int | None = None  # id of a nested subvolume
 
 
 @dataclass(frozen=True, slots=True)

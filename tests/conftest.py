@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,19 @@ import pytest
 
 def sh(*argv: str | bytes | Path, **kwargs: object) -> str:
     """Run a program that must succeed; its standard output."""
-    result = subprocess.run(argv, check=False, capture_output=True, text=True, **kwargs)  # type: ignore
+    kwargs = {"text": True, "errors": "surrogateescape", "check": False, **kwargs}
+    result = subprocess.run(argv, capture_output=True, **kwargs)  # type: ignore[call-overload]
     assert result.returncode == 0, f"{argv}: {result.returncode}\n{result.stdout}{result.stderr}"
     return str(result.stdout)
+
+
+def wait_until(condition: Callable[[], object], timeout: float = 20.0) -> None:
+    """Return as soon as the condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        pause.wait(0.01)
 
 
 class Filesystem:
@@ -58,6 +70,9 @@ class Filesystem:
             sh("umount", "-R", where)
         self.mounts.clear()
         sh("losetup", "--detach", self.device)
+        # Whoever looks at all block devices keeps this one open for a moment, and the kernel waits.
+        backing = Path("/sys/block") / Path(self.device).name / "loop/backing_file"
+        wait_until(lambda: not backing.exists() or os.fspath(self.image) not in backing.read_text())
         self.image.unlink()
 
 

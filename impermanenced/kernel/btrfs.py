@@ -224,7 +224,8 @@ class Tree:
 
     def _items(self, inode: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
         """(type, offset, where, length) of an inode's items whose types lie between two types."""
-        for _, kind, offset, where, length in self._search(self._small, (inode, first, 0), (inode, last, MAX_U64)):
+        bounds = (inode, first, 0), (inode, last, MAX_U64)
+        for _, kind, offset, where, length in self._search(self._small, *bounds):
             yield kind, offset, where, length
 
     def inode(self, inode: int) -> Inode | None:

@@ -1,0 +1,116 @@
+"""The program as one plain object: it knows no bus and no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from . import config
+from .drift import Drift, baseline
+from .model import Difference, Entry, Report, Volume, Writer
+from .rules import Rules
+from .volumes import Machine, mounted_inside
+
+
+class Writers(Protocol):
+    """Who wrote what, as the watch knows it."""
+
+    since: float | None
+    overflows: int
+
+    def of(self, root_id: int, inode: int) -> Writer | None: ...
+
+
+class Manager:
+    """One configuration and the machine it describes.
+
+    What is raised on the way says what is wrong: ConfigError, NotSetUp, NotPermitted, or OSError
+    where the filesystem itself fails.
+    """
+
+    def __init__(self, config_path: bytes | None = None) -> None:
+        self._path = config_path
+        self.config = config.load(config_path)
+        self.machine = Machine(self.config)
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        return self.machine.volumes
+
+    @property
+    def device(self) -> bytes:
+        return self.machine.device
+
+    def close(self) -> None:
+        self.machine.close()
+
+    def __enter__(self) -> Manager:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def reload(self) -> None:
+        """Read the configuration again; if it cannot be used, all stays as it was."""
+        fresh = config.load(self._path)
+        machine = Machine(fresh)
+        before, self.config, self.machine = self.machine, fresh, machine
+        before.close()
+
+    def root_ids(self) -> frozenset[int]:
+        """The subvolumes whose files the next boot takes away: the volumes and what is nested in them."""
+        found: set[int] = set()
+        for volume in self.volumes:
+            found |= {volume.root_id} | self.machine.nested(volume.root_id)
+        return frozenset(found)
+
+    def status(self, writers: Writers | None = None) -> Report:
+        """All drift, judged."""
+        self.machine.sync()
+        entries: list[Entry] = []
+        complete = True
+        for volume in self.volumes:
+            drift = self._drift(volume)
+            judged = self._judge(volume, drift.differences(), writers)
+            entries.extend(sorted(judged, key=lambda entry: entry.difference.path))
+            complete = complete and drift.complete
+        return Report(
+            complete=complete,
+            watching_since=writers.since if writers else None,
+            overflows=writers.overflows if writers else 0,
+            volumes=self.volumes,
+            entries=tuple(entries),
+        )
+
+    def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
+        """What became of some inodes of a volume; one that is as in the blank gives nothing."""
+        volume = next((volume for volume in self.volumes if volume.root_id == root_id), None)
+        if volume is None:
+            return []
+        self.machine.sync()
+        drift = self._drift(volume)
+        differences = (difference for inode in inodes for difference in drift.of_inode(inode))
+        return list(self._judge(volume, differences, writers))
+
+    def _drift(self, volume: Volume) -> Drift:
+        base = None
+        if volume.blank_id is not None:
+            base = baseline(
+                self.machine.subvolume(volume.root_id),
+                self.machine.subvolume(volume.blank_id),
+                self.machine.subvolumes(),
+            )
+        return Drift(self.machine.top, volume, base)
+
+    def _judge(
+        self, volume: Volume, differences: Iterable[Difference], writers: Writers | None
+    ) -> Iterator[Entry]:
+        mounted = mounted_inside(volume)
+        rules = Rules(self.config.declarations, mounted, self.config.ignore, self.config.persist)
+        for difference in differences:
+            verdict, rule = rules.judge(difference)
+            writer = None
+            if writers is not None:
+                root_id = difference.subvolume or volume.root_id
+                writer = writers.of(root_id, difference.inode)
+            yield Entry(volume.name, difference, verdict, rule, None, writer)
