@@ -17,9 +17,11 @@ from .model import Difference, Entry, Report, Volume, Writer
 
 JSON_VERSION = 1
 
-# C0, DEL, C1, the line and paragraph separators, and the bidirectional controls that make a
-# terminal show one name as another.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\\\\\udc80-\udcff]")
+# C0, DEL, C1, the line and paragraph separators, and the bidirectional controls and invisible
+# characters that make one name look like another.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\\\\\udc80-\udcff]"
+)
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
@@ -97,6 +99,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
     return {
         "volume": entry.volume,
         **difference_to_json(entry.difference),
+        "letters": entry.difference.letters,
         "verdict": entry.verdict.value,
         "loss": entry.loss,
         "rule": entry.rule,
@@ -108,12 +111,14 @@ def volume_to_json(volume: Volume) -> dict[str, Any]:
     return {
         "name": volume.name,
         **path_fields(volume.mountpoint, "mountpoint"),
+        **path_fields(volume.path),
         **path_fields(volume.subvolume, "subvolume"),
         **(path_fields(volume.blank, "blank") if volume.blank is not None else {"blank": None}),
     }
 
 
 def report_to_json(report: Report) -> dict[str, Any]:
+    """The whole document, as the bus carries it; commands leave out what they do not speak of."""
     return {
         "version": JSON_VERSION,
         "complete": report.complete,
