@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from . import config
-from .drift import Drift, baseline
+from . import config, setup
+from .drift import Drift
 from .model import Difference, Entry, Report, Volume, Writer
 from .rules import Rules
 from .volumes import Machine, mounted_inside
@@ -31,7 +31,7 @@ class Manager:
     def __init__(self, config_path: bytes | None = None) -> None:
         self._path = config_path
         self.config = config.load(config_path)
-        self.machine = Machine(self.config)
+        self.machine = Machine(self.config.volumes)
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -53,7 +53,7 @@ class Manager:
     def reload(self) -> None:
         """Read the configuration again; if it cannot be used, all stays as it was."""
         fresh = config.load(self._path)
-        machine = Machine(fresh)
+        machine = Machine(fresh.volumes)
         before, self.config, self.machine = self.machine, fresh, machine
         before.close()
 
@@ -92,14 +92,17 @@ class Manager:
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
         return list(self._judge(volume, differences, writers))
 
+    def setup(self, *, dry_run: bool = False) -> list[str]:
+        """Make the state directory and what the initrd obeys; the steps in words, done or to be done."""
+        steps = setup.plan(self.config, self.machine)
+        if not dry_run:
+            for step in steps:
+                step.act()
+            self.machine.sync()
+        return [step.words for step in steps]
+
     def _drift(self, volume: Volume) -> Drift:
-        base = None
-        if volume.blank_id is not None:
-            base = baseline(
-                self.machine.subvolume(volume.root_id),
-                self.machine.subvolume(volume.blank_id),
-                self.machine.subvolumes(),
-            )
+        base = self.machine.baseline(volume)
         return Drift(self.machine.top, volume, base)
 
     def _judge(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import btrfsutil
 
-from .config import Config, VolumeSettings
-from .drift import Subvolume
+from .config import VolumeSettings
+from .drift import Subvolume, baseline
 from .errors import NotPermitted, NotSetUp
 from .kernel import btrfs, mounts
 from .kernel.mounts import Mount
@@ -48,7 +48,7 @@ _CONFIG_HINT = "every command takes --config FILE; see impermanence-config(5)"
 class Machine:
     """The BTRFS that holds the volumes, open at its top level.  Close it, or use it in a `with`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, settings: Sequence[VolumeSettings]) -> None:
         """NotSetUp or NotPermitted says what is missing; nothing is changed."""
         if os.geteuid() != 0:
             raise NotPermitted(
@@ -59,7 +59,7 @@ class Machine:
         self.filesystem = b""
         self.device = b""
         try:
-            self.volumes = tuple(self._find(settings) for settings in config.volumes)
+            self.volumes = tuple(self._find(one) for one in settings)
         except BaseException:
             self.close()
             raise
@@ -75,19 +75,28 @@ class Machine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def at(self, path: bytes) -> bytes:
+        """A path for the standard library to something below the top level, while this is open."""
+        return b"/proc/self/fd/%d/%s" % (self.top, path)
+
     def subvolume(self, root_id: int) -> Subvolume:
         with _btrfs_errors(b"subvolume %d" % root_id):
             info = btrfsutil.subvolume_info(self.top, root_id)
-        return Subvolume(info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid)
+        return _subvolume(info)
 
-    def subvolumes(self) -> dict[bytes, Subvolume]:
-        """All subvolumes of the filesystem by UUID."""
+    def baseline(self, volume: Volume) -> int | None:
+        """The last transaction up to which a volume and its blank share everything."""
+        if volume.blank_id is None:
+            return None
+        mine, blank = self.subvolume(volume.root_id), self.subvolume(volume.blank_id)
+        # Most volumes are snapshots of their blank; only for others all subvolumes must be read.
+        base = baseline(mine, blank, {mine.uuid: mine, blank.uuid: blank})
+        return baseline(mine, blank, self._subvolumes()) if base is None else base
+
+    def _subvolumes(self) -> dict[bytes, Subvolume]:
         with _btrfs_errors(b"the list of subvolumes"):
-            found = (info for _, info in btrfsutil.SubvolumeIterator(self.top, top=5, info=True))
-            return {
-                info.uuid: Subvolume(info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid)
-                for info in found
-            }
+            infos = (info for _, info in btrfsutil.SubvolumeIterator(self.top, top=5, info=True))
+            return {info.uuid: _subvolume(info) for info in infos}
 
     def nested(self, root_id: int) -> frozenset[int]:
         """The ids of the subvolumes below one, at any depth."""
@@ -232,6 +241,10 @@ def _mount_of(fd: int) -> Mount:
         if mount.id == number:
             return mount
     raise OSError(errno.ENOENT, "mount is not in mountinfo")
+
+
+def _subvolume(info: btrfsutil.SubvolumeInfo) -> Subvolume:
+    return Subvolume(info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid)
 
 
 @contextlib.contextmanager

@@ -313,9 +313,9 @@ class Drift:
                 yield from self._compare(path, entry, inode, was, old)
         elif self._blank is not None and (old := self._blank.tree.inode(number)) is not None:
             for parent, name in self._blank.tree.names(number):
-                path = self._path_in_blank(parent)
-                if path is not None and self._resolve(self._now.tree, path + b"/" + name) is None:
-                    yield from self._compare(self._prefix + path + b"/" + name, None, None, entry, old)
+                above = self._path_in_blank(parent)
+                if above is not None and self._resolve(self._now.tree, above + b"/" + name) is None:
+                    yield from self._compare(self._prefix + above + b"/" + name, None, None, entry, old)
 
     def _names_now(self, number: int) -> Iterator[tuple[bytes, DirEntry | None]]:
         """The paths of an inode of the volume, each with what the blank holds there."""

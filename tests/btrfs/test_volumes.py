@@ -1,0 +1,147 @@
+"""From a configuration to the machine: layouts that work as they are, and errors that say what is wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from impermanenced.config import VolumeSettings
+from impermanenced.errors import NotSetUp
+from impermanenced.kernel import mounts
+from impermanenced.model import Volume
+from impermanenced.volumes import Machine, mounted_inside
+
+from ..conftest import Filesystem, sh
+from .conftest import Volumes
+
+
+def machine(mountpoint: Path, **settings: bytes | str | None) -> Machine:
+    volume = VolumeSettings(mountpoint=os.fsencode(mountpoint), **{"path": b"/", **settings})  # type: ignore[arg-type]
+    return Machine([volume])
+
+
+def refused(mountpoint: Path, **settings: bytes | str | None) -> str:
+    with pytest.raises(NotSetUp) as raised:
+        machine(mountpoint, **settings)
+    assert raised.value.hint
+    return raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("subvolume", "blank"),
+    [
+        ("root", "root-blank"),
+        ("@root", "@root-blank"),
+        ("@", "@blank"),
+        ("@", "root-blank"),
+        ("rootfs", "rootfs-blank"),
+        ("root", "@snapshots/@blank"),
+        ("sys/root", "sys/root-blank"),
+        ("root", None),
+    ],
+)
+def test_blank_is_found_by_the_known_names(filesystem: Filesystem, subvolume: str, blank: str | None) -> None:
+    for path in filter(None, (subvolume, blank)):
+        (filesystem.top / path).parent.mkdir(exist_ok=True)
+    filesystem.subvolume(subvolume)
+    if blank:
+        filesystem.snapshot(subvolume, blank, readonly=True)
+    where = filesystem.mount(filesystem.directory / "mnt", f"subvol={subvolume}")
+    with machine(where) as found:
+        (volume,) = found.volumes
+        assert volume.subvolume == subvolume.encode()
+        assert volume.name == subvolume.rpartition("/")[2]
+        assert volume.blank == (blank.encode() if blank else None)
+        assert (volume.blank_id is None) == (blank is None)
+
+
+def test_a_default_subvolume_changes_nothing(volumes: Volumes) -> None:
+    sh("btrfs", "subvolume", "set-default", volumes.top / "root")
+    where = volumes.filesystem.mount(volumes.filesystem.directory / "mnt", "subvol=root")
+    with machine(where) as found:
+        assert found.volumes[0].blank == b"root-blank"
+        assert sorted(os.listdir(found.top)) == sorted(os.listdir(volumes.top))
+
+
+def test_not_btrfs(tmp_path: Path) -> None:
+    sh("mount", "-t", "tmpfs", "none", tmp_path)
+    try:
+        assert "is tmpfs, not BTRFS" in refused(tmp_path)
+    finally:
+        sh("umount", tmp_path)
+
+
+def test_mountpoint_does_not_exist(tmp_path: Path) -> None:
+    assert "No such file" in refused(tmp_path / "nowhere")
+
+
+def test_mounted_from_the_top_level(filesystem: Filesystem) -> None:
+    assert "top level" in refused(filesystem.top)
+
+
+def test_a_directory_of_a_subvolume_is_no_volume(volumes: Volumes) -> None:
+    assert "a directory of root" in refused(volumes.top / "root/etc")
+
+
+def test_another_subvolume_than_configured(volumes: Volumes) -> None:
+    where = volumes.filesystem.mount(volumes.filesystem.directory / "mnt", "subvol=root")
+    assert "is mounted from root, not from @root" in refused(where, subvolume=b"@root")
+
+
+def test_blanks_that_are_none(volumes: Volumes) -> None:
+    where = volumes.filesystem.mount(volumes.filesystem.directory / "mnt", "subvol=root")
+    (volumes.top / "plain").mkdir()
+    (volumes.top / "file").touch()
+    (volumes.top / "link").symlink_to("root-blank")
+    assert "does not exist" in refused(where, blank=b"no-such")
+    for name in (b"plain", b"file", b"link"):
+        assert "is not a subvolume" in refused(where, blank=name)
+
+
+def test_a_private_mount_is_gone_with_its_holder(volumes: Volumes) -> None:
+    """The kernel takes it down also when the process was killed."""
+    code = (
+        "import sys, os, signal; from impermanenced.kernel import mounts;"
+        f"fd = mounts.open_top_level({os.fsencode(volumes.filesystem.device)!r});"
+        "assert 'root' in os.listdir(fd); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    before = Path("/proc/self/mountinfo").read_text()
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_top_level_of_a_filesystem_that_is_mounted_read_only(volumes: Volumes) -> None:
+    sh("mount", "-o", "remount,ro", volumes.top)
+    fd = mounts.open_top_level(os.fsencode(volumes.filesystem.device))
+    try:
+        assert "root" in os.listdir(fd)
+    finally:
+        os.close(fd)
+
+
+VOLUME = Volume("root", b"/", b"/", b"@root", 256, None, None)
+TABLE = rb"""
+22 1 0:20 /@root / rw - btrfs /dev/vda2 rw,subvol=/@root
+23 22 0:21 / /proc rw - proc proc rw
+24 22 0:20 /persist/var/log /var/log rw - btrfs /dev/vda2 rw
+25 22 0:20 /@root/var/lib/docker /var/lib/docker rw - btrfs /dev/vda2 rw
+26 22 0:30 / /mnt/my\040disk rw - ext4 /dev/vdb rw
+garbage
+"""
+
+
+def test_what_is_mounted_inside() -> None:
+    found = {one.path: one for one in mounted_inside(VOLUME, list(mounts.parse(TABLE)))}
+    assert found.keys() == {b"/proc", b"/var/log", b"/mnt/my disk"}
+    assert found[b"/proc"].ephemeral and not found[b"/var/log"].ephemeral
+    assert found[b"/var/log"].source == b"/dev/vda2[/persist/var/log]"
+
+
+def test_mounts_of_a_volume_that_is_mounted_elsewhere() -> None:
+    table = TABLE.replace(b" / rw", b" /mnt/sys rw", 1).replace(b" /var", b" /mnt/sys/var")
+    volume = Volume("root", b"/mnt/sys", b"/", b"@root", 256, None, None)
+    assert {one.path for one in mounted_inside(volume, list(mounts.parse(table)))} == {b"/var/log"}
