@@ -1,4 +1,4 @@
-"""Fixtures of all virtual machines: a directory that outlives a failure, and proof that nothing else stays."""
+"""Fixtures of all virtual machines: a directory that outlives a failure; proof that nothing else stays."""
 
 from __future__ import annotations
 

@@ -1,0 +1,50 @@
+"""Fixtures of the full tests: a guest that is on, or off, with the package in it or beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import guest
+import kernel as kernels
+import pytest
+from machine import Disk
+
+DIST = Path(__file__).parent.parent.parent / "dist"
+
+
+@pytest.fixture(scope="session")
+def deb() -> Path:
+    found = sorted(DIST.glob("impermanenced_*.deb"))
+    assert len(found) == 1, f"one package is wanted in {DIST}, there are {len(found)}: run make deb"
+    return found[0]
+
+
+@pytest.fixture
+def product(workspace: Path, kernel: kernels.Kernel, deb: Path) -> Iterator[guest.Guest]:
+    """A guest that is off, the package installed and in its initrd, not set up."""
+    found = guest.Guest(workspace, kernel, guest.image(kernel, deb))
+    with found.machine:
+        yield found
+
+
+@pytest.fixture
+def bare(workspace: Path, kernel: kernels.Kernel, deb: Path) -> Iterator[guest.Guest]:
+    """A guest that is off and has never seen the package; its second disk is the .deb, padded to sectors."""
+    padded = workspace / "deb.img"
+    content = deb.read_bytes()
+    padded.write_bytes(content + bytes(-len(content) % 4096))
+    found = guest.Guest(workspace, kernel, guest.image(kernel, None), extra=[Disk(padded)])
+    with found.machine:
+        yield found
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
+    """What the test measured on its way: printed at the end, whatever the outcome."""
+    found: dict[str, object] = {}
+    yield found
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        for name, value in found.items():
+            print(f"\n  {name}: {value}", end="")
