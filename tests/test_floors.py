@@ -7,12 +7,13 @@ import impermanenced
 
 FLOORS = {
     "errors": 0, "model": 0, "wire": 0, "patterns": 0, "rules": 0,
-    "kernel": 1, "command": 1, "atomic": 1, "journal": 1,
+    "kernel": 1, "command": 1, "atomic": 1, "journal": 1, "logger": 1,
     "config": 2, "records": 2, "store": 2, "settings": 2, "values": 2, "sample": 2,
     "drift": 3, "watch": 3, "boots": 3, "keep": 3, "knowledge": 3, "volumes": 3, "setup": 3,
+    "activity": 3, "alerts": 3, "announce": 3, "owners": 3, "treewatch": 3,
     "manager": 4,
     "bus": 5,
-    "cli": 6, "daemon": 6, "tui": 6, "metrics": 6,
+    "cli": 6, "confwatch": 6, "daemon": 6, "tui": 6, "metrics": 6,
 }  # fmt: skip
 ROOT = Path(impermanenced.__file__).parent
 # The command line loads the module of the command that was asked for, and no other.

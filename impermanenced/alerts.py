@@ -1,0 +1,122 @@
+"""From entries to what is worth saying: one alert a directory and writer, each path once, not too many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .model import Entry, Writer
+
+BURST = 20  # alerts at once
+PER_SECOND = 0.5  # and after that
+REMEMBERED = 200_000  # paths that are not said again
+
+# What hurts most first; of the rest the biggest.
+_LOSSES = (
+    "secret",
+    "database",
+    "document",
+    "service-state",
+    "config",
+    "subvolume",
+    "history",
+    "unknown",
+    "log",
+    "cache",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    path: bytes  # the path, or the directory of all of them
+    count: int
+    size: int  # bytes
+    verdict: str
+    loss: str
+    writer: Writer | None  # of the entry that was written last
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What many alerts come to: those held back, or a whole boot's."""
+
+    path: bytes  # the directory of all of them
+    groups: int
+    count: int
+    size: int
+
+
+def _rank(alert: Alert) -> tuple[int, int]:
+    return (_LOSSES.index(alert.loss) if alert.loss in _LOSSES else len(_LOSSES), -alert.size)
+
+
+def _last(entry: Entry) -> float:
+    return entry.writer.last if entry.writer else 0.0
+
+
+def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
+    worst = min(
+        (entry.loss or "unknown" for entry in entries),
+        key=lambda loss: _LOSSES.index(loss) if loss in _LOSSES else 99,
+    )
+    return Alert(
+        path=entries[0].difference.path if len(entries) == 1 else directory,
+        count=len(entries),
+        size=sum(entry.difference.size for entry in entries),
+        verdict=entries[0].verdict.value,
+        loss=worst,
+        writer=max(entries, key=_last).writer,
+    )
+
+
+def group(entries: Iterable[Entry]) -> list[Alert]:
+    """One for each directory and writer (its unit, else its program), worst first."""
+    groups: dict[tuple[bytes, bytes], list[Entry]] = {}
+    for entry in entries:
+        writer = entry.writer
+        who = (writer.unit.encode() or writer.exe or writer.comm) if writer else b""
+        groups.setdefault((os.path.dirname(entry.difference.path), who), []).append(entry)
+    return sorted((_alert(directory, members) for (directory, _), members in groups.items()), key=_rank)
+
+
+def rest(alerts: Sequence[Alert | Rest]) -> Rest:
+    return Rest(
+        path=os.path.commonpath([alert.path for alert in alerts]),
+        groups=sum(alert.groups if isinstance(alert, Rest) else 1 for alert in alerts),
+        count=sum(alert.count for alert in alerts),
+        size=sum(alert.size for alert in alerts),
+    )
+
+
+class Restraint:
+    """What was said already, and how much more may be said now (a token bucket)."""
+
+    def __init__(self, burst: int = BURST, per_second: float = PER_SECOND) -> None:
+        self._burst = burst
+        self._per_second = per_second
+        self._tokens = float(burst)
+        self._then = 0.0
+        self._said: dict[int, None] = {}
+
+    def fresh(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Those whose path was not said before; from now on it was."""
+        result = []
+        for entry in entries:
+            key = hash(
+                entry.difference.path
+            )  # keyed with this process's secret: nobody can choose a collision
+            if key not in self._said:
+                self._said[key] = None
+                result.append(entry)
+        while len(self._said) > REMEMBERED:
+            del self._said[next(iter(self._said))]
+        return result
+
+    def admit(self, alerts: Sequence[Alert], now: float) -> tuple[Sequence[Alert], Sequence[Alert]]:
+        """What to say, and what to hold back."""
+        self._tokens = min(self._burst, self._tokens + (now - self._then) * self._per_second)
+        self._then = now
+        count = min(len(alerts), int(self._tokens))
+        self._tokens -= count
+        return alerts[:count], alerts[count:]

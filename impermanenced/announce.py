@@ -1,0 +1,121 @@
+"""Saying what was written: to the journal, and to whoever listens on the bus."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+
+from . import alerts, journal
+from .alerts import Alert, Rest
+from .model import Entry, Verdict, Writer
+from .wire import to_text
+
+Emit = Callable[[bytes, str, str, int, int], None]  # path, verdict, unit, bytes, count
+
+
+def size_in_words(size: int) -> str:
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def _name(writer: Writer | None) -> str:
+    if writer is None:
+        return ""
+    program = to_text(writer.comm or os.path.basename(writer.exe))
+    if writer.unit and program:
+        return f"{to_text(writer.unit.encode())} ({program})"
+    return to_text(writer.unit.encode()) or program or f"process {writer.pid}"
+
+
+def _writer_fields(writer: Writer | None) -> dict[str, journal.Value]:
+    if writer is None:
+        return {}
+    fields: dict[str, journal.Value] = {
+        "IMPERMANENCE_WRITER_UNIT": writer.unit,
+        "IMPERMANENCE_WRITER_EXE": to_text(writer.exe),
+        "IMPERMANENCE_WRITER_COMM": to_text(writer.comm),
+        "IMPERMANENCE_WRITER_PID": writer.pid,
+    }
+    if writer.uid is not None:
+        fields["IMPERMANENCE_WRITER_UID"] = writer.uid
+    return {key: value for key, value in fields.items() if value != ""}
+
+
+def alert_entry(alert: Alert) -> tuple[str, dict[str, journal.Value]]:
+    """Message and fields of the journal's entry."""
+    path = to_text(alert.path)
+    what = path if alert.count == 1 else f"{alert.count} paths in {path}"
+    name = _name(alert.writer)
+    message = f"undeclared: {what}{f', written by {name}' if name else ''}, {size_in_words(alert.size)}"
+    return message, {
+        "MESSAGE_ID": journal.MESSAGE_CRUD,
+        **journal.path_fields(alert.path),
+        "IMPERMANENCE_VERDICT": alert.verdict,
+        "IMPERMANENCE_LOSS": alert.loss,
+        "IMPERMANENCE_BYTES": alert.size,
+        "IMPERMANENCE_COUNT": alert.count,
+        **_writer_fields(alert.writer),
+    }
+
+
+def _rest_fields(rest: Rest, message_id: str) -> dict[str, journal.Value]:
+    return {
+        "MESSAGE_ID": message_id,
+        **journal.path_fields(rest.path),
+        "IMPERMANENCE_VERDICT": Verdict.CRUD.value,
+        "IMPERMANENCE_BYTES": rest.size,
+        "IMPERMANENCE_COUNT": rest.count,
+    }
+
+
+class Announcer:
+    """Until the boot has finished everything is added up: what it makes is its own doing, and one entry."""
+
+    def __init__(self, emit: Emit, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settled = False
+        self._emit = emit
+        self._clock = clock
+        self._restraint = alerts.Restraint()
+        self._boot: list[Alert | Rest] = []
+
+    def announce(self, entries: Iterable[Entry]) -> None:
+        """Those that are crud and were not said before."""
+        crud = self._restraint.fresh(entry for entry in entries if entry.verdict is Verdict.CRUD)
+        found = alerts.group(crud)
+        if not found:
+            return
+        if not self.settled:
+            self._boot = [alerts.rest([*self._boot, *found])]
+            return
+        said, held_back = self._restraint.admit(found, self._clock())
+        for alert in said:
+            message, fields = alert_entry(alert)
+            journal.write(message, journal.LOG_NOTICE, fields)
+            unit = alert.writer.unit if alert.writer else ""
+            self._emit(alert.path, alert.verdict, unit, alert.size, alert.count)
+        if held_back:
+            self._say_rest(
+                alerts.rest(held_back),
+                journal.MESSAGE_HELD_BACK,
+                "and {count} more undeclared paths in {path}, {size}",
+            )
+
+    def settle(self) -> None:
+        """The boot has finished: say what it came to."""
+        self.settled = True
+        if self._boot:
+            rest = alerts.rest(self._boot)
+            self._boot = []
+            self._say_rest(
+                rest, journal.MESSAGE_BOOT, "the boot wrote {count} undeclared paths in {path}, {size}"
+            )
+
+    def _say_rest(self, rest: Rest, message_id: str, words: str) -> None:
+        message = words.format(count=rest.count, path=to_text(rest.path), size=size_in_words(rest.size))
+        journal.write(message, journal.LOG_NOTICE, _rest_fields(rest, message_id))
+        self._emit(rest.path, Verdict.CRUD.value, "", rest.size, rest.count)

@@ -1,0 +1,178 @@
+"""The thread that turns fanotify events into writers.
+
+It reads at once while the machine is quiet, because the process that wrote may live for a millisecond only;
+after a busy read it waits a moment, because the kernel merges what waits in the queue, and reading less often
+costs less.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from .activity import Activity, Origin, Seen
+from .kernel import fanotify, procs
+from .model import Volume
+from .treewatch import TreeWatch
+
+MASK = (
+    fanotify.FAN_CREATE
+    | fanotify.FAN_DELETE
+    | fanotify.FAN_MOVED_TO
+    | fanotify.FAN_ATTRIB
+    | fanotify.FAN_MODIFY  # a log or a database that stays open has no close for weeks
+    | fanotify.FAN_CLOSE_WRITE
+    | fanotify.FAN_ONDIR
+)
+NAMED = fanotify.FAN_CREATE | fanotify.FAN_DELETE | fanotify.FAN_MOVED_TO
+READ_SIZE = 256 << 10
+BUSY_EVENTS = 256
+PAUSE = 0.02  # seconds; the queue holds 16384 events (fs.fanotify.max_queued_events)
+REMEMBER_GONE = 5.0  # seconds that a pid stands for the process that had it; pids are not reused that soon
+ORIGINS = 4096  # processes kept apart from each other before the shared values are made anew
+
+log = structlog.get_logger()
+
+
+def open_fanotify(mount_fd: int) -> int:
+    """A group that watches the whole filesystem of a top-level mount; OSError where the kernel refuses."""
+    flags = fanotify.FAN_CLASS_NOTIF | fanotify.FAN_CLOEXEC | fanotify.FAN_NONBLOCK
+    fan = fanotify.init(flags | fanotify.FAN_REPORT_DFID_NAME_TARGET)
+    try:
+        fanotify.mark(fan, fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM, MASK, mount_fd)
+    except OSError:
+        os.close(fan)
+        raise
+    return fan
+
+
+class Watch(threading.Thread):
+    """Owns the fanotify descriptor it is given.
+
+    `roots` are the subvolumes that count.  Of one that is not among them `owner_of` is asked once: an id
+    makes it count, None drops its events from then on.
+    """
+
+    source = "fanotify"
+
+    def __init__(
+        self,
+        fan: int,
+        activity: Activity,
+        roots: frozenset[int],
+        owner_of: Callable[[int], int | None],
+    ) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._fan = fan
+        self._activity = activity
+        self._owner_of = owner_of
+        self._roots = set(roots)
+        self._foreign: set[int] = set()
+        self._stop_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._own_pid = os.getpid()
+        self._origins: dict[Origin, Origin] = {}
+        self._recent: dict[int, tuple[float, Origin]] = {}
+
+    def set_roots(self, roots: frozenset[int]) -> None:
+        """What counts from the next event on; what was dropped is asked about again."""
+        self._roots, self._foreign = set(roots), set()
+
+    def stop(self) -> None:
+        if self.is_alive():
+            os.eventfd_write(self._stop_fd, 1)
+            self.join()
+        if self._fan >= 0:
+            os.close(self._fan)
+            os.close(self._stop_fd)
+            self._fan = -1
+
+    def run(self) -> None:
+        poll = select.poll()
+        poll.register(self._fan, select.POLLIN)
+        poll.register(self._stop_fd, select.POLLIN)
+        pause = select.poll()
+        pause.register(self._stop_fd, select.POLLIN)
+        while not any(fd == self._stop_fd for fd, _ in poll.poll()):
+            if self.drain() >= BUSY_EVENTS and pause.poll(PAUSE * 1000):
+                return
+
+    def drain(self) -> int:
+        """One read; how many events it had."""
+        try:
+            buffer = os.read(self._fan, READ_SIZE)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EINTR):
+                return 0
+            raise
+        batch = fanotify.parse(buffer, self._roots)
+        if batch.foreign - self._foreign and self._learn(batch.foreign - self._foreign):
+            batch = fanotify.parse(buffer, self._roots)
+        if batch.skipped:
+            log.warning("fanotify records that are not understood", count=batch.skipped)
+        if batch.overflowed:
+            self._activity.overflow()
+        now = time.monotonic()
+        writers = {
+            pid: self._origin(pid, now) for pid in {event.pid for event in batch.events} - {self._own_pid}
+        }
+        self._activity.note(
+            Seen(event.root_id, event.inode, writers[event.pid], bool(event.mask & NAMED))
+            for event in batch.events
+            if event.pid in writers
+        )
+        return len(batch.events)
+
+    def _learn(self, ids: set[int]) -> bool:
+        try:
+            ours = {root_id for root_id in ids if self._owner_of(root_id) is not None}
+        except OSError as error:  # the subvolume came and went
+            log.warning("subvolume cannot be looked up", ids=sorted(ids), error=str(error))
+            ours = set()
+        self._foreign |= ids - ours
+        self._roots |= ours
+        return bool(ours)
+
+    def _origin(self, pid: int, now: float) -> Origin:
+        process = procs.look_up(pid)
+        if process is None:
+            then, origin = self._recent.get(pid, (0.0, None))
+            if origin is not None and now - then < REMEMBER_GONE:
+                return origin
+            return Origin("", b"", b"", pid, None)
+        origin = Origin(procs.unit_of(process.cgroup), process.exe, process.comm, pid, process.uid)
+        if len(self._origins) > ORIGINS:
+            self._origins.clear()
+        if len(self._recent) > ORIGINS:
+            self._recent = {old: seen for old, seen in self._recent.items() if now - seen[0] < REMEMBER_GONE}
+            if len(self._recent) > ORIGINS:
+                self._recent.clear()
+        origin = self._origins.setdefault(origin, origin)
+        self._recent[pid] = (now, origin)
+        return origin
+
+
+def start(
+    mount_fd: int,
+    volumes: Sequence[Volume],
+    activity: Activity,
+    roots: frozenset[int],
+    owner_of: Callable[[int], int | None],
+) -> Watch | TreeWatch:
+    """The best source of events that this kernel and these privileges give."""
+    source: Watch | TreeWatch
+    try:
+        source = Watch(open_fanotify(mount_fd), activity, roots, owner_of)
+    except OSError as error:
+        log.warning(
+            "fanotify is refused, watching directories instead: writers stay unknown", error=error.strerror
+        )
+        source = TreeWatch(volumes, activity)
+    source.start()
+    log.info("watching", source=source.source)
+    return source
