@@ -1,0 +1,85 @@
+"""Asking the daemon for its report."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pydbus
+from gi.repository import Gio, GLib
+
+from ..errors import ImpermanenceError, NotPermitted, ServiceError
+from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from .registration import PROPERTIES, ask_bus
+
+_REFUSED = {NotPermitted.dbus_name, "org.freedesktop.DBus.Error.AccessDenied"}
+_GONE = {"org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.ServiceUnknown"}
+
+
+def _connect() -> Any | None:
+    """A connection of our own to the system bus, or None: what Gio shares would outlive the call."""
+    try:
+        return pydbus.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None))
+    except GLib.Error:
+        return None
+
+
+def _read(fd: int) -> bytes:
+    with open(fd, "rb") as stream:
+        return stream.read()
+
+
+def _ask(
+    con: Any, interface: str, method: str, arguments: Any, answer: str, timeout: float
+) -> tuple[Any, Any]:
+    return con.call_with_unix_fd_list_sync(  # type: ignore[no-any-return]
+        BUS_NAME,
+        OBJECT_PATH,
+        interface,
+        method,
+        arguments,
+        GLib.VariantType(answer),
+        Gio.DBusCallFlags.NO_AUTO_START,
+        max(1, int(timeout * 1000)),
+        None,
+        None,
+    )
+
+
+def _explain(error: Any) -> ImpermanenceError:
+    name = Gio.DBusError.get_remote_error(error) or ""
+    Gio.DBusError.strip_remote_error(error)
+    message, _, hint = error.message.partition("\nhint: ")
+    if name in _REFUSED:
+        return NotPermitted(f"impermanenced: {message}", hint or None)
+    return ServiceError(f"impermanenced: {message}", hint or "journalctl -u impermanenced")
+
+
+def fetch_status(timeout: float, config_file: bytes) -> dict[str, Any] | None:
+    """The report of the daemon that runs with this configuration file; None where none does.
+
+    It is not started for this.  Raises NotPermitted, ServiceError.
+    """
+    bus = _connect()
+    if bus is None:
+        return None
+    with bus:
+        try:
+            if not ask_bus(bus.con, "NameHasOwner", GLib.Variant("(s)", (BUS_NAME,)), "(b)")[0]:
+                return None
+            wanted = GLib.Variant("(ss)", (INTERFACE, "ConfigFile"))
+            (theirs,), _ = _ask(bus.con, PROPERTIES, "Get", wanted, "(v)", timeout)
+            if os.path.abspath(bytes(theirs)) != os.path.abspath(config_file):
+                return None
+            (index,), fds = _ask(bus.con, INTERFACE, "Status", None, "(h)", timeout)
+            report = json.loads(_read(fds.get(index)))
+        except GLib.Error as error:
+            if Gio.DBusError.get_remote_error(error) in _GONE:
+                return None
+            raise _explain(error) from None
+        except ValueError as error:
+            raise ServiceError(f"impermanenced: its report cannot be read: {error}") from None
+    if not isinstance(report, dict):
+        raise ServiceError("impermanenced: its report is not an object")
+    return report

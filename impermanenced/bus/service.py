@@ -1,0 +1,114 @@
+"""org.impermanence.Manager1: reports and alerts for whoever may see them."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import structlog
+from gi.repository import GLib
+
+from ..errors import ImpermanenceError, NotPermitted
+from ..model import Report
+from ..wire import report_to_json
+from .introspection import OBJECT_PATH, XML
+from .registration import Call, Property, Registration, uid_of
+
+# fcntl.h; the reader can rely on what it reads
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+log = structlog.get_logger()
+
+
+def report_for(report: Report, uid: int) -> dict[str, Any]:
+    """The JSON form with what this user may see: root everything, others what belongs to them."""
+    if uid == 0:
+        return report_to_json(report)
+    mine = tuple(entry for entry in report.entries if entry.difference.uid == uid)
+    others = len(report.entries) - len(mine)
+    size = sum(entry.difference.size for entry in report.entries if entry.difference.uid != uid)
+    shown = dataclasses.replace(report, entries=mine, complete=report.complete and not others)
+    return {**report_to_json(shown), "others": {"entries": others, "bytes": size}}
+
+
+def sealed_file(content: bytes) -> int:
+    fd = os.memfd_create("report", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with open(fd, "wb", closefd=False) as stream:
+            stream.write(content)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+        os.lseek(fd, 0, os.SEEK_SET)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+class Service:
+    """Reports are built by `executor`, one at a time: calls that come in meanwhile share the next one."""
+
+    def __init__(
+        self,
+        con: Any,
+        executor: Executor,
+        make_report: Callable[[], Report],
+        properties: Mapping[str, Property],
+    ) -> None:
+        self._con = con
+        self._executor = executor
+        self._make_report = make_report
+        self._lock = threading.Lock()
+        self._waiting: list[Call] = []
+        self._registration = Registration(con, OBJECT_PATH, XML, {"Status": self._status}, properties)
+
+    def _status(self, call: Call) -> None:
+        with self._lock:
+            self._waiting.append(call)
+            first = len(self._waiting) == 1
+        if first:
+            self._executor.submit(self._answer).add_done_callback(_say_failure)
+
+    def _answer(self) -> None:
+        with self._lock:
+            calls, self._waiting = self._waiting, []
+        problem: BaseException | None = None
+        try:
+            report = self._make_report()
+            for call in calls:
+                self._answer_one(call, report)
+        except (ImpermanenceError, OSError) as error:
+            problem = error
+        finally:
+            for call in calls:
+                if not call.answered:
+                    call.fail(problem)
+
+    def _answer_one(self, call: Call, report: Report) -> None:
+        uid = uid_of(self._con, call.sender)
+        if uid is None:
+            call.fail(NotPermitted("the bus does not say who asks"))
+            return
+        fd = sealed_file(
+            json.dumps(report_for(report, uid), ensure_ascii=False).encode("utf-8", "surrogateescape")
+        )
+        try:
+            call.reply_fd(fd)
+        finally:
+            os.close(fd)
+
+    def emit_crud(self, path: bytes, verdict: str, unit: str, size: int, count: int) -> None:
+        self._registration.emit("Crud", GLib.Variant("(aysstt)", (path, verdict, unit, size, count)))
+
+    def close(self) -> None:
+        self._registration.close()
+
+
+def _say_failure(future: Future[None]) -> None:
+    if error := future.exception():
+        log.error("a report could not be made", exc_info=error)
