@@ -1,0 +1,279 @@
+"""impermanenced: watches what the next boot would lose, and tells."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pydbus
+import structlog
+import systemd.daemon
+from gi.repository import Gio, GLib
+
+from . import __version__, journal, logger, watch
+from .activity import Activity
+from .announce import Announcer
+from .bus.introspection import BUS_NAME
+from .bus.registration import request_name
+from .bus.service import Service
+from .bus.systemd import boot_has_finished
+from .confwatch import ConfigWatch
+from .errors import ImpermanenceError, ServiceError
+from .manager import Manager
+from .model import Entry, Report
+from .owners import Owners
+from .treewatch import TreeWatch
+from .wire import to_text
+
+QUIET = 2.0  # seconds without news before names are looked up
+AT_MOST = 10.0  # seconds that constant news can put that off
+TICK = 500  # milliseconds, only while there is news
+EDITING = 300  # milliseconds from an edit to the reload
+BOOT_POLL = 5000  # milliseconds, until the boot has finished
+HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
+
+log = structlog.get_logger()
+
+
+def connect() -> Any:
+    """The system bus, on a connection of our own."""
+    try:
+        return pydbus.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None)).con
+    except GLib.Error as error:
+        raise ServiceError(
+            f"system bus: {error.message}", "impermanenced needs a running D-Bus system bus"
+        ) from None
+
+
+class Daemon:
+    """Wires the parts together.  The main loop's thread only passes things on: what reads the filesystem is
+    done by one worker, in order, and the events are read by the watch's own thread."""
+
+    def __init__(self, config_file: bytes | None) -> None:
+        self._loop = GLib.MainLoop()
+        self._failed = False
+        self._named = config_file
+        self._manager = Manager(config_file)
+        self._con = connect()
+        self._worker = ThreadPoolExecutor(1, "worker")
+        self._activity = Activity(time.time, on_news=lambda: GLib.idle_add(self._arm))
+        self._service = Service(self._con, self._worker, self._report, {
+            "Version": lambda: GLib.Variant("s", __version__),
+            "ConfigFile": lambda: GLib.Variant("ay", self._manager.config.path),
+            "WatchingSince": lambda: GLib.Variant("t", int((self._activity.since or 0) * 1_000_000)),
+            "Overflows": lambda: GLib.Variant("t", self._activity.overflows),
+            "Source": lambda: GLib.Variant("s", self._watch.source),
+        })  # fmt: skip
+        self._announcer = Announcer(self._service.emit_crud)
+        self._pending: float | None = None  # since when news wait
+        self._flushing = False
+        self._forgotten = 0
+        self._reload_timer = 0
+
+    # Life
+
+    def run(self) -> int:
+        request_name(self._con, BUS_NAME)
+        self._owners, self._watch = self._start_watch()
+        self._config_watch = ConfigWatch(
+            self._manager.config.path, self._named is None, lambda: GLib.idle_add(self._edited)
+        )
+        self._con.connect("closed", self._bus_closed)
+        GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGTERM, self._quit)
+        GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGINT, self._quit)
+        GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGHUP, self._hang_up)
+        wanted = int(os.environ.get("WATCHDOG_USEC", "0")) // 3000
+        GLib.timeout_add(min(wanted, HEARTBEAT) or HEARTBEAT, self._beat)
+        self._look_at_boot()
+        systemd.daemon.notify("READY=1")
+        try:
+            self._loop.run()
+        finally:
+            systemd.daemon.notify("STOPPING=1")
+            self._close()
+        return 1 if self._failed else 0
+
+    def _close(self) -> None:
+        self._config_watch.stop()
+        self._watch.stop()
+        self._owners.close()
+        self._service.close()
+        self._worker.shutdown(cancel_futures=True)
+        self._con.flush_sync(None)
+        self._manager.close()
+
+    def _start_watch(self) -> tuple[Owners, watch.Watch | TreeWatch]:
+        manager = self._manager
+        root_ids = frozenset(volume.root_id for volume in manager.volumes)
+        owners = Owners(manager.machine.top, root_ids)
+        started = watch.start(manager.machine.top, manager.volumes, self._activity, root_ids, owners)
+        return owners, started
+
+    def _quit(self) -> bool:
+        self._loop.quit()
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _fail(self) -> None:
+        self._failed = True
+        self._loop.quit()
+
+    def _bus_closed(self, *_: object) -> None:
+        log.error("the system bus closed the connection")
+        self._fail()
+
+    def _beat(self) -> bool:
+        if not self._watch.is_alive():
+            log.error("nothing is watched any more")
+            self._fail()
+        systemd.daemon.notify("WATCHDOG=1")
+        return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
+
+    def _submit(self, work: Callable[[], None]) -> None:
+        self._worker.submit(work).add_done_callback(_say_failure)
+
+    # News of the watch
+
+    def _arm(self) -> bool:
+        if self._pending is None:
+            self._pending = time.time()
+            GLib.timeout_add(TICK, self._tick)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _tick(self) -> bool:
+        now = time.time()
+        assert self._pending is not None
+        # A clock that was set back must not put it off for as long.
+        due = not 0 <= now - self._activity.last < QUIET or not 0 <= now - self._pending < AT_MOST
+        if self._flushing or not due:
+            return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
+        self._pending = None
+        self._flushing = True
+        self._submit(self._flush)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _flush(self) -> None:
+        try:
+            dirty, overflowed = self._activity.take()
+            if overflowed:
+                log.warning(
+                    "events were dropped by the kernel, comparing everything instead",
+                    message_id=journal.MESSAGE_OVERFLOW,
+                    overflows=self._activity.overflows,
+                )
+                self._announcer.announce(self._report().entries)
+            else:
+                for root_id, inodes in dirty.items():
+                    self._announcer.announce(self._look_up(root_id, inodes))
+            if self._activity.forgotten > self._forgotten:
+                log.warning("too many writers, the oldest are forgotten", count=self._activity.forgotten)
+                self._forgotten = self._activity.forgotten
+        finally:
+            self._flushing = False
+
+    def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
+        entries = self._manager.entries_of(root_id, inodes, self._activity)
+        self._activity.settle(root_id, (entry.difference.inode for entry in entries))
+        return entries
+
+    def _report(self) -> Report:
+        return self._manager.status(self._activity)
+
+    # The boot
+
+    def _look_at_boot(self) -> bool:
+        if not self._announcer.settled:
+            self._submit(self._settle)
+        return not self._announcer.settled
+
+    def _settle(self) -> None:
+        if boot_has_finished(self._con):
+            self._announcer.settle()
+        else:
+            GLib.timeout_add(BOOT_POLL, self._look_at_boot_again)
+
+    def _look_at_boot_again(self) -> bool:
+        self._look_at_boot()
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    # The configuration
+
+    def _edited(self) -> bool:
+        if self._reload_timer:
+            GLib.source_remove(self._reload_timer)
+        self._reload_timer = GLib.timeout_add(EDITING, self._reload)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _hang_up(self) -> bool:
+        self._edited()
+        return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
+
+    def _reload(self) -> bool:
+        self._reload_timer = 0
+        self._config_watch.look_again()
+        self._submit(self._load)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _load(self) -> None:
+        before = self._manager.volumes
+        try:
+            self._manager.reload()
+        except ImpermanenceError as error:
+            log.error(
+                "the configuration cannot be used, the one before stays",
+                message_id=journal.MESSAGE_CONFIG,
+                error=error.message,
+            )
+            return
+        except OSError as error:
+            log.error("the configuration cannot be read, the one before stays", error=str(error))
+            return
+        log.info("the configuration was read again")
+        self._activity.unsettle()
+        if self._manager.volumes != before:
+            GLib.idle_add(self._watch_again)
+
+    def _watch_again(self) -> bool:
+        self._watch.stop()
+        self._owners.close()
+        self._owners, self._watch = self._start_watch()
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+
+def _say_failure(future: Future[None]) -> None:
+    if not future.cancelled() and (error := future.exception()):
+        log.error("work failed", exc_info=error)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="impermanenced", description="Watch what the next boot would lose, and tell."
+    )
+    parser.add_argument("--config", metavar="FILE", type=os.fsencode, help="read this file alone")
+    parser.add_argument("--version", action="version", version=f"impermanenced {__version__}")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parse(argv)
+    logger.configure()
+    try:
+        return Daemon(os.path.abspath(arguments.config) if arguments.config else None).run()
+    except ImpermanenceError as error:
+        sys.stderr.write(
+            f"impermanenced: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else "")
+        )
+        return error.exit_code
+    except OSError as error:
+        where = to_text(os.fsencode(error.filename)) if error.filename else "impermanenced"
+        sys.stderr.write(f"impermanenced: {where}: {error.strerror}\n")
+        return 4 if isinstance(error, PermissionError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""A system bus of our own, a BTRFS to watch, and the daemon between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydbus
+import pytest
+from gi.repository import Gio, GLib
+
+from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+
+from ..conftest import Filesystem
+
+REPOSITORY = Path(__file__).parents[2]
+NOBODY = 65534
+T = TypeVar("T")
+
+BUS_CONFIG = """\
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path={directory}/bus</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+    <allow send_destination="org.freedesktop.DBus"/>
+  </policy>
+  <include>{policy}</include>
+  {more}
+</busconfig>
+"""
+
+
+def wait_until(check: Callable[[], T], what: str, deadline: float = 20.0) -> T:
+    """The first true answer; looks again and again until then."""
+    end = time.monotonic() + deadline
+    pause = GLib.MainContext.default()
+    while True:
+        while pause.iteration(False):
+            pass
+        if answer := check():
+            return answer
+        assert time.monotonic() < end, f"not within {deadline} s: {what}"
+        subprocess.run(["sleep", "0.02"], check=True)
+
+
+class Bus:
+    def __init__(self, directory: Path, more: str = "") -> None:
+        self.directory = directory
+        config = directory / "bus.conf"
+        policy = REPOSITORY / "systemd/dbus/org.impermanence.Manager1.conf"
+        shutil.copy(policy, directory / "policy.conf")
+        config.write_text(BUS_CONFIG.format(directory=directory, policy=directory / "policy.conf", more=more))
+        self.process = subprocess.Popen(
+            ["dbus-daemon", f"--config-file={config}", "--nofork", "--print-address"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout
+        self.address = self.process.stdout.readline().strip()
+        self.environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address}
+        self.environment.pop("JOURNAL_STREAM", None)
+
+    def connect(self) -> Any:
+        return pydbus.connect(self.address).con
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def bus() -> Iterator[Bus]:
+    directory = Path(tempfile.mkdtemp(prefix="impermanence-bus-"))
+    directory.chmod(0o755)  # other users connect too
+    bus = Bus(directory)
+    try:
+        yield bus
+    finally:
+        bus.close()
+        shutil.rmtree(directory)
+
+
+class Daemon:
+    """The real program on a bus; `ready` is when it said READY=1."""
+
+    def __init__(self, bus: Bus, directory: Path, *arguments: str | Path, command: list[str] | None = None):
+        self.bus = bus
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(os.fspath(directory / f"notify{time.monotonic_ns()}"))
+        self.notify.settimeout(20)
+        self.log = directory / f"log{time.monotonic_ns()}"
+        self.began = time.monotonic()
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [*(command or []), sys.executable, "-m", "impermanenced.daemon", *map(os.fspath, arguments)],
+                stderr=log,
+                cwd=REPOSITORY,
+                env=bus.environment
+                | {"NOTIFY_SOCKET": self.notify.getsockname(), "WATCHDOG_USEC": "3000000"},
+            )
+
+    def wait_ready(self) -> float:
+        message = self.notify.recv(100)
+        assert message == b"READY=1", self.output()
+        return time.monotonic() - self.began
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def rss(self) -> int:
+        """kB"""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.notify.close()
+
+
+class Machine:
+    """`root` rolled back to `root-blank`, mounted at `mountpoint`, and a configuration that says so."""
+
+    def __init__(self, filesystem: Filesystem, directory: Path) -> None:
+        self.filesystem = filesystem
+        seed = filesystem.subvolume("seed")
+        (seed / "etc").mkdir()
+        (seed / "etc/hosts").write_text("127.0.0.1 localhost\n")
+        (seed / "home").mkdir()
+        (seed / "tmp").mkdir()
+        filesystem.snapshot("seed", "root-blank", readonly=True)
+        filesystem.snapshot("root-blank", "root")
+        filesystem.subvolume("other")
+        self.mountpoint = filesystem.mount(directory / "root", "subvol=root")
+        self.config = directory / "conf" / "config.toml"
+        self.config.parent.mkdir()
+        self.write_config()
+
+    def write_config(self, more: str = "") -> None:
+        temporary = self.config.with_suffix(".new")
+        temporary.write_text(f'[[volume]]\nmountpoint = "{self.mountpoint}"\npath = "/"\n{more}')
+        temporary.rename(self.config)
+
+
+class Signals:
+    """The Crud signals that a connection has got."""
+
+    def __init__(self, con: Any) -> None:
+        self.got: list[tuple[bytes, str, str, int, int]] = []
+        self.con = con
+        con.signal_subscribe(
+            BUS_NAME, INTERFACE, "Crud", OBJECT_PATH, None, Gio.DBusSignalFlags.NONE, self._receive
+        )
+
+    def _receive(self, *arguments: Any) -> None:
+        path, *rest = arguments[5].unpack()
+        self.got.append((bytes(path), *rest))
+
+    def paths(self) -> set[bytes]:
+        return {signal[0] for signal in self.got}
+
+
+@pytest.fixture
+def machine(filesystem: Filesystem, tmp_path: Path) -> Machine:
+    return Machine(filesystem, tmp_path)
+
+
+@pytest.fixture
+def daemon(bus: Bus, machine: Machine, tmp_path: Path) -> Iterator[Daemon]:
+    daemon = Daemon(bus, tmp_path, "--config", machine.config)
+    try:
+        daemon.wait_ready()
+        yield daemon
+    finally:
+        code = daemon.stop()
+    assert code == 0, daemon.output()
+    assert "Traceback" not in daemon.output(), daemon.output()
+
+
+def fetch(bus: Bus, config: Path, uid: int = 0) -> Any:
+    """What the client gets as this user, by a process of its own; an error as its class and message."""
+    program = (
+        "import json, os, sys\n"
+        "sys.path.insert(0, sys.argv[3])\n"
+        "from impermanenced.bus.client import fetch_status\n"
+        "from impermanenced.errors import ImpermanenceError\n"
+        "os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(*[int(sys.argv[2])] * 3)\n"
+        "try: print(json.dumps(fetch_status(10, os.fsencode(sys.argv[1]))))\n"
+        "except ImpermanenceError as error: print(json.dumps([type(error).__name__, error.message]))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, config, str(uid), REPOSITORY],
+        env=bus.environment,
+        check=True,
+        capture_output=True,
+    )
+    return json.loads(result.stdout)
