@@ -1,0 +1,204 @@
+"""The command `impermanence`: parse, act, show.
+
+Only here modules are loaded inside functions: each command pays for what it needs, and the bus is
+not touched on a machine that has none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import __version__
+from ..errors import ImpermanenceError, NotPermitted, ServiceError
+from ..wire import report_to_json, to_text
+from .parse import Options, parse
+
+BUS_SOCKET = "/run/dbus/system_bus_socket"
+TIMEOUT = 10.0  # seconds that the daemon has for an answer
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        code = _run(parse(sys.argv[1:] if argv is None else argv))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except ImpermanenceError as error:
+        _complain(error.message, error.hint)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader had enough; the interpreter must not find out again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        where = [_text(name) for name in (error.filename, error.filename2) if name is not None]
+        _complain(": ".join([*where, error.strerror or str(error)]))
+        return NotPermitted.exit_code if isinstance(error, PermissionError) else 1
+
+
+def _text(name: object) -> str:
+    return to_text(os.fsencode(name)) if isinstance(name, str | bytes) else str(name)
+
+
+def _complain(message: str, hint: str | None = None) -> None:
+    if sys.stderr is not None:
+        lines = [f"impermanence: {message}"] + ([f"hint: {hint}"] if hint else [])
+        # A message may carry what was typed, and a terminal obeys what it is sent.
+        sys.stderr.write("".join(f"{_printable(line)}\n" for line in lines))
+
+
+def _printable(line: str) -> str:
+    return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def _run(options: Options) -> int:
+    if options.command == "help":
+        return _write(options.help)
+    if options.command == "version":
+        return _write(f"impermanence {__version__}\n")
+    return {"status": _status, "diff": _diff, "explain": _explain, "setup": _setup}[options.command](options)
+
+
+# Where the document comes from
+
+
+def fetch(config: bytes | None) -> Mapping[str, Any]:
+    """The whole report: of the daemon where one runs with this configuration, else by our own look."""
+    document = _from_daemon(config)
+    return document if document is not None else _from_machine(config)
+
+
+def _from_daemon(config: bytes | None) -> Mapping[str, Any] | None:
+    if "DBUS_SYSTEM_BUS_ADDRESS" not in os.environ and not os.path.exists(BUS_SOCKET):
+        return None
+    try:
+        from ..bus import client
+    except ImportError:  # the package works without the libraries of the bus
+        return None
+    from ..config import DEFAULT
+
+    try:
+        return client.fetch_status(TIMEOUT, config if config is not None else DEFAULT)
+    except ServiceError as error:
+        if os.geteuid() != 0:
+            raise
+        _complain(f"{error.message}; reading the filesystem instead", error.hint)
+        return None
+
+
+def _from_machine(config: bytes | None) -> Mapping[str, Any]:
+    from ..manager import Manager
+
+    try:
+        with Manager(config) as manager:
+            return report_to_json(manager.status())
+    except PermissionError as error:
+        where = f"{_text(error.filename)}: " if error.filename is not None else ""
+        raise NotPermitted(
+            f"{where}reading the filesystem's trees is not permitted",
+            "run it as root, or start impermanenced.service",
+        ) from None
+
+
+# Commands
+
+
+def _status(options: Options) -> int:
+    from . import act
+
+    document = act.status(fetch(options.config), all_verdicts=options.all)
+    if options.json:
+        _write_json(document)
+    else:
+        from . import show
+
+        style = show.Style(color=_color(options))
+        _write_long(show.status(document, columns=_columns(), now=time.time(), style=style), options)
+    return act.LOST if options.exit_code and document["counts"]["crud"] else 0
+
+
+def _diff(options: Options) -> int:
+    from . import act
+
+    whole = fetch(options.config)
+    path = None if options.path is None else act.meant(whole, options.path, os.getcwdb())
+    document = act.diff(whole, path)
+    if options.json:
+        return _write_json(document)
+    from . import show
+
+    return _write_long("".join(show.diff(document)), options)
+
+
+def _explain(options: Options) -> int:
+    from ..config import DEFAULT, load
+    from . import act, show
+
+    assert options.path is not None
+    explanation = act.explain(fetch(options.config), options.path, os.getcwdb())
+    text = show.explain(
+        explanation,
+        persist=to_text(next(iter(load(options.config).persist), b"/persist")),
+        config=to_text(options.config or DEFAULT),
+        now=time.time(),
+        style=show.Style(color=_color(options)),
+    )
+    _write(text)
+    return explanation.exit_code
+
+
+def _setup(options: Options) -> int:
+    from ..manager import Manager
+    from . import show
+
+    with Manager(options.config) as manager:
+        steps = manager.setup(dry_run=options.dry_run)
+    return _write(show.setup(steps, dry_run=options.dry_run))
+
+
+# The way out
+
+
+def _terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _color(options: Options) -> bool:
+    if options.color != "auto":
+        return options.color == "always"
+    return _terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(1).columns or 80 if _terminal() else int(os.environ.get("COLUMNS", "80"))
+    except (OSError, ValueError):
+        return 80
+
+
+def _write(text: str) -> int:
+    if sys.stdout is not None:
+        encoding = sys.stdout.encoding or "ascii"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    return 0
+
+
+def _write_json(document: Mapping[str, Any]) -> int:
+    import json
+
+    return _write(json.dumps(document) + "\n")
+
+
+def _write_long(text: str, options: Options) -> int:
+    if options.pager and _terminal():
+        from . import pager
+
+        if pager.page(text):
+            return 0
+    return _write(text)

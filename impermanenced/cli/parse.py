@@ -1,0 +1,125 @@
+"""The words of the command line to frozen options.  Nothing is done and nothing printed here."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from ..errors import UsageError
+
+COMMANDS = {
+    "status": "what the next boot would lose",
+    "explain": "why a path would be lost, or would not",
+    "diff": "everything that differs from the blank",
+    "setup": "make this machine an impermanent one",
+}
+HELP = f"""\
+usage: impermanence [OPTIONS] COMMAND ...
+
+What the next boot of this system would lose, and why.
+
+commands:
+{chr(10).join(f"  {name:<9} {about}" for name, about in COMMANDS.items())}
+
+options, before or after the command:
+  --config FILE             read this file alone, not /etc/impermanence/config.toml
+  --color auto|always|never
+  --no-pager
+  --version
+  -h, --help                also of a command: impermanence status --help
+"""
+_WITH_VALUE = ("--config", "--color")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    command: str  # one of COMMANDS, or "help" or "version"
+    help: str = ""
+    config: bytes | None = None
+    color: str = "auto"
+    pager: bool = True
+    json: bool = False
+    all: bool = False
+    exit_code: bool = False
+    dry_run: bool = False
+    path: bytes | None = None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse repeats what was typed; a terminal escape among it stays one.
+        raise UsageError(message, f"{self.prog} --help")
+
+
+def _common(prog: str, description: str) -> _Parser:
+    parser = _Parser(prog=prog, description=description, add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", metavar="FILE", help="read this file alone")
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    parser.add_argument("--no-pager", action="store_true")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("-h", "--help", action="store_true")
+    return parser
+
+
+def _of(command: str) -> _Parser:
+    parser = _common(f"impermanence {command}", COMMANDS[command])
+    if command in ("status", "diff"):
+        parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
+    if command == "status":
+        parser.add_argument("--all", action="store_true", help="also what is kept, declared or ignored")
+        parser.add_argument(
+            "--exit-code", action="store_true", help="exit with 3 when something would be lost"
+        )
+    if command in ("explain", "diff"):
+        parser.add_argument("path", metavar="PATH", nargs="?", help="only this, and what is below")
+    if command == "setup":
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, change nothing")
+    return parser
+
+
+def _command_at(argv: Sequence[str]) -> int | None:
+    skip = False
+    for index, word in enumerate(argv):
+        if not skip and not word.startswith("-"):
+            return index
+        skip = word in _WITH_VALUE and not skip
+    return None
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """UsageError says what is wrong, and hints at what was likely meant."""
+    at = _command_at(argv)
+    if at is None:
+        found = _common("impermanence", "").parse_args(argv)
+        if found.version or found.help:
+            return Options("version" if found.version else "help", help=HELP)
+        raise UsageError("no command", f"one of {', '.join(COMMANDS)}; impermanence --help")
+    command = argv[at]
+    if command not in COMMANDS:
+        close = difflib.get_close_matches(command, COMMANDS, n=1, cutoff=0.5)
+        meant = f'did you mean "{close[0]}"?' if close else f"one of {', '.join(COMMANDS)}"
+        raise UsageError(f"there is no command {command}", meant)
+    parser = _of(command)
+    found = parser.parse_args([*argv[:at], *argv[at + 1 :]])
+    if found.version or found.help:
+        return Options("version" if found.version else "help", help=parser.format_help())
+    path = getattr(found, "path", None)
+    if command == "explain" and path is None:
+        raise UsageError("no path to explain", "impermanence explain PATH")
+    if path == "" or found.config == "":
+        raise UsageError("an empty path")
+    return Options(
+        command,
+        config=None if found.config is None else os.fsencode(found.config),
+        color=found.color,
+        pager=not found.no_pager,
+        json=getattr(found, "json", False),
+        all=getattr(found, "all", False),
+        exit_code=getattr(found, "exit_code", False),
+        dry_run=getattr(found, "dry_run", False),
+        path=None if path is None else os.fsencode(path),
+    )

@@ -1,0 +1,106 @@
+"""Sizes, ages, names and columns: values in a person's words.  Times come in as arguments."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import pwd
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def size(count: int) -> str:
+    if count < 1024:
+        return f"{count} B"
+    value, units = count / 1024, iter(_UNITS)
+    unit = next(units)
+    while value >= 1023.95:
+        value, unit = value / 1024, next(units)
+    return f"{value:.1f} {unit}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def seconds(text: str | None) -> float:
+    """Of an RFC 3339 time; 0 when there is none."""
+    return datetime.datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
+def age(then: float, now: float) -> str:
+    passed = now - then
+    if passed < -60:
+        return "in the future"
+    if passed < 60:
+        return "just now"
+    if passed < 3600:
+        return f"{passed // 60:.0f} min ago"
+    if passed < 86400:
+        return f"{passed // 3600:.0f} h ago"
+    if passed < 2 * 365 * 86400:
+        return f"{plural(int(passed // 86400), 'day')} ago"
+    return f"{passed // (365 * 86400):.0f} years ago"
+
+
+def clock(text: str, now: float, *, exact: bool = False) -> str:
+    """The local time of day, with the date when it is not today's."""
+    then = datetime.datetime.fromisoformat(text).astimezone()
+    today = datetime.datetime.fromtimestamp(now).astimezone().date()
+    day = "" if then.date() == today else "%Y-%m-%d "
+    return then.strftime(day + ("%H:%M:%S" if exact else "%H:%M"))
+
+
+@functools.cache
+def user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)
+
+
+def writer(fields: Mapping[str, Any] | None) -> str:
+    """The service that wrote, else the program and its user; "" when nobody is known."""
+    if fields is None:
+        return ""
+    unit: str = fields["unit"]
+    if unit.endswith(".service") and not unit.startswith("user@"):
+        return unit
+    program: str = fields["exe"].rpartition("/")[2] or fields["comm"] or unit
+    if fields["uid"] is None:
+        return program
+    return f"{program} ({user(fields['uid'])})" if program else user(fields["uid"])
+
+
+def width(text: str) -> int:
+    """Columns of a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
+    )
+
+
+def shorten(text: str, columns: int) -> str:
+    """At most that many columns, with the middle left out: both ends of a path tell what it is."""
+    if width(text) <= columns:
+        return text
+    head = tail = ""
+    room = columns - 1
+    for left, right in zip(text, reversed(text), strict=True):
+        if width(head + left) + width(tail) <= room // 3:
+            head += left
+        elif width(head) + width(right + tail) <= room:
+            tail = right + tail
+        else:
+            break
+    return f"{head}…{tail}"
+
+
+def pad(text: str, columns: int, *, right: bool = False) -> str:
+    blanks = " " * (columns - width(text))
+    return blanks + text if right else text + blanks
