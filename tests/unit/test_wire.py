@@ -1,0 +1,89 @@
+"""Paths to text and back, and the document that the bus and `--json` share."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from impermanenced import wire
+from impermanenced.errors import UsageError
+from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume, Writer
+
+paths = st.lists(
+    st.one_of(st.binary(max_size=4), st.text(max_size=4).map(str.encode), st.just(b"\\x41"), st.just(b"\\")),
+    max_size=8,
+).map(b"".join)
+
+
+@given(paths)
+def test_any_bytes_round_trip(raw: bytes) -> None:
+    assert wire.from_text(wire.to_text(raw)) == raw
+
+
+@given(paths)
+def test_text_is_one_printable_line(raw: bytes) -> None:
+    text = wire.to_text(raw)
+    assert len(text.splitlines()) <= 1
+    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in text)
+    text.encode()  # no lone surrogate is left
+
+
+@given(paths)
+def test_fields_carry_the_exact_bytes(raw: bytes) -> None:
+    fields = json.loads(json.dumps(wire.path_fields(raw)))
+    assert wire.path_of(fields) == raw
+    assert ("path_raw" in fields) == (wire.to_text(raw).encode() != raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"/etc/caf\xc3\xa9", "/etc/café"),
+        (b"/a\nb", r"/a\x0ab"),
+        (b"/\xff", r"/\xff"),
+        (b"/a\\b", r"/a\x5cb"),
+        (b"/\x1b[31m", r"/\x1b[31m"),
+        ("/\u202etxt.exe".encode(), r"/\xe2\x80\xaetxt.exe"),
+        ("/a\u200bb".encode(), r"/a\xe2\x80\x8bb"),
+        ("/\u0085".encode(), r"/\xc2\x85"),
+    ],
+)
+def test_escapes(raw: bytes, text: str) -> None:
+    assert wire.to_text(raw) == text
+
+
+@pytest.mark.parametrize("text", ["\\", r"\n", r"\xg0", r"\x5", r"\X41", r"\x4A"])
+def test_a_stray_backslash_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        wire.from_text(text)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 1e9, 2**63 / 1e9, -(2**63) / 1e9, 1e30])
+def test_any_time_of_a_file_has_a_text(seconds: float) -> None:
+    assert wire.time_to_text(seconds) is not None
+
+
+def test_the_document_has_the_documented_keys() -> None:
+    difference = Difference(
+        b"/a\n", FileType.FILE, Change.CREATED, "+......", 257, 3, 0, 0, 0o640, 1_700_000_000_000_000_000
+    )
+    writer = Writer("a.service", b"/bin/a", b"a", 1, 0, 1.7e9, 1.7e9)
+    entries = (
+        Entry("root", difference, Verdict.CRUD, "nothing declares it", None, writer),
+        Entry("root", difference, Verdict.CRUD, "nothing declares it", None, None),
+    )
+    report = Report(True, 1.7e9, 0, (Volume("root", b"/", b"/", b"root", 256, None, None),), entries)
+    document = wire.report_to_json(report)
+    assert list(document) == ["version", "complete", "watching_since", "overflows", "volumes", "entries"]
+    assert document["version"] == 1
+    assert set(document["volumes"][0]) == {"name", "mountpoint", "path", "subvolume", "blank"}
+    assert document["volumes"][0]["blank"] is None
+    assert set(document["entries"][0]) == {
+        "volume", "path", "path_raw", "type", "change", "letters", "verdict", "loss", "rule", "size", "uid", "mode",
+        "mtime", "writer",
+    }  # fmt: skip
+    assert document["entries"][0]["mode"] == "0640"
+    assert set(document["entries"][0]["writer"]) == {"unit", "exe", "comm", "pid", "uid", "first", "last"}
+    assert document["entries"][1]["writer"] is None
+    json.dumps(document)
