@@ -87,9 +87,9 @@ class Bus:
         return pydbus.connect(self.address).con
 
     def close(self) -> None:
+        assert self.process.stdout
         self.process.terminate()
         self.process.wait()
-        assert self.process.stdout
         self.process.stdout.close()
 
 
@@ -204,6 +204,23 @@ def daemon(bus: Bus, machine: Machine, tmp_path: Path) -> Iterator[Daemon]:
         code = daemon.stop()
     assert code == 0, daemon.output()
     assert "Traceback" not in daemon.output(), daemon.output()
+
+
+def get_properties(bus: Bus, con: Any = None) -> dict[str, Any]:
+    answer = (con or bus.connect()).call_sync(
+        BUS_NAME,
+        OBJECT_PATH,
+        "org.freedesktop.DBus.Properties",
+        "GetAll",
+        GLib.Variant("(s)", (INTERFACE,)),
+        None,
+        Gio.DBusCallFlags.NONE,
+        10_000,
+        None,
+    )
+    (properties,) = answer.unpack()
+    assert isinstance(properties, dict)
+    return properties
 
 
 def fetch(bus: Bus, config: Path, uid: int = 0) -> Any:

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from impermanenced import treewatch, watch
+from impermanenced.activity import Activity
+from impermanenced.kernel import libc, mounts
+from impermanenced.model import Volume, Writer
+from impermanenced.owners import Owners
+
+from ..conftest import Filesystem, sh
+
+
+def wait_until(check: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + 10
+    while not check():
+        assert time.monotonic() < end, what
+        sh("sleep", "0.01")
+
+
+class Watched:
+    """`root` is watched, `other` is not."""
+
+    def __init__(self, filesystem: Filesystem) -> None:
+        filesystem.subvolume("root")
+        self.other = filesystem.subvolume("other")
+        self.root = filesystem.mount(filesystem.directory / "root", "subvol=root")
+        self.root_id = int(sh("btrfs", "inspect-internal", "rootid", self.root))
+        self.top = mounts.open_top_level(os.fsencode(filesystem.device))
+        self.activity = Activity(time.time)
+        self.owners = Owners(self.top, [self.root_id])
+        where = os.fsencode(self.root)
+        self.volume = Volume("root", where, b"/", b"root", self.root_id, None, None)
+        self.watch = watch.start(
+            self.top, [self.volume], self.activity, frozenset([self.root_id]), self.owners
+        )
+
+    def writer(self, path: Path, root_id: int | None = None) -> Writer | None:
+        return self.activity.of(root_id or self.root_id, os.lstat(path).st_ino)
+
+    def close(self) -> None:
+        self.watch.stop()
+        self.owners.close()
+        os.close(self.top)
+
+
+@pytest.fixture
+def watched(filesystem: Filesystem) -> Iterator[Watched]:
+    watched = Watched(filesystem)
+    before = set(os.listdir("/proc/self/fd"))
+    try:
+        yield watched
+    finally:
+        watched.close()
+    after = set(os.listdir("/proc/self/fd"))
+    assert len(after) == len(before) - 4  # fanotify, eventfd, the owners' and the top level
+
+
+def test_a_write_has_its_writer(watched: Watched) -> None:
+    assert watched.watch.source == "fanotify"
+    with subprocess.Popen(
+        ["sh", "-c", 'echo x >"$0/file"; read _', watched.root], stdin=subprocess.PIPE
+    ) as shell:
+        wait_until(
+            lambda: (watched.root / "file").exists() and watched.writer(watched.root / "file"), "a writer"
+        )
+        writer = watched.writer(watched.root / "file")
+        assert writer is not None
+        assert (writer.comm, writer.pid, writer.uid) == (b"sh", shell.pid, 0)
+        assert os.path.basename(writer.exe) in (b"dash", b"bash", b"sh")
+
+
+def test_other_subvolumes_and_this_process_are_not_noted(watched: Watched) -> None:
+    (watched.root / "own").touch()
+    sh("touch", watched.other / "file", watched.root / "theirs")
+    wait_until(lambda: watched.writer(watched.root / "theirs"), "a writer")
+    assert watched.writer(watched.root / "own") is None
+    assert set(watched.activity.take()[0]) == {watched.root_id}
+
+
+def test_a_subvolume_made_inside_counts_too(watched: Watched) -> None:
+    sh("btrfs", "subvolume", "create", watched.root / "a")
+    sh("btrfs", "subvolume", "create", watched.root / "a/b")
+    nested = int(sh("btrfs", "inspect-internal", "rootid", watched.root / "a/b"))
+    sh("touch", watched.root / "a/b/file")
+    wait_until(lambda: watched.writer(watched.root / "a/b/file", nested), "a writer in the nested one")
+    assert watched.writer(watched.root / "a/b", nested), "the event that made it known counts"
+
+
+def test_a_subvolume_that_came_and_went_is_forgotten(watched: Watched) -> None:
+    for number in range(20):
+        sh("btrfs", "subvolume", "create", watched.other / f"{number}")
+        sh("btrfs", "subvolume", "delete", watched.other / f"{number}")
+    sh("touch", watched.root / "file")
+    wait_until(lambda: watched.writer(watched.root / "file"), "a writer")
+
+
+def test_an_overflow_is_counted(filesystem: Filesystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = int(Path("/proc/sys/fs/fanotify/max_queued_events").read_text())
+    if limit > 100_000:
+        pytest.skip(f"needs a queue that can be filled: fs.fanotify.max_queued_events is {limit}")
+    monkeypatch.setattr(watch.Watch, "start", lambda self: None)  # nobody reads while the queue fills
+    watched = Watched(filesystem)
+    try:
+        program = "import os, sys\nos.chdir(sys.argv[1])\nfor n in range(int(sys.argv[2])): os.mkdir(str(n))"
+        sh(sys.executable, "-c", program, watched.root, str(limit + 100))
+        assert isinstance(watched.watch, watch.Watch)
+        while watched.watch.drain():
+            pass
+        assert watched.activity.overflows == 1
+        assert watched.activity.take()[1]
+    finally:
+        watched.close()
+
+
+def test_short_lived_writers_are_mostly_known(watched: Watched) -> None:
+    for number in range(50):
+        subprocess.run(["touch", watched.root / f"{number}"], check=True)
+    wait_until(lambda: watched.writer(watched.root / "49"), "the last")
+    writers = [watched.writer(watched.root / f"{number}") for number in range(50)]
+    assert all(writers), "each has a pid at least"
+    assert sum(writer is not None and writer.comm == b"touch" for writer in writers) >= 10
+
+
+def test_without_fanotify_directories_are_watched(
+    filesystem: Filesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(flags: int, event_f_flags: int) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(libc, "fanotify_init", refuse)
+    watched = Watched(filesystem)
+    try:
+        assert watched.watch.source == "watchdog"
+        (watched.root / "file").touch()
+
+        def seen() -> bool:
+            (watched.root / "file").write_text("again")
+            return watched.root_id in watched.activity.take()[0]
+
+        wait_until(seen, "the file's inode")
+        assert watched.writer(watched.root / "file") is None, "nobody knows who"
+    finally:
+        watched.close()
+
+
+def test_a_user_without_privileges_is_refused_by_the_kernel() -> None:
+    """The probe is the call itself: this is what it meets."""
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); os.setresuid(65534, 65534, 65534)\n"
+        "from impermanenced import watch\n"
+        "try: watch.open_fanotify(0)\n"
+        "except OSError as error: sys.stdout.write(str(error.errno))\n"
+    )
+    repository = Path(watch.__file__).parents[1]
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become another user: run make test as root")
+    assert sh(sys.executable, "-c", program, repository) in ("1", "22", "38")
+
+
+class _OldObserver:
+    def schedule(self, handler: object, path: str, recursive: bool = False) -> None: ...
+
+
+class _NewObserver:
+    def schedule(
+        self, handler: object, path: str, *, recursive: bool = False, event_filter: object = None
+    ) -> None: ...
+
+
+def test_the_filter_goes_to_versions_that_take_it() -> None:
+    assert treewatch.wanted_events(_OldObserver()) == {}
+    assert treewatch.wanted_events(_NewObserver()) == {"event_filter": treewatch.WANTED}

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from impermanenced import alerts, announce, journal
+from impermanenced.model import Change, Difference, Entry, FileType, Verdict, Writer
+from impermanenced.wire import to_text
+
+WRITER = Writer("a.service", b"/usr/bin/a", b"a", 7, 0, 1.0, 2.0)
+
+
+def entry(path: bytes, writer: Writer | None = WRITER, size: int = 10, loss: str | None = None) -> Entry:
+    difference = Difference(path, FileType.FILE, Change.CREATED, "+.......", 5, size, 0, 0, 0o644, 0)
+    return Entry("root", difference, Verdict.CRUD, "nothing declares it", loss, writer)
+
+
+def test_one_alert_for_a_directory_and_a_writer() -> None:
+    other = Writer("b.service", b"/usr/bin/b", b"b", 8, 0, 1.0, 2.0)
+    found = alerts.group(
+        [
+            entry(b"/var/x/1"),
+            entry(b"/var/x/2", size=90),
+            entry(b"/var/x/3", other),
+            entry(b"/etc/key", None, loss="secret"),
+        ]
+    )
+    assert [(alert.path, alert.count, alert.size) for alert in found] == [
+        (b"/etc/key", 1, 10),  # a secret hurts most
+        (b"/var/x", 2, 100),
+        (b"/var/x/3", 1, 10),
+    ]
+
+
+def test_a_path_is_said_once() -> None:
+    restraint = alerts.Restraint()
+    assert len(restraint.fresh([entry(b"/a"), entry(b"/b"), entry(b"/a")])) == 2
+    assert not restraint.fresh([entry(b"/b")])
+
+
+def test_a_flood_is_held_back_and_added_up() -> None:
+    sent: list[tuple[bytes, str, str, int, int]] = []
+    now = [1000.0]
+    announcer = announce.Announcer(lambda *signal: sent.append(signal), lambda: now[0])
+    announcer.settle()
+    announcer.announce(entry(b"/var/lib/d%d/f" % number) for number in range(100))
+    assert len(sent) == alerts.BURST + 1
+    assert sent[-1] == (b"/var/lib", "crud", "", 800, 80)
+    now[0] += 10
+    sent.clear()
+    announcer.announce(entry(b"/var/cache/d%d/f" % number) for number in range(100))
+    assert len(sent) == 5 + 1
+
+
+def test_what_a_boot_writes_is_one_entry() -> None:
+    sent: list[tuple[bytes, str, str, int, int]] = []
+    announcer = announce.Announcer(lambda *signal: sent.append(signal))
+    announcer.announce([entry(b"/var/lib/a/1"), entry(b"/var/lib/a/2")])
+    announcer.announce([entry(b"/var/lib/b/1"), entry(b"/var/lib/a/2")])
+    assert not sent
+    announcer.settle()
+    assert sent == [(b"/var/lib", "crud", "", 30, 3)]
+    announcer.announce([entry(b"/var/lib/a/1")])
+    announcer.announce([entry(b"/var/lib/c/1")])
+    assert [signal[0] for signal in sent[1:]] == [b"/var/lib/c/1"]
+
+
+def test_hostile_names_forge_nothing() -> None:
+    """A file name with a newline and a field in it must stay one field (as AIDE's CVE-2025-54389 did not)."""
+    path = b"/home/x/a\nPRIORITY=0\nMESSAGE=fine\x1b[2J\xff"
+    writer = Writer("", b"/tmp/e\nvil\x1b]0;t\x07", b"\x1b[31m\xff\n", 9, None, 1.0, 2.0)
+    message, fields = announce.alert_entry(alerts.group([entry(path, writer)])[0])
+    assert message.isprintable()
+    assert fields["IMPERMANENCE_PATH"] == to_text(path)
+    assert fields["IMPERMANENCE_PATH_RAW"] == path
+    for name, value in fields.items():
+        if name != "IMPERMANENCE_PATH_RAW":
+            assert str(value).isprintable(), name
+    lines = journal.to_lines(message, 5, fields)
+    names = [line.partition(b"=")[0] for line in lines]
+    assert len(names) == len(set(names))
+    assert names.count(b"PRIORITY") == 1
+
+
+def test_a_plain_path_has_no_raw_field() -> None:
+    _, fields = announce.alert_entry(alerts.group([entry("/home/ü".encode())])[0])
+    assert fields["IMPERMANENCE_PATH"] == "/home/ü"
+    assert "IMPERMANENCE_PATH_RAW" not in fields
+
+
+def test_sizes_in_words() -> None:
+    words = [announce.size_in_words(size) for size in (0, 999, 1000, 12_345, 10**9, 10**16)]
+    assert words == ["0 B", "999 B", "1.0 kB", "12 kB", "1.0 GB", "10000.0 TB"]
