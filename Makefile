@@ -7,7 +7,7 @@ RUN_PACKAGES := python3 python3-venv python3-pip python3-setuptools python3-whee
 	python3-systemd python3-watchdog python3-structlog python3-pathspec btrfs-progs dbus util-linux
 TEST_PACKAGES := acl attr busybox-static dash bash shellcheck scdoc man-db systemd gcc libc6-dev dracut-core
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio zstd btrfs-progs lz4 kmod dpkg-dev
-DEB_PACKAGES := debhelper dh-python pybuild-plugin-pyproject python3-all python3-setuptools scdoc lintian fakeroot
+DEB_PACKAGES := build-essential debhelper dh-python pybuild-plugin-pyproject python3-all python3-setuptools scdoc lintian fakeroot
 BENCH_PACKAGES := findutils
 
 PYTEST := $(VENV)/bin/python -m pytest
