@@ -162,10 +162,13 @@ def _read(file: bytes, *, named: bool) -> bytes | None:
         raise NotPermitted(f"{name}: may not be read", "run it as root") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
-    with open(fd, "rb") as stream:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ConfigError(f"{name}: not a regular file", "give a TOML file")
-        content = stream.read(MAX_BYTES + 1)
+        with open(fd, "rb", closefd=False) as stream:
+            content = stream.read(MAX_BYTES + 1)
+    finally:
+        os.close(fd)
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{name}: larger than {MAX_BYTES >> 20} MiB", "is it the right file?")
     return content

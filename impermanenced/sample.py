@@ -24,10 +24,11 @@ def _comment(text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent="# ", subsequent_indent="# ") + "\n"
 
 
-def _says(setting: Setting) -> str:
-    # The help of a WORD names its words where that reads better than a list.
-    missing = [word for word in setting.words if word not in setting.help]
-    return f"{setting.help} ({', '.join(setting.words)})" if missing and setting.words else setting.help
+def _kind(setting: Setting) -> str:
+    """What the value must be, where the help does not say it already."""
+    if setting.kind is Kind.WORD:
+        return f"One of {', '.join(setting.words)}."
+    return "" if setting.kind.value in setting.help else f"It is {setting.kind.value}."
 
 
 def sample() -> str:
@@ -36,12 +37,12 @@ def sample() -> str:
         parts.append("\n" + _comment(about) + f"#{section}\n")
         for setting in SETTINGS:
             if setting.section == section and setting.kind is not Kind.TABLE:
-                parts.append(_comment(_says(setting)) + f"#{setting.key} = {setting.sample}\n")
+                parts.append(_comment(setting.help) + f"#{setting.key} = {setting.sample}\n")
     return "".join(parts)
 
 
 def _scdoc(text: str) -> str:
-    return "".join("\\" + character if character in "*_\\#`[]{}<>~" else character for character in text)
+    return "".join("\\" + character if character in "*_\\`" else character for character in text)
 
 
 def man() -> str:
@@ -54,7 +55,7 @@ def man() -> str:
                 also = f" (also *{_scdoc(setting.also)}*)" if setting.also else ""
                 parts.append(
                     f"*{_scdoc(setting.key)}*{also}\n"
-                    f"\t{_scdoc(_says(setting))}. It is {_scdoc(setting.kind.value)}.++\n"
+                    f"\t{_scdoc(f'{setting.help}. {_kind(setting)}'.rstrip())}++\n"
                     f"{_scdoc(f'{setting.key} = {setting.sample}')}\n"
                 )
     return "\n".join(parts)

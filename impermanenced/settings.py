@@ -65,7 +65,9 @@ _MODE = "its mode when it has to be made"
 _METHODS = ("bind", "symlink")
 
 SETTINGS = (
-    Setting(VOLUME, "name", Kind.NAME, "default: the last part of the subvolume", '"root"'),
+    Setting(
+        VOLUME, "name", Kind.NAME, "its name in reports; default: the last part of the subvolume", '"root"'
+    ),
     Setting(VOLUME, "mountpoint", Kind.PATH, "where it is mounted in the running system", '"/"'),
     Setting(
         VOLUME,
@@ -78,18 +80,18 @@ SETTINGS = (
         VOLUME,
         "subvolume",
         Kind.SUBVOLUME,
-        "path from the top level; default: what is mounted there",
+        "a path from the top level; default: what is mounted there",
         '"root"',
     ),
     Setting(
         VOLUME,
         "blank",
         Kind.BLANK,
-        "read-only snapshot it is rolled back to, as a path from the top level; "
+        "the read-only snapshot it is rolled back to, a path from the top level, or empty; "
         'default: found by the known names; "": none, an empty subvolume is made',
         '"root-blank"',
     ),
-    Setting(ARCHIVE, "directory", Kind.SUBVOLUME, "path from the top level", '"old_roots"'),
+    Setting(ARCHIVE, "directory", Kind.SUBVOLUME, "a path from the top level", '"old_roots"'),
     Setting(ARCHIVE, "keep-min", Kind.COUNT, "old roots that stay whatever their age", "3"),
     Setting(ARCHIVE, "keep-days", Kind.COUNT, "days for which every old root stays", "30"),
     Setting(ROLLBACK, "wipe", Kind.SWITCH, "false: a trial; everything reports, nothing is wiped", "true"),
@@ -159,7 +161,7 @@ SETTINGS = (
     Setting(DIRECTORY, "user", Kind.OWNER, _USER, '"root"'),
     Setting(DIRECTORY, "group", Kind.OWNER, _USER, '"root"'),
     Setting(DIRECTORY, "mode", Kind.MODE, _MODE, '"0755"'),
-    Setting(DIRECTORY, "method", Kind.WORD, "a bind mount, or a symbolic link", '"bind"', _METHODS),
+    Setting(DIRECTORY, "method", Kind.WORD, "bind mount, or symbolic link", '"bind"', _METHODS),
     Setting(
         DIRECTORY,
         "hide-mount",
@@ -172,7 +174,7 @@ SETTINGS = (
     Setting(FILE, "user", Kind.OWNER, _USER, '"root"'),
     Setting(FILE, "group", Kind.OWNER, _USER, '"root"'),
     Setting(FILE, "mode", Kind.MODE, _MODE, '"0644"'),
-    Setting(FILE, "method", Kind.WORD, "a bind mount, or a symbolic link", '"bind"', _METHODS),
+    Setting(FILE, "method", Kind.WORD, "bind mount, or symbolic link", '"bind"', _METHODS),
     Setting(
         FILE,
         "parent-directory",

@@ -80,8 +80,8 @@ def test_the_document_has_the_documented_keys() -> None:
     assert set(document["volumes"][0]) == {"name", "mountpoint", "path", "subvolume", "blank"}
     assert document["volumes"][0]["blank"] is None
     assert set(document["entries"][0]) == {
-        "volume", "path", "path_raw", "type", "change", "letters", "verdict", "loss", "rule", "size", "uid", "mode",
-        "mtime", "writer",
+        "volume", "path", "path_raw", "type", "change", "letters", "verdict", "loss", "rule", "size", "uid",
+        "mode", "mtime", "writer",
     }  # fmt: skip
     assert document["entries"][0]["mode"] == "0640"
     assert set(document["entries"][0]["writer"]) == {"unit", "exe", "comm", "pid", "uid", "first", "last"}
