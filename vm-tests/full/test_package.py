@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from guest import Guest
 
 # What Debian itself writes down about any package that comes and goes.
-BOOKS = ("/var/lib/dpkg/", "/var/cache/", "/var/lib/systemd/", "/etc/ld.so.cache")
+BOOKS = ("/var/lib/dpkg/", "/var/cache/", "/var/lib/systemd/catalog/", "/etc/ld.so.cache")
 UNUSABLE = '[[volume]]\nmountpoint = "/run"\n'
 
 
@@ -18,12 +19,15 @@ def files(guest: Guest) -> set[str]:
 
 
 def test_the_package_comes_runs_and_goes(bare: Guest, deb: Path, figures: dict[str, object]) -> None:
+    began = time.monotonic()
     bare.boot()
+    figures["boot without the package, seconds (emulated)"] = round(time.monotonic() - began, 1)
+    assert bare.run("systemctl is-system-running", check=False).output == "running\n"
     bare.run(f"head -c {deb.stat().st_size} /dev/vdb > /tmp/impermanenced.deb")
     before = files(bare)
 
     installed = bare.run("DEBIAN_FRONTEND=noninteractive dpkg --install /tmp/impermanenced.deb", timeout=240)
-    figures["dpkg --install, seconds"] = round(installed.seconds, 1)
+    figures["dpkg --install, seconds (emulated)"] = round(installed.seconds, 1)
     assert bare.run("systemctl is-enabled impermanenced.service").output == "enabled\n"
     assert bare.run("systemctl is-active impermanenced.service").output == "active\n"
     status = bare.json("impermanence status --json")
