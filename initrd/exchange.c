@@ -1,0 +1,18 @@
+/* exchange A B: two names change places in one step, or nothing happens.
+ * mv(1) can do it from coreutils 9.5 on. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+	if (argc != 3) {
+		fputs("usage: exchange A B\n", stderr);
+		return 2;
+	}
+	if (renameat2(AT_FDCWD, argv[1], AT_FDCWD, argv[2], RENAME_EXCHANGE) != 0) {
+		perror("exchange");
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,38 @@
+"""The hook's parser and the one in Python say the same of every golden file."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.shell.hook import HOOK, SHELLS
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+def check(shell: str, path: Path) -> subprocess.CompletedProcess[bytes]:
+    argv = [*SHELLS[shell], HOOK, "--check", path.parent.parent.name, path]
+    return subprocess.run(argv, capture_output=True, check=False)
+
+
+def decoded(content: bytes) -> bytes:
+    return re.sub(rb"%(..)", lambda match: bytes([int(match[1], 16)]), content)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_valid_files_are_taken_with_the_same_values(shell: str) -> None:
+    for path in GOLDEN.glob("*/valid/*.env"):
+        result = check(shell, path)
+        assert (result.returncode, result.stderr) == (0, b""), path
+        assert result.stdout == decoded(path.read_bytes()), path
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_invalid_files_are_refused_with_a_reason(shell: str) -> None:
+    for path in GOLDEN.glob("*/invalid/*.env"):
+        result = check(shell, path)
+        assert result.returncode == 1, path
+        assert re.fullmatch(rb"%s: [ -~]+\n" % re.escape(bytes(path)), result.stderr), result.stderr
