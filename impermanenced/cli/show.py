@@ -113,7 +113,7 @@ def _watch(document: Document, now: float) -> str:
 def _advice(lost: list[Row]) -> str:
     if not lost:
         return "Every difference:  impermanence diff"
-    return "Why:  impermanence explain PATH    Every file:  impermanence diff    Keep it:  man impermanence"
+    return "Why, and how to keep it:  impermanence explain PATH    Each file:  impermanence diff"
 
 
 def diff(document: Document) -> Iterable[str]:

@@ -89,16 +89,19 @@ def shorten(text: str, columns: int) -> str:
     """At most that many columns, with the middle left out: both ends of a path tell what it is."""
     if width(text) <= columns:
         return text
-    head = tail = ""
-    room = columns - 1
-    for left, right in zip(text, reversed(text), strict=True):
-        if width(head + left) + width(tail) <= room // 3:
-            head += left
-        elif width(head) + width(right + tail) <= room:
-            tail = right + tail
-        else:
-            break
+    head = _fitting(text, columns // 3)
+    tail = _fitting(text[::-1], columns - 1 - width(head))[::-1]
     return f"{head}…{tail}"
+
+
+def _fitting(text: str, columns: int) -> str:
+    """As much of the beginning as has room."""
+    taken = 0
+    for index, character in enumerate(text):
+        taken += width(character)
+        if taken > columns:
+            return text[:index]
+    return text
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:
