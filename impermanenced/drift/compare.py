@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..kernel import btrfs
-from ..kernel.btrfs import DirEntry, Inode, Tree
+from ..kernel.btrfs import DirEntry, Facts, Inode, Tree
 from ..model import Change, Difference, FileType, Volume
 from . import data
 
@@ -28,13 +28,21 @@ _ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
 _PLACEHOLDER = Inode._make((0,) * 8 + (stat.S_IFDIR | 0o755,) + (0,) * 11)
 
 
+_NOTHING = btrfs.Changes({}, {}, {})
+
+
 @dataclass(slots=True)
 class _Side:
     """One of the two trees, with what is already known of it."""
 
     tree: Tree
-    known: btrfs.Snapshot
     nested: dict[int, tuple[int, bytes]]
+    known: btrfs.Changes = _NOTHING
+    since: int = 0  # the transaction after which all is known
+
+    def read(self, since: int) -> None:
+        self.since = since
+        self.known = self.tree.changed(since)
 
     def inode(self, entry: DirEntry) -> Inode:
         if entry.is_root:
@@ -43,8 +51,13 @@ class _Side:
         return inode or _PLACEHOLDER
 
     def entries(self, directory: int) -> dict[bytes, DirEntry]:
-        entries = self.known.entries.get(directory)
-        return self.tree.entries(directory) if entries is None else entries
+        inode = self.known.inodes.get(directory)
+        if inode is not None and inode.generation > self.since:
+            return self.known.names.get(directory, {})
+        return self.tree.entries(directory)
+
+    def added(self, directory: int) -> dict[bytes, DirEntry]:
+        return self.known.names.get(directory, {})
 
     def target(self, inode: int) -> bytes:
         known = self.known.targets.get(inode)
@@ -58,9 +71,6 @@ class _Place:
     path: bytes
     blank: int | None  # the blank's directory at that path
     stable: bool  # it and all above it are the same inodes as in the blank
-
-
-_NOTHING = btrfs.Snapshot({}, {}, {})
 
 
 class Drift:
@@ -77,11 +87,11 @@ class Drift:
         self._prefix = volume.path.rstrip(b"/")
         self._base = base if volume.blank_id is not None else None
         tree = Tree(fd, volume.root_id)
-        self._now = _Side(tree, _NOTHING, tree.nested())
+        self._now = _Side(tree, tree.nested())
         self._blank: _Side | None = None
         if volume.blank_id is not None:
             tree = Tree(fd, volume.blank_id)
-            self._blank = _Side(tree, _NOTHING, tree.nested())
+            self._blank = _Side(tree, tree.nested())
         self._places: dict[int, _Place | None] = {}
 
     # All of it
@@ -89,44 +99,56 @@ class Drift:
     def differences(self) -> Iterator[Difference]:
         """Each name that differs, once; in no order that means anything."""
         if self._blank is None:
-            self._now.known = self._now.tree.changed(0)
+            self._now.read(0)
             yield from self._walk(self._prefix, DirEntry(ROOT_INODE, False), None)
         elif self._base is None:
-            self._now.known = self._now.tree.changed(0)
-            self._blank.known = self._blank.tree.changed(0)
+            self._now.read(0)
+            self._blank.read(0)
             yield from self._walk(self._prefix, DirEntry(ROOT_INODE, False), DirEntry(ROOT_INODE, False))
         else:
-            self._now.known = self._now.tree.changed(self._base)
-            self._blank.known = self._blank.tree.changed(self._base)
+            self._now.read(self._base)
+            self._blank.read(self._base)
             yield from self._changed(self._blank, self._base)
 
     def _changed(self, blank: _Side, base: int) -> Iterator[Difference]:
         for number in self._now.known.inodes.keys() | blank.known.inodes.keys():
-            inode = self._now.known.inodes.get(number) or self._now.tree.inode(number)
-            if inode is None or inode.generation > base or inode.nlink == 0:
+            facts = self._now.tree.facts(number)
+            if facts is None or facts.inode.generation > base or facts.inode.nlink == 0:
                 continue  # its names say all there is to say
-            entry = DirEntry(number, False)
-            if stat.S_ISDIR(inode.mode):
+            old = blank.tree.facts(number)
+            if old is None:
+                continue
+            if stat.S_ISDIR(facts.inode.mode):
                 place = self._place(number)
                 if place is not None and place.stable:
-                    yield from self._compare(place.path, entry, inode, entry, blank.inode(entry))
-                    yield from self._changed_names(place.path, number)
+                    yield from self._changed_inode(place.path, number, facts, old)
+                    yield from self._changed_names(place.path, number, facts.inode, old.inode)
                 continue
-            for parent, name in self._now.tree.names(number):
+            for parent, name in facts.names:
                 place = self._place(parent)
                 # Under any other directory a walk meets it.
-                if place is not None and place.stable and blank.tree.lookup(parent, name) == entry:
-                    path = place.path + b"/" + name
-                    yield from self._compare(path, entry, inode, entry, blank.inode(entry))
+                if place is not None and place.stable and (parent, name) in old.names:
+                    yield from self._changed_inode(place.path + b"/" + name, number, facts, old)
         for number, (parent, name) in self._now.nested.items():
             place = self._place(parent)
             if place is not None and place.stable:
                 was = blank.tree.lookup(parent, name)
                 yield from self._walk(place.path + b"/" + name, DirEntry(number, True), was)
 
-    def _changed_names(self, path: bytes, directory: int) -> Iterator[Difference]:
-        """What the names of a stable directory hold, where that is not the inode of the blank."""
-        for below, now, was in self._pairs(path, directory, directory):
+    def _changed_names(self, path: bytes, directory: int, new: Inode, old: Inode) -> Iterator[Difference]:
+        """What the names of a stable directory hold, where that is not the inode of the blank.
+
+        The size of a directory is twice the length of all its names.  If it grew by just the
+        names that were added, none was taken away, and nothing but these needs to be looked at.
+        """
+        added = self._now.added(directory)
+        grown = 2 * sum(map(len, added))
+        pairs: Iterable[tuple[bytes, DirEntry | None, DirEntry | None]]
+        if new.size == old.size + grown and not (self._blank and self._blank.added(directory)):
+            pairs = [(path + b"/" + name, entry, None) for name, entry in added.items()]
+        else:
+            pairs = self._pairs(path, directory, directory)
+        for below, now, was in pairs:
             if now != was and not (now is not None and self._is_subvolume(now)):
                 yield from self._walk(below, now, was)
 
@@ -147,12 +169,17 @@ class Drift:
         place = self._places[directory]
         for directory, name in reversed(chain):
             if place is not None:
-                found = self._blank_entry(place.blank, name)
-                blank = found.objectid if found is not None and not found.is_root else None
-                stable = place.stable and blank == directory
-                place = _Place(place.path + b"/" + name, blank, stable)
+                place = self._below(place, directory, name)
             self._places[directory] = place
         return place
+
+    def _below(self, above: _Place, directory: int, name: bytes) -> _Place:
+        path = above.path + b"/" + name
+        if above.stable and self._unchanged(directory):
+            return _Place(path, directory, stable=True)
+        found = self._blank_entry(above.blank, name)
+        blank = found.objectid if found is not None and not found.is_root else None
+        return _Place(path, blank, stable=above.stable and blank == directory)
 
     def _blank_entry(self, directory: int | None, name: bytes) -> DirEntry | None:
         if self._blank is None or directory is None:
@@ -194,14 +221,12 @@ class Drift:
         """A real one: in a snapshot such an entry is but an empty directory."""
         return entry.is_root and entry.objectid in self._now.nested
 
-    def _untouched(self, now: DirEntry | None, was: DirEntry | None) -> bool:
-        """One inode, which neither side changed since the baseline."""
-        if self._base is None or self._blank is None or now is None or now != was:
+    def _unchanged(self, number: int) -> bool:
+        """Neither side changed this inode since the baseline.  False also when that is not known."""
+        if self._base is None or self._blank is None or self._blank.known is _NOTHING:
             return False
-        if self._blank.known is _NOTHING:
-            return False  # nobody asked yet what changed
-        number = now.objectid
-        return number not in self._now.known.inodes and number not in self._blank.known.inodes
+        known = number in self._now.known.inodes or number in self._blank.known.inodes
+        return not known and self._now.since == self._base
 
     # One name
 
@@ -227,7 +252,7 @@ class Drift:
     ) -> Iterator[Difference]:
         """One or no difference."""
         path = path or b"/"
-        if self._untouched(now, was):
+        if now is not None and now == was and self._unchanged(now.objectid):
             return
         if now is None or new is None:
             assert self._blank and was is not None and old is not None
@@ -237,21 +262,29 @@ class Drift:
         elif stat.S_IFMT(new.mode) != stat.S_IFMT(old.mode):
             yield self._describe(self._now, path, now, new, Change.REPLACED, "t......")
         elif new is not _PLACEHOLDER and old is not _PLACEHOLDER:
-            letters = self._letters(now.objectid, new, was.objectid, old)
-            if letters != ".......":
-                change = Change.MODIFIED if letters[0] == "c" else Change.METADATA
-                yield self._describe(self._now, path, now, new, change, letters)
+            facts = self._now.tree.facts(now.objectid)
+            blank_facts = self._blank.tree.facts(was.objectid) if self._blank else None
+            if facts is not None and blank_facts is not None:
+                yield from self._changed_inode(path, now.objectid, facts, blank_facts, was.objectid)
 
-    def _letters(self, now: int, new: Inode, was: int, old: Inode) -> str:
-        assert self._blank
-        xattrs, blank_xattrs = self._now.tree.xattrs(now), self._blank.tree.xattrs(was)
-        acls = [xattrs.pop(name, None) for name in _ACLS]
-        blank_acls = [blank_xattrs.pop(name, None) for name in _ACLS]
-        regular = stat.S_ISREG(new.mode)
-        touched = regular and (new.mtime, new.mtime_nsec) != (old.mtime, old.mtime_nsec)
+    def _changed_inode(
+        self, path: bytes, number: int, new: Facts, old: Facts, blank_number: int | None = None
+    ) -> Iterator[Difference]:
+        """What two inodes of one type that stand at one path differ in."""
+        letters = self._letters(number, new, number if blank_number is None else blank_number, old)
+        if letters != ".......":
+            change = Change.MODIFIED if letters[0] == "c" else Change.METADATA
+            entry = DirEntry(number, False)
+            yield self._describe(self._now, path or b"/", entry, new.inode, change, letters)
+
+    def _letters(self, number: int, facts: Facts, blank_number: int, blank: Facts) -> str:
+        new, old = facts.inode, blank.inode
+        acls, blank_acls = ([one.xattrs.get(name) for name in _ACLS] for one in (facts, blank))
+        xattrs, blank_xattrs = (_plain(one.xattrs) for one in (facts, blank))
+        touched = stat.S_ISREG(new.mode) and (new.mtime, new.mtime_nsec) != (old.mtime, old.mtime_nsec)
         return "".join(
             (
-                "c" if self._content_differs(now, new, was, old) else ".",
+                "c" if self._content_differs(number, new, blank_number, old) else ".",
                 "p" if new.mode != old.mode else ".",
                 "u" if new.uid != old.uid else ".",
                 "g" if new.gid != old.gid else ".",
@@ -350,6 +383,11 @@ class Drift:
 # BTRFS_INODE_* of linux/btrfs_tree.h that somebody asked for: NODATACOW, SYNC, IMMUTABLE, APPEND,
 # NODUMP, NOATIME, DIRSYNC, COMPRESS.  The kernel sets the others by itself.
 _ASKED_FLAGS = 0x2 | 0x20 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+
+
+def _plain(xattrs: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Without the ACLs, which have a letter of their own."""
+    return {name: value for name, value in xattrs.items() if name not in _ACLS}
 
 
 def _attributes(inode: Inode) -> int:

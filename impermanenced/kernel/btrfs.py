@@ -58,15 +58,20 @@ _ARGS = struct.Struct("<7Q4I4QQ")  # btrfs_ioctl_search_args_v2 up to its buffer
 _HEADER = struct.Struct("<QQQII")  # transid, objectid, offset, type, len
 _INODE = struct.Struct("<5Q4I3Q32xqIqIqIqI")
 _DIR = struct.Struct("<QBQQHHB")  # location (objectid, type, offset), transid, data_len, name_len, type
+_HEADER_DIR = struct.Struct("<16xQIIQBQQHHB")  # offset, type and len of the header; the entry behind it
 _REF = struct.Struct("<QH")
 _EXTREF = struct.Struct("<QQH")
 _EXTENT = struct.Struct("<QQBBHB")
 _EXTENT_DISK = struct.Struct("<QQQQ")
+_U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 _HANDLE = struct.Struct("<QQI")
 
-_SMALL = 64 << 10
+_LARGEST_ITEM = (64 << 10) + _HEADER.size  # no item is larger than the largest tree block
+_SMALL = 128 << 10
 _LARGE = 1 << 20
+
+Key = tuple[int, int, int]  # objectid, type, offset
 
 
 class Inode(NamedTuple):
@@ -111,12 +116,20 @@ class Extent(NamedTuple):
     offset: int  # into the extent on disk
 
 
-class Snapshot(NamedTuple):
-    """Items of changed leaves, as far as a comparison wants them: see `Tree.changed`."""
+class Facts(NamedTuple):
+    """What an inode is: its item, its hard links as (directory, name), its extended attributes."""
 
-    inodes: dict[int, Inode]
-    entries: dict[int, dict[bytes, DirEntry]]
-    targets: dict[int, bytes]
+    inode: Inode
+    names: list[tuple[int, bytes]]
+    xattrs: dict[bytes, bytes]
+
+
+class Changes(NamedTuple):
+    """What a subvolume's tree got after a transaction."""
+
+    inodes: dict[int, Inode]  # changed or new
+    names: dict[int, dict[bytes, DirEntry]]  # added to directories; of a new directory these are all
+    targets: dict[int, bytes]  # of new symlinks
 
 
 def _crc32c_table() -> list[int]:
@@ -184,83 +197,82 @@ class Tree:
         self.root_id = root_id
         self._small = bytearray(_ARGS.size + _SMALL)
 
-    def _search(
-        self,
-        buffer: bytearray,
-        first: tuple[int, int, int],
-        last: tuple[int, int, int],
-        min_transid: int = 0,
-    ) -> Iterator[tuple[int, int, int, int, int]]:
-        """(objectid, type, offset, where in the buffer, length) of each item between two keys."""
-        ioctl, header, size = fcntl.ioctl, _HEADER.unpack_from, len(buffer) - _ARGS.size
+    def _fill(self, buffer: bytearray, first: Key, last: Key, min_transid: int = 0) -> int:
+        """Fill the buffer with the items between two keys, as far as it goes; how many these are."""
         objectid, kind, offset = first
-        while True:
-            _ARGS.pack_into(
-                buffer, 0,
-                self.root_id, objectid, last[0], offset, last[2], min_transid, MAX_U64,
-                kind, last[1], 0xFFFFFFFF, 0, 0, 0, 0, 0, size,
-            )  # fmt: skip
-            try:
-                ioctl(self.fd, BTRFS_IOC_TREE_SEARCH_V2, buffer)
-            except OSError as error:
-                raise OSError(error.errno, f"{error.strerror} (searching tree {self.root_id})") from error
-            found = int.from_bytes(buffer[64:68], "little")  # nr_items
-            if not found:
-                return
+        _ARGS.pack_into(
+            buffer, 0,
+            self.root_id, objectid, last[0], offset, last[2], min_transid, MAX_U64,
+            kind, last[1], 0xFFFFFFFF, 0, 0, 0, 0, 0, len(buffer) - _ARGS.size,
+        )  # fmt: skip
+        try:
+            fcntl.ioctl(self.fd, BTRFS_IOC_TREE_SEARCH_V2, buffer)
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror} (searching tree {self.root_id})") from error
+        return int(_U32.unpack_from(buffer, 64)[0])  # nr_items
+
+    def _search(self, buffer: bytearray, first: Key, last: Key) -> Iterator[tuple[int, int, int, int]]:
+        """(type, offset, where in the buffer, length) of each item between two keys."""
+        header = _HEADER.unpack_from
+        key: Key | None = first
+        while key is not None and (count := self._fill(buffer, key, last)):
             where = _ARGS.size
-            for _ in range(found):
+            for _ in range(count):
                 _, objectid, offset, kind, length = header(buffer, where)
                 where += _HEADER.size
-                yield objectid, kind, offset, where, length
+                yield kind, offset, where, length
                 where += length
-            if (objectid, kind, offset) >= last:
-                return
-            if offset < MAX_U64:
-                offset += 1
-            elif kind < 255:
-                kind, offset = kind + 1, 0
-            else:
-                objectid, kind, offset = objectid + 1, 0, 0
+            key = _go_on(buffer, where, (objectid, kind, offset), last)
 
     def _items(self, inode: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
         """(type, offset, where, length) of an inode's items whose types lie between two types."""
-        bounds = (inode, first, 0), (inode, last, MAX_U64)
-        for _, kind, offset, where, length in self._search(self._small, *bounds):
-            yield kind, offset, where, length
+        return self._search(self._small, (inode, first, 0), (inode, last, MAX_U64))
 
     def inode(self, inode: int) -> Inode | None:
         for _, _, where, _ in self._items(inode, BTRFS_INODE_ITEM_KEY, BTRFS_INODE_ITEM_KEY):
             return Inode._make(_INODE.unpack_from(self._small, where))
         return None
 
+    def facts(self, inode: int) -> Facts | None:
+        """All about an inode but its data, in one search."""
+        buffer, item = self._small, None
+        names: list[tuple[int, bytes]] = []
+        xattrs: dict[bytes, bytes] = {}
+        for kind, offset, where, length in self._items(inode, BTRFS_INODE_ITEM_KEY, BTRFS_XATTR_ITEM_KEY):
+            if kind == BTRFS_INODE_ITEM_KEY:
+                item = Inode._make(_INODE.unpack_from(buffer, where))
+            elif kind in (BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
+                names.extend(_references(buffer, kind, offset, where, length))
+            elif kind == BTRFS_XATTR_ITEM_KEY:
+                xattrs.update(_attributes(buffer, where, length))
+        return Facts(item, names, xattrs) if item is not None else None
+
     def names(self, inode: int) -> list[tuple[int, bytes]]:
         """(directory, name) of each hard link."""
-        buffer, found = self._small, []
+        found: list[tuple[int, bytes]] = []
         for kind, parent, where, length in self._items(inode, BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
-            end = where + length
-            while where < end:
-                if kind == BTRFS_INODE_REF_KEY:
-                    _, size = _REF.unpack_from(buffer, where)
-                    where += _REF.size
-                else:
-                    parent, _, size = _EXTREF.unpack_from(buffer, where)
-                    where += _EXTREF.size
-                found.append((parent, bytes(buffer[where : where + size])))
-                where += size
+            found.extend(_references(self._small, kind, parent, where, length))
         return found
 
     def entries(self, directory: int) -> dict[bytes, DirEntry]:
         """The names in a directory, in the order of their creation."""
-        buffer = self._small
-        return dict(
-            _dir_entry(buffer, where)
-            for _, _, where, _ in self._items(directory, BTRFS_DIR_INDEX_KEY, BTRFS_DIR_INDEX_KEY)
-        )
+        buffer, found, unpack = self._small, {}, _HEADER_DIR.unpack_from
+        last = directory, BTRFS_DIR_INDEX_KEY, MAX_U64
+        key: Key | None = (directory, BTRFS_DIR_INDEX_KEY, 0)
+        while key is not None and (count := self._fill(buffer, key, last)):
+            where = _ARGS.size
+            for _ in range(count):
+                offset, _, length, objectid, kind, _, _, _, size, _ = unpack(buffer, where)
+                start = where + _HEADER_DIR.size
+                found[bytes(buffer[start : start + size])] = DirEntry(objectid, kind == BTRFS_ROOT_ITEM_KEY)
+                where += _HEADER.size + length
+            key = _go_on(buffer, where, (directory, BTRFS_DIR_INDEX_KEY, offset), last)
+        return found
 
     def lookup(self, directory: int, name: bytes) -> DirEntry | None:
         """What one name in a directory points to."""
         buffer, key = self._small, (directory, BTRFS_DIR_ITEM_KEY, name_hash(name))
-        for _, _, _, where, length in self._search(buffer, key, key):
+        for _, _, where, length in self._search(buffer, key, key):
             end = where + length
             while where < end:  # names whose hashes collide share an item
                 found, entry = _dir_entry(buffer, where)
@@ -268,19 +280,6 @@ class Tree:
                     return entry
                 where += _DIR.size + len(found) + _DIR.unpack_from(buffer, where)[4]
         return None
-
-    def xattrs(self, inode: int) -> dict[bytes, bytes]:
-        buffer, found = self._small, {}
-        for _, _, where, length in self._items(inode, BTRFS_XATTR_ITEM_KEY, BTRFS_XATTR_ITEM_KEY):
-            end = where + length
-            while where < end:
-                _, _, _, _, data_size, name_size, _ = _DIR.unpack_from(buffer, where)
-                where += _DIR.size
-                name = bytes(buffer[where : where + name_size])
-                where += name_size
-                found[name] = bytes(buffer[where : where + data_size])
-                where += data_size
-        return found
 
     def target(self, inode: int) -> bytes:
         """Where a symlink points to."""
@@ -292,7 +291,7 @@ class Tree:
         """The extents of a file in order.  Holes may be left out."""
         buffer = bytearray(_ARGS.size + _SMALL)
         bounds = (inode, BTRFS_EXTENT_DATA_KEY, 0), (inode, BTRFS_EXTENT_DATA_KEY, MAX_U64)
-        for _, _, start, where, length in self._search(buffer, *bounds):
+        for _, start, where, length in self._search(buffer, *bounds):
             _, ram_bytes, compression, _, _, kind = _EXTENT.unpack_from(buffer, where)
             rest = where + _EXTENT.size
             if kind == BTRFS_FILE_EXTENT_INLINE:
@@ -304,37 +303,39 @@ class Tree:
                 disk_bytenr = 0
             yield Extent(start, num_bytes, None, disk_bytenr, offset)
 
-    def changed(self, since: int) -> Snapshot:
-        """The inodes changed after a transaction; of new directories all entries, of new links the targets.
+    def changed(self, since: int) -> Changes:
+        """What came after a transaction.
 
-        What was made after `since` lies in changed leaves as a whole, so no further search is
-        needed for it.
+        What is new lies in changed leaves as a whole, so one search meets all of it.  What was
+        taken away has left nothing to be found here but the changed inode of its directory.
         """
         buffer = bytearray(_ARGS.size + _LARGE)
-        inodes: dict[int, Inode] = {}
-        entries: dict[int, dict[bytes, DirEntry]] = {}
-        targets: dict[int, bytes] = {}
-        unpack_inode, transid_at, make = _INODE.unpack_from, _U64.unpack_from, Inode._make
-        new_directory = new_link = -1
-        bounds = (BTRFS_FIRST_FREE_OBJECTID, 0, 0), (BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64)
-        for objectid, kind, _, where, length in self._search(buffer, *bounds, since + 1):
-            if kind == BTRFS_INODE_ITEM_KEY:
-                if transid_at(buffer, where + 8)[0] > since:
-                    inode = make(unpack_inode(buffer, where))
-                    inodes[objectid] = inode
-                    if inode.generation > since:
-                        if stat.S_ISDIR(inode.mode):
-                            new_directory = objectid
-                            entries[objectid] = {}
-                        elif stat.S_ISLNK(inode.mode):
+        changes = Changes({}, {}, {})
+        inodes, names, targets = changes
+        header, transid_at, unpack_inode = _HEADER.unpack_from, _U64.unpack_from, _INODE.unpack_from
+        new_link = -1
+        last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
+        key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
+        while key is not None and (count := self._fill(buffer, key, last, since + 1)):
+            where = _ARGS.size
+            for _ in range(count):
+                _, objectid, offset, kind, length = header(buffer, where)
+                where += 32  # _HEADER.size
+                if kind == BTRFS_INODE_ITEM_KEY:
+                    if transid_at(buffer, where + 8)[0] > since:
+                        inode = Inode._make(unpack_inode(buffer, where))
+                        inodes[objectid] = inode
+                        if inode.generation > since and stat.S_ISLNK(inode.mode):
                             new_link = objectid
-            elif kind == BTRFS_DIR_INDEX_KEY:
-                if objectid == new_directory:
-                    name, entry = _dir_entry(buffer, where)
-                    entries[objectid][name] = entry
-            elif kind == BTRFS_EXTENT_DATA_KEY and objectid == new_link:
-                targets[objectid] = bytes(buffer[where + _EXTENT.size : where + length])
-        return Snapshot(inodes, entries, targets)
+                elif kind == BTRFS_DIR_INDEX_KEY:
+                    if transid_at(buffer, where + 17)[0] > since:  # the entry's own transid
+                        name, entry = _dir_entry(buffer, where)
+                        names.setdefault(objectid, {})[name] = entry
+                elif kind == BTRFS_EXTENT_DATA_KEY and objectid == new_link:
+                    targets[objectid] = bytes(buffer[where + _EXTENT.size : where + length])
+                where += length
+            key = _go_on(buffer, where, (objectid, kind, offset), last)
+        return changes
 
     def nested(self) -> dict[int, tuple[int, bytes]]:
         """{subvolume id: (directory, name)} of the subvolumes directly below this one."""
@@ -345,6 +346,49 @@ class Tree:
             start = where + _EXTREF.size
             found[child] = (directory, bytes(roots._small[start : min(start + size, where + length)]))
         return found
+
+
+def _go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
+    """Where a search goes on after the item with this key, which ends there; None: it is complete.
+
+    The kernel stops early only when an item does not fit any more.
+    """
+    if key >= last or len(buffer) - end > _LARGEST_ITEM:
+        return None
+    objectid, kind, offset = key
+    if offset < MAX_U64:
+        return objectid, kind, offset + 1
+    if kind < 255:
+        return objectid, kind + 1, 0
+    return objectid + 1, 0, 0
+
+
+def _references(
+    buffer: bytearray, kind: int, parent: int, where: int, length: int
+) -> Iterator[tuple[int, bytes]]:
+    """The names in an INODE_REF or INODE_EXTREF item."""
+    end = where + length
+    while where < end:
+        if kind == BTRFS_INODE_REF_KEY:
+            _, size = _REF.unpack_from(buffer, where)
+            where += _REF.size
+        else:
+            parent, _, size = _EXTREF.unpack_from(buffer, where)
+            where += _EXTREF.size
+        yield parent, bytes(buffer[where : where + size])
+        where += size
+
+
+def _attributes(buffer: bytearray, where: int, length: int) -> Iterator[tuple[bytes, bytes]]:
+    """The names and values in an XATTR_ITEM; names whose hashes collide share one."""
+    end = where + length
+    while where < end:
+        _, _, _, _, data_size, name_size, _ = _DIR.unpack_from(buffer, where)
+        where += _DIR.size
+        name = bytes(buffer[where : where + name_size])
+        where += name_size
+        yield name, bytes(buffer[where : where + data_size])
+        where += data_size
 
 
 def _dir_entry(buffer: bytearray, where: int) -> tuple[bytes, DirEntry]:

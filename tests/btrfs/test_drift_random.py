@@ -7,7 +7,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from .conftest import Volumes
 
 NAMES = [b"a", b"b", b"c", b"d\n", b"\xff"]
 OPERATIONS = [
-    "create", "write", "rewrite", "append", "truncate", "mkdir", "unlink", "rmtree", "rename", "rename",
+    "create", "write", "write", "append", "truncate", "mkdir", "unlink", "rmtree", "rename", "rename",
     "exchange", "link", "symlink", "fifo", "chmod", "chown", "xattr", "utime", "subvolume", "sync", "punch",
 ]  # fmt: skip
 
@@ -37,7 +36,9 @@ def operate(root: bytes, name: str, chosen: random.Random) -> None:
         match name:
             case "create":
                 Path(os.fsdecode(path)).touch()
-            case "write" | "rewrite":
+            case "write" | "append" if os.path.lexists(path) and not os.path.isfile(path):
+                pass  # opening a fifo would wait for ever
+            case "write":
                 content = bytes([chosen.randrange(3)]) * chosen.choice([1, 10, 5000, 70000])
                 Path(os.fsdecode(path)).write_bytes(content)
             case "append":
@@ -106,19 +107,13 @@ def test_random_operations(
 def touched_by_send(volumes: Volumes, root: str) -> set[str]:
     """The paths that the stream of a send names, where it may name a path: not for orphans it renames."""
     volumes.filesystem.snapshot(root, f"{root}-sent", readonly=True)
-    send = subprocess.Popen(
-        ["btrfs", "send", "-q", "--no-data", "-p", volumes.top / "root-blank", volumes.top / f"{root}-sent"],
-        stdout=subprocess.PIPE,
-    )
-    stream = subprocess.run(
-        ["btrfs", "receive", "--dump"], stdin=send.stdout, capture_output=True, text=True, check=True
-    )
-    assert send.stdout
-    send.stdout.close()
-    assert send.wait() == 0
+    stream = volumes.filesystem.directory / "stream"
+    sh("btrfs", "send", "-q", "--no-data", "-p", volumes.top / "root-blank", "-f", stream,
+       volumes.top / f"{root}-sent")  # fmt: skip
+    dump = sh("btrfs", "receive", "--dump", "-f", stream)
     prefix = f"./{root}-sent"
     paths = set()
-    for line in stream.stdout.splitlines():
+    for line in dump.splitlines():
         words = line.split()
         if words[0] in ("snapshot", "utimes"):  # utimes follow every change, also of atime
             continue
