@@ -539,7 +539,7 @@ def test_a_poor_locale_loses_nothing() -> None:
 
 
 def test_the_command_loads_no_bus_and_no_heavy_library() -> None:
-    heavy = "gi pydbus structlog watchdog subprocess asyncio rich".split()
+    heavy = ["gi", "pydbus", "structlog", "watchdog", "subprocess", "asyncio", "rich"]
     script = (
         "import sys; from impermanenced import cli; import impermanenced.manager, impermanenced.cli.act, "
         f"impermanenced.cli.show; sys.exit(', '.join(name for name in {heavy} if name in sys.modules) or 0)"
