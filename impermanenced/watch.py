@@ -1,15 +1,18 @@
 """The thread that turns fanotify events into writers.
 
 It reads at once while the machine is quiet, because the process that wrote may live for a millisecond only;
-after a busy read it waits a moment, because the kernel merges what waits in the queue, and reading less often
+where the proc connector tells, it looks at each program when it begins, which leaves it time until the write.
+After a busy read it waits a moment, because the kernel merges what waits in the queue, and reading less often
 costs less.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +20,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from .activity import Activity, Origin, Seen
-from .kernel import fanotify, procs
+from .kernel import fanotify, procevents, procs
 from .model import Volume
 from .treewatch import TreeWatch
 
@@ -32,8 +35,11 @@ MASK = (
 )
 NAMED = fanotify.FAN_CREATE | fanotify.FAN_DELETE | fanotify.FAN_MOVED_TO
 READ_SIZE = 256 << 10
-BUSY_EVENTS = 256
+BUSY_EVENTS = 256  # that many within WINDOW is busy
+WINDOW = 0.1  # seconds
 PAUSE = 0.02  # seconds; the queue holds 16384 events (fs.fanotify.max_queued_events)
+FRESH = 1.0  # seconds that a process is taken for what it was, as long as it runs the same program
+EXECS = 50  # looked at within WINDOW; of a fork storm the rest is looked at when it writes
 REMEMBER_GONE = 5.0  # seconds that a pid stands for the process that had it; pids are not reused that soon
 ORIGINS = 4096  # processes kept apart from each other before the shared values are made anew
 
@@ -78,6 +84,11 @@ class Watch(threading.Thread):
         self._own_pid = os.getpid()
         self._origins: dict[Origin, Origin] = {}
         self._recent: dict[int, tuple[float, Origin]] = {}
+        self._execs: socket.socket | None = None
+        try:
+            self._execs = procevents.listen()
+        except OSError as error:
+            log.info("short-lived writers may stay unknown: no proc connector", error=error.strerror)
 
     def set_roots(self, roots: frozenset[int]) -> None:
         """What counts from the next event on; what was dropped is asked about again."""
@@ -90,17 +101,41 @@ class Watch(threading.Thread):
         if self._fan >= 0:
             os.close(self._fan)
             os.close(self._stop_fd)
+            if self._execs is not None:
+                procevents.close(self._execs)
             self._fan = -1
 
     def run(self) -> None:
+        # Ahead of the writers, where that is allowed: between a write and a small program's end lies less
+        # than a turn of the scheduler.  What this thread can take is bounded by PAUSE.
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         poll = select.poll()
         poll.register(self._fan, select.POLLIN)
         poll.register(self._stop_fd, select.POLLIN)
         pause = select.poll()
         pause.register(self._stop_fd, select.POLLIN)
-        while not any(fd == self._stop_fd for fd, _ in poll.poll()):
-            if self.drain() >= BUSY_EVENTS and pause.poll(PAUSE * 1000):
+        if self._execs is not None:
+            poll.register(self._execs, select.POLLIN)
+        began, events, execs = 0.0, 0, 0
+        while self._stop_fd not in (ready := {fd for fd, _ in poll.poll()}):
+            now = time.monotonic()
+            if now - began > WINDOW:
+                began, events, execs = now, 0, 0
+            if self._execs is not None and self._execs.fileno() in ready:
+                execs += self._look_at_programs(now, EXECS - execs)
+            if self._fan in ready:
+                events += self.drain()
+            if events >= BUSY_EVENTS and pause.poll(PAUSE * 1000):
                 return
+
+    def _look_at_programs(self, now: float, most: int) -> int:
+        assert self._execs is not None
+        begun = procevents.pids(self._execs)[: max(most, 0)]
+        for pid in begun:
+            self._recent.pop(pid, None)  # it runs another program now
+            self._origin(pid, now)
+        return len(begun)
 
     def drain(self) -> int:
         """One read; how many events it had."""
@@ -139,11 +174,13 @@ class Watch(threading.Thread):
         return bool(ours)
 
     def _origin(self, pid: int, now: float) -> Origin:
+        then, known = self._recent.get(pid, (0.0, None))
+        if known is not None and now - then < FRESH and procs.exe(pid) in (known.exe, b""):
+            return known
         process = procs.look_up(pid)
         if process is None:
-            then, origin = self._recent.get(pid, (0.0, None))
-            if origin is not None and now - then < REMEMBER_GONE:
-                return origin
+            if known is not None and now - then < REMEMBER_GONE:
+                return known
             return Origin("", b"", b"", pid, None)
         origin = Origin(procs.unit_of(process.cgroup), process.exe, process.comm, pid, process.uid)
         if len(self._origins) > ORIGINS:

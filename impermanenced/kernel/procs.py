@@ -77,8 +77,10 @@ def look_up(pid: int) -> Process | None:
     """None: there is no such process any more (or it is not to be seen from here)."""
     if pid <= 0:
         return None
-    process = Process(comm(pid), exe(pid), cgroup(pid), uid(pid))
-    return process if process.comm or process.uid is not None else None
+    # What an exiting process loses first is asked first: a zombie has no program any more, but a cgroup.
+    program, group = exe(pid), cgroup(pid)
+    process = Process(comm(pid), program, group, uid(pid))
+    return process if process.comm or program or group else None
 
 
 def _unit_in(parts: Iterator[bytes]) -> str:

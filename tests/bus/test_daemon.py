@@ -192,8 +192,8 @@ def test_another_user_cannot_run_it(bus: Bus, machine: Machine, tmp_path: Path) 
 
 
 def test_the_privileges_of_the_unit_are_enough(bus: Bus, machine: Machine, tmp_path: Path) -> None:
-    """As systemd would start it: three capabilities, no new privileges, no memory that is written and run."""
-    capabilities = "-all,+sys_admin,+dac_read_search,+sys_ptrace"
+    """As systemd would start it: four capabilities, no new privileges, no memory that is written and run."""
+    capabilities = "-all,+sys_admin,+dac_read_search,+sys_ptrace,+net_admin"
     locked = (
         "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
     )
