@@ -1,9 +1,9 @@
 """A power cut after every step: the next boot finishes or undoes it, and loses nothing.
 
 The hook runs with wrappers first on PATH.  A wrapper does what its program does and kills the hook
-at its turn, before or after the step; programs that only look at the filesystem have no turn.  The image is copied right there: it has what had been written
-by then, and what was only in memory is lost, as in a power cut.  `sync` cuts commit first, so that
-the step itself is on the disk.
+at its turn, before or after the step; programs that only look at the filesystem have no turn.  The
+image is copied right there: it has what had been written by then, and what was only in memory is
+lost, as in a power cut.  `sync` cuts commit first, so that the step itself is on the disk.
 """
 
 from __future__ import annotations
@@ -145,15 +145,18 @@ def helper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def moments(turn: int, *, thorough: bool) -> list[dict[str, int]]:
-    """Before a step, what the shell itself has written since the step before is there too."""
-    after = [{"after": turn}, {"after": turn, "sync": True}]
-    return [{"before": turn}, *after] if thorough else after
+    """What had reached the disk: the step itself, or only what was committed before it.
+
+    Before a step, what the shell itself has written since the step before is there too.
+    """
+    committed = {"after": turn, "sync": True}
+    return [{"before": turn}, {"after": turn}, committed] if thorough else [committed]
 
 
 CASES = [
     pytest.param(1, True, "dash", None, id="exchange"),
     pytest.param(1, False, "dash", None, id="renames"),
-    pytest.param(2, True, "busybox", None, id="two-volumes-exchange"),
+    pytest.param(2, True, "dash", None, id="two-volumes-exchange"),
     pytest.param(2, False, "bash", None, id="two-volumes-renames"),
     pytest.param(1, True, "dash", "boot", id="request-boot"),
     pytest.param(1, True, "dash", "keep", id="request-keep"),

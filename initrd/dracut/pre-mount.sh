@@ -1,0 +1,4 @@
+#!/bin/sh
+# dracut without systemd sources this; the hook says itself what went wrong.
+/usr/lib/impermanence/impermanence-rollback --sysroot "${NEWROOT:-/sysroot}" ||
+    die 'impermanence: stopped, as its configuration says'
