@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import datetime
+import functools
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -45,12 +47,15 @@ def from_text(text: str) -> bytes:
 
 def time_to_text(seconds: float | None) -> str | None:
     """RFC 3339 in local time with its offset."""
-    if seconds is None:
-        return None
+    return None if seconds is None else _second_to_text(math.floor(seconds))
+
+
+@functools.lru_cache(maxsize=10_000)  # what one program writes has few different seconds
+def _second_to_text(second: int) -> str:
     try:
-        return datetime.datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+        return datetime.datetime.fromtimestamp(second).astimezone().isoformat()
     except (OverflowError, ValueError, OSError):  # a file may carry any 64-bit time
-        return datetime.datetime.fromtimestamp(0, datetime.UTC).isoformat(timespec="seconds")
+        return datetime.datetime.fromtimestamp(0, datetime.UTC).isoformat()
 
 
 def path_fields(raw: bytes, name: str = "path") -> dict[str, str]:

@@ -147,20 +147,31 @@ def _diff(options: Options) -> int:
 
 
 def _explain(options: Options) -> int:
-    from ..config import DEFAULT, load
+    from ..config import DEFAULT
     from . import act, show
 
     assert options.path is not None
     explanation = act.explain(fetch(options.config), options.path, os.getcwdb())
     text = show.explain(
         explanation,
-        persist=to_text(next(iter(load(options.config).persist), b"/persist")),
+        persist=_persist_volume(options.config),
         config=to_text(options.config or DEFAULT),
         now=time.time(),
         style=show.Style(color=_color(options)),
     )
     _write(text)
     return explanation.exit_code
+
+
+def _persist_volume(config: bytes | None) -> str:
+    """Where this system keeps things, for advice: the daemon may answer who cannot read the configuration."""
+    from ..config import load
+
+    try:
+        found = load(config).persist
+    except ImpermanenceError:
+        found = ()
+    return to_text(found[0]) if found else "/persist"
 
 
 def _setup(options: Options) -> int:

@@ -27,7 +27,10 @@ def counts(document: Document) -> dict[str, int]:
 
 
 def _without(fields: Mapping[str, Any], *left_out: str) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if key not in left_out}
+    copy = dict(fields)
+    for key in left_out:
+        copy.pop(key, None)
+    return copy
 
 
 def status(document: Document, *, all_verdicts: bool) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def rows(entries: Iterable[Entry]) -> list[Row]:
     entries = list(entries)
     tops: dict[str, _Tops] = {}
     groups: dict[tuple[str, ...], list[Entry]] = {}
-    for volume in {entry["volume"] for entry in entries}:
+    for volume in dict.fromkeys(entry["volume"] for entry in entries):
         tops[volume] = _Tops(entry for entry in entries if entry["volume"] == volume)
     for entry in entries:
         top = tops[entry["volume"]].of(entry["path"])

@@ -35,7 +35,7 @@ def status(document: Document, *, columns: int, now: float, style: Style) -> str
     """Of act.status's document."""
     crud = [entry for entry in document["entries"] if entry["verdict"] == "crud"]
     lost = rows(crud)
-    lines = [style.bold(_answer(lost)), ""]
+    lines = [style.bold(_answer(lost, complete=document["complete"])), ""]
     if lost:
         lines += [*_table(lost, columns, now), ""]
     lines += _others(document, columns)
@@ -44,11 +44,12 @@ def status(document: Document, *, columns: int, now: float, style: Style) -> str
     return "\n".join(lines) + "\n"
 
 
-def _answer(lost: list[Row]) -> str:
+def _answer(lost: list[Row], *, complete: bool) -> str:
     if not lost:
-        return "nothing will be lost at the next boot."
+        return f"nothing {'will' if complete else 'that you may see will'} be lost at the next boot."
     total = words.size(sum(row.size for row in lost))
-    return f"{words.plural(len(lost), 'thing')} will be lost at the next boot ({total})."
+    least = "" if complete else "at least "
+    return f"{least}{words.plural(len(lost), 'thing')} will be lost at the next boot ({total})."
 
 
 def _table(lost: list[Row], columns: int, now: float) -> Iterator[str]:
