@@ -1,0 +1,71 @@
+"""The disk of the micro machine, made and looked at on the host through a loop device."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from initramfs import run
+
+from impermanenced import records
+
+ROOT = records.RollbackVolume("root", b"root", b"root-blank", require=(b"/etc/hostname",))
+
+
+@contextlib.contextmanager
+def mounted(image: Path) -> Iterator[Path]:
+    """The top level."""
+    device = run("losetup", "--find", "--show", image).strip()
+    top = image.with_suffix(".top")
+    top.mkdir(exist_ok=True)
+    try:
+        run("mount", "-t", "btrfs", "-o", "subvolid=5", device, top)
+        try:
+            yield top
+        finally:
+            run("umount", top)
+    finally:
+        run("btrfs", "device", "scan", "--forget", device)
+        run("losetup", "--detach", device)
+        top.rmdir()
+
+
+def make(image: Path) -> None:
+    """A root with one life behind it: three files that the wipe must not lose."""
+    with open(image, "wb") as stream:
+        stream.truncate(160 << 20)
+    run("mkfs.btrfs", "-q", image)
+    with mounted(image) as top:
+        for name in ("root", ".impermanence"):
+            run("btrfs", "subvolume", "create", top / name)
+        (top / "root/etc").mkdir()
+        (top / "root/etc/hostname").write_text("micro\n")
+        run("btrfs", "subvolume", "snapshot", "-r", top / "root", top / "root-blank")
+        run("btrfs", "subvolume", "create", top / "root/nested")
+        (top / "root/nested/image").write_text("inside\n")
+        (top / "root/small").write_text("small\n")
+        (top / "root/large").write_bytes(b"large" * 100_000)
+        rollback = records.RollbackEnv(volumes=(ROOT,))
+        (top / ".impermanence/rollback.env").write_bytes(records.format_rollback(rollback))
+
+
+def lost(top: Path) -> list[str]:
+    """Files of the first life that are nowhere, whole, in one root."""
+    wanted = {"small": b"small\n", "large": b"large" * 100_000, "nested/image": b"inside\n"}
+    archive = top / "old_roots"
+    roots = [top / "root", *(archive.iterdir() if archive.is_dir() else ())]
+    missing = [{name for name, content in wanted.items() if not same(root / name, content)} for root in roots]
+    return sorted(min(missing, key=len))
+
+
+def same(path: Path, content: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        return path.read_bytes() == content
+    return False
+
+
+def boots(top: Path) -> list[records.BootRecord]:
+    files = sorted((top / ".impermanence/boots").glob("*.env"), key=lambda path: int(path.stem))
+    return [records.parse_record(path.read_bytes(), os.fsencode(path)) for path in files]

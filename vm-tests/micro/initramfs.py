@@ -1,0 +1,79 @@
+"""The initramfs of the micro machine: busybox, the real btrfs, a few modules, and the hook."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import cache
+import kernel as kernels
+
+HERE = Path(__file__).parent
+INITRD = HERE.parent.parent / "initrd"
+FIRST = ("virtio_pci", "virtio_console", "crc32c_generic", "btrfs")
+DISK = ("virtio_blk",)
+# busybox provides the rest; these report each step before they do it.
+CHANGING = ("btrfs", "mv", "mkdir", "mount", "umount")
+
+
+def run(*argv: str | Path, **kwargs: object) -> str:
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, **kwargs)  # type: ignore
+    assert result.returncode == 0, f"{argv}: {result.stderr}"
+    return str(result.stdout)
+
+
+def build(kernel: kernels.Kernel) -> Path:
+    """Keyed by everything that goes in, so that a changed hook is a new initramfs."""
+    btrfs = Path(shutil.which("btrfs") or "btrfs")
+    key = cache.key(kernel.version, HERE / "init", HERE / "wrap", Path(__file__), INITRD, btrfs)
+
+    def make(directory: Path) -> None:
+        root = directory / "root"
+        for name in ("bin", "proc", "sys", "dev", "run", "sysroot", "wrap", "usr/lib/impermanence"):
+            (root / name).mkdir(parents=True)
+        shutil.copy("/bin/busybox", root / "bin/busybox")
+        for applet in run("/bin/busybox", "--list").split():
+            if applet != "busybox":
+                (root / "bin" / applet).symlink_to("busybox")
+        copy_program(btrfs, root)
+        modules(kernel, root / "modules/first", FIRST)
+        modules(kernel, root / "modules/disk", DISK, besides=FIRST)
+        shutil.copy(INITRD / "impermanence-rollback", root / "usr/lib/impermanence")
+        helper = root / "usr/lib/impermanence/exchange"
+        run("gcc", "-Wall", "-Werror", "-Os", "-static", "-o", helper, INITRD / "exchange.c")
+        shutil.copy(HERE / "init", root / "init")
+        for name in CHANGING:
+            shutil.copy(HERE / "wrap", root / "wrap" / name)
+        names = "\n".join(os.fspath(path.relative_to(root)) for path in sorted(root.rglob("*")))
+        with open(directory / "initramfs", "wb") as stream:
+            subprocess.run(
+                ["cpio", "--quiet", "-o", "-H", "newc"],
+                input=names.encode(),
+                stdout=stream,
+                cwd=root,
+                check=True,
+            )
+        shutil.rmtree(root)
+
+    return cache.cached("micro", key, make) / "initramfs"
+
+
+def copy_program(program: Path, root: Path) -> None:
+    shutil.copy(program, root / "bin" / program.name)
+    for library in re.findall(r"(/\S+)", run("ldd", program)):
+        target = root / library.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, target)
+
+
+def modules(
+    kernel: kernels.Kernel, directory: Path, names: tuple[str, ...], besides: tuple[str, ...] = ()
+) -> None:
+    directory.mkdir(parents=True)
+    there = kernel.closure(*besides)
+    wanted = [path for path in kernel.closure(*names) if path not in there]
+    for number, path in enumerate(wanted):
+        shutil.copy(path, directory / f"{number:02}-{path.name}")

@@ -1,0 +1,168 @@
+"""The real hook in a real kernel, and the power cut at random moments of the switch."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import disk
+import initramfs
+import kernel as kernels
+import pytest
+from machine import Disk, Machine, MachineError
+
+CUTS = 10
+SECONDS = 120.0  # deadline of a boot on a busy host without KVM; one takes about five
+
+
+@pytest.fixture
+def micro(workspace: Path, kernel: kernels.Kernel) -> Machine:
+    image = workspace / "disk.img"
+    disk.make(image)
+    return Machine(
+        workspace,
+        kernel=kernel.image,
+        initrd=initramfs.build(kernel),
+        append="root=/dev/vda quiet",
+        disks=[Disk(image)],
+        memory=256,
+        cpus=1,
+    )
+
+
+def go(micro: Machine) -> None:
+    micro.wait_report("ready", SECONDS)
+    micro.say("go")
+    micro.wait_report("begin", SECONDS)
+
+
+def to_the_end(micro: Machine) -> list[str]:
+    """All that the guest reports until it powers off."""
+    lines = []
+    while (line := micro.report(SECONDS)) != "end":
+        lines.append(line)
+    micro.wait_exit(SECONDS)
+    return lines
+
+
+def boot(micro: Machine, append: str | None = None) -> list[str]:
+    micro.start(append=append)
+    go(micro)
+    return to_the_end(micro)
+
+
+def steps(lines: list[str]) -> list[str]:
+    return [line.removeprefix("step ") for line in lines if line.startswith("step ")]
+
+
+def test_one_boot(micro: Machine) -> None:
+    began = time.monotonic()
+    lines = boot(micro)
+    sys.stdout.write(f"a boot, to the end of the script and off: {time.monotonic() - began:.1f} s\n")
+    assert "status 0" in lines
+    assert "result ACTION=wiped" in lines
+    assert [line for line in lines if line.startswith("root ")] == ["root etc"]
+    with disk.mounted(micro.disks[0].path) as top:
+        assert disk.lost(top) == []
+        (record,) = disk.boots(top)
+        (volume,) = record.volumes
+        assert volume.old is not None
+        assert (top / os.fsdecode(volume.old) / "nested/image").exists()
+        assert not list((top / ".impermanence/staging").iterdir())
+
+
+def test_off(micro: Machine) -> None:
+    lines = boot(micro, "root=/dev/vda impermanence=off")
+    assert "result ACTION=off" in lines
+    assert "never mounted" in lines
+    assert "root small" in lines
+    assert not any(line.startswith("mount") for line in steps(lines))
+
+
+def test_hibernation_image_keeps_the_hook_from_mounting(micro: Machine, workspace: Path) -> None:
+    swap = workspace / "swap.img"
+    with open(swap, "wb") as stream:
+        stream.truncate(1 << 20)
+        stream.seek(4086)
+        stream.write(b"S1SUSPEND\0")
+    micro.disks = (*micro.disks, Disk(swap))
+    before = micro.disks[0].path.read_bytes()
+    micro.start(append="root=/dev/vda resume=/dev/vdb")
+    go(micro)
+    lines = to_the_end(micro)
+    assert "result ACTION=refused" in lines
+    assert "result REASON=a hibernation image waits in /dev/vdb" in lines
+    assert "never mounted" in lines
+    assert not any(line.startswith("mount") for line in steps(lines))
+    # The look at the end of the machine's own script mounts the root read-only.
+    assert len(before) == micro.disks[0].path.stat().st_size
+
+
+def test_power_cuts(micro: Machine, workspace: Path) -> None:
+    """Ten cuts at random moments between the first and the last step that changes the filesystem."""
+    seed = int(os.environ.get("MICRO_SEED", str(random.SystemRandom().randrange(10**6))))
+    draw = random.Random(seed)
+    sys.stdout.write(f"MICRO_SEED={seed}\n")
+    image = micro.disks[0].path
+    clean = workspace / "clean.img"
+    shutil.copyfile(image, clean)
+
+    # How long the switch takes here, from an uncut boot.
+    micro.start()
+    go(micro)
+    first_step(micro)
+    began = time.monotonic()
+    micro.wait_report("status", SECONDS)
+    window = time.monotonic() - began
+    micro.kill()
+
+    inside = 0
+    for number in range(1, CUTS + 1):
+        shutil.copyfile(clean, image)
+        micro.start()
+        go(micro)
+        first_step(micro)
+        moment = draw.uniform(0, 0.9 * window)
+        seen = cut_after(micro, moment)
+        fell_inside = not any(line.startswith("status") for line in seen)
+        inside += fell_inside
+        last = (steps(seen) or ["the first step"])[-1]
+        with_cut = boot(micro)
+        assert "status 0" in with_cut, last
+        assert "result ACTION=wiped" in with_cut, last
+        assert "root etc" in with_cut, last
+        with disk.mounted(image) as top:
+            assert disk.lost(top) == [], f"after a cut in: {last}"
+            assert (top / "root/etc/hostname").exists()
+            assert not (top / "root/small").exists()
+            assert not list((top / ".impermanence/staging").iterdir())
+            numbers = [record.number for record in disk.boots(top)]
+        assert numbers == sorted(set(numbers))
+        place = "inside" if fell_inside else "too late"
+        sys.stdout.write(f"cut {number} at {moment:.2f} of {window:.2f} s, {place}: {shorten(last)}\n")
+    assert inside >= CUTS * 7 // 10, f"only {inside} of {CUTS} cuts fell inside the switch"
+
+
+def first_step(micro: Machine) -> None:
+    micro.wait_report("step mount -o remount,rw", SECONDS)
+
+
+def cut_after(micro: Machine, seconds: float) -> list[str]:
+    """What the guest still reports until the power goes."""
+    deadline = time.monotonic() + seconds
+    seen = []
+    try:
+        while True:
+            seen.append(micro.report(max(0.0, deadline - time.monotonic())))
+    except MachineError:
+        micro.kill()
+    return seen
+
+
+def shorten(step: str) -> str:
+    return re.sub(r"/run/impermanence/top/", "", step)
