@@ -35,7 +35,7 @@ QUIET = 2.0  # seconds without news before names are looked up
 AT_MOST = 10.0  # seconds that constant news can put that off
 TICK = 500  # milliseconds, only while there is news
 EDITING = 300  # milliseconds from an edit to the reload
-BOOT_POLL = 5000  # milliseconds, until the boot has finished
+BOOT_POLL = 2000  # milliseconds, until the boot has finished
 HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 
 log = structlog.get_logger()

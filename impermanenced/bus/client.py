@@ -47,10 +47,15 @@ def _ask(
     )
 
 
-def _explain(error: Any) -> ImpermanenceError:
+def name_and_message(error: Any) -> tuple[str, str]:
+    """Gio puts the name before the message; its own way to take it off changes a copy only."""
     name = Gio.DBusError.get_remote_error(error) or ""
-    Gio.DBusError.strip_remote_error(error)
-    message, _, hint = error.message.partition("\nhint: ")
+    return name, error.message.removeprefix(f"GDBus.Error:{name}: ")
+
+
+def _explain(error: Any) -> ImpermanenceError:
+    name, text = name_and_message(error)
+    message, _, hint = text.partition("\nhint: ")
     if name in _REFUSED:
         return NotPermitted(f"impermanenced: {message}", hint or None)
     return ServiceError(f"impermanenced: {message}", hint or "journalctl -u impermanenced")

@@ -83,6 +83,7 @@ class Service:
             for call in calls:
                 self._answer_one(call, report)
         except (ImpermanenceError, OSError) as error:
+            log.warning("a report could not be made", error=str(error))
             problem = error
         finally:
             for call in calls:

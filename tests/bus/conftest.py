@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import pytest
 from gi.repository import Gio, GLib
 
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from impermanenced.bus.registration import Registration, request_name
 
 from ..conftest import Filesystem
 
@@ -93,11 +95,11 @@ class Bus:
         self.process.stdout.close()
 
 
-@pytest.fixture
-def bus() -> Iterator[Bus]:
+@contextlib.contextmanager
+def a_bus(more: str = "") -> Iterator[Bus]:
     directory = Path(tempfile.mkdtemp(prefix="impermanence-bus-"))
     directory.chmod(0o755)  # other users connect too
-    bus = Bus(directory)
+    bus = Bus(directory, more)
     try:
         yield bus
     finally:
@@ -105,14 +107,56 @@ def bus() -> Iterator[Bus]:
         shutil.rmtree(directory)
 
 
+@pytest.fixture
+def bus() -> Iterator[Bus]:
+    with a_bus() as bus:
+        yield bus
+
+
+SYSTEMD = "org.freedesktop.systemd1"
+
+
+@pytest.fixture
+def bus_with_systemd() -> Iterator[Bus]:
+    policy = f'<allow own="{SYSTEMD}"/><allow send_destination="{SYSTEMD}"/>'
+    with a_bus(f'<policy context="default">{policy}</policy>') as bus:
+        yield bus
+
+
+class FakeSystemd:
+    """The one property that the daemon reads, under the name and path that systemd has."""
+
+    XML = f"""<node><interface name="{SYSTEMD}.Manager">
+        <property name="SystemState" type="s" access="read"/></interface></node>"""
+
+    def __init__(self, bus: Bus) -> None:
+        self.state = "starting"
+        self.asked = 0
+        self.con = bus.connect()
+        properties = {"SystemState": self._answer}
+        self.registration = Registration(self.con, "/org/freedesktop/systemd1", self.XML, {}, properties)
+        request_name(self.con, SYSTEMD)
+
+    def _answer(self) -> Any:
+        self.asked += 1
+        return GLib.Variant("s", self.state)
+
+
 class Daemon:
     """The real program on a bus; `ready` is when it said READY=1."""
 
-    def __init__(self, bus: Bus, directory: Path, *arguments: str | Path, command: list[str] | None = None):
+    def __init__(
+        self,
+        bus: Bus,
+        directory: Path,
+        *arguments: str | Path,
+        command: list[str] | None = None,
+        watchdog: int = 600,
+    ):
         self.bus = bus
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(os.fspath(directory / f"notify{time.monotonic_ns()}"))
-        self.notify.settimeout(20)
+        self.notify.settimeout(20)  # it is read by hand: `watchdog` seconds must not fill it
         self.log = directory / f"log{time.monotonic_ns()}"
         self.began = time.monotonic()
         with open(self.log, "wb") as log:
@@ -121,7 +165,7 @@ class Daemon:
                 stderr=log,
                 cwd=REPOSITORY,
                 env=bus.environment
-                | {"NOTIFY_SOCKET": self.notify.getsockname(), "WATCHDOG_USEC": "3000000"},
+                | {"NOTIFY_SOCKET": self.notify.getsockname(), "WATCHDOG_USEC": f"{watchdog}000000"},
             )
 
     def wait_ready(self) -> float:

@@ -1,0 +1,197 @@
+"""The skin over Gio: errors by their names, answers from threads, callers that cannot be known."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from gi.repository import GLib
+
+from impermanenced.bus import client, registration, service
+from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from impermanenced.bus.registration import PROPERTIES, request_name
+from impermanenced.bus.service import Service, report_for
+from impermanenced.errors import ConfigError, NotPermitted, ServiceError
+from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
+
+from .conftest import NOBODY, Bus, wait_until
+
+
+def entry(path: bytes, uid: int, size: int) -> Entry:
+    difference = Difference(path, FileType.FILE, Change.CREATED, "+.......", 5, size, uid, uid, 0o644, 0)
+    return Entry("root", difference, Verdict.CRUD, "nothing declares it", None, None)
+
+
+REPORT = Report(True, None, 0, (), (entry(b"/a", 0, 10), entry(b"/b", NOBODY, 20), entry(b"/c", 0, 30)))
+
+
+class Served:
+    """A `Service` in this process; calls come from a second connection."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.con = bus.connect()
+        self.caller = bus.connect()
+        self.reports = 0
+        self.report: Callable[[], Report] = lambda: REPORT
+        self.executor = ThreadPoolExecutor(1)
+        properties = {"Version": lambda: GLib.Variant("s", "1")}
+        self.service = Service(self.con, self.executor, self._make, properties)
+        request_name(self.con, BUS_NAME)
+
+    def _make(self) -> Report:
+        self.reports += 1
+        return self.report()
+
+    def start_call(self, interface: str, method: str, arguments: Any = None, caller: Any = None) -> list[Any]:
+        """A list that gets (answer, descriptors), or an error's name and message."""
+        got: list[Any] = []
+
+        def finished(con: Any, result: Any) -> None:
+            try:
+                value, fds = con.call_with_unix_fd_list_finish(result)
+                got.append((value.unpack(), fds))
+            except GLib.Error as error:
+                got.append(client.name_and_message(error))
+
+        (caller or self.caller).call_with_unix_fd_list(
+            BUS_NAME, OBJECT_PATH, interface, method, arguments, None, 0, 10_000, None, None, finished
+        )
+        return got
+
+    def call(self, interface: str, method: str, arguments: Any = None) -> Any:
+        got = self.start_call(interface, method, arguments)
+        wait_until(lambda: got, f"an answer to {method}")
+        return got[0]
+
+    def close(self) -> None:
+        self.service.close()
+        self.executor.shutdown()
+        self.con.close_sync(None)
+        self.caller.close_sync(None)
+
+
+@pytest.fixture
+def served(bus: Bus) -> Iterator[Served]:
+    served = Served(bus)
+    try:
+        yield served
+    finally:
+        served.close()
+
+
+def test_a_report_comes_in_a_file_that_cannot_change(served: Served) -> None:
+    (index,), fds = served.call(INTERFACE, "Status")
+    with open(fds.get(index), "rb") as stream:
+        assert len(json.load(stream)["entries"]) == 3
+        with pytest.raises(PermissionError):
+            os.ftruncate(stream.fileno(), 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "says"),
+    [
+        (ConfigError("a.toml: no", "mend it"), "org.impermanence.Error.Config", "a.toml: no\nhint: mend it"),
+        (NotPermitted("no"), "org.impermanence.Error.NotPermitted", "no"),
+        (
+            OSError(errno.EIO, "Input/output error", b"/x"),
+            "org.impermanence.Error.Failed",
+            "Input/output error",
+        ),
+        (ZeroDivisionError("secret"), "org.impermanence.Error.Failed", "internal error, the journal of"),
+    ],
+)
+def test_errors_have_names_of_ours(
+    served: Served, error: Exception, name: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> Report:
+        raise error
+
+    served.report = fail
+    got_name, message = served.call(INTERFACE, "Status")
+    assert got_name == name
+    assert message.startswith(says)
+    assert "secret" not in message
+    capsys.readouterr()
+
+
+def test_calls_during_a_report_share_the_next_one(served: Served) -> None:
+    """Somebody who asks all the time must not make the machine compare trees all the time."""
+    go = threading.Event()
+
+    def slow() -> Report:
+        go.wait(10)
+        return REPORT
+
+    served.report = slow
+    calls = [served.start_call(INTERFACE, "Status")]
+    wait_until(lambda: served.reports == 1, "the first report begun")
+    calls += [served.start_call(INTERFACE, "Status") for _ in range(20)]
+    assert served.call(PROPERTIES, "GetAll", GLib.Variant("(s)", (INTERFACE,)))[0] == ({"Version": "1"},)
+    go.set()
+    wait_until(lambda: all(calls), "all answers")
+    assert served.reports == 2
+    assert all(isinstance(call[0][0], tuple) for call in calls)
+
+
+def test_a_caller_that_cannot_be_known_gets_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "uid_of", lambda con, sender: None)
+    assert served.call(INTERFACE, "Status")[0] == "org.impermanence.Error.NotPermitted"
+
+
+def test_a_caller_that_has_gone_is_nobody(bus: Bus, served: Served) -> None:
+    gone = bus.connect()
+    name = gone.get_unique_name()
+    assert registration.uid_of(served.con, name) == os.geteuid()
+    gone.close_sync(None)
+    wait_until(lambda: registration.uid_of(served.con, name) is None, "the bus to notice")
+
+
+def test_a_caller_that_goes_while_it_waits_harms_nobody(bus: Bus, served: Served) -> None:
+    go = threading.Event()
+
+    def slow() -> Report:
+        go.wait(10)
+        return REPORT
+
+    served.report = slow
+    gone = bus.connect()
+    served.start_call(INTERFACE, "Status", caller=gone)
+    wait_until(lambda: served.reports == 1, "the report begun")
+    gone.close_sync(None)
+    other = served.start_call(INTERFACE, "Status")
+    go.set()
+    wait_until(lambda: other, "the answer to the other")
+    assert isinstance(other[0][0], tuple)
+
+
+def test_nothing_can_be_set_and_nothing_unknown_called(served: Served) -> None:
+    value = GLib.Variant("(ssv)", (INTERFACE, "Version", GLib.Variant("s", "2")))
+    assert served.call(PROPERTIES, "Set", value)[0].startswith("org.freedesktop.DBus.Error.")
+    assert served.call(INTERFACE, "Nothing")[0] == "org.freedesktop.DBus.Error.UnknownMethod"
+    wrong = GLib.Variant("(s)", ("too much",))
+    assert served.call(INTERFACE, "Status", wrong)[0] == "org.freedesktop.DBus.Error.InvalidArgs"
+    name = GLib.Variant("(ss)", (INTERFACE, "Version"))
+    assert served.call(PROPERTIES, "Get", name)[0] == ("1",)
+
+
+def test_the_name_is_taken_once(bus: Bus, served: Served) -> None:
+    with pytest.raises(ServiceError, match="the name is taken"):
+        request_name(bus.connect(), BUS_NAME)
+
+
+def test_who_sees_what() -> None:
+    assert len(report_for(REPORT, 0)["entries"]) == 3
+    theirs = report_for(REPORT, NOBODY)
+    assert [one["path"] for one in theirs["entries"]] == ["/b"]
+    assert theirs["others"] == {"entries": 2, "bytes": 40}
+    assert not theirs["complete"]
+    only_theirs = dataclasses.replace(REPORT, entries=REPORT.entries[1:2])
+    assert report_for(only_theirs, NOBODY)["complete"]
+    assert report_for(REPORT, 12345)["entries"] == []
