@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 
 from ..errors import UsageError
@@ -37,9 +38,11 @@ def page(text: str) -> bool:
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, env=environment)
     except OSError:
         return False
+    # Ctrl-C is for the pager: it stops a search there.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         # A pager that was left early is no error.
         process.communicate(text.encode("utf-8", "backslashreplace"))
-    except KeyboardInterrupt:
-        process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
     return True

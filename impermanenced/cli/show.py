@@ -114,7 +114,7 @@ def _watch(document: Document, now: float) -> str:
 def _advice(lost: list[Row]) -> str:
     if not lost:
         return "Every difference:  impermanence diff"
-    return "Why, and how to keep it:  impermanence explain PATH    Each file:  impermanence diff"
+    return "Why, and what keeps it:  impermanence explain PATH    Files:  impermanence diff"
 
 
 def diff(document: Document) -> Iterable[str]:

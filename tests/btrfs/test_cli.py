@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import resource
 import shutil
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +34,11 @@ class System:
         self.config.write_text(f'[[volume]]\nmountpoint = "{self.root}"\npath = "/"\n{volume}\n{text}')
 
     def run(
-        self, *argv: str | bytes | Path, wrap: tuple[str, ...] = (), **environment: str
+        self,
+        *argv: str | bytes | Path,
+        wrap: tuple[str, ...] = (),
+        stdout: int = subprocess.PIPE,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         script = "import sys; from impermanenced.cli import main; sys.exit(main())"
         # A bus of the machine must not answer for this filesystem.
@@ -40,7 +46,8 @@ class System:
         return subprocess.run(
             [*wrap, sys.executable, "-c", script, "--config", self.config, *argv],
             check=False,
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **bus, **environment},
             cwd=self.root,
@@ -166,6 +173,36 @@ def test_diff(system: System) -> None:
     assert len(system.run("diff", "var/lib").stdout.splitlines()) == 13
     assert len(system.run("diff", system.root / "var").stdout.splitlines()) == 13
     assert system.run("diff", "/var/li").stdout == ""
+
+
+def test_on_a_terminal(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bold, as wide as the terminal, and through the pager; elsewhere none of it."""
+    populate(system.root)
+    for name in ("NO_COLOR", "LESS", "SUDO_UID", "PKEXEC_UID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+    def shown(*argv: str, **environment: str) -> str:
+        master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, 60))
+        try:
+            result = system.run(*argv, stdout=slave, **environment)
+            assert (result.returncode, result.stderr) == (0, "")
+            return os.read(master, 1 << 16).decode().replace("\r\n", "\n")
+        finally:
+            os.close(slave)
+            os.close(master)
+
+    pager = "sed s/^/paged:/"
+    assert "paged:\x1b[1m5 things will be lost" in shown("status", PAGER=pager)
+    assert "paged:+...... /etc/link" in shown("diff", PAGER=pager)
+    plain = shown("status", "--no-pager", PAGER=pager, NO_COLOR="1")
+    assert plain.startswith("5 things will be lost")
+    assert "\x1b" not in plain
+    assert max(len(line) for line in plain.split("\n\n")[1].splitlines()) <= 60
+    assert shown("status", PAGER="/no/such/pager", NO_COLOR="1") == shown(
+        "status", "--no-pager", NO_COLOR="1"
+    )
 
 
 def test_explain(system: System) -> None:

@@ -1,10 +1,14 @@
 """Good configurations to values, bad ones to a sentence that says where and why."""
 
+import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from impermanenced import config, sample, settings
 from impermanenced.config import ArchiveSettings, Config, Ownership, RollbackSettings, VolumeSettings
@@ -348,6 +352,42 @@ def test_a_file_of_somebody_else(tmp_path: Path) -> None:
     finally:
         os.setresuid(-1, 0, -1)
         os.close(fd)
+
+
+words = st.sampled_from(
+    [setting.key for setting in settings.SETTINGS]
+    + ["volume", "archive", "rollback", "persist", "watch", "/persist", "users", "alice", "keep", "..", "/"]
+)
+values = st.recursive(
+    st.one_of(words, st.text(max_size=6), st.integers(), st.booleans(), st.floats()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+def toml(value: object) -> str:
+    """Every value as an inline one: JSON but for tables and some characters."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, float):
+        return (
+            repr(value).replace("e", ".0e") if "e" in repr(value) and "." not in repr(value) else repr(value)
+        )
+    return json.dumps(value).replace("\x7f", "")
+
+
+@given(st.dictionaries(words, values, max_size=4))
+def test_nothing_but_a_configuration_or_a_config_error(document: dict[str, object]) -> None:
+    text = "\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in document.items())
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(text.encode("utf-8", "replace"))
+        file.flush()
+        try:
+            config.load(os.fsencode(file.name))
+        except ConfigError as error:
+            assert error.message.isprintable()
 
 
 # The running system
