@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -15,8 +15,8 @@ import structlog
 from gi.repository import GLib
 
 from ..errors import ImpermanenceError, NotPermitted
-from ..model import Report
-from ..wire import report_to_json
+from ..model import Entry, Report
+from ..wire import entry_to_json, report_to_json
 from .introspection import OBJECT_PATH, XML
 from .registration import Call, Property, Registration, uid_of
 
@@ -26,22 +26,27 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 log = structlog.get_logger()
 
 
-def report_for(report: Report, uid: int) -> dict[str, Any]:
-    """The JSON form with what this user may see: root everything, others what belongs to them."""
-    if uid == 0:
-        return report_to_json(report)
-    mine = tuple(entry for entry in report.entries if entry.difference.uid == uid)
-    others = len(report.entries) - len(mine)
-    size = sum(entry.difference.size for entry in report.entries if entry.difference.uid != uid)
-    shown = dataclasses.replace(report, entries=mine, complete=report.complete and not others)
-    return {**report_to_json(shown), "others": {"entries": others, "bytes": size}}
+def report_for(report: Report, uid: int) -> Iterator[str]:
+    """The JSON form in pieces, with what this user may see: root everything, others what belongs to them."""
+    mine: Sequence[Entry] = report.entries
+    head = {**report_to_json(dataclasses.replace(report, entries=()))}
+    if uid != 0:
+        mine = [entry for entry in report.entries if entry.difference.uid == uid]
+        size = sum(entry.difference.size for entry in report.entries if entry.difference.uid != uid)
+        head["others"] = {"entries": len(report.entries) - len(mine), "bytes": size}
+        head["complete"] = report.complete and len(mine) == len(report.entries)
+    del head["entries"]
+    yield json.dumps(head, ensure_ascii=False).removesuffix("}") + ', "entries": ['
+    for number, entry in enumerate(mine):
+        yield (",\n" if number else "") + json.dumps(entry_to_json(entry), ensure_ascii=False)
+    yield "]}"
 
 
-def sealed_file(content: bytes) -> int:
+def sealed_file(pieces: Iterable[str]) -> int:
     fd = os.memfd_create("report", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        with open(fd, "wb", closefd=False) as stream:
-            stream.write(content)
+        with open(fd, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as stream:
+            stream.writelines(pieces)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
         os.lseek(fd, 0, os.SEEK_SET)
     except OSError:
@@ -95,9 +100,7 @@ class Service:
         if uid is None:
             call.fail(NotPermitted("the bus does not say who asks"))
             return
-        fd = sealed_file(
-            json.dumps(report_for(report, uid), ensure_ascii=False).encode("utf-8", "surrogateescape")
-        )
+        fd = sealed_file(report_for(report, uid))
         try:
             call.reply_fd(fd)
         finally:

@@ -20,6 +20,7 @@ from impermanenced.bus.registration import PROPERTIES, request_name
 from impermanenced.bus.service import Service, report_for
 from impermanenced.errors import ConfigError, NotPermitted, ServiceError
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
+from impermanenced.wire import report_to_json
 
 from .conftest import NOBODY, Bus, wait_until
 
@@ -186,12 +187,21 @@ def test_the_name_is_taken_once(bus: Bus, served: Served) -> None:
         request_name(bus.connect(), BUS_NAME)
 
 
+def seen_by(uid: int, report: Report = REPORT) -> Any:
+    return json.loads("".join(report_for(report, uid)))
+
+
+def test_root_gets_the_report_as_everybody_else_writes_it() -> None:
+    assert seen_by(0) == report_to_json(REPORT)
+    assert seen_by(0, dataclasses.replace(REPORT, entries=()))["entries"] == []
+
+
 def test_who_sees_what() -> None:
-    assert len(report_for(REPORT, 0)["entries"]) == 3
-    theirs = report_for(REPORT, NOBODY)
+    assert len(seen_by(0)["entries"]) == 3
+    theirs = seen_by(NOBODY)
     assert [one["path"] for one in theirs["entries"]] == ["/b"]
     assert theirs["others"] == {"entries": 2, "bytes": 40}
     assert not theirs["complete"]
     only_theirs = dataclasses.replace(REPORT, entries=REPORT.entries[1:2])
-    assert report_for(only_theirs, NOBODY)["complete"]
-    assert report_for(REPORT, 12345)["entries"] == []
+    assert seen_by(NOBODY, only_theirs)["complete"]
+    assert seen_by(12345)["entries"] == []
