@@ -24,6 +24,7 @@ from .patterns import Patterns
 from .wire import to_text
 
 NOTHING = "nothing declares it"
+HIDDEN = "hidden under the mount of"
 NOT_MOUNTED = "but nothing is mounted there: this boot's writes go to the volume"
 
 
@@ -116,7 +117,7 @@ class Rules:
             return ignored
         return (
             Verdict.CRUD,
-            f"hidden under the mount of {_words(place.mounted)} at {to_text(place.mounted.path)}",
+            f"{HIDDEN} {_words(place.mounted)} at {to_text(place.mounted.path)}",
         )
 
     def _declaration(self, difference: Difference) -> tuple[Verdict, str] | None:

@@ -137,7 +137,7 @@ def _diff(options: Options) -> int:
     from . import act
 
     whole = fetch(options.config)
-    path = None if options.path is None else act.meant(whole, options.path, os.getcwdb())
+    path = None if options.path is None else act.meant(whole, options.path, _directory(options.path))
     document = act.diff(whole, path)
     if options.json:
         return _write_json(document)
@@ -151,7 +151,7 @@ def _explain(options: Options) -> int:
     from . import act, show
 
     assert options.path is not None
-    explanation = act.explain(fetch(options.config), options.path, os.getcwdb())
+    explanation = act.explain(fetch(options.config), options.path, _directory(options.path))
     text = show.explain(
         explanation,
         persist=_persist_volume(options.config),
@@ -161,6 +161,11 @@ def _explain(options: Options) -> int:
     )
     _write(text)
     return explanation.exit_code
+
+
+def _directory(path: bytes) -> bytes:
+    """What a path is relative to; an absolute one works also where the current directory is gone."""
+    return b"/" if path.startswith(b"/") else os.getcwdb()
 
 
 def _persist_volume(config: bytes | None) -> str:

@@ -156,7 +156,7 @@ def explain(document: Document, argument: bytes, cwd: bytes) -> Explanation:
         )
     if below:
         return Explanation(
-            text, None, f"is as in the blank, but {below:,} below it differ: impermanence diff PATH"
+            text, None, f"is as in the blank, but {below:,} below it differ: impermanence diff {text}"
         )
     return Explanation(text, None, "is as in the blank: nothing of it is lost at the next boot")
 

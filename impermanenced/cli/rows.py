@@ -66,7 +66,9 @@ def rows(entries: Iterable[Entry]) -> list[Row]:
     for entry in entries:
         top = tops[entry["volume"]].of(entry["path"])
         key: tuple[str, ...]
-        if top is not None:
+        if entry["type"] == "subvolume":  # a whole tree, of unknown size: never one among others
+            key = (entry["volume"], entry["path"])
+        elif top is not None:
             key = (entry["volume"], top)
         else:
             gone = "deleted" if entry["change"] == "deleted" else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..rules import HIDDEN
 from . import words
 from .act import Document, Explanation
 from .rows import Row, rows
@@ -134,10 +135,18 @@ def explain(explanation: Explanation, *, persist: str, config: str, now: float, 
         "written": _written(entry["writer"], now),
     }
     if entry["verdict"] == "crud":
-        kind = "directories" if entry["type"] in ("directory", "subvolume") else "files"
-        facts["keep it"] = f'add it to {kind} below [persist."{persist}"] in {config}'
+        facts["keep it"] = _keep(entry, persist, config)
     lines += [f"  {name}  {value}" for name, value in facts.items()]
     return "\n".join(lines) + "\n"
+
+
+def _keep(entry: Mapping[str, Any], persist: str, config: str) -> str:
+    if entry["change"] == "deleted":
+        return "the next boot brings it back: take a new blank without it"
+    if entry["rule"].startswith(HIDDEN):
+        return "copy it to what is mounted there: the mount lives on, what it hides does not"
+    kind = "directories" if entry["type"] in ("directory", "subvolume") else "files"
+    return f'add it to {kind} below [persist."{persist}"] in {config}'
 
 
 _CHANGES = {"created": "created", "deleted": "deleted", "modified": "modified", "replaced": "replaced"}

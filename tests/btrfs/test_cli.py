@@ -232,6 +232,10 @@ def test_explain_what_is_no_drift(system: System) -> None:
         0,
         "/var/lib is as in the blank: nothing of it is lost at the next boot\n",
     )
+    system.filesystem.subvolume("root/var/lib/machines")
+    (system.root / "var/lib/machines/inner").touch()
+    inner = system.run("explain", "/var/lib/machines/inner").stdout
+    assert inner == "/var/lib/machines/inner goes with the subvolume /var/lib/machines, which is crud\n"
     missing = system.run("explain", "/nope")
     assert (missing.returncode, missing.stdout) == (
         1,

@@ -305,6 +305,17 @@ def test_explain() -> None:
     assert "deleted, the blank's is of 1 h ago" in explain(BUSY, b"/etc/motd")[0]
 
 
+def test_advice_fits_the_loss() -> None:
+    found = document(
+        entry("/var/log/x", rule="hidden under the mount of tmpfs at /var/log"),
+        entry("/etc/motd", change="deleted"),
+        entry("/srv/d", type="directory"),
+    )
+    assert "keep it  copy it to what is mounted there" in explain(found, b"/var/log/x")[0]
+    assert "keep it  the next boot brings it back" in explain(found, b"/etc/motd")[0]
+    assert "keep it  add it to directories below" in explain(found, b"/srv/d")[0]
+
+
 def test_explain_what_is_no_drift(tmp_path: Path) -> None:
     assert explain(BUSY, b"/no/such/path") == (
         "/no/such/path does not exist, and is not in the blank either\n",
@@ -419,6 +430,11 @@ def test_lone_files_of_one_directory_are_one_row_a_writer() -> None:
         ("/etc/c", "1 file", 2),
         ("/etc/", "2 deleted", 0),
     ]
+
+
+def test_a_nested_subvolume_is_a_row_of_its_own() -> None:
+    found = rows.rows([entry("/a", type="directory"), entry("/a/b"), entry("/a/s", type="subvolume")])
+    assert [(row.path, row.what) for row in found] == [("/a/", "1 file"), ("/a/s/", "subvolume")]
 
 
 def test_volumes_do_not_mix() -> None:
