@@ -1,0 +1,144 @@
+"""One user's story, through the real initrd: set up, lose what was not declared, find it again.
+
+It is one test: every chapter stands on the disk that the one before has left.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from guest import Guest
+
+TOP = "/run/top"
+CRUD = "5708851a4b854e9ca0d4f872ddb637e6"  # MESSAGE_ID of an alert
+FIRST_LIFE = "old_roots/0-00000000-0000-0000-0000-000000000000"
+LOST = "/var/lib/scribbler/state.db"
+
+
+def fields(guest: Guest, path: str) -> dict[str, str]:
+    """A KEY=value file; of a repeated key the last."""
+    lines = guest.run(f"cat {path}").output.splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def open_top(guest: Guest) -> None:
+    guest.run(f"mkdir -p {TOP} && mount -o subvolid=5 /dev/vda {TOP}")
+
+
+def root_uuid(guest: Guest) -> str:
+    return guest.run("btrfs subvolume show / | sed -n 's/^[[:space:]]*UUID:[[:space:]]*//p'").output.strip()
+
+
+def entries(guest: Guest, *, user: str | None = None) -> dict[str, dict[str, Any]]:
+    """What status reports, by path."""
+    report = guest.json("impermanence status --json --all", user=user, timeout=120)
+    assert report["version"] == 1
+    return {entry["path"]: entry for entry in report["entries"]}
+
+
+def alerts(guest: Guest, unit: str, *, timeout: int = 120) -> list[dict[str, str]]:
+    """The alerts about a unit, as soon as there is one."""
+    words = f"journalctl --boot --output json MESSAGE_ID={CRUD} IMPERMANENCE_WRITER_UNIT={unit}"
+    waiting = f"until {words} | grep .; do sleep 0.2; done"
+    found = guest.run(f"timeout {timeout} sh -c '{waiting}'", timeout=timeout + 10).output
+    return [json.loads(line) for line in found.splitlines()]
+
+
+def measure(guest: Guest, figures: dict[str, object]) -> None:
+    """What the daemon costs."""
+    names = "MainPID,MemoryCurrent,ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic"
+    shown = guest.run(f"systemctl show impermanenced.service --property {names}").output
+    values = dict(line.split("=", 1) for line in shown.splitlines())
+    ready = int(values["ActiveEnterTimestampMonotonic"]) - int(values["ExecMainStartTimestampMonotonic"])
+    resident = guest.run(f"sed -n 's/^VmRSS:[^0-9]*//p' /proc/{values['MainPID']}/status").output
+    megabytes = int(resident.split()[0]) / 1024
+    figures["daemon, from exec to ready, seconds (emulated)"] = round(ready / 1e6, 2)
+    figures["daemon, resident, MiB"] = round(megabytes, 1)
+    figures["daemon, memory of its control group, MiB"] = round(int(values["MemoryCurrent"]) / 2**20, 1)
+    security = guest.run("systemd-analyze security --no-pager impermanenced.service | tail -n 1").output
+    figures["systemd-analyze security"] = security.strip().lstrip("→ ")
+    assert megabytes < 45
+
+
+def test_the_story(product: Guest, figures: dict[str, object]) -> None:
+    # Installed, not set up: the hook is in the initrd and changes nothing.
+    product.boot()
+    before = root_uuid(product)
+    open_top(product)
+    product.run(f'test ! -e {TOP}/.impermanence/rollback.env && test -z "$(ls {TOP}/old_roots)"')
+    product.run("echo first > /var/lib/first-life")
+
+    # Setting up is repeatable, and wipes nothing by itself.
+    product.run("impermanence setup")
+    record = product.run(f"cat {TOP}/.impermanence/rollback.env").output
+    again = product.run("impermanence setup")
+    assert product.run(f"cat {TOP}/.impermanence/rollback.env").output == record, again.output
+    blank = product.run(f"btrfs subvolume show {TOP}/root-blank | grep -m1 UUID: | tr -d '[:space:]'").output
+    assert blank.removeprefix("UUID:") in record
+    assert product.run(f"stat -c %a {TOP}/.impermanence").output == "700\n"
+    product.run("test -f /var/lib/first-life")
+
+    # The first wipe: the root is a copy of the blank, the life before is kept whole.
+    product.reboot()
+    open_top(product)
+    result = fields(product, "/run/impermanence/rollback.env")
+    assert result["ACTION"] == "wiped", result
+    assert root_uuid(product) != before
+    product.run(f"test ! -e /var/lib/first-life && test -f {TOP}/{FIRST_LIFE}/var/lib/first-life")
+    first = fields(product, f"{TOP}/.impermanence/boots/1.env")
+    boot_id = product.run("cat /proc/sys/kernel/random/boot_id").output.strip()
+    assert first["BOOT_ID"] == boot_id
+    assert first["OLD"] == FIRST_LIFE
+    assert product.run("systemctl --failed --no-legend").output == ""
+
+    # Something writes what nobody declared: the journal says so and who, and status lists it.
+    measure(product, figures)
+    product.run("systemctl start scribbler.service")
+    alert = alerts(product, "scribbler.service")[0]
+    assert alert["IMPERMANENCE_PATH"].startswith("/var/lib/scribbler")
+    assert alert["IMPERMANENCE_VERDICT"] == "crud"
+    assert alert["IMPERMANENCE_WRITER_UNIT"] == "scribbler.service"
+    entry = entries(product)[LOST]
+    assert entry["verdict"] == "crud"
+    assert entry["writer"]["unit"] == "scribbler.service"
+    assert "/var/lib/kept/precious" not in entries(product)
+    asked = product.run("impermanence status --json > /dev/null")
+    figures["impermanence status, seconds (emulated)"] = round(asked.seconds, 2)
+    # A user gets an answer from the daemon, and only about what is the user's own.
+    product.run("touch /home/alice/mine", user="alice")
+    assert LOST not in entries(product, user="alice")
+
+    # The next boot takes it away, keeps it, and keeps what was declared.
+    product.reboot()
+    open_top(product)
+    product.run("test ! -e /var/lib/scribbler && test -s /var/lib/kept/precious")
+    product.run(f"test -s {TOP}/old_roots/1-{boot_id}{LOST}")
+    assert fields(product, f"{TOP}/.impermanence/boots/2.env")["OLD"] == f"old_roots/1-{boot_id}"
+    assert LOST not in entries(product)
+
+    # impermanence=off: not even a mount, everything as it was.
+    product.run("touch /var/lib/stays")
+    second = root_uuid(product)
+    product.reboot("impermanence=off")
+    open_top(product)
+    assert fields(product, "/run/impermanence/rollback.env")["ACTION"] == "off"
+    assert root_uuid(product) == second
+    product.run(f"test -f /var/lib/stays && test ! -e {TOP}/.impermanence/boots/3.env")
+
+    # A configuration that nobody can read, in the blank itself: the machine boots, and it is said.
+    product.run(
+        f"btrfs property set -ts {TOP}/root-blank ro false"
+        f" && echo 'broken = [' > {TOP}/root-blank/etc/impermanence/config.toml"
+        f" && btrfs property set -ts {TOP}/root-blank ro true"
+    )
+    product.reboot()
+    assert fields(product, "/run/impermanence/rollback.env")["ACTION"] == "wiped"
+    product.run("grep -q broken /etc/impermanence/config.toml && test ! -e /var/lib/stays")
+    assert product.run("systemctl is-active multi-user.target").output == "active\n"
+    said = product.run("journalctl --boot --unit impermanenced.service --output cat").output
+    assert "/etc/impermanence/config.toml" in said, said
+    assert "Traceback" not in said, said
+    answer = product.run("impermanence status", check=False)
+    assert answer.status == 1, answer.output
+    assert "/etc/impermanence/config.toml" in answer.output
