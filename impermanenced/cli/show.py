@@ -98,8 +98,12 @@ def _notes(document: Document, now: float) -> Iterator[str]:
     ]
     if left_out:
         yield f"not counted: {', '.join(left_out)} (--all shows them)"
-    if not document["complete"]:
-        yield "not complete: a part could not be read, or is not yours to see (root sees all)"
+    others = document.get("others", {"entries": 0, "bytes": 0})
+    if others["entries"]:
+        what = words.plural(others["entries"], "difference")
+        yield f"not shown: {what} of other users, {words.size(others['bytes'])} (root sees all)"
+    elif not document["complete"]:
+        yield "not complete: a part could not be read"
     yield _watch(document, now)
 
 

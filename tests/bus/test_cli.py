@@ -68,7 +68,7 @@ def test_another_user_sees_what_is_theirs(bus: Bus, machine: Machine, daemon: Da
     assert result.returncode == 0, result.stderr
     assert "/etc/theirs" in result.stdout
     assert "/etc/new" not in result.stdout
-    assert "not complete:" in result.stdout
+    assert "not shown: 1 difference of other users, 1000 B (root sees all)" in result.stdout
     # A configuration that this user may not read is the daemon's affair.
     machine.config.chmod(0o600)
     told = run(bus, machine.config, "explain", "/etc/theirs", uid=NOBODY)

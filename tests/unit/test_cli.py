@@ -228,11 +228,16 @@ def test_status_says_what_it_does_not_know() -> None:
     public = act.status(document(watching_since=at(100_000), overflows=2, complete=False), all_verdicts=False)
     text = show.status(public, columns=80, now=NOW, style=PLAIN)
     assert "  writers known since 2025-11-22 08:26; 2 overflows.\n" in text
-    assert "  not complete: a part could not be read, or is not yours to see (root sees all)\n" in text
+    assert "  not complete: a part could not be read\n" in text
     assert text.startswith("nothing that you may see will be lost at the next boot.\n")
     public = act.status(document(entry("/a"), complete=False), all_verdicts=False)
     text = show.status(public, columns=80, now=NOW, style=PLAIN)
     assert text.startswith("at least 1 thing will be lost at the next boot (0 B).\n")
+    mine = document(entry("/a"), complete=False, others={"entries": 12, "bytes": 4096})
+    public = act.status(mine, all_verdicts=False)
+    assert public["others"] == {"entries": 12, "bytes": 4096}
+    text = show.status(public, columns=80, now=NOW, style=PLAIN)
+    assert "  not shown: 12 differences of other users, 4.0 KiB (root sees all)\n" in text
 
 
 def test_loss_classes_have_a_column_when_there_are_any() -> None:
