@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import gc
 import json
 import os
 import threading
@@ -22,6 +23,8 @@ from .registration import Call, Property, Registration, uid_of
 
 # fcntl.h; the reader can rely on what it reads
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+BIG = 1000  # entries of a report that leaves much behind
 
 log = structlog.get_logger()
 
@@ -83,10 +86,9 @@ class Service:
         with self._lock:
             calls, self._waiting = self._waiting, []
         problem: BaseException | None = None
+        size = 0
         try:
-            report = self._make_report()
-            for call in calls:
-                self._answer_one(call, report)
+            size = self._answer_all(calls)
         except (ImpermanenceError, OSError) as error:
             log.warning("a report could not be made", error=str(error))
             problem = error
@@ -94,6 +96,14 @@ class Service:
             for call in calls:
                 if not call.answered:
                     call.fail(problem)
+            if size > BIG:
+                gc.collect()  # a daemon allocates too little to have that done soon
+
+    def _answer_all(self, calls: Sequence[Call]) -> int:
+        report = self._make_report()
+        for call in calls:
+            self._answer_one(call, report)
+        return len(report.entries)
 
     def _answer_one(self, call: Call, report: Report) -> None:
         uid = uid_of(self._con, call.sender)
