@@ -6,25 +6,20 @@ add up and what the values mean together.
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import pwd
-import stat
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
-from . import settings
-from .errors import ConfigError, NotPermitted, UsageError
+from . import settings, sources
 from .model import Declaration
 from .values import OWNER, Where, likely, path_of, quoted, table_of
 from .wire import to_text
 
 DEFAULT = b"/etc/impermanence/config.toml"
 DROP_INS = b"config.d"
-MAX_BYTES = 1 << 20
 STATE = b".impermanence"  # the state directory at the top level
 
 
@@ -114,7 +109,7 @@ class _Reading:
     ignore: list[str] = field(default_factory=list)
 
 
-# Files
+# Files add up
 
 
 def load(path: bytes | None, *, default: bytes = DEFAULT) -> Config:
@@ -125,73 +120,13 @@ def load(path: bytes | None, *, default: bytes = DEFAULT) -> Config:
     """
     reading = _Reading()
     files: list[bytes] = []
-    for file in _files(path, default):
-        text = _read(file, named=path is not None)
-        if text is not None:
-            files.append(file)
-            _take(reading, _parse(text, file), Where(to_text(file)))
-    return _config(reading, path if path is not None else default, files)
-
-
-def _files(path: bytes | None, default: bytes) -> list[bytes]:
-    if path is not None:
-        return [path]
     directory = os.path.join(os.path.dirname(default), DROP_INS)
-    try:
-        names = sorted(os.listdir(directory))
-    except (FileNotFoundError, NotADirectoryError):
-        names = []
-    except PermissionError:
-        raise NotPermitted(f"{to_text(directory)}: may not be read", "run it as root") from None
-    own = [name for name in names if name.endswith(b".toml") and not name.startswith(b".")]
-    return [default, *(os.path.join(directory, name) for name in own)]
-
-
-def _read(file: bytes, *, named: bool) -> bytes | None:
-    name = to_text(file)
-    try:
-        # A FIFO must not block, and a terminal must not become ours.
-        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except FileNotFoundError:
-        if named:
-            raise UsageError(
-                f"{name}: no such configuration file", "give a file that exists to --config"
-            ) from None
-        return None
-    except PermissionError:
-        raise NotPermitted(f"{name}: may not be read", "run it as root") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ConfigError(f"{name}: not a regular file", "give a TOML file")
-        with open(fd, "rb", closefd=False) as stream:
-            content = stream.read(MAX_BYTES + 1)
-    finally:
-        os.close(fd)
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"{name}: larger than {MAX_BYTES >> 20} MiB", "is it the right file?")
-    return content
-
-
-def _parse(content: bytes, file: bytes) -> dict[str, Any]:
-    name = to_text(file)
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(
-            f"{name}: line {line}: byte 0x{content[error.start]:02x} is not UTF-8",
-            r"TOML is UTF-8; a path's other bytes are written as \\xNN in a string",
-        ) from None
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise ConfigError(f"{name}: nested too deeply") from None
-    except ValueError as error:
-        raise ConfigError(
-            f"{name}: {to_text(str(error).encode('utf-8', 'replace'))}", "see https://toml.io"
-        ) from None
+    for file in [path] if path is not None else [default, *sources.drop_ins(directory)]:
+        document = sources.read(file, named=path is not None)
+        if document is not None:
+            files.append(file)
+            _take(reading, document, Where(to_text(file)))
+    return _config(reading, path if path is not None else default, files)
 
 
 def _take(reading: _Reading, document: dict[str, Any], where: Where) -> None:
@@ -392,56 +327,3 @@ def _home(user: str, reading: _Reading, foreign: bool) -> bytes:
         except KeyError:
             pass
     return b"/root" if user == "root" else b"/home/" + user.encode()
-
-
-# The running system
-
-
-def check_paths(config: Config, root: bytes) -> None:
-    """ConfigError when a declared path leads through a symlink below `root`, the system's "/".
-
-    What is mounted there would land elsewhere than the rules think, and a user who owns the link's
-    directory could choose where.  A path that is not there yet passes.
-    """
-    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for declaration in config.declarations:
-            _check_parents(declaration, root_fd)
-    finally:
-        os.close(root_fd)
-
-
-def _check_parents(declaration: Declaration, root_fd: int) -> None:
-    parents = declaration.path.split(b"/")[1:-1]
-    fd = os.dup(root_fd)
-    try:
-        for depth, name in enumerate(parents, 1):
-            try:
-                next_fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-            except (FileNotFoundError, PermissionError):
-                return
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, declaration.path) from None
-            os.close(fd)
-            fd = next_fd
-            mode = os.fstat(fd).st_mode
-            if not stat.S_ISDIR(mode):
-                _refuse_parent(declaration, b"/" + b"/".join(parents[:depth]), fd, mode)
-    finally:
-        os.close(fd)
-
-
-def _refuse_parent(declaration: Declaration, parent: bytes, fd: int, mode: int) -> NoReturn:
-    path = to_text(declaration.path)
-    if not stat.S_ISLNK(mode):
-        raise ConfigError(f"{declaration.source}: {path}: {to_text(parent)} is no directory")
-    try:
-        target = os.readlink(b"", dir_fd=fd)
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise
-        target = b"?"
-    raise ConfigError(
-        f"{declaration.source}: {path} leads through the symlink {to_text(parent)} -> {to_text(target)}",
-        "declare the path that it leads to",
-    )

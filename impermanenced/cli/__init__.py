@@ -108,7 +108,7 @@ def _from_machine(config: bytes | None) -> Mapping[str, Any]:
 
 
 def _check_paths(manager: Any) -> None:
-    from ..config import check_paths
+    from ..declared import check_paths
 
     roots = [volume.mountpoint for volume in manager.volumes if volume.path == b"/"]
     foreign = any(volume.path != volume.mountpoint for volume in manager.volumes)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced import config, sample, settings
+from impermanenced import config, declared, sample, settings
 from impermanenced.config import ArchiveSettings, Config, Ownership, RollbackSettings, VolumeSettings
 from impermanenced.errors import ConfigError, NotPermitted, UsageError
 from impermanenced.model import Declaration
@@ -405,7 +405,7 @@ def test_a_declared_path_through_a_symlink(tmp_path: Path) -> None:
     (root / "home").symlink_to("/real/home")
     (root / "file").touch()
     (root / "var/lib/link").symlink_to("/etc")
-    check = config.check_paths
+    check = declared.check_paths
     check(declaring(tmp_path, "/var/lib/x", "/nowhere/at/all", "/var/lib/link"), os.fsencode(root))
     with pytest.raises(ConfigError, match=r"leads through the symlink /home -> /real/home") as caught:
         check(declaring(tmp_path, "/home/alice/.ssh"), os.fsencode(root))
@@ -419,7 +419,7 @@ def test_checking_paths_leaves_no_descriptor(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     found = declaring(tmp_path, "/a/b", "/link/b")
     with pytest.raises(ConfigError):
-        config.check_paths(found, os.fsencode(tmp_path))
+        declared.check_paths(found, os.fsencode(tmp_path))
     assert len(os.listdir("/proc/self/fd")) == before
 
 
