@@ -22,7 +22,8 @@ venv: $(VENV)/.stamp
 $(VENV)/.stamp: pyproject.toml
 	tools/need $(RUN_PACKAGES)
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv --system-site-packages $(VENV)
-	$(VENV)/bin/pip install --quiet --no-build-isolation --no-deps --editable .
+	$(VENV)/bin/pip install --quiet --no-build-isolation --no-deps --config-settings editable_mode=compat --editable .
+	$(VENV)/bin/python -m compileall -q impermanenced
 	touch $@
 
 $(VENV)/.test-stamp: $(VENV)/.stamp

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
 import subprocess
 import sys
@@ -19,21 +18,60 @@ def sh(*argv: str | Path) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
+class Ground:
+    """A fresh BTRFS on a loop device; the top level and single subvolumes are mounted below `directory`."""
+
+    def __init__(self, directory: Path, device: str) -> None:
+        self.directory = directory
+        self.device = device
+        self.mounts: list[tuple[Path, str]] = []
+        self.top = self.mount("top", "subvolid=5")
+
+    def mount(self, name: str, option: str) -> Path:
+        where = self.directory / name
+        where.mkdir(exist_ok=True)
+        sh("mount", "-o", f"{option},noatime", self.device, where)
+        self.mounts.append((where, option))
+        return where
+
+    def unmount(self) -> None:
+        for where, _ in reversed(self.mounts):
+            sh("umount", where)
+
+    def cool(self) -> None:
+        """As after a boot: nothing of this filesystem is in memory, and everything else is."""
+        self.unmount()
+        for where, option in self.mounts:
+            sh("mount", "-o", f"{option},noatime", self.device, where)
+
+    def subvolume(self, name: str) -> Path:
+        sh("btrfs", "subvolume", "create", self.top / name)
+        return self.top / name
+
+    def volume(self, seed: Path, name: str) -> tuple[Path, Path]:
+        """A volume made from a blank made from the seed: its mount point, and its configuration."""
+        blank = f"{name}-blank"
+        sh("btrfs", "subvolume", "snapshot", "-r", seed, self.top / blank)
+        sh("btrfs", "subvolume", "snapshot", self.top / blank, self.top / name)
+        mountpoint = self.mount(f"mount-{name}", f"subvol={name}")
+        config = self.directory / f"{name}.toml"
+        config.write_text(f'[[volume]]\nmountpoint = "{mountpoint}"\npath = "/"\nblank = "{blank}"\n')
+        return mountpoint, config
+
+
 @contextlib.contextmanager
-def filesystem(size: str) -> Iterator[Path]:
-    """The top level of a fresh BTRFS on a loop device."""
-    with tempfile.TemporaryDirectory(prefix="impermanence-bench-", dir="/var/tmp") as directory:
-        image, top = Path(directory) / "image", Path(directory) / "top"
-        top.mkdir()
-        sh("truncate", "-s", size, image)
-        sh("mkfs.btrfs", "-q", image)
-        device = sh("losetup", "--find", "--show", image).strip()
+def filesystem(size: str) -> Iterator[Ground]:
+    with tempfile.TemporaryDirectory(prefix="impermanence-bench-", dir="/var/tmp") as path:
+        directory = Path(path)
+        sh("truncate", "-s", size, directory / "image")
+        sh("mkfs.btrfs", "-q", directory / "image")
+        device = sh("losetup", "--find", "--show", directory / "image").strip()
         try:
-            sh("mount", "-o", "subvolid=5,noatime", device, top)
+            ground = Ground(directory, device)
             try:
-                yield top
+                yield ground
             finally:
-                sh("umount", "--recursive", top)
+                ground.unmount()
         finally:
             sh("losetup", "--detach", device)
 
@@ -48,34 +86,20 @@ def fill(directory: Path, files: int, *, prefix: str = "d") -> None:
                 stream.write(f"content of file {number} {index}\n" * (index % 7))
 
 
-def change(root: Path, count: int, files: int) -> None:
-    """As many changes, spread evenly: half rewritten, a quarter created, a quarter deleted."""
-    step = files // count
+def change(root: Path, count: int, files: int, *, directories: int) -> None:
+    """Changes in so many directories, spread evenly: half rewritten, a quarter created, a quarter deleted."""
+    each = count // directories
     for number in range(count):
-        at = number * step
-        directory = root / f"d{at // 10000}" / f"{at // 100 % 100}"
+        at = number // each * (files // 100 // directories)
+        directory = root / f"d{at // 100}" / f"{at % 100}"
+        index = number % each * (100 // each)
         match number % 4:
             case 0 | 1:
-                (directory / f"file{at % 100}").write_text("changed\n")
+                (directory / f"file{index}").write_text("changed\n")
             case 2:
                 (directory / f"new{number}").write_text("new\n")
             case _:
-                (directory / f"file{at % 100}").unlink()
-
-
-def configuration(top: Path, root: str, blank: str) -> Path:
-    path = top.parent / f"{root}.toml"
-    mountpoint = top.parent / f"mount-{root}"
-    mountpoint.mkdir(exist_ok=True)
-    device = sh("findmnt", "--noheadings", "--output", "SOURCE", top).split("[")[0].strip()
-    sh("mount", "-o", f"subvol={root},noatime", device, mountpoint)
-    path.write_text(f'[[volume]]\nmountpoint = "{mountpoint}"\npath = "/"\nblank = "{blank}"\n')
-    return path
-
-
-def drop_caches() -> None:
-    os.sync()
-    Path("/proc/sys/vm/drop_caches").write_text("3")
+                (directory / f"file{index}").unlink()
 
 
 def seconds(argv: Sequence[str | Path]) -> float:

@@ -119,7 +119,7 @@ class Drift:
             if old is None:
                 continue
             if stat.S_ISDIR(facts.inode.mode):
-                place = self._place(number)
+                place = self._place(number, facts.names)
                 if place is not None and place.stable:
                     yield from self._changed_inode(place.path, number, facts, old)
                     yield from self._changed_names(place.path, number, facts.inode, old.inode)
@@ -152,20 +152,25 @@ class Drift:
             if now != was and not (now is not None and self._is_subvolume(now)):
                 yield from self._walk(below, now, was)
 
-    def _place(self, directory: int) -> _Place | None:
-        """Where a directory of the volume stands; None: it is unlinked."""
+    def _place(self, directory: int, names: list[tuple[int, bytes]] | None = None) -> _Place | None:
+        """Where a directory of the volume stands; None: it is unlinked.
+
+        `names`, where the caller knows them already, are the directory's.
+        """
         chain = []
         while directory not in self._places:
             if directory == ROOT_INODE:
                 root = ROOT_INODE if self._blank else None
                 self._places[directory] = _Place(self._prefix, root, stable=root is not None)
                 break
-            names = self._now.tree.names(directory)
+            if names is None:
+                names = self._now.tree.names(directory)
             if not names:
                 self._places[directory] = None
                 break
             chain.append((directory, names[0][1]))
             directory = names[0][0]
+            names = None
         place = self._places[directory]
         for directory, name in reversed(chain):
             if place is not None:

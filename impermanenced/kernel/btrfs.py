@@ -58,6 +58,7 @@ _ARGS = struct.Struct("<7Q4I4QQ")  # btrfs_ioctl_search_args_v2 up to its buffer
 _HEADER = struct.Struct("<QQQII")  # transid, objectid, offset, type, len
 _INODE = struct.Struct("<5Q4I3Q32xqIqIqIqI")
 _DIR = struct.Struct("<QBQQHHB")  # location (objectid, type, offset), transid, data_len, name_len, type
+_HEADER_SHORT = struct.Struct("<8xQ8xII")  # its objectid, type, len
 _HEADER_DIR = struct.Struct("<16xQIIQBQQHHB")  # offset, type and len of the header; the entry behind it
 _REF = struct.Struct("<QH")
 _EXTREF = struct.Struct("<QQH")
@@ -304,7 +305,7 @@ class Tree:
             yield Extent(start, num_bytes, None, disk_bytenr, offset)
 
     def changed(self, since: int) -> Changes:
-        """What came after a transaction.
+        """What came after a transaction.  The loop meets every item of every changed leaf: it is lean.
 
         What is new lies in changed leaves as a whole, so one search meets all of it.  What was
         taken away has left nothing to be found here but the changed inode of its directory.
@@ -312,28 +313,29 @@ class Tree:
         buffer = bytearray(_ARGS.size + _LARGE)
         changes = Changes({}, {}, {})
         inodes, names, targets = changes
-        header, transid_at, unpack_inode = _HEADER.unpack_from, _U64.unpack_from, _INODE.unpack_from
+        header, transid_at, unpack_inode = _HEADER_SHORT.unpack_from, _U64.unpack_from, _INODE.unpack_from
         new_link = -1
         last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
         key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
         while key is not None and (count := self._fill(buffer, key, last, since + 1)):
             where = _ARGS.size
             for _ in range(count):
-                _, objectid, offset, kind, length = header(buffer, where)
+                objectid, kind, length = header(buffer, where)
                 where += 32  # _HEADER.size
-                if kind == BTRFS_INODE_ITEM_KEY:
+                if kind == 1:  # BTRFS_INODE_ITEM_KEY
                     if transid_at(buffer, where + 8)[0] > since:
                         inode = Inode._make(unpack_inode(buffer, where))
                         inodes[objectid] = inode
                         if inode.generation > since and stat.S_ISLNK(inode.mode):
                             new_link = objectid
-                elif kind == BTRFS_DIR_INDEX_KEY:
+                elif kind == 96:  # BTRFS_DIR_INDEX_KEY
                     if transid_at(buffer, where + 17)[0] > since:  # the entry's own transid
                         name, entry = _dir_entry(buffer, where)
                         names.setdefault(objectid, {})[name] = entry
-                elif kind == BTRFS_EXTENT_DATA_KEY and objectid == new_link:
+                elif objectid == new_link and kind == BTRFS_EXTENT_DATA_KEY:
                     targets[objectid] = bytes(buffer[where + _EXTENT.size : where + length])
                 where += length
+            offset = transid_at(buffer, where - length - 16)[0]  # of the last item's header
             key = _go_on(buffer, where, (objectid, kind, offset), last)
         return changes
 
