@@ -7,6 +7,7 @@ not touched on a machine that has none.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -33,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader had enough; the interpreter must not find out again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        return 128 + signal.SIGPIPE  # not 0: `status --exit-code | head` has not said "nothing"
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
     except OSError as error:
         where = [_text(name) for name in (error.filename, error.filename2) if name is not None]
         _complain(": ".join([*where, error.strerror or str(error)]))
