@@ -33,6 +33,7 @@ class Alert:
     count: int
     size: int  # bytes
     verdict: str
+    change: str  # of all of them, or "changed"
     loss: str
     writer: Writer | None  # of the entry that was written last
 
@@ -60,11 +61,13 @@ def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
         (entry.loss or "unknown" for entry in entries),
         key=lambda loss: _LOSSES.index(loss) if loss in _LOSSES else 99,
     )
+    changes = {entry.difference.change.value for entry in entries}
     return Alert(
         path=entries[0].difference.path if len(entries) == 1 else directory,
         count=len(entries),
         size=sum(entry.difference.size for entry in entries),
         verdict=entries[0].verdict.value,
+        change=changes.pop() if len(changes) == 1 else "changed",
         loss=worst,
         writer=max(entries, key=_last).writer,
     )

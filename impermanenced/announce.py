@@ -51,11 +51,13 @@ def alert_entry(alert: Alert) -> tuple[str, dict[str, journal.Value]]:
     path = to_text(alert.path)
     what = path if alert.count == 1 else f"{alert.count} paths in {path}"
     name = _name(alert.writer)
-    message = f"undeclared: {what}{f', written by {name}' if name else ''}, {size_in_words(alert.size)}"
+    change = "changed" if alert.change == "metadata" else alert.change
+    message = f"undeclared: {what} {change}{f' by {name}' if name else ''}, {size_in_words(alert.size)}"
     return message, {
         "MESSAGE_ID": journal.MESSAGE_CRUD,
         **journal.path_fields(alert.path),
         "IMPERMANENCE_VERDICT": alert.verdict,
+        "IMPERMANENCE_CHANGE": alert.change,
         "IMPERMANENCE_LOSS": alert.loss,
         "IMPERMANENCE_BYTES": alert.size,
         "IMPERMANENCE_COUNT": alert.count,

@@ -21,7 +21,10 @@ class _Handler:
         self._on_change = on_change
 
     def dispatch(self, event: Any) -> None:
-        if event.event_type in treewatch.WRITES:
+        # A directory is "modified" by whatever happens in it, which comes as an event of its own.
+        if event.event_type in treewatch.WRITES and not (
+            event.is_directory and event.event_type == "modified"
+        ):
             paths = (event.src_path, getattr(event, "dest_path", ""))
             if any(path and self._wanted(os.path.abspath(os.fsencode(path))) for path in paths):
                 self._on_change()

@@ -173,7 +173,9 @@ class Watch(threading.Thread):
         self._roots |= ours
         return bool(ours)
 
-    def _origin(self, pid: int, now: float) -> Origin:
+    def _origin(self, pid: int, now: float) -> Origin | None:
+        if pid <= 0:  # a process of a PID namespace above this one
+            return None
         then, known = self._recent.get(pid, (0.0, None))
         if known is not None and now - then < FRESH and procs.exe(pid) in (known.exe, b""):
             return known

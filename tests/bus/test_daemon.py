@@ -26,7 +26,7 @@ def test_a_write_becomes_a_signal_and_an_entry(bus: Bus, machine: Machine, daemo
     assert entry["writer"]["pid"] == os.getpid()
     assert entry["writer"]["uid"] == 0
     assert report["watching_since"] and report["overflows"] == 0 and report["complete"]
-    assert "undeclared: /etc/new, written by" in daemon.output()
+    assert "undeclared: /etc/new created by" in daemon.output()
 
 
 def test_what_it_says_of_itself(bus: Bus, machine: Machine, daemon: Daemon) -> None:
@@ -66,9 +66,28 @@ def test_a_broken_configuration_changes_nothing_until_it_is_mended(
     assert entry["verdict"] == "ignored"
 
 
+def test_other_volumes_are_watched_after_a_reload(bus: Bus, machine: Machine, daemon: Daemon) -> None:
+    machine.write_config('name = "renamed"\n')
+    wait_until(lambda: daemon.output().count("watching source") == 2, "the watch begun again")
+    signals = Signals(bus.connect())
+    (machine.mountpoint / "etc/new").touch()
+    wait_until(lambda: b"/etc/new" in signals.paths(), "a signal")
+    report = fetch(bus, machine.config)
+    assert [volume["name"] for volume in report["volumes"]] == ["renamed"]
+    assert report["entries"][-1]["writer"]
+
+
 def test_hang_up_reads_again(bus: Bus, machine: Machine, daemon: Daemon) -> None:
     daemon.process.send_signal(signal.SIGHUP)
     wait_until(lambda: "read again" in daemon.output(), "a reload")
+
+
+def test_what_is_deleted_and_renamed_is_said_too(bus: Bus, machine: Machine, daemon: Daemon) -> None:
+    signals = Signals(bus.connect())
+    (machine.mountpoint / "etc/hosts").unlink()
+    (machine.mountpoint / "home").rename(machine.mountpoint / "house")
+    wait_until(lambda: {b"/etc/hosts", b"/house"} <= signals.paths(), "the signals")
+    assert "undeclared: /etc/hosts deleted by python" in daemon.output()
 
 
 def test_names_that_are_bytes_survive(bus: Bus, machine: Machine, daemon: Daemon) -> None:
