@@ -129,8 +129,15 @@ def _status(options: Options) -> int:
     else:
         from . import show
 
-        style = show.Style(color=_color(options))
-        _write_long(show.status(document, columns=_columns(), now=time.time(), style=style), options)
+        settings = _settings(options.config)
+        text = show.status(
+            document,
+            columns=_columns(),
+            now=time.time(),
+            style=show.Style(color=_color(options)),
+            trial=settings is not None and not settings.rollback.wipe,
+        )
+        _write_long(text, options)
     return act.LOST if options.exit_code and document["counts"]["crud"] else 0
 
 
@@ -152,10 +159,11 @@ def _explain(options: Options) -> int:
     from . import act, show
 
     assert options.path is not None
+    settings = _settings(options.config)
     explanation = act.explain(fetch(options.config), options.path, _directory(options.path))
     text = show.explain(
         explanation,
-        persist=_persist_volume(options.config),
+        persist=to_text(settings.persist[0]) if settings and settings.persist else "/persist",
         config=to_text(options.config or DEFAULT),
         now=time.time(),
         style=show.Style(color=_color(options)),
@@ -169,15 +177,14 @@ def _directory(path: bytes) -> bytes:
     return b"/" if path.startswith(b"/") else os.getcwdb()
 
 
-def _persist_volume(config: bytes | None) -> str:
-    """Where this system keeps things, for advice: the daemon may answer who cannot read the configuration."""
+def _settings(config: bytes | None) -> Any:
+    """The configuration; None for who may not read it, whom the daemon answers nevertheless."""
     from ..config import load
 
     try:
-        found = load(config).persist
+        return load(config)
     except ImpermanenceError:
-        found = ()
-    return to_text(found[0]) if found else "/persist"
+        return None
 
 
 def _setup(options: Options) -> int:

@@ -32,11 +32,11 @@ class Style:
         return f"\x1b[2m{text}\x1b[0m" if self._color else text
 
 
-def status(document: Document, *, columns: int, now: float, style: Style) -> str:
-    """Of act.status's document."""
+def status(document: Document, *, columns: int, now: float, style: Style, trial: bool = False) -> str:
+    """Of act.status's document.  `trial`: the configuration says that nothing is wiped."""
     crud = [entry for entry in document["entries"] if entry["verdict"] == "crud"]
     lost = rows(crud)
-    lines = [style.bold(_answer(lost, complete=document["complete"])), ""]
+    lines = [style.bold(_answer(lost, complete=document["complete"], trial=trial)), ""]
     if lost:
         lines += [*_table(lost, columns, now), ""]
     lines += _others(document, columns)
@@ -45,12 +45,14 @@ def status(document: Document, *, columns: int, now: float, style: Style) -> str
     return "\n".join(lines) + "\n"
 
 
-def _answer(lost: list[Row], *, complete: bool) -> str:
+def _answer(lost: list[Row], *, complete: bool, trial: bool) -> str:
+    when = "be lost at the next boot"
+    will = f"would {when}, were this not a trial (rollback.wipe is false)" if trial else f"will {when}"
     if not lost:
-        return f"nothing {'will' if complete else 'that you may see will'} be lost at the next boot."
+        return f"nothing {'' if complete else 'that you may see '}{will}."
     total = words.size(sum(row.size for row in lost))
     least = "" if complete else "at least "
-    return f"{least}{words.plural(len(lost), 'thing')} will be lost at the next boot ({total})."
+    return f"{least}{words.plural(len(lost), 'thing')} {will} ({total})."
 
 
 def _table(lost: list[Row], columns: int, now: float) -> Iterator[str]:

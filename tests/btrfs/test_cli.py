@@ -260,6 +260,12 @@ def test_what_is_hidden_under_a_mount_is_found(system: System) -> None:
     assert entry["rule"].startswith("hidden under the mount of")
 
 
+def test_a_trial(system: System) -> None:
+    system.configure("[rollback]\nwipe = false")
+    populate(system.root)
+    assert "would be lost at the next boot, were this not a trial" in system.run("status").stdout
+
+
 def test_declared_and_not_mounted(system: System) -> None:
     system.configure('[persist."/persist"]\ndirectories = ["/var/lib/sonarr"]')
     populate(system.root)

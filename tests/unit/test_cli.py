@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -201,6 +202,15 @@ nothing will be lost at the next boot.
 Every difference:  impermanence diff
 """
     )
+
+
+def test_a_trial_loses_nothing() -> None:
+    for entries, start in ((), "nothing"), ((entry("/a"),), "1 thing"):
+        public = act.status(document(*entries), all_verdicts=False)
+        text = show.status(public, columns=80, now=NOW, style=PLAIN, trial=True)
+        assert text.startswith(
+            f"{start} would be lost at the next boot, were this not a trial (rollback.wipe is"
+        )
 
 
 def test_status_of_everything() -> None:
@@ -484,6 +494,7 @@ def test_ages(passed: float, text: str) -> None:
     assert words.age(NOW - passed, NOW) == text
 
 
+@hypothesis.settings(deadline=None)
 @given(st.text(), st.integers(1, 50))
 def test_shortened_text_fits(text: str, columns: int) -> None:
     short = words.shorten(text, columns)

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -378,6 +379,7 @@ def toml(value: object) -> str:
     return json.dumps(value).replace("\x7f", "")
 
 
+@hypothesis.settings(deadline=None)
 @given(st.dictionaries(words, values, max_size=4))
 def test_nothing_but_a_configuration_or_a_config_error(document: dict[str, object]) -> None:
     text = "\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in document.items())

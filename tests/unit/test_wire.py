@@ -2,6 +2,7 @@
 
 import json
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,11 +17,13 @@ paths = st.lists(
 ).map(b"".join)
 
 
+@hypothesis.settings(deadline=None)
 @given(paths)
 def test_any_bytes_round_trip(raw: bytes) -> None:
     assert wire.from_text(wire.to_text(raw)) == raw
 
 
+@hypothesis.settings(deadline=None)
 @given(paths)
 def test_text_is_one_printable_line(raw: bytes) -> None:
     text = wire.to_text(raw)
@@ -29,6 +32,7 @@ def test_text_is_one_printable_line(raw: bytes) -> None:
     text.encode()  # no lone surrogate is left
 
 
+@hypothesis.settings(deadline=None)
 @given(paths)
 def test_fields_carry_the_exact_bytes(raw: bytes) -> None:
     fields = json.loads(json.dumps(wire.path_fields(raw)))
