@@ -8,6 +8,7 @@ lost, as in a power cut.  `sync` cuts commit first, so that the step itself is o
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -163,94 +164,120 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("volumes", "exchanges", "shell", "request_action"), CASES)
-def test_every_cut(
-    filesystem: Filesystem,
-    tmp_path: Path,
-    helper: Path,
-    volumes: int,
-    exchanges: bool,
-    shell: str,
-    request_action: str | None,
-) -> None:
-    system = System(filesystem, *(ROOT, HOME)[:volumes])
-    names = ["root", "home"][:volumes]
-    system.initrd.boot()  # boot 1: there is a record, and an old root 0 to ask for
-    for name in names:
-        system.dirty("precious", name)
-    if request_action is not None:
-        boot = 0 if request_action == "boot" else None
-        system.request(NextRequest(request_action, "request", boot=boot))
-    lives = {name: uuid_of(system.top / name) for name in names}
-    disk = Disk(filesystem)
-    cutter = Cutter(tmp_path / "cutter", helper=helper if exchanges else None)
-    initrd = Initrd(filesystem.directory / "cut", filesystem.device)
-    initrd.directory.mkdir()
+class Trial:
+    """One system whose next boot is cut, again and again from the same beginning."""
 
-    cutter.arm(initrd.directory / "none")
-    run = initrd.directory / "whole"
-    assert cutter.run(initrd, run, shell) == 0
-    turns = cutter.turns()
-    seen = []
-    for turn in range(1, turns + 1):
-        for moment in moments(turn, thorough=request_action is None and volumes == 1):
-            disk.load(disk.template)
-            initrd.device = filesystem.device
-            run = initrd.directory / f"{turn}-{'-'.join(moment)}"
-            cutter.arm(run / "impermanence/top", **moment)
-            assert cutter.run(initrd, run, shell) == -9, (turn, moment)
-            crashed = initrd.directory / "crashed.img"
-            disk.copy(filesystem.image, crashed)
-            unmount_after_death(run)
-            disk.load(crashed)
-            seen.append(judge(system, disk, cutter, initrd, run, lives, request_action, moment))
-    counts = ", ".join(f"{seen.count(state)} {state}" for state in sorted(set(seen)))
-    sys.stdout.write(f"{len(seen)} cuts at {turns} steps: {counts}\n")
+    def __init__(self, filesystem: Filesystem, helper: Path | None, volumes: int, action: str | None) -> None:
+        self.system = System(filesystem, *(ROOT, HOME)[:volumes])
+        self.action = action
+        self.system.initrd.boot()  # boot 1: there is a record, and an old root 0 to ask for
+        names = ["root", "home"][:volumes]
+        for name in names:
+            self.system.dirty("precious", name)
+        if action is not None:
+            boot = 0 if action == "boot" else None
+            self.system.request(NextRequest(action, "request", boot=boot))
+        self.lives = {name: uuid_of(self.system.top / name) for name in names}
+        self.disk = Disk(filesystem)
+        self.cutter = Cutter(filesystem.directory / "cutter", helper=helper)
+        self.initrd = Initrd(filesystem.directory / "cut", filesystem.device)
+        self.initrd.directory.mkdir()
+        self.crashed = self.initrd.directory / "crashed.img"
+        self.runs = itertools.count(1)
+
+    def boot(self, shell: str, **moment: int) -> tuple[int, Path]:
+        self.initrd.device = self.system.filesystem.device
+        run = self.initrd.directory / f"run{next(self.runs)}"
+        self.cutter.arm(run / "impermanence/top", **moment)
+        return self.cutter.run(self.initrd, run, shell), run
+
+    def turns(self, beginning: Path, shell: str) -> int:
+        """Steps of the boot that nobody cuts."""
+        self.disk.load(beginning)
+        assert self.boot(shell)[0] == 0
+        return self.cutter.turns()
+
+    def cut(self, beginning: Path, shell: str, **moment: int) -> None:
+        """The disk is then what the cut left."""
+        self.disk.load(beginning)
+        status, run = self.boot(shell, **moment)
+        assert status == -9, moment
+        self.disk.copy(self.system.filesystem.image, self.crashed)
+        unmount_after_death(run)
+        self.disk.load(self.crashed)
+
+    def look(self) -> str:
+        """What each volume's name holds: old, new, or missing."""
+        self.disk.on()
+        words = []
+        for name, life in self.lives.items():
+            path = self.system.top / name
+            words.append("missing" if not path.exists() else "old" if uuid_of(path) == life else "new")
+        self.disk.off()
+        return "/".join(words)
+
+    def judge(self, where: str) -> None:
+        """Boot again after the cut and look at everything."""
+        system = self.system
+        status, run = self.boot("dash")
+        where = f"{where}\n{(run / 'log').read_text()}"
+        assert status == 0, where
+        assert not os.path.ismount(run / "impermanence/top"), where
+        result = records.parse_record((run / "impermanence/rollback.env").read_bytes())
+        self.disk.on()
+        try:
+            check_request(system, result, self.action, where)
+            assert list((system.state / "staging").iterdir()) == [], where
+            wiped = not (system.top / "root/precious").exists()
+            for name, life in self.lives.items():
+                assert (system.top / name / "etc/hostname").exists(), where
+                assert (system.top / name / "precious").exists() != wiped, f"half a switch: {where}"
+                assert [path for path in places(system, name) if uuid_of(path) == life], f"lost: {where}"
+            assert len(list(system.top.glob("**/precious"))) == len(self.lives), where
+        finally:
+            self.disk.off()
+
+    def cut_everywhere(self, beginning: Path, shell: str, *, thorough: bool) -> None:
+        turns = self.turns(beginning, shell)
+        seen = []
+        for turn in range(1, turns + 1):
+            for moment in moments(turn, thorough=thorough):
+                self.cut(beginning, shell, **moment)
+                state = self.look()
+                assert self.cutter.helper is None or "missing" not in state, (
+                    "a volume has no name on the disk"
+                )
+                self.judge(f"{moment} {state}")
+                seen.append(state)
+        counts = ", ".join(f"{seen.count(state)} {state}" for state in sorted(set(seen)))
+        sys.stdout.write(f"{len(seen)} cuts at {turns} steps: {counts}\n")
+
+
+@pytest.mark.parametrize(("volumes", "exchanges", "shell", "action"), CASES)
+def test_every_cut(
+    filesystem: Filesystem, helper: Path, volumes: int, exchanges: bool, shell: str, action: str | None
+) -> None:
+    trial = Trial(filesystem, helper if exchanges else None, volumes, action)
+    thorough = action is None and volumes == 1
+    trial.cut_everywhere(trial.disk.template, shell, thorough=thorough)
+
+
+def test_every_cut_of_the_recovery(filesystem: Filesystem) -> None:
+    """The power goes between the two renames, and again while the next boot puts that right."""
+    trial = Trial(filesystem, None, 2, None)
+    for turn in range(1, trial.turns(trial.disk.template, "dash") + 1):
+        trial.cut(trial.disk.template, "dash", after=turn, sync=True)
+        if trial.look() == "new/missing":
+            break
+    beginning = filesystem.directory / "between.img"
+    trial.disk.copy(trial.crashed, beginning)
+    trial.cut_everywhere(beginning, "dash", thorough=False)
 
 
 def unmount_after_death(run: Path) -> None:
     top = run / "impermanence/top"
     if os.path.ismount(top):
         sh("umount", top)
-
-
-def judge(
-    system: System,
-    disk: Disk,
-    cutter: Cutter,
-    initrd: Initrd,
-    run: Path,
-    lives: dict[str, str],
-    request_action: str | None,
-    moment: dict[str, int],
-) -> str:
-    """Boot again after the cut and look at everything; what state the cut had left."""
-    disk.on()
-    state = describe(system, lives)
-    if cutter.helper is not None:
-        assert "missing" not in state, "a volume has no name on the disk"
-    disk.off()
-    initrd.device = system.filesystem.device
-    cutter.arm(run / "none")
-    again = Path(f"{run}-again")
-    assert cutter.run(initrd, again, "dash") == 0, (moment, state)
-    assert not os.path.ismount(again / "impermanence/top")
-    disk.on()
-    try:
-        result = records.parse_record((again / "impermanence/rollback.env").read_bytes())
-        where = f"{run.name} {state} {result}\n{(again / 'log').read_text()}"
-        check_request(system, result, request_action, where)
-        assert list((system.state / "staging").iterdir()) == [], where
-        wiped = not (system.top / "root/precious").exists()
-        for name, life in lives.items():
-            assert (system.top / name / "etc/hostname").exists(), where
-            assert (system.top / name / "precious").exists() != wiped, f"half a switch: {where}"
-            assert [path for path in places(system, name) if uuid_of(path) == life], f"lost: {where}"
-        found = [path for path in system.top.glob("**/precious") if path.read_text() == "precious"]
-        assert len(found) == len(lives), where
-    finally:
-        disk.off()
-    return state
 
 
 def check_request(system: System, result: records.BootRecord, action: str | None, where: str) -> None:
@@ -273,15 +300,6 @@ def check_request(system: System, result: records.BootRecord, action: str | None
 def places(system: System, name: str) -> list[Path]:
     archive = system.top / "old_roots"
     return [system.top / name, *(path for path in archive.iterdir() if path.is_dir())]
-
-
-def describe(system: System, lives: dict[str, str]) -> str:
-    """old, new or missing for each volume, as the cut left it."""
-    words = []
-    for name, life in lives.items():
-        path = system.top / name
-        words.append("missing" if not path.exists() else "old" if uuid_of(path) == life else "new")
-    return "/".join(words)
 
 
 def test_used_root_after_a_cut_is_archived_too(filesystem: Filesystem, tmp_path: Path, helper: Path) -> None:
@@ -347,3 +365,22 @@ def test_plan_that_no_longer_fits(filesystem: Filesystem, tmp_path: Path, helper
     assert boot.result.action == "wiped"
     assert list(system.top.glob("old_roots/*/by hand"))
     assert list(system.top.glob("old_roots/*/crud"))
+
+
+def test_new_root_is_gone(filesystem: Filesystem, tmp_path: Path) -> None:
+    """Cut between two renames, and the new root deleted by hand: the old root gets its name back."""
+    system = System(filesystem)
+    system.initrd.boot()
+    system.dirty("precious")
+    cutter = Cutter(tmp_path / "cutter", helper=None)
+    for turn in range(1, 40):
+        run = tmp_path / f"turn{turn}"
+        cutter.arm(run / "impermanence/top", after=turn)
+        assert cutter.run(system.initrd, run, "dash") == -9
+        unmount_after_death(run)
+        if not (system.top / "root").exists():
+            break
+    sh("btrfs", "subvolume", "delete", system.state / "staging/next.root")
+    boot = system.initrd.boot("impermanence=keep")
+    assert boot.result.action == "kept", boot.said
+    assert (system.top / "root/precious").exists()

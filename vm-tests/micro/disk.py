@@ -47,15 +47,15 @@ def make(image: Path) -> None:
         (top / "root/nested/image").write_text("inside\n")
         (top / "root/small").write_text("small\n")
         (top / "root/large").write_bytes(b"large" * 100_000)
-        rollback = records.RollbackEnv(volumes=(ROOT,))
+        rollback = records.RollbackEnv(volumes=(ROOT,), fsid=run("findmnt", "-no", "UUID", top).strip())
         (top / ".impermanence/rollback.env").write_bytes(records.format_rollback(rollback))
 
 
-def lost(top: Path) -> list[str]:
-    """Files of the first life that are nowhere, whole, in one root."""
+def lost(top: Path, *besides: str) -> list[str]:
+    """Files of the first life that are nowhere, whole, in one root; `besides`: in the state directory."""
     wanted = {"small": b"small\n", "large": b"large" * 100_000, "nested/image": b"inside\n"}
-    archive = top / "old_roots"
-    roots = [top / "root", *(archive.iterdir() if archive.is_dir() else ())]
+    directories = [top / "old_roots", *(top / ".impermanence" / name for name in besides)]
+    roots = [top / "root", *(root for where in directories if where.is_dir() for root in where.iterdir())]
     missing = [{name for name, content in wanted.items() if not same(root / name, content)} for root in roots]
     return sorted(min(missing, key=len))
 

@@ -15,8 +15,6 @@ HERE = Path(__file__).parent
 INITRD = HERE.parent.parent / "initrd"
 FIRST = ("virtio_pci", "virtio_console", "crc32c_generic", "btrfs")
 DISK = ("virtio_blk",)
-# busybox provides the rest; these report each step before they do it.
-CHANGING = ("btrfs", "mv", "mkdir", "mount", "umount")
 
 
 def run(*argv: str | Path, **kwargs: object) -> str:
@@ -45,8 +43,7 @@ def build(kernel: kernels.Kernel) -> Path:
         helper = root / "usr/lib/impermanence/exchange"
         run("gcc", "-Wall", "-Werror", "-Os", "-static", "-o", helper, INITRD / "exchange.c")
         shutil.copy(HERE / "init", root / "init")
-        for name in CHANGING:
-            shutil.copy(HERE / "wrap", root / "wrap" / name)
+        shutil.copy(HERE / "wrap", root / "wrap/btrfs")
         names = "\n".join(os.fspath(path.relative_to(root)) for path in sorted(root.rglob("*")))
         with open(directory / "initramfs", "wb") as stream:
             subprocess.run(

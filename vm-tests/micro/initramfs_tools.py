@@ -1,0 +1,38 @@
+"""An initrd of Debian's initramfs-tools with the hook in it, as its package installs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cache
+import kernel as kernels
+from initramfs import HERE, INITRD, run
+
+MMDEBSTRAP = [
+    "mmdebstrap",
+    "--quiet",
+    "--variant=minbase",
+    "--dpkgopt=force-unsafe-io",
+    "--include=initramfs-tools,btrfs-progs,zstd",
+    "bookworm",
+]
+
+
+def base() -> Path:
+    def build(directory: Path) -> None:
+        run(*MMDEBSTRAP, directory / "base.tar")
+
+    return cache.cached("initramfstools", cache.key(*MMDEBSTRAP), build) / "base.tar"
+
+
+def build(kernel: kernels.Kernel) -> Path:
+    tar = base()
+    script = HERE / "build-initramfs-tools"
+    key = cache.key(kernel.version, str(tar), script, Path(__file__), INITRD)
+
+    def make(directory: Path) -> None:
+        helper = directory / "exchange"
+        run("gcc", "-Wall", "-Werror", "-O2", "-o", helper, INITRD / "exchange.c")
+        run(script, directory, tar, kernel.modules, helper)
+
+    return cache.cached("microtools", key, make) / "initrd"

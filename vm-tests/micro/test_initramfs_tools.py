@@ -1,0 +1,64 @@
+"""From an initrd of Debian's initramfs-tools to the init of the real root."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import disk
+import initramfs_tools
+import kernel as kernels
+import pytest
+from initramfs import HERE, run
+from machine import Disk, Machine
+
+SECONDS = 180.0
+ROOT = "root=/dev/vda rootfstype=btrfs rootflags=subvol=root rw"
+
+
+@pytest.fixture
+def micro(workspace: Path, kernel: kernels.Kernel) -> Machine:
+    image = workspace / "disk.img"
+    disk.make(image)
+    with disk.mounted(image) as top:
+        give_init(top)
+    initrd = initramfs_tools.build(kernel)
+    disks = [Disk(image)]
+    return Machine(workspace, kernel=kernel.image, initrd=initrd, append=ROOT, disks=disks, cpus=1)
+
+
+def give_init(top: Path) -> None:
+    """What a root needs to report, in the living root and in its blank."""
+    run("btrfs", "property", "set", "-ts", top / "root-blank", "ro", "false")
+    for root in (top / "root", top / "root-blank"):
+        for name in ("bin", "sbin", "dev", "proc", "sys", "run"):
+            (root / name).mkdir()
+        shutil.copy("/bin/busybox", root / "bin/busybox")
+        for applet in ("sh", "poweroff"):
+            (root / "bin" / applet).symlink_to("busybox")
+        shutil.copy(HERE / "real-init", root / "sbin/init")
+    run("btrfs", "property", "set", "-ts", top / "root-blank", "ro", "true")
+
+
+def boot(micro: Machine, append: str) -> list[str]:
+    micro.start(append=f"{ROOT} {append}")
+    lines = []
+    while (line := micro.report(SECONDS)) != "end":
+        lines.append(line)
+    micro.wait_exit(SECONDS)
+    return lines
+
+
+def test_boots(micro: Machine, workspace: Path) -> None:
+    lines = boot(micro, "impermanence=off")
+    assert "result ACTION=off" in lines
+    assert "never mounted" in lines
+    assert "root small" in lines
+
+    lines = boot(micro, "")
+    assert "result ACTION=wiped" in lines
+    assert "root small" not in lines
+    assert "root etc" in lines
+    with disk.mounted(micro.disks[0].path) as top:
+        assert disk.lost(top) == []
+        assert [record.number for record in disk.boots(top)] == [1]
