@@ -10,6 +10,9 @@ VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio zstd bt
 DEB_PACKAGES := build-essential debhelper dh-python pybuild-plugin-pyproject python3-all python3-setuptools scdoc lintian fakeroot
 BENCH_PACKAGES := findutils
 
+# Linters bring libraries of their own, which must not stand before Debian's.
+LINT := $(VENV)/lint
+
 PYTEST := $(VENV)/bin/python -m pytest
 
 .PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full bench deb clean
@@ -28,15 +31,20 @@ $(VENV)/.stamp: pyproject.toml
 
 $(VENV)/.test-stamp: $(VENV)/.stamp
 	tools/need $(TEST_PACKAGES)
-	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'hypothesis>=6.67' 'mypy>=1.8,<2' 'ruff>=0.4,<1'
+	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'hypothesis>=6.67'
+	touch $@
+
+$(LINT)/.stamp: $(VENV)/.test-stamp
+	$(PYTHON) -m venv $(LINT)
+	$(LINT)/bin/pip install --quiet 'mypy>=1.8,<2' 'ruff>=0.4,<1'
 	touch $@
 
 demo: $(VENV)/.stamp
 	$(VENV)/bin/python tools/demo.py
 
-lint: $(VENV)/.test-stamp
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
+lint: $(LINT)/.stamp
+	$(LINT)/bin/ruff check .
+	$(LINT)/bin/mypy --python-executable $(VENV)/bin/python
 	tools/lint-shell
 
 test: lint

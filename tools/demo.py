@@ -167,8 +167,10 @@ directories = ["/var/log"]
         with watched(directory, config):
             say("Things are written.  Only /var/log is declared to persist.")
             show(application, root, shown="photo-import /")
-            show("sh", "-c", f"echo 'started' > {root}/var/log/app.log", shown="echo started > /var/log/app.log")
-            show("sed", "-i", "s/Welcome/Hello/", root / "etc/motd", shown="sed -i s/Welcome/Hello/ /etc/motd")
+            show("sh", "-c", f"echo 'started' > {root}/var/log/app.log",
+                 shown="echo started > /var/log/app.log")  # fmt: skip
+            show("sed", "-i", "s/Welcome/Hello/", root / "etc/motd",
+                 shown="sed -i s/Welcome/Hello/ /etc/motd")  # fmt: skip
             say("What would the next boot lose, and who wrote it?")
             show(*impermanence, "status", shown="impermanence status")
             say("Why that one?")
