@@ -9,18 +9,23 @@ Hard facts
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pathspec
 
 _BELOW = "ps_d"
+# "a/**" matches at every depth below a by itself; older versions give it the group all the same.
+_EVERYTHING = re.compile(r"(?:^|[/!])\*\*\s*$")
+# "a/**/" means the directories below a, not a: written as "a/**/*/", pathspec agrees.
+_TREES = re.compile(r"(?:\*\*/)+\s*$")
 
 
 class Pattern:
     """One line of gitignore syntax; ValueError when it can match nothing."""
 
-    __slots__ = ("_below", "_match", "_only_directories", "include", "text")
+    __slots__ = ("_below", "_matches", "_only_directories", "include", "text")
 
     def __init__(self, text: str) -> None:
         if not text.strip():
@@ -29,13 +34,14 @@ class Pattern:
             raise ValueError(r"a pattern that begins with # is a comment; \# is the character")
         if any(ord(character) < 0x20 for character in text):
             raise ValueError("a pattern is one line without control characters")
-        compiled: Any = pathspec.GitIgnoreSpec.from_lines([text]).patterns[0]
+        compiled: Any = pathspec.GitIgnoreSpec.from_lines([_TREES.sub("**/*/", text)]).patterns[0]
         if compiled.include is None or compiled.regex is None:
             raise ValueError("a pattern that matches nothing")
         self.text = text
         self.include: bool = compiled.include
-        self._match = compiled.regex.match
-        self._below = _BELOW in compiled.regex.groupindex
+        # Most are anchored; that for any directory is a bare slash.
+        self._matches = compiled.regex.finditer
+        self._below = _BELOW in compiled.regex.groupindex and not _EVERYTHING.search(text)
         self._only_directories = text.rstrip().endswith("/")
 
     def matches(self, name: str, directory: bool) -> bool:
@@ -44,10 +50,7 @@ class Pattern:
             if not directory:
                 return False
             name += "/"
-        match = self._match(name)
-        if match is None:
-            return False
-        return not self._below or match.end(_BELOW) in (-1, len(name))
+        return any(not self._below or match.end(_BELOW) in (-1, len(name)) for match in self._matches(name))
 
 
 class Patterns:
@@ -75,7 +78,8 @@ class Patterns:
         return decision
 
     def _level(self, path: bytes, directory: bool) -> str | None:
-        name = path[1:].decode("utf-8", "surrogateescape")
+        # In a regular expression a newline ends what is matched; no pattern can name one.
+        name = path[1:].decode("utf-8", "surrogateescape").replace("\n", "\r")
         for pattern in self._latest_first:
             if pattern.matches(name, directory):
                 return pattern.text if pattern.include else None
