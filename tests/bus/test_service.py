@@ -17,7 +17,8 @@ from gi.repository import GLib
 from impermanenced.bus import client, registration, service
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.bus.registration import PROPERTIES, request_name
-from impermanenced.bus.service import Service, report_for
+from impermanenced.bus.reports import report_for
+from impermanenced.bus.service import Service
 from impermanenced.errors import ConfigError, NotPermitted, ServiceError
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
 from impermanenced.wire import report_to_json
@@ -42,8 +43,9 @@ class Served:
         self.reports = 0
         self.report: Callable[[], Report] = lambda: REPORT
         self.executor = ThreadPoolExecutor(1)
+        self.now = 1000.0
         properties = {"Version": lambda: GLib.Variant("s", "1")}
-        self.service = Service(self.con, self.executor, self._make, properties)
+        self.service = Service(self.con, self.executor, self._make, properties, lambda: self.now)
         request_name(self.con, BUS_NAME)
 
     def _make(self) -> Report:
@@ -139,6 +141,30 @@ def test_calls_during_a_report_share_the_next_one(served: Served) -> None:
     wait_until(lambda: all(calls), "all answers")
     assert served.reports == 2
     assert all(isinstance(call[0][0], tuple) for call in calls)
+
+
+def test_others_than_root_cannot_keep_it_busy(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    uid = [NOBODY]
+    monkeypatch.setattr(service, "uid_of", lambda con, sender: uid[0])
+
+    def slow() -> Report:
+        served.now += 5
+        return REPORT
+
+    served.report = slow
+    served.call(INTERFACE, "Status")
+    waiting = served.start_call(INTERFACE, "Status")
+    served.call(PROPERTIES, "GetAll", GLib.Variant("(s)", (INTERFACE,)))
+    served.executor.submit(lambda: None).result(10)
+    assert served.reports == 1 and not waiting
+    uid[0] = 0
+    served.call(INTERFACE, "Status")
+    wait_until(lambda: waiting, "the one that waited has root's report")
+    assert served.reports == 2
+    uid[0] = NOBODY
+    served.now += 5 * service.REST + 1
+    served.call(INTERFACE, "Status")
+    assert served.reports == 3
 
 
 def test_a_caller_that_cannot_be_known_gets_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
