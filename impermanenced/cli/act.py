@@ -92,7 +92,7 @@ def candidates(document: Document, argument: bytes, cwd: bytes) -> Iterator[byte
                 yield moved
         yield path
         parent, name = os.path.split(path)
-        if name:
+        if name and location(document, path) == path:  # another system's links are not ours to follow
             yield os.path.join(os.path.realpath(parent), name)
 
 
