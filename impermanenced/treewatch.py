@@ -87,9 +87,6 @@ class TreeWatch:
     def start(self) -> None:
         self._starter.start()
 
-    def set_roots(self, roots: frozenset[int]) -> None:
-        """Directories are watched, not subvolumes: nothing to do."""
-
     def is_alive(self) -> bool:
         return self._starter.is_alive() or self._observer.is_alive()
 

@@ -90,10 +90,6 @@ class Watch(threading.Thread):
         except OSError as error:
             log.info("short-lived writers may stay unknown: no proc connector", error=error.strerror)
 
-    def set_roots(self, roots: frozenset[int]) -> None:
-        """What counts from the next event on; what was dropped is asked about again."""
-        self._roots, self._foreign = set(roots), set()
-
     def stop(self) -> None:
         if self.is_alive():
             os.eventfd_write(self._stop_fd, 1)
@@ -138,7 +134,7 @@ class Watch(threading.Thread):
         return len(begun)
 
     def drain(self) -> int:
-        """One read; how many events it had."""
+        """One read; how many events it had, whoever's."""
         try:
             buffer = os.read(self._fan, READ_SIZE)
         except OSError as error:
@@ -161,7 +157,7 @@ class Watch(threading.Thread):
             for event in batch.events
             if event.pid in writers
         )
-        return len(batch.events)
+        return batch.total
 
     def _learn(self, ids: set[int]) -> bool:
         try:

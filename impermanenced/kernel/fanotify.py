@@ -54,6 +54,7 @@ FAN_EVENT_INFO_TYPE_DFID = 3
 FILEID_BTRFS_WITHOUT_PARENT = 0x4D
 FILEID_BTRFS_WITH_PARENT = 0x4E
 FILEID_BTRFS_WITH_PARENT_ROOT = 0x4F
+_FIDS = {FAN_EVENT_INFO_TYPE_FID, FAN_EVENT_INFO_TYPE_DFID_NAME, FAN_EVENT_INFO_TYPE_DFID}
 _BTRFS_HANDLES = {FILEID_BTRFS_WITHOUT_PARENT, FILEID_BTRFS_WITH_PARENT, FILEID_BTRFS_WITH_PARENT_ROOT}
 
 _METADATA = struct.Struct("=IBBHQii")  # event_len, vers, reserved, metadata_len, mask, fd, pid
@@ -74,6 +75,7 @@ class Event(NamedTuple):
 
 class Batch(NamedTuple):
     events: list[Event]
+    total: int  # number of events, also the dropped
     overflowed: bool
     foreign: set[int]  # subvolume ids that were dropped
     skipped: int  # records of a kind or shape that is not known here
@@ -87,6 +89,35 @@ def mark(fan: int, flags: int, mask: int, dir_fd: int, path: bytes | None = None
     libc.fanotify_mark(fan, flags, mask, dir_fd, path)
 
 
+def _target(
+    buffer: bytes, record: int, end: int, wanted: Container[int], foreign: set[int]
+) -> tuple[tuple[int, int, int] | None, int]:
+    """(inode, root id, generation) of what an event is about, and how many of its records made no sense.
+
+    None where it names no inode, or one of a subvolume that is not wanted.
+    """
+    target: tuple[int, int, int] | None = None
+    skipped = 0
+    while end - record >= _INFO.size:
+        kind, _, size = _INFO.unpack_from(buffer, record)
+        if not _INFO.size <= size <= end - record:
+            return target, skipped + 1
+        if kind not in _FIDS or size < _FID.size:
+            skipped += 1
+            record += size
+            continue
+        _, _, _, _, handle_bytes, handle_type, inode, root_id, generation = _FID.unpack_from(buffer, record)
+        record += size
+        if handle_type not in _BTRFS_HANDLES or handle_bytes < _FID_BYTES:
+            skipped += 1
+        elif root_id not in wanted:
+            foreign.add(root_id)
+            return None, skipped
+        elif target is None or kind == FAN_EVENT_INFO_TYPE_FID:
+            target = (inode, root_id, generation)
+    return target, skipped
+
+
 def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     """The events of one read that are about the subvolumes in `wanted`.
 
@@ -96,43 +127,20 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     events: list[Event] = []
     foreign: set[int] = set()
     overflowed = False
-    skipped = 0
-    offset, end = 0, len(buffer)
-    metadata, fid, info = _METADATA.unpack_from, _FID.unpack_from, _INFO.unpack_from
+    skipped = total = offset = 0
+    end = len(buffer)
     while end - offset >= _METADATA.size:
-        length, version, _, metadata_length, mask, _, pid = metadata(buffer, offset)
-        if (
-            not _METADATA.size <= metadata_length <= length <= end - offset
-            or version != FANOTIFY_METADATA_VERSION
-        ):
-            return Batch(events, overflowed, foreign, skipped + 1)
+        length, version, _, metadata_length, mask, _, pid = _METADATA.unpack_from(buffer, offset)
+        sane = _METADATA.size <= metadata_length <= length <= end - offset
+        if not sane or version != FANOTIFY_METADATA_VERSION:
+            break
+        total += 1
         record, offset = offset + metadata_length, offset + length
         if mask & FAN_Q_OVERFLOW:
             overflowed = True
             continue
-        target: tuple[int, int, int] | None = None
-        while offset - record >= _INFO.size:
-            kind, _, size = info(buffer, record)
-            if not _INFO.size <= size <= offset - record:
-                skipped += 1
-                break
-            if kind in (FAN_EVENT_INFO_TYPE_FID, FAN_EVENT_INFO_TYPE_DFID_NAME, FAN_EVENT_INFO_TYPE_DFID):
-                if size >= _FID.size:
-                    _, _, _, _, handle_bytes, handle_type, inode, root_id, generation = fid(buffer, record)
-                    if handle_type in _BTRFS_HANDLES and handle_bytes >= _FID_BYTES:
-                        if root_id not in wanted:
-                            foreign.add(root_id)
-                            target = None
-                            break
-                        if target is None or kind == FAN_EVENT_INFO_TYPE_FID:
-                            target = (inode, root_id, generation)
-                    else:
-                        skipped += 1
-                else:
-                    skipped += 1
-            else:
-                skipped += 1
-            record += size
+        target, odd = _target(buffer, record, offset, wanted, foreign)
+        skipped += odd
         if target is not None:
             events.append(Event(mask, pid, target[1], target[0], target[2]))
-    return Batch(events, overflowed, foreign, skipped + (end != offset))
+    return Batch(events, total, overflowed, foreign, skipped + (end != offset))

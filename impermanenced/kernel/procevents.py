@@ -12,6 +12,7 @@ Hard facts:
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -73,10 +74,8 @@ def listen() -> socket.socket:
 
 def close(connector: socket.socket) -> None:
     """Old kernels count listeners, and go on sending for one that has not said that it goes."""
-    try:
+    with contextlib.closing(connector), contextlib.suppress(OSError):
         _send(connector, PROC_CN_MCAST_IGNORE)
-    finally:
-        connector.close()
 
 
 def pids(connector: socket.socket) -> list[int]:
