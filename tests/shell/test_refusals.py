@@ -393,6 +393,23 @@ def test_read_only_device(system: System, setting: str) -> None:
     assert boot.result.number is None
 
 
+def test_no_space_left(system: System) -> None:
+    """BTRFS keeps some room for metadata: the switch may succeed; what it must not do is lose or tear."""
+    life = uuid_of(system.top / "root")
+    with (
+        open(system.top / "root/filler", "wb", buffering=0) as stream,
+        pytest.raises(OSError, match="No space"),
+    ):
+        while True:
+            stream.write(bytes(1 << 20))
+    system.filesystem.sync()
+    boot = system.initrd.boot()
+    assert boot.result.action in {"wiped", "failed"}, boot.said
+    assert (system.top / "root/etc/hostname").exists()
+    places = [system.top / "root", *system.top.glob("old_roots/*")]
+    assert [path for path in places if uuid_of(path) == life]
+
+
 def test_full_disk(system: System, tmp_path: Path) -> None:
     """Steps that fail for want of space: a program first on PATH answers as btrfs and mv would."""
     for step, reason in [

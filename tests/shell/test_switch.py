@@ -192,3 +192,22 @@ def test_units_and_tmpfiles_are_handed_over(filesystem: Filesystem) -> None:
     assert [path.name for path in (run / "systemd/system").iterdir()] == ["var-log.mount"]
     assert (run / "systemd/system/var-log.mount").read_text() == "[Mount]\n"
     assert (run / "tmpfiles.d/persist.conf").read_text() == "d /persist\n"
+
+
+def test_filesystem_of_two_devices(filesystem: Filesystem, tmp_path: Path) -> None:
+    """The kernel has to know both before the one that is named can be mounted."""
+    system = System(filesystem)
+    second = tmp_path / "second.img"
+    with open(second, "wb") as stream:
+        stream.truncate(256 << 20)
+    device = sh("losetup", "--find", "--show", second).strip()
+    try:
+        sh("btrfs", "device", "add", device, system.top)
+        filesystem.umount(system.top)
+        sh("btrfs", "device", "scan", "--forget", device)
+        boot = system.initrd.boot(extra=("--wait", "5"))
+        assert boot.result.action == "wiped", boot.said
+        filesystem.mount(system.top, "subvolid=5")
+        sh("btrfs", "device", "remove", device, system.top)
+    finally:
+        sh("losetup", "--detach", device)
