@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from . import config, setup
+from .declared import check_paths
 from .drift import Drift
 from .model import Difference, Entry, Report, Volume, Writer
 from .rules import Rules
@@ -30,8 +31,7 @@ class Manager:
 
     def __init__(self, config_path: bytes | None = None) -> None:
         self._path = config_path
-        self.config = config.load(config_path)
-        self.machine = Machine(self.config.volumes)
+        self.config, self.machine = self._load()
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -52,10 +52,20 @@ class Manager:
 
     def reload(self) -> None:
         """Read the configuration again; if it cannot be used, all stays as it was."""
+        before = self.machine
+        self.config, self.machine = self._load()
+        before.close()
+
+    def _load(self) -> tuple[config.Config, Machine]:
         fresh = config.load(self._path)
         machine = Machine(fresh.volumes)
-        before, self.config, self.machine = self.machine, fresh, machine
-        before.close()
+        try:
+            if (root := _system_root(machine.volumes)) is not None:
+                check_paths(fresh, root)
+        except BaseException:
+            machine.close()
+            raise
+        return fresh, machine
 
     def root_ids(self) -> frozenset[int]:
         """The subvolumes whose files the next boot takes away: the volumes and what is nested in them."""
@@ -117,3 +127,11 @@ class Manager:
                 root_id = difference.subvolume or volume.root_id
                 writer = writers.of(root_id, difference.inode)
             yield Entry(volume.name, difference, verdict, rule, None, writer)
+
+
+def _system_root(volumes: tuple[Volume, ...]) -> bytes | None:
+    """Where the "/" of the system that the volumes belong to is mounted; None: nowhere here."""
+    for volume in volumes:
+        if volume.path == b"/":
+            return volume.mountpoint
+    return b"/" if all(volume.path == volume.mountpoint for volume in volumes) else None

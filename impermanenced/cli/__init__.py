@@ -98,7 +98,6 @@ def _from_machine(config: bytes | None) -> Mapping[str, Any]:
 
     try:
         with Manager(config) as manager:
-            _check_paths(manager)
             return report_to_json(manager.status())
     except PermissionError as error:
         where = f"{_text(error.filename)}: " if error.filename is not None else ""
@@ -106,15 +105,6 @@ def _from_machine(config: bytes | None) -> Mapping[str, Any]:
             f"{where}reading the filesystem's trees is not permitted",
             "run it as root, or start impermanenced.service",
         ) from None
-
-
-def _check_paths(manager: Any) -> None:
-    from ..declared import check_paths
-
-    roots = [volume.mountpoint for volume in manager.volumes if volume.path == b"/"]
-    foreign = any(volume.path != volume.mountpoint for volume in manager.volumes)
-    if roots or not foreign:
-        check_paths(manager.config, roots[0] if roots else b"/")
 
 
 # Commands
@@ -192,7 +182,6 @@ def _setup(options: Options) -> int:
     from . import show
 
     with Manager(options.config) as manager:
-        _check_paths(manager)
         steps = manager.setup(dry_run=options.dry_run)
     return _write(show.setup(steps, dry_run=options.dry_run))
 
