@@ -81,7 +81,7 @@ class Guest:
         disks = [overlay(image.disk, directory / "disk.qcow2"), *extra]
         self.machine = Machine(directory, kernel=kernel.image, initrd=image.initrd, append=BOOT, disks=disks)
 
-    def boot(self, extra: str = "", *, timeout: float = 150.0) -> None:
+    def boot(self, extra: str = "", *, timeout: float = 300.0) -> None:
         """Power on, until systemd has finished; a degraded system is one that has booted."""
         self.machine.start(append=f"{BOOT} {extra}")
         self.machine.wait_report('{"ready"', timeout)
