@@ -74,7 +74,8 @@ class Daemon:
         self._announcer = Announcer(self._service.emit_crud)
         self._pending: float | None = None  # since when news wait
         self._flushing = False
-        self._owed = False  # a comparison of everything
+        self._dropped = False  # events, which a comparison of everything has to make up for
+        self._nested: dict[int, bool] = {}  # subvolumes inside a volume that were written to: said or not
         self._compare_after = 0.0
         self._forgotten = 0
         self._reload_timer = 0
@@ -94,7 +95,7 @@ class Daemon:
         wanted = int(os.environ.get("WATCHDOG_USEC", "0")) // 3000
         GLib.timeout_add(min(wanted, HEARTBEAT) or HEARTBEAT, self._beat)
         self._look_at_boot()
-        systemd.daemon.notify("READY=1")
+        systemd.daemon.notify(f"READY=1\nSTATUS={self._status()}")
         try:
             self._loop.run()
         finally:
@@ -117,6 +118,10 @@ class Daemon:
         owners = Owners(manager.machine.top, root_ids)
         started = watch.start(manager.machine.top, manager.volumes, self._activity, root_ids, owners)
         return owners, started
+
+    def _status(self) -> str:
+        names = ", ".join(to_text(os.fsencode(volume.name)) for volume in self._manager.volumes)
+        return f"Watching {names} with {self._watch.source}"
 
     def _quit(self) -> bool:
         self._loop.quit()
@@ -163,14 +168,17 @@ class Daemon:
     def _flush(self) -> None:
         try:
             dirty, overflowed = self._activity.take()
-            self._owed = self._owed or overflowed
-            wait = self._compare_after - time.monotonic()
-            if self._owed and wait <= 0:
-                self._compare()
-            else:
-                for root_id, inodes in dirty.items():
+            self._dropped = self._dropped or overflowed
+            for root_id, inodes in dirty.items():
+                if any(volume.root_id == root_id for volume in self._manager.volumes):
                     self._announcer.announce(self._look_up(root_id, inodes))
-                if self._owed:
+                elif root_id not in self._nested:
+                    self._nested[root_id] = False
+            if self._dropped or not all(self._nested.values()):
+                wait = self._compare_after - time.monotonic()
+                if wait <= 0:
+                    self._compare()
+                else:
                     GLib.timeout_add(int(wait * 1000) + 1, self._arm)
             if self._activity.forgotten > self._forgotten:
                 log.warning("too many writers, the oldest are forgotten", count=self._activity.forgotten)
@@ -179,16 +187,24 @@ class Daemon:
             self._flushing = False
 
     def _compare(self) -> None:
-        """What dropped events would have told.  Whoever makes the queue overflow all the time must not make
-        this run all the time."""
-        log.warning(
-            "events were dropped by the kernel, comparing everything instead",
-            message_id=journal.MESSAGE_OVERFLOW,
-            overflows=self._activity.overflows,
-        )
+        """What single inodes cannot tell: dropped events, and the names of subvolumes made inside a volume.
+
+        Anybody can cause either all the time, and must not make this run all the time.
+        """
         began = time.monotonic()
-        self._owed = False
-        self._announcer.announce(self._report().entries)
+        entries: Sequence[Entry] = self._report().entries
+        if self._dropped:
+            log.warning(
+                "events were dropped by the kernel, everything was compared instead",
+                message_id=journal.MESSAGE_OVERFLOW,
+                overflows=self._activity.overflows,
+            )
+        else:
+            unsaid = {root_id for root_id, said in self._nested.items() if not said}
+            entries = [entry for entry in entries if entry.difference.subvolume in unsaid]
+        self._dropped = False
+        self._nested = dict.fromkeys(self._nested, True)
+        self._announcer.announce(entries)
         now = time.monotonic()
         self._compare_after = now + COMPARE_REST * (now - began)
 
@@ -258,6 +274,7 @@ class Daemon:
         self._watch.stop()
         self._owners.close()
         self._owners, self._watch = self._start_watch()
+        systemd.daemon.notify(f"STATUS={self._status()}")
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
 

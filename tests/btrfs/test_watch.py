@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,14 @@ def wait_until(check: Callable[[], object], what: str) -> None:
     while not check():
         assert time.monotonic() < end, what
         sh("sleep", "0.01")
+
+
+def descriptors() -> dict[str, str]:
+    links = {}
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the one that lists
+            links[number] = os.readlink(f"/proc/self/fd/{number}")
+    return links
 
 
 class Watched:
@@ -55,13 +65,13 @@ class Watched:
 @pytest.fixture
 def watched(filesystem: Filesystem) -> Iterator[Watched]:
     watched = Watched(filesystem)
-    before = set(os.listdir("/proc/self/fd"))
+    assert [link for link in descriptors().values() if "fanotify" in link]
     try:
         yield watched
     finally:
         watched.close()
-    after = set(os.listdir("/proc/self/fd"))
-    assert len(after) == len(before) - 5  # fanotify, eventfd, proc connector, the owners' and the top level
+    assert not [link for link in descriptors().values() if "fanotify" in link]
+    assert not [thread for thread in threading.enumerate() if thread.name in ("watch", "treewatch")]
 
 
 def test_a_write_has_its_writer(watched: Watched) -> None:

@@ -170,7 +170,7 @@ class Daemon:
 
     def wait_ready(self) -> float:
         message = self.notify.recv(100)
-        assert message == b"READY=1", self.output()
+        assert message == b"READY=1\nSTATUS=Watching root with fanotify", self.output()
         return time.monotonic() - self.began
 
     def output(self) -> str:

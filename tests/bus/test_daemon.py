@@ -12,6 +12,7 @@ import pytest
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.wire import path_of
 
+from ..conftest import sh
 from .conftest import NOBODY, Bus, Daemon, FakeSystemd, Machine, Signals, fetch, get_properties, wait_until
 
 
@@ -80,6 +81,18 @@ def test_other_volumes_are_watched_after_a_reload(bus: Bus, machine: Machine, da
 def test_hang_up_reads_again(bus: Bus, machine: Machine, daemon: Daemon) -> None:
     daemon.process.send_signal(signal.SIGHUP)
     wait_until(lambda: "read again" in daemon.output(), "a reload")
+
+
+def test_a_subvolume_made_inside_is_said_once(bus: Bus, machine: Machine, daemon: Daemon) -> None:
+    (machine.mountpoint / "etc/old").touch()
+    signals = Signals(bus.connect())
+    sh("btrfs", "subvolume", "create", machine.mountpoint / "home/machine")
+    (machine.mountpoint / "home/machine/file").touch()
+    wait_until(lambda: b"/home/machine" in signals.paths(), "a signal")
+    (machine.mountpoint / "home/machine/more").touch()
+    (machine.mountpoint / "etc/after").touch()
+    wait_until(lambda: b"/etc/after" in signals.paths(), "a signal after it")
+    assert [signal[0] for signal in signals.got].count(b"/home/machine") == 1
 
 
 def test_what_is_deleted_and_renamed_is_said_too(bus: Bus, machine: Machine, daemon: Daemon) -> None:
