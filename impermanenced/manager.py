@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from . import config, setup
+from . import config
 from .declared import check_paths
 from .drift import Drift
 from .model import Difference, Entry, Report, Volume, Writer
@@ -101,15 +101,6 @@ class Manager:
         drift = self._drift(volume)
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
         return list(self._judge(volume, differences, writers))
-
-    def setup(self, *, dry_run: bool = False) -> list[str]:
-        """Make the state directory and what the initrd obeys; the steps in words, done or to be done."""
-        steps = setup.plan(self.config, self.machine)
-        if not dry_run:
-            for step in steps:
-                step.act()
-            self.machine.sync()
-        return [step.words for step in steps]
 
     def _drift(self, volume: Volume) -> Drift:
         base = self.machine.baseline(volume)

@@ -67,6 +67,16 @@ def _volume(settings: VolumeSettings, volume: Volume, config: Config, machine: M
     return RollbackVolume(volume.name, volume.subvolume, volume.blank, blank_uuid, require)
 
 
+def run(config: Config, machine: Machine, *, dry_run: bool) -> list[str]:
+    """Make what is missing; the steps in words, done or (`dry_run`) to be done."""
+    steps = plan(config, machine)
+    if not dry_run:
+        for step in steps:
+            step.act()
+        machine.sync()
+    return [step.words for step in steps]
+
+
 def plan(config: Config, machine: Machine) -> list[Step]:
     """What is still to be done, in order; nothing is changed before a step's `act`."""
     content = records.format_rollback(rollback_env(config, machine))

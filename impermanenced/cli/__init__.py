@@ -178,11 +178,12 @@ def _settings(config: bytes | None) -> Any:
 
 
 def _setup(options: Options) -> int:
+    from .. import setup
     from ..manager import Manager
     from . import show
 
     with Manager(options.config) as manager:
-        steps = manager.setup(dry_run=options.dry_run)
+        steps = setup.run(manager.config, manager.machine, dry_run=options.dry_run)
     return _write(show.setup(steps, dry_run=options.dry_run))
 
 

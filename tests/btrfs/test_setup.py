@@ -9,7 +9,7 @@ from pathlib import Path
 import btrfsutil
 import pytest
 
-from impermanenced import records
+from impermanenced import records, setup
 from impermanenced.errors import NotSetUp
 from impermanenced.manager import Manager
 
@@ -25,13 +25,17 @@ def config(volumes: Volumes) -> Path:
     return path
 
 
+def run(manager: Manager, *, dry_run: bool = False) -> list[str]:
+    return setup.run(manager.config, manager.machine, dry_run=dry_run)
+
+
 def everything(top: Path) -> set[str]:
     return set(sh("find", top, "-printf", "%p %m %y\\n").splitlines())
 
 
 def test_setup_makes_what_the_hook_reads(volumes: Volumes, config: Path) -> None:
     with Manager(os.fsencode(config)) as manager:
-        assert len(manager.setup()) == 8
+        assert len(run(manager)) == 8
     state = volumes.top / ".impermanence"
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert btrfsutil.is_subvolume(os.fspath(state))
@@ -46,32 +50,32 @@ def test_setup_makes_what_the_hook_reads(volumes: Volumes, config: Path) -> None
 
 def test_setup_again_does_nothing(volumes: Volumes, config: Path) -> None:
     with Manager(os.fsencode(config)) as manager:
-        manager.setup()
+        run(manager)
         before = everything(volumes.top)
-        assert manager.setup() == []
+        assert run(manager) == []
     assert everything(volumes.top) == before
 
 
 def test_dry_run_changes_nothing(volumes: Volumes, config: Path) -> None:
     before = everything(volumes.top)
     with Manager(os.fsencode(config)) as manager:
-        assert len(manager.setup(dry_run=True)) == 8
+        assert len(run(manager, dry_run=True)) == 8
     assert everything(volumes.top) == before
 
 
 def test_a_changed_configuration_is_written_again(volumes: Volumes, config: Path) -> None:
     with Manager(os.fsencode(config)) as manager:
-        manager.setup()
+        run(manager)
     config.write_text(config.read_text() + "[rollback]\nwipe = false\n")
     with Manager(os.fsencode(config)) as manager:
-        assert manager.setup() == ["write .impermanence/rollback.env, which the initrd obeys"]
+        assert run(manager) == ["write .impermanence/rollback.env, which the initrd obeys"]
     content = (volumes.top / ".impermanence/rollback.env").read_bytes()
     assert records.parse_rollback(content).wipe is False
 
 
 def refused(config: Path) -> NotSetUp:
     with pytest.raises(NotSetUp) as raised, Manager(os.fsencode(config)) as manager:
-        manager.setup()
+        run(manager)
     assert raised.value.hint
     return raised.value
 
@@ -88,7 +92,7 @@ def test_an_empty_root_is_only_made_where_it_is_asked_for(volumes: Volumes, conf
     assert "no blank" in refused(config).message
     config.write_text(config.read_text() + 'blank = ""\n')
     with Manager(os.fsencode(config)) as manager:
-        manager.setup()
+        run(manager)
     content = (volumes.top / ".impermanence/rollback.env").read_bytes()
     assert records.parse_rollback(content).volumes[0].blank is None
 
@@ -104,4 +108,4 @@ def test_something_else_where_the_state_directory_goes(volumes: Volumes, config:
 def test_archive_inside_the_volume(volumes: Volumes, config: Path) -> None:
     config.write_text(config.read_text() + '[archive]\ndirectory = "root/old"\n')
     with pytest.raises(Exception, match="archive"), Manager(os.fsencode(config)) as manager:
-        manager.setup()
+        run(manager)
