@@ -145,13 +145,14 @@ def helper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-def moments(turn: int, *, thorough: bool) -> list[dict[str, int]]:
+def moments(turn: int, volumes: int, action: str | None) -> list[dict[str, int]]:
     """What had reached the disk: the step itself, or only what was committed before it.
 
     Before a step, what the shell itself has written since the step before is there too.
     """
     committed = {"after": turn, "sync": True}
-    return [{"before": turn}, {"after": turn}, committed] if thorough else [committed]
+    whole_story = action is None and volumes == 1
+    return [{"before": turn}, {"after": turn}, committed] if whole_story else [committed]
 
 
 CASES = [
@@ -237,11 +238,11 @@ class Trial:
         finally:
             self.disk.off()
 
-    def cut_everywhere(self, beginning: Path, shell: str, *, thorough: bool) -> None:
+    def cut_everywhere(self, beginning: Path, shell: str) -> None:
         turns = self.turns(beginning, shell)
         seen = []
         for turn in range(1, turns + 1):
-            for moment in moments(turn, thorough=thorough):
+            for moment in moments(turn, len(self.lives), self.action):
                 self.cut(beginning, shell, **moment)
                 state = self.look()
                 assert self.cutter.helper is None or "missing" not in state, (
@@ -258,8 +259,7 @@ def test_every_cut(
     filesystem: Filesystem, helper: Path, volumes: int, exchanges: bool, shell: str, action: str | None
 ) -> None:
     trial = Trial(filesystem, helper if exchanges else None, volumes, action)
-    thorough = action is None and volumes == 1 and not exchanges
-    trial.cut_everywhere(trial.disk.template, shell, thorough=thorough)
+    trial.cut_everywhere(trial.disk.template, shell)
 
 
 def test_every_cut_of_the_recovery(filesystem: Filesystem) -> None:
@@ -271,7 +271,7 @@ def test_every_cut_of_the_recovery(filesystem: Filesystem) -> None:
             break
     beginning = filesystem.directory / "between.img"
     trial.disk.copy(trial.crashed, beginning)
-    trial.cut_everywhere(beginning, "dash", thorough=False)
+    trial.cut_everywhere(beginning, "dash")
 
 
 def unmount_after_death(run: Path) -> None:
