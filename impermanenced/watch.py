@@ -106,24 +106,29 @@ class Watch(threading.Thread):
         # than a turn of the scheduler.  What this thread can take is bounded by PAUSE.
         with contextlib.suppress(PermissionError):
             os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-        poll = select.poll()
-        poll.register(self._fan, select.POLLIN)
-        poll.register(self._stop_fd, select.POLLIN)
-        pause = select.poll()
-        pause.register(self._stop_fd, select.POLLIN)
-        if self._execs is not None:
-            poll.register(self._execs, select.POLLIN)
-        began, events, execs = 0.0, 0, 0
-        while self._stop_fd not in (ready := {fd for fd, _ in poll.poll()}):
+        everything, all_but_events = select.poll(), select.poll()
+        everything.register(self._fan, select.POLLIN)
+        for poll in (everything, all_but_events):
+            poll.register(self._stop_fd, select.POLLIN)
+            if self._execs is not None:
+                poll.register(self._execs, select.POLLIN)
+        began = resume = 0.0
+        events = execs = 0
+        while True:
             now = time.monotonic()
             if now - began > WINDOW:
                 began, events, execs = now, 0, 0
+            pausing = resume > now
+            poll = all_but_events if pausing else everything
+            ready = {fd for fd, _ in poll.poll((resume - now) * 1000 if pausing else None)}
+            if self._stop_fd in ready:
+                return
             if self._execs is not None and self._execs.fileno() in ready:
-                execs += self._look_at_programs(now, EXECS - execs)
+                execs += self._look_at_programs(time.monotonic(), EXECS - execs)
             if self._fan in ready:
                 events += self.drain()
-            if events >= BUSY_EVENTS and pause.poll(PAUSE * 1000):
-                return
+                if events >= BUSY_EVENTS:
+                    resume = time.monotonic() + PAUSE
 
     def _look_at_programs(self, now: float, most: int) -> int:
         assert self._execs is not None

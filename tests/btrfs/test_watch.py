@@ -141,6 +141,25 @@ def test_short_lived_writers_are_mostly_known(watched: Watched) -> None:
     assert sum(writer is not None and writer.exe == found for writer in writers) >= 25
 
 
+def test_a_flood_does_not_hide_who_else_writes(watched: Watched) -> None:
+    """The thread that rests between busy reads once missed every program that lived and died meanwhile."""
+    flood = (
+        "import os, sys, itertools\n"
+        "os.chdir(sys.argv[1])\n"
+        "for n in itertools.count(): open(f'n{n % 5000}', 'w').close()"
+    )
+    with subprocess.Popen([sys.executable, "-c", flood, watched.root]) as flooding:
+        try:
+            wait_until(lambda: (watched.root / "n999").exists(), "the flood")
+            for number in range(30):
+                subprocess.run(["touch", watched.root / f"{number}"], check=True)
+        finally:
+            flooding.kill()
+    wait_until(lambda: watched.writer(watched.root / "29"), "the last")
+    writers = [watched.writer(watched.root / f"{number}") for number in range(30)]
+    assert sum(writer is not None and writer.comm == b"touch" for writer in writers) >= 15
+
+
 def test_without_fanotify_directories_are_watched(
     filesystem: Filesystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
