@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
-from .model import Entry, Writer
+from .model import Change, Entry, FileType, Writer
 
 BURST = 20  # alerts at once
 PER_SECOND = 0.5  # and after that
@@ -73,13 +73,31 @@ def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
     )
 
 
-def group(entries: Iterable[Entry]) -> list[Alert]:
-    """One for each directory and writer (its unit, else its program), worst first."""
+def _place(path: bytes, made: Set[bytes]) -> bytes:
+    """The outermost directory in `made` that is the path or holds it, else the path's own directory."""
+    end = path.find(b"/", 1)
+    while end >= 0:
+        if path[:end] in made:
+            return path[:end]
+        end = path.find(b"/", end + 1)
+    return path if path in made else os.path.dirname(path)
+
+
+def group(entries: Sequence[Entry]) -> list[Alert]:
+    """One for each directory and writer (its unit, else its program), worst first.
+
+    A tree that was made as a whole is one directory: its top.
+    """
+    made = {
+        entry.difference.path
+        for entry in entries
+        if entry.difference.type is FileType.DIRECTORY and entry.difference.change is Change.CREATED
+    }
     groups: dict[tuple[bytes, bytes], list[Entry]] = {}
     for entry in entries:
         writer = entry.writer
         who = (writer.unit.encode() or writer.exe or writer.comm) if writer else b""
-        groups.setdefault((os.path.dirname(entry.difference.path), who), []).append(entry)
+        groups.setdefault((_place(entry.difference.path, made), who), []).append(entry)
     return sorted((_alert(directory, members) for (directory, _), members in groups.items()), key=_rank)
 
 

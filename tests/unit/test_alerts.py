@@ -7,8 +7,15 @@ from impermanenced.wire import to_text
 WRITER = Writer("a.service", b"/usr/bin/a", b"a", 7, 0, 1.0, 2.0)
 
 
-def entry(path: bytes, writer: Writer | None = WRITER, size: int = 10, loss: str | None = None) -> Entry:
-    difference = Difference(path, FileType.FILE, Change.CREATED, "+.......", 5, size, 0, 0, 0o644, 0)
+def entry(
+    path: bytes,
+    writer: Writer | None = WRITER,
+    size: int = 10,
+    loss: str | None = None,
+    directory: bool = False,
+) -> Entry:
+    kind = FileType.DIRECTORY if directory else FileType.FILE
+    difference = Difference(path, kind, Change.CREATED, "+.......", 5, size, 0, 0, 0o644, 0)
     return Entry("root", difference, Verdict.CRUD, "nothing declares it", loss, writer)
 
 
@@ -27,6 +34,16 @@ def test_one_alert_for_a_directory_and_a_writer() -> None:
         (b"/var/x", 2, 100),
         (b"/var/x/3", 1, 10),
     ]
+
+
+def test_a_new_tree_is_one_alert() -> None:
+    made = [entry(b"/home/x/new", directory=True), entry(b"/home/x/new/deep/er", directory=True)]
+    files = [entry(b"/home/x/new/deep/er/%d" % number) for number in range(50)]
+    beside = entry(b"/home/x/newer")
+    assert {(alert.path, alert.count) for alert in alerts.group([*files, *made, beside])} == {
+        (b"/home/x/new", 52),
+        (b"/home/x/newer", 1),
+    }
 
 
 def test_a_path_is_said_once() -> None:
