@@ -45,7 +45,7 @@ class Activity:
     def __init__(
         self, clock: Callable[[], float], limit: int = LIMIT, on_news: Callable[[], None] = lambda: None
     ) -> None:
-        self.since: float | None = clock()
+        self.since: float | None = clock()  # writers are known from then on; None: they are not
         self.overflows = 0
         self.forgotten = 0
         self.last = 0.0  # when something was noted last

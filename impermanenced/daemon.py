@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -109,7 +110,8 @@ class Daemon:
         self._owners.close()
         self._service.close()
         self._worker.shutdown(cancel_futures=True)
-        self._con.flush_sync(None)
+        with contextlib.suppress(GLib.Error):  # it may be why this closes
+            self._con.flush_sync(None)
         self._manager.close()
 
     def _start_watch(self) -> tuple[Owners, watch.Watch | TreeWatch]:

@@ -78,6 +78,7 @@ class TreeWatch:
     source = "watchdog"
 
     def __init__(self, volumes: Sequence[Volume], activity: Activity) -> None:
+        activity.since = None
         self._volumes = volumes
         self._activity = activity
         self._observer: Any = Observer()

@@ -21,7 +21,7 @@ XML: Final = """\
     <property name="Version" type="s" access="read"/>
     <!-- The file that was asked for at the start, whether it exists or not. -->
     <property name="ConfigFile" type="ay" access="read"/>
-    <!-- Microseconds since 1970; 0: nobody watches. -->
+    <!-- Microseconds since 1970, from when on writers are known; 0: they are not. -->
     <property name="WatchingSince" type="t" access="read"/>
     <!-- Times that the kernel dropped events since then. -->
     <property name="Overflows" type="t" access="read"/>

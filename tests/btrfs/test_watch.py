@@ -178,6 +178,7 @@ def test_without_fanotify_directories_are_watched(
 
         wait_until(seen, "the file's inode")
         assert watched.writer(watched.root / "file") is None, "nobody knows who"
+        assert watched.activity.since is None
     finally:
         watched.close()
 

@@ -304,6 +304,7 @@ def test_it_stops_when_the_bus_goes(bus: Bus, machine: Machine, tmp_path: Path) 
     try:
         assert daemon.process.wait(20) == 1, "systemd starts it again"
         assert "closed the connection" in daemon.output()
+        assert "Traceback" not in daemon.output()
     finally:
         daemon.stop()
 
