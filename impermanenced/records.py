@@ -30,6 +30,7 @@ LARGEST = 65536  # bytes; a shell reads these files line by line
 ROLLBACK = b"rollback.env"
 NEXT = b"next"
 BOOTS = b"boots"
+GOOD = b".good"  # boots/N.good: an empty file that says boot N completed
 
 NO_BOOT_ID = "00000000-0000-0000-0000-000000000000"  # the life before the first record
 
@@ -114,6 +115,7 @@ class BootRecord:
     boot: int | None = None  # the old root that was booted
     request: str | None = None  # id of the request that this boot obeyed
     request_left: int | None = None  # boots for which that request still holds
+    hold: bool = False  # the hook fell back to a good root, and wipes no more until it is asked to
     recovered: tuple[bytes, ...] = ()  # where leftovers of a cut were put
     volumes: tuple[BootVolume, ...] = ()
 
@@ -207,9 +209,12 @@ class _Fields:
     def uuid(self, key: str) -> str | None:
         return self.text(key, _UUID, "a UUID in lower case")
 
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+    def optional_choice(self, key: str, choices: tuple[str, ...]) -> str | None:
         pattern = re.compile("|".join(re.escape(choice) for choice in choices))
-        return self.need(key, self.text(key, pattern, f"one of {', '.join(choices)}"))
+        return self.text(key, pattern, f"one of {', '.join(choices)}")
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        return self.need(key, self.optional_choice(key, choices))
 
     def path_or_empty(self, key: str) -> bytes | None:
         found = self.one(key)
@@ -413,6 +418,7 @@ def parse_record(content: bytes, path: bytes = BOOTS) -> BootRecord:
         boot=head.number("BOOT"),
         request=head.text("REQUEST", _WORD, "letters, digits and dashes"),
         request_left=head.number("REQUEST_LEFT"),
+        hold=head.optional_choice("HOLD", ("yes",)) is not None,
         recovered=tuple(value for value, _ in head.many("RECOVERED")),
         volumes=tuple(_boot_volume(group) for group in groups),
     )
@@ -446,6 +452,7 @@ def format_record(record: BootRecord) -> bytes:
         _line("BOOT", record.boot),
         _line("REQUEST", record.request),
         _line("REQUEST_LEFT", record.request_left),
+        _line("HOLD", "yes" if record.hold else None),
         *(_line("RECOVERED", path) for path in record.recovered),
     ]
     for volume in record.volumes:
