@@ -73,14 +73,14 @@ def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
     )
 
 
-def _place(path: bytes, made: Set[bytes]) -> bytes:
-    """The outermost directory in `made` that is the path or holds it, else the path's own directory."""
+def _top(path: bytes, made: Set[bytes]) -> bytes | None:
+    """The outermost directory in `made` that holds the path."""
     end = path.find(b"/", 1)
     while end >= 0:
         if path[:end] in made:
             return path[:end]
         end = path.find(b"/", end + 1)
-    return path if path in made else os.path.dirname(path)
+    return None
 
 
 def group(entries: Sequence[Entry]) -> list[Alert]:
@@ -93,11 +93,14 @@ def group(entries: Sequence[Entry]) -> list[Alert]:
         for entry in entries
         if entry.difference.type is FileType.DIRECTORY and entry.difference.change is Change.CREATED
     }
+    tops = [_top(entry.difference.path, made) for entry in entries]
+    trees = set(tops)
     groups: dict[tuple[bytes, bytes], list[Entry]] = {}
-    for entry in entries:
-        writer = entry.writer
+    for entry, top in zip(entries, tops, strict=True):
+        path, writer = entry.difference.path, entry.writer
         who = (writer.unit.encode() or writer.exe or writer.comm) if writer else b""
-        groups.setdefault((_place(entry.difference.path, made), who), []).append(entry)
+        place = top or (path if path in trees else os.path.dirname(path))
+        groups.setdefault((place, who), []).append(entry)
     return sorted((_alert(directory, members) for (directory, _), members in groups.items()), key=_rank)
 
 

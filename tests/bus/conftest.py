@@ -197,10 +197,9 @@ class Machine:
     def __init__(self, filesystem: Filesystem, directory: Path) -> None:
         self.filesystem = filesystem
         seed = filesystem.subvolume("seed")
-        (seed / "etc").mkdir()
+        for name in ("etc", "home", "srv", "tmp", "var"):
+            (seed / name).mkdir()
         (seed / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        (seed / "home").mkdir()
-        (seed / "tmp").mkdir()
         filesystem.snapshot("seed", "root-blank", readonly=True)
         filesystem.snapshot("root-blank", "root")
         filesystem.subvolume("other")

@@ -46,6 +46,11 @@ def test_a_new_tree_is_one_alert() -> None:
     }
 
 
+def test_empty_directories_side_by_side_are_one_alert() -> None:
+    made = [entry(b"/tmp/%d" % number, directory=True) for number in range(50)]
+    assert [(alert.path, alert.count) for alert in alerts.group(made)] == [(b"/tmp", 50)]
+
+
 def test_a_path_is_said_once() -> None:
     restraint = alerts.Restraint()
     assert len(restraint.fresh([entry(b"/a"), entry(b"/b"), entry(b"/a")])) == 2
