@@ -105,6 +105,10 @@ class Guest:
         self.shutdown()
         self.boot(extra)
 
+    def cut_power(self) -> None:
+        """What the guest has not synced is lost, and nothing is unmounted."""
+        self.machine.kill()
+
     def shutdown(self, timeout: float = 90.0) -> None:
         """An orderly end."""
         self.machine.say(json.dumps({"run": "systemctl --no-block reboot", "timeout": 10}))

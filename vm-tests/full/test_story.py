@@ -90,6 +90,8 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     boot_id = product.run("cat /proc/sys/kernel/random/boot_id").output.strip()
     assert first["BOOT_ID"] == boot_id
     assert first["OLD"] == FIRST_LIFE
+    said = product.run("journalctl --boot --identifier impermanence --output cat").output
+    assert "boot 1: wiped" in said, said
     assert product.run("systemctl --failed --no-legend").output == ""
 
     # Something writes what nobody declared: the journal says so and who, and status lists it.
@@ -126,13 +128,15 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     assert root_uuid(product) == second
     product.run(f"test -f /var/lib/stays && test ! -e {TOP}/.impermanence/boots/3.env")
 
-    # A configuration that nobody can read, in the blank itself: the machine boots, and it is said.
+    # A configuration that nobody can read, in the blank itself, and then a power cut: the machine
+    # wipes, boots, and says it.
     product.run(
         f"btrfs property set -ts {TOP}/root-blank ro false"
         f" && echo 'broken = [' > {TOP}/root-blank/etc/impermanence/config.toml"
-        f" && btrfs property set -ts {TOP}/root-blank ro true"
+        f" && btrfs property set -ts {TOP}/root-blank ro true && sync"
     )
-    product.reboot()
+    product.cut_power()
+    product.boot()
     assert fields(product, "/run/impermanence/rollback.env")["ACTION"] == "wiped"
     product.run("grep -q broken /etc/impermanence/config.toml && test ! -e /var/lib/stays")
     assert product.run("systemctl is-active multi-user.target").output == "active\n"
