@@ -170,8 +170,7 @@ def _facts(entry: Mapping[str, Any], now: float) -> str:
 def _written(writer: Mapping[str, Any] | None, now: float) -> str:
     if writer is None:
         return "by nobody that is known: it was not watched, or the event was lost"
-    program = writer["exe"].rpartition("/")[2] or writer["comm"]
-    details = [program, f"pid {writer['pid']}"]
+    details = [words.program_of(writer), f"pid {writer['pid']}"]
     if writer["uid"] is not None:
         details.append(f"uid {words.user(writer['uid'])}")
     by = f"{writer['unit']} ({', '.join(filter(None, details))})" if writer["unit"] else ", ".join(details)

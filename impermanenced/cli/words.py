@@ -62,6 +62,12 @@ def user(uid: int) -> str:
         return str(uid)
 
 
+def program_of(fields: Mapping[str, Any]) -> str:
+    """The name that ps shows, whole: the kernel keeps 15 bytes of it, a script is not its interpreter."""
+    comm, file = str(fields["comm"]), str(fields["exe"]).rpartition("/")[2]
+    return file if file.startswith(comm) else comm
+
+
 def writer(fields: Mapping[str, Any] | None) -> str:
     """The service that wrote, else the program and its user; "" when nobody is known."""
     if fields is None:
@@ -69,7 +75,7 @@ def writer(fields: Mapping[str, Any] | None) -> str:
     unit: str = fields["unit"]
     if unit.endswith(".service") and not unit.startswith("user@"):
         return unit
-    program: str = fields["exe"].rpartition("/")[2] or fields["comm"] or unit
+    program = program_of(fields) or unit
     if fields["uid"] is None:
         return program
     return f"{program} ({user(fields['uid'])})" if program else user(fields["uid"])

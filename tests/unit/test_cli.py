@@ -628,3 +628,18 @@ def test_the_man_page_names_every_command_option_and_exit_code() -> None:
         "letters",
     ):
         assert f"*{key}*" in page
+
+
+@pytest.mark.parametrize(
+    ("exe", "comm", "shown"),
+    [
+        ("/usr/bin/systemd-hostnamed", "systemd-hostnam", "systemd-hostnamed"),
+        ("/usr/bin/dash", "photo-import", "photo-import"),
+        ("/usr/bin/python3.11", "sonarr", "sonarr"),
+        ("", "gone", "gone"),
+        ("/usr/bin/cp", "", "cp"),
+        ("", "", ""),
+    ],
+)
+def test_a_program_is_called_what_ps_calls_it(exe: str, comm: str, shown: str) -> None:
+    assert words.program_of({"exe": exe, "comm": comm}) == shown
