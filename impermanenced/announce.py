@@ -9,18 +9,9 @@ from collections.abc import Callable, Iterable
 from . import alerts, journal
 from .alerts import Alert, Rest
 from .model import Entry, Verdict, Writer
-from .wire import to_text
+from .wire import size_to_text, to_text
 
 Emit = Callable[[bytes, str, str, int, int], None]  # path, verdict, unit, bytes, count
-
-
-def size_in_words(size: int) -> str:
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
 
 
 def _name(writer: Writer | None) -> str:
@@ -52,7 +43,7 @@ def alert_entry(alert: Alert) -> tuple[str, dict[str, journal.Value]]:
     what = path if alert.count == 1 else f"{alert.count} paths in {path}"
     name = _name(alert.writer)
     change = "changed" if alert.change == "metadata" else alert.change
-    message = f"undeclared: {what} {change}{f' by {name}' if name else ''}, {size_in_words(alert.size)}"
+    message = f"undeclared: {what} {change}{f' by {name}' if name else ''}, {size_to_text(alert.size)}"
     return message, {
         "MESSAGE_ID": journal.MESSAGE_CRUD,
         **journal.path_fields(alert.path),
@@ -118,6 +109,6 @@ class Announcer:
             )
 
     def _say_rest(self, rest: Rest, message_id: str, words: str) -> None:
-        message = words.format(count=rest.count, path=to_text(rest.path), size=size_in_words(rest.size))
+        message = words.format(count=rest.count, path=to_text(rest.path), size=size_to_text(rest.size))
         journal.write(message, journal.LOG_NOTICE, _rest_fields(rest, message_id))
         self._emit(rest.path, Verdict.CRUD.value, "", rest.size, rest.count)

@@ -58,6 +58,17 @@ def _second_to_text(second: int) -> str:
         return datetime.datetime.fromtimestamp(0, datetime.UTC).isoformat()
 
 
+def size_to_text(size: int) -> str:
+    """Bytes in binary units."""
+    if size < 1024:
+        return f"{size} B"
+    value, units = size / 1024, iter(("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))
+    unit = next(units)
+    while value >= 1023.95:
+        value, unit = value / 1024, next(units)
+    return f"{value:.1f} {unit}"
+
+
 def path_fields(raw: bytes, name: str = "path") -> dict[str, str]:
     """`path`, and `path_raw` beside it where escaping changed something."""
     text = to_text(raw)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..rules import HIDDEN
+from ..wire import size_to_text
 from . import words
 from .act import Document, Explanation
 from .rows import Row, rows
@@ -50,7 +51,7 @@ def _answer(lost: list[Row], *, complete: bool, trial: bool) -> str:
     will = f"would {when}, were this not a trial (rollback.wipe is false)" if trial else f"will {when}"
     if not lost:
         return f"nothing {'' if complete else 'that you may see '}{will}."
-    total = words.size(sum(row.size for row in lost))
+    total = size_to_text(sum(row.size for row in lost))
     least = "" if complete else "at least "
     return f"{least}{words.plural(len(lost), 'thing')} {will} ({total})."
 
@@ -76,7 +77,7 @@ def _table(lost: list[Row], columns: int, now: float) -> Iterator[str]:
 
 
 def _size(row: Row) -> str:
-    return words.size(row.size) if row.size else ""
+    return size_to_text(row.size) if row.size else ""
 
 
 def _others(document: Document, columns: int) -> Iterator[str]:
@@ -103,7 +104,7 @@ def _notes(document: Document, now: float) -> Iterator[str]:
     others = document.get("others", {"entries": 0, "bytes": 0})
     if others["entries"]:
         what = words.plural(others["entries"], "difference")
-        yield f"not shown: {what} of other users, {words.size(others['bytes'])} (root sees all)"
+        yield f"not shown: {what} of other users, {size_to_text(others['bytes'])} (root sees all)"
     elif not document["complete"]:
         yield "not complete: a part could not be read"
     yield _watch(document, now)
@@ -162,7 +163,7 @@ def _facts(entry: Mapping[str, Any], now: float) -> str:
     change = _CHANGES.get(entry["change"], "mode, owner, times or attributes changed")
     age = words.age(words.seconds(entry["mtime"]), now)
     kind = "" if entry["type"] == "file" else f"{entry['type']}, "
-    size = f"{words.size(entry['size'])}, " if entry["type"] == "file" else ""
+    size = f"{size_to_text(entry['size'])}, " if entry["type"] == "file" else ""
     when = f"the blank's is of {age}" if entry["change"] == "deleted" else f"last modified {age}"
     return f"{kind}{change}, {when}, {size}{words.user(entry['uid'])} {entry['mode']}"
 

@@ -1,4 +1,4 @@
-"""Sizes, ages, names and columns: values in a person's words.  Times come in as arguments."""
+"""Ages, names and columns: values in a person's words.  Times come in as arguments."""
 
 from __future__ import annotations
 
@@ -8,18 +8,6 @@ import pwd
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
-
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-
-
-def size(count: int) -> str:
-    if count < 1024:
-        return f"{count} B"
-    value, units = count / 1024, iter(_UNITS)
-    unit = next(units)
-    while value >= 1023.95:
-        value, unit = value / 1024, next(units)
-    return f"{value:.1f} {unit}"
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

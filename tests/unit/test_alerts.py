@@ -105,8 +105,3 @@ def test_a_plain_path_has_no_raw_field() -> None:
     _, fields = announce.alert_entry(alerts.group([entry("/home/ü".encode())])[0])
     assert fields["IMPERMANENCE_PATH"] == "/home/ü"
     assert "IMPERMANENCE_PATH_RAW" not in fields
-
-
-def test_sizes_in_words() -> None:
-    words = [announce.size_in_words(size) for size in (0, 999, 1000, 12_345, 10**9, 10**16)]
-    assert words == ["0 B", "999 B", "1.0 kB", "12 kB", "1.0 GB", "10000.0 TB"]

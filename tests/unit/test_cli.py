@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced import cli
+from impermanenced import cli, wire
 from impermanenced.cli import act, pager, rows, show, words
 from impermanenced.cli.parse import COMMANDS, Options, parse
 from impermanenced.errors import UsageError
@@ -474,7 +474,7 @@ def test_volumes_do_not_mix() -> None:
     ],
 )
 def test_sizes(count: int, text: str) -> None:
-    assert words.size(count) == text
+    assert wire.size_to_text(count) == text
 
 
 @pytest.mark.parametrize(
