@@ -49,6 +49,13 @@ class Options:
     path: bytes | None = None
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Of a fixed width: asking for the terminal's loads as much again as argparse, at every start."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=80)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # argparse repeats what was typed; a terminal escape among it stays one.
@@ -56,7 +63,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _common(prog: str, description: str) -> _Parser:
-    parser = _Parser(prog=prog, description=description, add_help=False, allow_abbrev=False)
+    parser = _Parser(
+        prog=prog, description=description, add_help=False, allow_abbrev=False, formatter_class=_Formatter
+    )
     parser.add_argument("--config", metavar="FILE", help="read this file alone")
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
     parser.add_argument("--no-pager", action="store_true")
