@@ -1,4 +1,4 @@
-"""The module for NixOS, as far as it evaluates without NixOS: its unit is that of dracut, its record is read."""
+"""The module for NixOS, as far as it evaluates without NixOS: its unit is dracut's, its record is read."""
 
 from __future__ import annotations
 
