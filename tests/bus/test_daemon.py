@@ -334,13 +334,3 @@ def test_thousands_of_calls_leave_its_memory_as_it_was(bus: Bus, machine: Machin
     call(1000)
     assert daemon.rss() - before < 1000, "kB"
     assert len(os.listdir(f"/proc/{daemon.process.pid}/fd")) == descriptors
-
-
-def test_a_big_tree_does_not_make_it_late(bus: Bus, machine: Machine, tmp_path: Path) -> None:
-    for number in range(3000):
-        os.makedirs(machine.mountpoint / f"var/{number}")
-    daemon = Daemon(bus, tmp_path, "--config", machine.config)
-    try:
-        assert daemon.wait_ready() < 5, "seconds, on a machine that does other things too"
-    finally:
-        assert daemon.stop() == 0
