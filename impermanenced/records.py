@@ -26,7 +26,8 @@ from .wire import to_text
 VERSION = 1
 LARGEST = 65536  # bytes; a shell reads these files line by line
 
-# Names under the state directory.
+STATE = b".impermanence"  # the state directory, a subvolume at the top level
+# Names under it.
 ROLLBACK = b"rollback.env"
 NEXT = b"next"
 BOOTS = b"boots"

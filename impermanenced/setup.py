@@ -20,7 +20,7 @@ from .records import RollbackEnv, RollbackVolume
 from .volumes import Machine
 from .wire import to_text
 
-STATE = b".impermanence"
+STATE = records.STATE
 DIRECTORIES = (records.BOOTS, b"staging", b"units", b"tmpfiles", b"trash")
 
 
@@ -82,10 +82,8 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     content = records.format_rollback(rollback_env(config, machine))
     state = machine.at(STATE)
     steps = []
-    if not os.path.lexists(state):
+    if not machine.has_state():
         steps.append(Step(f"make the subvolume {to_text(STATE)}", lambda: _make_state(state)))
-    elif os.path.islink(state) or not btrfsutil.is_subvolume(state):
-        raise NotSetUp(f"{to_text(STATE)} at the top level is not a subvolume", "move it away")
     for name in DIRECTORIES:
         if not os.path.lexists(path := os.path.join(state, name)):
             steps.append(Step(f"make {to_text(STATE + b'/' + name)}", _maker(path)))

@@ -15,6 +15,7 @@ from .errors import NotPermitted, NotSetUp
 from .kernel import btrfs, mounts
 from .kernel.mounts import Mount
 from .model import Mounted, Volume
+from .records import STATE
 from .wire import to_text
 
 # Names of blanks that are in use, for a subvolume called NAME in DIRECTORY.
@@ -78,6 +79,15 @@ class Machine:
     def at(self, path: bytes) -> bytes:
         """A path for the standard library to something below the top level, while this is open."""
         return b"/proc/self/fd/%d/%s" % (self.top, path)
+
+    def has_state(self) -> bool:
+        """Whether the state directory is there; NotSetUp when something else has its name."""
+        state = self.at(STATE)
+        if not os.path.lexists(state):
+            return False
+        if os.path.islink(state) or not btrfsutil.is_subvolume(state):
+            raise NotSetUp(f"{to_text(STATE)} at the top level is not a subvolume", "move it away")
+        return True
 
     def subvolume(self, root_id: int) -> Subvolume:
         with _btrfs_errors(b"subvolume %d" % root_id):

@@ -63,7 +63,15 @@ def _run(options: Options) -> int:
         return _write(options.help)
     if options.command == "version":
         return _write(f"impermanence {__version__}\n")
-    return {"status": _status, "diff": _diff, "explain": _explain, "setup": _setup}[options.command](options)
+    commands = {
+        "status": _status,
+        "diff": _diff,
+        "explain": _explain,
+        "next": _next,
+        "boots": _boots,
+        "setup": _setup,
+    }
+    return commands[options.command](options)
 
 
 # Where the document comes from
@@ -117,7 +125,7 @@ def _status(options: Options) -> int:
     if options.json:
         _write_json(document)
     else:
-        from . import show
+        from . import nextboot, show
 
         settings = _settings(options.config)
         text = show.status(
@@ -126,6 +134,7 @@ def _status(options: Options) -> int:
             now=time.time(),
             style=show.Style(color=_color(options)),
             trial=settings is not None and not settings.rollback.wipe,
+            notices=nextboot.notices(options.config),
         )
         _write_long(text, options)
     return act.LOST if options.exit_code and document["counts"]["crud"] else 0
@@ -185,6 +194,24 @@ def _setup(options: Options) -> int:
     with Manager(options.config) as manager:
         steps = setup.run(manager.config, manager.machine, dry_run=options.dry_run)
     return _write(show.setup(steps, dry_run=options.dry_run))
+
+
+def _next(options: Options) -> int:
+    from . import nextboot
+
+    return _write(nextboot.ask(options))
+
+
+def _boots(options: Options) -> int:
+    from . import history, nextboot
+
+    if options.good:
+        nextboot.mark_good()
+        return 0
+    document = nextboot.document(options)
+    if options.json:
+        return _write_json(document)
+    return _write_long(history.boots(document, columns=_columns(), now=time.time()), options)
 
 
 # The way out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -15,6 +16,8 @@ COMMANDS = {
     "status": "what the next boot would lose",
     "explain": "why a path would be lost, or would not",
     "diff": "everything that differs from the blank",
+    "next": "ask for something else than a wipe at the next boot, for once",
+    "boots": "the boots, what the hook did, and their old roots",
     "setup": "make this machine an impermanent one",
 }
 HELP = f"""\
@@ -32,7 +35,13 @@ options, before or after the command:
   --version
   -h, --help                also of a command: impermanence status --help
 """
+REQUESTS = ("wipe", "keep", "boot", "cancel")
+_NEXT = "impermanence next [wipe | keep [--boots N] | boot N | cancel]"
 _WITH_VALUE = ("--config", "--color")
+
+
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
+_BOOT = re.compile(r"0|-?[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,10 @@ class Options:
     exit_code: bool = False
     dry_run: bool = False
     path: bytes | None = None
+    request: str | None = None  # one of REQUESTS
+    boot: int | None = None  # the number of a boot; negative: counted back from the running one
+    boots: int = 1
+    good: bool = False
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -76,7 +89,7 @@ def _common(prog: str, description: str) -> _Parser:
 
 def _of(command: str) -> _Parser:
     parser = _common(f"impermanence {command}", COMMANDS[command])
-    if command in ("status", "diff"):
+    if command in ("status", "diff", "boots"):
         parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
     if command == "status":
         parser.add_argument("--all", action="store_true", help="also what is kept, declared or ignored")
@@ -85,7 +98,13 @@ def _of(command: str) -> _Parser:
         )
     if command in ("explain", "diff"):
         parser.add_argument("path", metavar="PATH", nargs="?", help="only this, and what is below")
-    if command == "setup":
+    if command == "next":
+        parser.add_argument("request", metavar="wipe|keep|boot|cancel", nargs="?")
+        parser.add_argument("boot", metavar="N", nargs="?", help="of boot: the number of a boot, or -1")
+        parser.add_argument("--boots", metavar="N", help="of keep: for so many boots")
+    if command == "boots":
+        parser.add_argument("--good", action="store_true", help="only say that this boot is complete")
+    if command in ("setup", "next"):
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, change nothing")
     return parser
 
@@ -121,6 +140,7 @@ def parse(argv: Sequence[str]) -> Options:
         raise UsageError("no path to explain", "impermanence explain PATH")
     if path == "" or found.config == "":
         raise UsageError("an empty path")
+    boot, boots = _request(found) if command == "next" else (None, 1)
     return Options(
         command,
         config=None if found.config is None else os.fsencode(found.config),
@@ -131,4 +151,34 @@ def parse(argv: Sequence[str]) -> Options:
         exit_code=getattr(found, "exit_code", False),
         dry_run=getattr(found, "dry_run", False),
         path=None if path is None else os.fsencode(path),
+        request=getattr(found, "request", None),
+        boot=boot,
+        boots=boots,
+        good=getattr(found, "good", False),
     )
+
+
+def _request(found: argparse.Namespace) -> tuple[int | None, int]:
+    """The boot to go back to, and for how many boots a request holds; UsageError when they do not fit."""
+    if found.request is not None and found.request not in REQUESTS:
+        close = difflib.get_close_matches(found.request, REQUESTS, n=1, cutoff=0.5)
+        raise UsageError(
+            f"next: there is no request {found.request}", f'did you mean "{close[0]}"?' if close else _NEXT
+        )
+    if (found.request == "boot") != (found.boot is not None):
+        raise UsageError("next: the number of a boot goes with boot, and only with it", _NEXT)
+    if found.boots is not None and found.request != "keep":
+        raise UsageError("next: --boots goes with keep", _NEXT)
+    boot = None if found.boot is None else boot_number(found.boot)
+    if found.boots is None:
+        return boot, 1
+    if not _COUNT.fullmatch(found.boots):
+        raise UsageError(f"--boots {found.boots}: not a number of boots", "1 to 999999999")
+    return boot, int(found.boots)
+
+
+def boot_number(word: str) -> int:
+    """The number of a boot as it is typed: N, or -1 for the previous one as in journalctl -b -1."""
+    if not _BOOT.fullmatch(word):
+        raise UsageError(f"{word} is not the number of a boot", "a number of impermanence boots, or -1")
+    return int(word)

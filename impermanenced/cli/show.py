@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..rules import HIDDEN
@@ -33,11 +33,22 @@ class Style:
         return f"\x1b[2m{text}\x1b[0m" if self._color else text
 
 
-def status(document: Document, *, columns: int, now: float, style: Style, trial: bool = False) -> str:
-    """Of act.status's document.  `trial`: the configuration says that nothing is wiped."""
+def status(
+    document: Document,
+    *,
+    columns: int,
+    now: float,
+    style: Style,
+    trial: bool = False,
+    notices: Sequence[str] = (),
+) -> str:
+    """Of act.status's document.
+
+    `trial`: the configuration says that nothing is wiped; `notices`: what else is known of the next boot.
+    """
     crud = [entry for entry in document["entries"] if entry["verdict"] == "crud"]
     lost = rows(crud)
-    lines = [style.bold(_answer(lost, complete=document["complete"], trial=trial)), ""]
+    lines = [style.bold(_answer(lost, complete=document["complete"], trial=trial)), *notices, ""]
     if lost:
         lines += [*_table(lost, columns, now), ""]
     lines += _others(document, columns)

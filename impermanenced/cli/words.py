@@ -88,6 +88,11 @@ def shorten(text: str, columns: int) -> str:
     return f"{head}…{tail}"
 
 
+def cut(text: str, columns: int) -> str:
+    """At most that many columns, with the end left out."""
+    return text if width(text) <= columns else _fitting(text, columns - 1) + "…"
+
+
 def _fitting(text: str, columns: int) -> str:
     """As much of the beginning as has room."""
     taken = 0

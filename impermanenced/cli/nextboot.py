@@ -1,0 +1,93 @@
+"""What `next` and `boots` do, and what `status` says of the next boot."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .. import boots, goodboot, requests
+from ..config import load
+from ..errors import ImpermanenceError
+from ..manager import Manager
+from ..volumes import Machine
+from . import history
+from .parse import Options
+
+try:
+    from ..lastentry import LastEntries
+except ImportError:  # the package works without the library of the journal
+    LastEntries = None  # type: ignore[assignment, misc]
+
+
+def ask(options: Options) -> str:
+    """Obey `next`; the words for it."""
+    with Manager(options.config) as manager:
+        machine, trial = manager.machine, not manager.config.rollback.wipe
+        before = requests.pending(machine)
+        if options.request is None:
+            if before is not None:
+                return history.pending(history.request_document(before), time.time()) + "\n"
+            newest = requests.newest_record(machine)
+            return history.nothing_asked(hold=newest is not None and newest.hold, trial=trial)
+        if options.request == "cancel":
+            if not options.dry_run:
+                requests.cancel(machine)
+            return history.cancelled(before, dry_run=options.dry_run)
+        boot = options.boot
+        if boot is not None:
+            found = boots.read(machine, manager.config.archive.directory, boots.this_boot_id())
+            boot = boots.bootable(found, boot)
+        request = requests.new(options.request, boot=boot, boots=options.boots)
+        if not options.dry_run:
+            requests.write(machine, request)
+    return history.asked(request, before, dry_run=options.dry_run, trial=trial)
+
+
+def document(options: Options) -> dict[str, Any]:
+    """Of `boots`."""
+    with Manager(options.config) as manager:
+        archive = manager.config.archive.directory
+        # The journal is asked about every boot: only for those who want to know.
+        last_entry = _last_entry() if options.json else _unknown
+        found = boots.read(manager.machine, archive, boots.this_boot_id(), last_entry)
+        request = requests.pending(manager.machine) if manager.machine.has_state() else None
+    return history.document(found, request)
+
+
+def _last_entry() -> Callable[[str], float | None]:
+    try:
+        if LastEntries is not None:
+            return LastEntries().of
+    except OSError:  # a machine without a journal knows less
+        pass
+    return _unknown
+
+
+def _unknown(boot_id: str) -> None:
+    return None
+
+
+def mark_good() -> None:
+    goodboot.mark(goodboot.result(), boots.this_boot_id())
+
+
+def notices(config: bytes | None) -> list[str]:
+    """As far as the caller may know; `status` is right without it."""
+    try:
+        if os.geteuid() != 0:
+            boot = None if config is not None else goodboot.result()
+            held = boot is not None and boot.boot_id == boots.this_boot_id() and boot.hold
+            return [history.hold()] if held else []
+        with Machine(load(config).volumes) as machine:
+            if not machine.has_state():
+                return []
+            newest, request = requests.newest_record(machine), requests.pending(machine)
+    except (ImpermanenceError, OSError):
+        return []
+    waiting = {
+        "hold": newest is not None and newest.hold,
+        "next": None if request is None else history.request_document(request),
+    }
+    return list(history.notices(waiting, time.time()))

@@ -1,0 +1,80 @@
+"""Saying that this boot is good: the empty file boots/N.good, by which the hook counts those that are not.
+
+Nothing of the configuration is asked: a mistake in it must not make a boot a bad one.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import records
+from .errors import ImpermanenceError, RecordError
+from .kernel import btrfs, mounts
+from .records import STATE, BootRecord
+
+RESULT = b"/run/impermanence/rollback.env"  # what the hook did in this boot
+
+
+def result(path: bytes = RESULT) -> BootRecord | None:
+    """Of the last run of the hook; None when there was none.  RecordError: it cannot be understood."""
+    try:
+        with open(path, "rb") as stream:
+            return records.parse_record(stream.read(records.LARGEST + 1), path)
+    except FileNotFoundError:
+        return None
+
+
+def mark(boot: BootRecord | None, boot_id: str) -> int | None:
+    """Make the file; the number of this boot, or None where the hook has no record of it."""
+    if boot is None or boot.number is None or boot.boot_id != boot_id:
+        return None
+    name = STATE + b"/" + records.BOOTS + b"/%d" % boot.number
+    for device in _devices(boot):
+        top = mounts.open_top_level(device)
+        try:
+            if _is_of(top, name + b".env", boot_id):
+                _touch(top, name + records.GOOD)
+                return boot.number
+        finally:
+            os.close(top)
+    raise ImpermanenceError(f"the record of boot {boot.number} is on no mounted filesystem")
+
+
+def _devices(boot: BootRecord) -> list[bytes]:
+    """One device of every filesystem on which a volume of this boot is mounted."""
+    roots = {b"/" + volume.subvolume for volume in boot.volumes}
+    found = {}
+    for mount in mounts.read():
+        if mount.fstype == b"btrfs" and mount.root in roots and mount.device not in found:
+            fd = os.open(mount.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                if mounts.mount_id(fd) != mount.id:  # something else is mounted over it
+                    continue
+                # The name in mountinfo may be one of the initrd's.
+                names = [name for name in btrfs.devices(fd) if os.path.exists(name)]
+            finally:
+                os.close(fd)
+            if names:
+                found[mount.device] = names[0]
+    return list(found.values())
+
+
+def _is_of(top: int, name: bytes, boot_id: str) -> bool:
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+    except FileNotFoundError:
+        return False
+    with open(fd, "rb") as stream:
+        content = stream.read(records.LARGEST + 1)
+    try:
+        return records.parse_record(content, name).boot_id == boot_id
+    except RecordError:
+        return False
+
+
+def _touch(top: int, name: bytes) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=top)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,77 @@
+"""The request for the next boot: the file `next` in the state directory, which the hook consumes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import uuid
+from dataclasses import dataclass
+
+from . import atomic, records
+from .boots import NO_STATE, read_file
+from .errors import ImpermanenceError, NotSetUp
+from .records import STATE, BootRecord, NextRequest
+from .volumes import Machine
+
+NAME = STATE + b"/" + records.NEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What waits for the next boot; without a request the file cannot be understood."""
+
+    request: NextRequest | None
+    time: float  # when it was asked for, seconds since 1970
+    fault: str | None = None
+
+
+def pending(machine: Machine) -> Pending | None:
+    """None: nothing is asked for, or what was asked for has been done.  NotSetUp: nobody would read it."""
+    if not machine.has_state():
+        raise NotSetUp(*NO_STATE)
+    path = machine.at(NAME)
+    try:
+        time = os.lstat(path).st_mtime
+        request = records.parse_next(read_file(path, NAME), NAME)
+    except FileNotFoundError:
+        return None
+    except ImpermanenceError as error:
+        return Pending(None, time, error.message)
+    newest = newest_record(machine)
+    if newest is None or newest.request != request.id:
+        return Pending(request, time)
+    left = newest.request_left or 0
+    return Pending(dataclasses.replace(request, boots=left), time) if left else None
+
+
+def newest_record(machine: Machine) -> BootRecord | None:
+    """The record that the hook goes by; None when there is none, or none that can be understood."""
+    directory = STATE + b"/" + records.BOOTS
+    with contextlib.suppress(FileNotFoundError, ImpermanenceError):
+        stems = [name[:-4] for name in os.listdir(machine.at(directory)) if name.endswith(b".env")]
+        numbers = [int(stem) for stem in stems if stem.isdigit()]
+        if numbers:
+            path = directory + b"/%d.env" % max(numbers)
+            return records.parse_record(read_file(machine.at(path), path), path)
+    return None
+
+
+def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
+    return NextRequest(action, str(uuid.uuid4()), boot, boots)
+
+
+def write(machine: Machine, request: NextRequest) -> None:
+    """In place of what was asked for before, whatever that is."""
+    atomic.replace(machine.at(NAME), records.format_next(request))
+
+
+def cancel(machine: Machine) -> None:
+    path = machine.at(NAME)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,435 @@
+"""The boots and the request for the next one, with real runs of the hook between the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from impermanenced import boots, goodboot, records, requests, setup
+from impermanenced.manager import Manager
+from impermanenced.records import NextRequest
+
+from ..conftest import Filesystem, sh
+from ..shell.hook import Boot, Initrd
+
+NOBODY = 65534
+
+
+@dataclass
+class Machine:
+    """An ephemeral root that is mounted while it runs, and the initrd that it boots with."""
+
+    filesystem: Filesystem
+    initrd: Initrd
+    config: Path
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        return self.filesystem.top / ".impermanence"
+
+    def boot(self, cmdline: str = "", **files: str) -> Boot:
+        """Shut down, run the hook, and write some files in the new life.
+
+        The hook knows no other boot id than this machine's: the record gets one of its own.
+        """
+        if self.root in self.filesystem.mounts:
+            self.filesystem.umount(self.root)
+        booted = self.initrd.boot(cmdline)
+        self.filesystem.mount(self.root, "subvol=root")
+        for name, content in files.items():
+            (self.root / name).write_text(content)
+        return booted
+
+    def run(self, *argv: str, wrap: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        script = "import sys; from impermanenced.cli import main; sys.exit(main())"
+        bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.config.parent}/no-bus", "COLUMNS": "80"}
+        return subprocess.run(
+            [*wrap, sys.executable, "-c", script, "--config", self.config, *argv],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **bus},
+            cwd="/",
+            timeout=60,
+        )
+
+    def say(self, *argv: str) -> str:
+        result = self.run(*argv)
+        assert (result.returncode, result.stderr) == (0, ""), result.stderr
+        return result.stdout
+
+    def document(self) -> Any:
+        return json.loads(self.say("boots", "--json"))
+
+    def refused(self, code: int, *argv: str, wrap: tuple[str, ...] = ()) -> str:
+        before = sh("find", self.filesystem.top, "-printf", "%p %i %T@ %s\n")
+        result = self.run(*argv, wrap=wrap)
+        assert (result.returncode, result.stdout) == (code, ""), result.stderr
+        assert [line.partition(": ")[0] for line in result.stderr.splitlines()] == ["impermanence", "hint"]
+        assert sh("find", self.filesystem.top, "-printf", "%p %i %T@ %s\n") == before
+        return result.stderr
+
+
+@pytest.fixture
+def machine(filesystem: Filesystem, tmp_path: Path) -> Machine:
+    root = filesystem.subvolume("root")
+    (root / "etc").mkdir()
+    filesystem.snapshot("root", "root-blank", readonly=True)
+    mountpoint = filesystem.mount(tmp_path / "root", "subvol=root")
+    config = tmp_path / "config.toml"
+    config.write_text(f'[[volume]]\nmountpoint = "{mountpoint}"\npath = "/"\n')
+    with Manager(os.fsencode(config)) as manager:
+        setup.run(manager.config, manager.machine, dry_run=False)
+    return Machine(filesystem, Initrd(tmp_path, filesystem.device), config, mountpoint)
+
+
+def as_another_boot(machine: Machine, number: int, boot_id: str) -> None:
+    """As if a boot of that id had written the record, and the next one had archived its life."""
+    file = machine.state / f"boots/{number}.env"
+    mine = boots.this_boot_id()
+    file.write_text(file.read_text().replace(mine, boot_id))
+    later = machine.state / f"boots/{number + 1}.env"
+    for path in machine.filesystem.top.glob(f"old_roots/{number}-*"):
+        renamed = path.with_name(path.name.replace(mine, boot_id))
+        path.rename(renamed)
+        later.write_text(later.read_text().replace(f"{number}-{mine}", f"{number}-{boot_id}"))
+
+
+def boot_id_of(number: int) -> str:
+    return f"{number:08x}-0000-4000-8000-000000000000"
+
+
+# The request
+
+
+def test_keep_is_obeyed_once(machine: Machine) -> None:
+    machine.boot(mine="1")
+    assert machine.say("next") == "nothing is asked for: the next boot wipes\n"
+    assert machine.say("next", "keep") == "the next boot keeps the root\nundo: impermanence next cancel\n"
+    assert machine.say("next") == "next: keep, asked for just now  (undo: impermanence next cancel)\n"
+    assert machine.boot().result.action == "kept"
+    assert (machine.root / "mine").exists()
+    assert machine.say("next") == "nothing is asked for: the next boot wipes\n"
+    assert machine.boot().result.action == "wiped"
+
+
+def test_keep_for_some_boots_counts_down(machine: Machine) -> None:
+    machine.boot()
+    machine.say("next", "keep", "--boots", "2")
+    assert machine.boot().result.action == "kept"
+    assert machine.say("next").startswith("next: keep, asked for")
+    assert machine.document()["next"]["boots"] == 1
+    assert machine.boot().result.action == "kept"
+    assert machine.boot().result.action == "wiped"
+
+
+def test_cancel(machine: Machine) -> None:
+    machine.boot()
+    machine.say("next", "keep", "--boots", "3")
+    again = "undo: impermanence next keep --boots 3"
+    assert machine.say("next", "cancel") == f"cancelled: keep for 3 boots\n{again}\n"
+    assert machine.say("next", "cancel") == "nothing was asked for: nothing to cancel\n"
+    assert machine.boot().result.action == "wiped"
+
+
+def test_a_new_request_takes_the_place_of_the_old_one(machine: Machine) -> None:
+    machine.boot()
+    machine.say("next", "keep")
+    first = (machine.state / "next").read_bytes()
+    assert "in place of: keep\n" in machine.say("next", "keep")
+    assert (machine.state / "next").read_bytes() != first
+    machine.say("next", "wipe")
+    assert machine.boot().result.action == "wiped"
+
+
+def test_dry_run_changes_nothing(machine: Machine) -> None:
+    machine.boot()
+    assert machine.say("next", "keep", "--dry-run") == (
+        "would ask, without --dry-run: the next boot keeps the root\n"
+    )
+    assert not (machine.state / "next").exists()
+    machine.say("next", "keep")
+    assert machine.say("next", "cancel", "--dry-run") == "would cancel: keep\n"
+    assert (machine.state / "next").exists()
+
+
+@pytest.mark.parametrize("word", ["1", "-1"])
+def test_boot_an_old_root(machine: Machine, word: str) -> None:
+    machine.boot(mine="of boot 1")
+    machine.boot(mine="of boot 2")
+    as_another_boot(machine, 1, boot_id_of(1))
+    said = machine.say("next", "boot", word)
+    assert said.startswith("the next boot gets a copy of old root 1; the running root is archived\n")
+    booted = machine.boot().result
+    assert (booted.action, booted.boot) == ("booted", 1)
+    assert (machine.root / "mine").read_text() == "of boot 1"
+
+
+def test_only_an_old_root_that_is_there(machine: Machine) -> None:
+    machine.boot()
+    machine.boot("impermanence=keep")
+    machine.boot()
+    as_another_boot(machine, 1, boot_id_of(1))
+    as_another_boot(machine, 2, boot_id_of(2))
+    assert "there is no boot 9" in machine.refused(2, "next", "boot", "9")
+    assert "there is no boot -9" in machine.refused(2, "next", "boot", "-9")
+    assert "boot 3 is the running one" in machine.refused(2, "next", "boot", "3")
+    assert "boot 1 has no old root: boot 2 kept it" in machine.refused(2, "next", "boot", "1")
+    (old,) = machine.filesystem.top.glob("old_roots/2-*")
+    twin = f"old_roots/2-{boot_id_of(7)}"
+    machine.filesystem.snapshot(f"old_roots/{old.name}", twin)
+    assert "there are several old roots 2" in machine.refused(2, "next", "boot", "2")
+    sh("btrfs", "subvolume", "delete", old, machine.filesystem.top / twin)
+    assert "there is no old root 2 of volume root any more" in machine.refused(2, "next", "boot", "2")
+
+
+def test_a_name_the_hook_does_not_look_for_is_no_old_root(machine: Machine) -> None:
+    machine.boot()
+    machine.boot()
+    (old,) = machine.filesystem.top.glob("old_roots/0-*")
+    old.rename(old.with_name(old.name + "-2"))
+    assert "there is no old root 0 of volume root any more" in machine.refused(2, "next", "boot", "0")
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "the file is empty"),
+        (b"VERSION=1\nACTION=keep\nID=x\nX=\x1b[31m\n", "next:4: not KEY=value"),
+        (b"VERSION=1\nACTION=delete\nID=x\n", "ACTION is not one of"),
+    ],
+)
+def test_a_request_that_cannot_be_understood(machine: Machine, content: bytes, fault: str) -> None:
+    machine.boot()
+    (machine.state / "next").write_bytes(content)
+    for said in (machine.say("next"), machine.say("status"), machine.say("boots")):
+        assert "next: cannot be understood, and the hook will not wipe:\n  .impermanence/next" in said
+        assert fault in said
+        assert "impermanence next cancel" in said
+        assert "\x1b" not in said
+    assert "in place of: a request that cannot be understood" in machine.say("next", "wipe", "--dry-run")
+    assert machine.say("next", "cancel") == "cancelled: a request that cannot be understood\n"
+    (machine.state / "next").symlink_to("/etc/hostname")
+    assert "cannot be understood" in machine.say("next")
+    machine.say("next", "keep")
+    assert machine.boot().result.action == "kept"
+
+
+def test_status_says_what_is_asked_for(machine: Machine) -> None:
+    machine.boot()
+    assert "next:" not in machine.say("status")
+    machine.say("next", "keep")
+    lines = machine.say("status").splitlines()
+    assert lines[1] == "next: keep, asked for just now  (undo: impermanence next cancel)"
+
+
+def test_only_root_may_ask(machine: Machine) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv: apt-get install util-linux")
+    machine.config.chmod(0o644)
+    for directory in machine.config.parents:
+        if directory != Path("/tmp") and directory.owner() == "root":
+            directory.chmod(directory.stat().st_mode | 0o011)
+    nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    for words in (["next"], ["next", "keep"], ["boots"]):
+        assert "needs root" in machine.refused(4, *words, wrap=nobody)
+
+
+def test_a_wipe_in_a_trial(machine: Machine) -> None:
+    machine.config.write_text(machine.config.read_text() + "[rollback]\nwipe = false\n")
+    assert "keeps the root: this is a trial" in machine.say("next")
+    assert "but this is a trial: nothing is wiped" in machine.say("next", "wipe")
+
+
+def test_machine_that_is_not_set_up(machine: Machine) -> None:
+    sh("btrfs", "subvolume", "delete", machine.state)
+    for words in (["next"], ["next", "keep"], ["next", "cancel"], ["boots"]):
+        assert "hint: impermanence setup" in machine.refused(5, *words)
+    machine.state.symlink_to("root")
+    assert "is not a subvolume" in machine.refused(5, "next", "keep")
+
+
+# The boots
+
+
+def test_boots(machine: Machine) -> None:
+    machine.boot()
+    machine.boot("impermanence=keep")
+    machine.boot()
+    for number in (1, 2):
+        as_another_boot(machine, number, boot_id_of(number))
+    (machine.state / "boots/1.good").touch()
+    document = machine.document()
+    assert (document["version"], document["hold"], document["next"]) == (1, False, None)
+    found = [(boot["number"], boot["action"], boot["ended"], boot["kept_by"]) for boot in document["boots"]]
+    assert found == [
+        (3, "wiped", "running", None),
+        (2, "kept", "bad", None),
+        (1, "wiped", "good", 2),
+        (0, None, "unknown", None),
+    ]
+    roots = [[(root["path"], root["there"]) for root in boot["old_roots"]] for boot in document["boots"]]
+    assert roots == [
+        [],
+        [(f"old_roots/2-{boot_id_of(2)}", True)],
+        [],
+        [(f"old_roots/0-{records.NO_BOOT_ID}", True)],
+    ]
+    assert document["boots"][0]["kernel"] == os.uname().release
+    text = machine.say("boots")
+    assert max(map(len, text.splitlines())) <= 80
+    assert [line[:6].strip() for line in text.splitlines()[:7]] == ["boot", "3", "2", "", "1", "0", ""]
+    assert "kept by boot 2" in text
+    assert "kept: impermanence= on the kernel command line" in text
+
+
+def test_an_old_root_that_is_gone(machine: Machine) -> None:
+    machine.boot()
+    machine.boot()
+    (old,) = machine.filesystem.top.glob("old_roots/0-*")
+    sh("btrfs", "subvolume", "delete", old)
+    *_, first = machine.document()["boots"]
+    assert (first["number"], first["old_roots"][0]["there"]) == (0, False)
+    assert " gone\n" in machine.say("boots")
+    machine.filesystem.subvolume(f"old_roots/{old.name}")
+    assert [root["there"] for root in machine.document()["boots"][-1]["old_roots"]] == [True]
+
+
+def test_a_record_that_cannot_be_understood(machine: Machine) -> None:
+    for _ in range(3):
+        machine.boot()
+    (machine.state / "boots/2.env").write_bytes(b"VERSION=1\nNUMBER=2\nX=\x1b\n")
+    (machine.state / "boots/7.env").mkdir()
+    (machine.state / "boots/nonsense.env").touch()
+    document = machine.document()
+    faults = {boot["number"]: boot["fault"] for boot in document["boots"]}
+    assert faults[2] == ".impermanence/boots/2.env:3: not KEY=value"
+    assert faults[7].startswith(".impermanence/boots/7.env: ")
+    assert (faults[3], faults[1], faults[0]) == (None, None, None)
+    text = " ".join(machine.say("boots").split())
+    assert "the record cannot be understood: .impermanence/boots/2.env:3: not KEY=value" in text
+    assert machine.say("next") == "nothing is asked for: the next boot wipes\n"
+
+
+def test_old_roots_of_others(machine: Machine) -> None:
+    """The classic script names them by a time whose day may have one digit; a blank there is none of them."""
+    machine.boot()
+    names = ["2025-11-3_20:02:07", "2025-11-12_08:00:00", "before-upgrade", "weird\n\x1b[31m"]
+    for name in names:
+        machine.filesystem.subvolume(f"old_roots/{name}")
+    (machine.filesystem.top / "old_roots/plain").mkdir()
+    (machine.filesystem.top / "old_roots/link").symlink_to("../root")
+    machine.filesystem.snapshot("root-blank", "old_roots/blank", readonly=True)
+    machine.config.write_text(machine.config.read_text() + 'blank = "old_roots/blank"\n')
+    others = [boot for boot in machine.document()["boots"] if boot["number"] is None]
+    paths = [boot["old_roots"][0]["path"] for boot in others]
+    assert sorted(paths[:2]) == ["old_roots/before-upgrade", r"old_roots/weird\x0a\x1b[31m"]
+    assert paths[2:] == ["old_roots/2025-11-12_08:00:00", "old_roots/2025-11-3_20:02:07"]
+    assert others[3]["time"].startswith("2025-11-03T20:02:07")
+    text = machine.say("boots")
+    assert "     -  2025-11-03 20:02 old_roots/2025-11-3_20:02:07\n" in text
+    assert "\x1b" not in text
+
+
+def test_old_roots_before_the_machine_is_set_up(machine: Machine) -> None:
+    sh("btrfs", "subvolume", "delete", machine.state)
+    machine.filesystem.subvolume("old_roots/2025-11-3_20:02:07")
+    (boot,) = machine.document()["boots"]
+    assert boot["time"].startswith("2025-11-03T20:02:07")
+
+
+def test_the_hold_is_said_and_ends_with_a_wipe(machine: Machine) -> None:
+    for number in range(1, 5):
+        machine.boot()
+        if number == 1:
+            (machine.state / "boots/1.good").touch()
+    assert machine.boot().result.hold
+    for said in (machine.say("status"), machine.say("boots")):
+        assert "wiping pauses" in said
+        assert "impermanence next wipe" in said
+    assert "it is held" in machine.say("next")
+    machine.say("next", "wipe")
+    assert machine.boot().result.action == "wiped"
+    assert "wiping pauses" not in machine.say("status")
+
+
+# This boot is good
+
+
+def mark(booted: Boot) -> int | None:
+    result = goodboot.result(os.fsencode(booted.run / "impermanence/rollback.env"))
+    return goodboot.mark(result, boots.this_boot_id())
+
+
+def test_a_good_boot_is_marked(machine: Machine) -> None:
+    machine.boot()
+    booted = machine.boot()
+    machine.config.write_text("nonsense [\n")
+    for _ in range(2):
+        assert mark(booted) == 2
+        assert [file.name for file in machine.state.glob("boots/*.good")] == ["2.good"]
+    machine.boot()
+    assert [file.name for file in machine.state.glob("boots/*.good")] == ["2.good"]
+
+
+def test_marked_boots_are_what_the_hook_counts(machine: Machine) -> None:
+    mark(machine.boot(mine="good"))
+    for _ in range(3):
+        assert machine.boot().result.action == "wiped"
+    booted = machine.boot().result
+    assert (booted.action, booted.boot, booted.hold) == ("booted", 1, True)
+    assert (machine.root / "mine").read_text() == "good"
+
+
+def test_the_result_of_another_boot_marks_nothing(machine: Machine) -> None:
+    booted = machine.boot()
+    file = booted.run / "impermanence/rollback.env"
+    file.write_text(file.read_text().replace(boots.this_boot_id(), boot_id_of(3)))
+    assert mark(booted) is None
+    assert not list(machine.state.glob("boots/*.good"))
+    assert goodboot.mark(None, boots.this_boot_id()) is None
+
+
+def test_a_boot_without_the_hook_marks_nothing(machine: Machine) -> None:
+    assert mark(machine.boot("impermanence=off")) is None
+
+
+def test_another_filesystem_with_the_same_layout_is_left_alone(machine: Machine, tmp_path: Path) -> None:
+    booted = machine.boot()
+    (tmp_path / "second").mkdir()
+    other = Filesystem(tmp_path / "second")
+    try:
+        other.subvolume("root")
+        other.subvolume(".impermanence")
+        (other.top / ".impermanence/boots").mkdir()
+        other.mount(tmp_path / "second/root", "subvol=root")
+        assert mark(booted) == 1
+        assert not list(other.top.glob(".impermanence/boots/*"))
+        machine.filesystem.umount(machine.root)
+        with pytest.raises(Exception, match="the record of boot 1 is on no mounted filesystem"):
+            mark(booted)
+    finally:
+        other.close()
+
+
+def test_a_link_in_place_of_the_file_is_not_followed(machine: Machine, tmp_path: Path) -> None:
+    booted = machine.boot()
+    (machine.state / "boots/1.good").symlink_to(tmp_path / "made")
+    with pytest.raises(OSError, match="symbolic"):
+        mark(booted)
+    assert not (tmp_path / "made").exists()
+
+
+def test_requests_have_ids_of_their_own() -> None:
+    first, second = requests.new("keep"), requests.new("keep")
+    assert first.id != second.id
+    assert records.parse_next(records.format_next(first)) == NextRequest("keep", first.id)

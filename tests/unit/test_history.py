@@ -1,0 +1,159 @@
+"""The words of `next` and `boots`, and their text at 80 columns with a fixed clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from impermanenced.boots import Boot, History, OldRoot
+from impermanenced.cli import history
+from impermanenced.cli.parse import parse
+from impermanenced.errors import UsageError
+from impermanenced.lastentry import LastEntries
+from impermanenced.records import BootRecord, NextRequest
+from impermanenced.requests import Pending
+
+NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
+ID = "3f2a0000-0000-4000-8000-000000000127"
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def boot(number: int, ago: float, ended: str = "unknown", **fields: Any) -> Boot:
+    record = BootRecord(number, ID, int(NOW - ago), "6.1.0-13-amd64", **fields)
+    return Boot(number, ID, record.time, ended, record=record)
+
+
+def old_root(number: int, *, there: bool = True) -> OldRoot:
+    return OldRoot(f"old_roots/{number}-{ID}".encode(), "root", there)
+
+
+def a_history(*boots: Boot, hold: bool = False) -> History:
+    return History(boots, ("root",), b"old_roots", hold)
+
+
+def with_roots(one: Boot, *roots: OldRoot) -> Boot:
+    return Boot(one.number, one.boot_id, one.time, one.ended, record=one.record, old_roots=roots)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], (None, None, 1, False)),
+        (["wipe"], ("wipe", None, 1, False)),
+        (["keep"], ("keep", None, 1, False)),
+        (["keep", "--boots", "3", "--dry-run"], ("keep", None, 3, True)),
+        (["--boots=3", "keep"], ("keep", None, 3, False)),
+        (["boot", "127"], ("boot", 127, 1, False)),
+        (["boot", "-1"], ("boot", -1, 1, False)),
+        (["boot", "0"], ("boot", 0, 1, False)),
+        (["cancel"], ("cancel", None, 1, False)),
+    ],
+)
+def test_parse_next(words: list[str], expected: tuple[object, ...]) -> None:
+    options = parse(["next", *words])
+    assert (options.request, options.boot, options.boots, options.dry_run) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["kep"], "next: there is no request kep", 'did you mean "keep"?'),
+        (["frobnicate"], "there is no request frobnicate", "wipe | keep [--boots N] | boot N | cancel"),
+        (["boot"], "the number of a boot goes with boot", "boot N"),
+        (["keep", "3"], "the number of a boot goes with boot", "keep [--boots N]"),
+        (["wipe", "--boots", "2"], "--boots goes with keep", "keep [--boots N]"),
+        (["--boots", "2"], "--boots goes with keep", "keep [--boots N]"),
+        (["keep", "--boots", "0"], "not a number of boots", "1 to 999999999"),
+        (["keep", "--boots", "-2"], "not a number of boots", "1 to 999999999"),
+        (["keep", "--boots", "two"], "not a number of boots", "1 to 999999999"),
+        (["keep", "--boots", "1000000000"], "not a number of boots", "1 to 999999999"),
+        (["boot", "01"], "01 is not the number of a boot", "impermanence boots"),
+        (["boot", "-0"], "-0 is not the number of a boot", "impermanence boots"),
+        (["boot", "1e3"], "1e3 is not the number of a boot", "impermanence boots"),
+        (["boot", "²"], "² is not the number of a boot", "impermanence boots"),
+        (["boot", ""], "is not the number of a boot", "impermanence boots"),
+        (["boot", "1", "2"], "unrecognized arguments: 2", "next --help"),
+        (["--json"], "unrecognized arguments: --json", "next --help"),
+    ],
+)
+def test_parse_next_refuses(words: list[str], message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(["next", *words])
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_numbers_of_boots() -> None:
+    found = a_history(
+        boot(8, 0, "running", action="wiped"), boot(7, 9, action="kept"), boot(5, 99, action="off")
+    )
+    assert [found.boot(wanted).number for wanted in (8, 7, 5, -1, -2)] == [8, 7, 5, 7, 5]
+    without_record = a_history(*found.boots[1:])
+    assert [without_record.boot(wanted).number for wanted in (-1, -2)] == [7, 5]
+    for wanted in (6, -3, 0):
+        with pytest.raises(UsageError, match=f"there is no boot {wanted}"):
+            found.boot(wanted)
+
+
+def test_text_of_boots() -> None:
+    found = a_history(
+        boot(128, 10_000, "running", action="wiped"),
+        with_roots(boot(127, 60_000, "good", action="booted", boot=125), old_root(127)),
+        with_roots(
+            boot(
+                126,
+                200_000,
+                "bad",
+                action="refused",
+                reason="the blank root-blank of volume root: it is missing",
+            ),
+            old_root(126, there=False),
+        ),
+        Boot(125, fault=".impermanence/boots/125.env:3: TIME is not a number"),
+        Boot(None, time=NOW - 9e6, old_roots=(OldRoot(b"old_roots/2025-8-11_12:13:20", None, True),)),
+    )
+    text = history.boots(history.document(found, None), columns=80, now=NOW)
+    assert text == (
+        "  boot  when             kernel          ended    rollback    old root\n"
+        "   128  today 09:26      6.1.0-13-amd64  running  wiped       -\n"
+        "   127  yesterday 19:33  6.1.0-13-amd64  good     booted 125  old_roots/127-3f2…\n"
+        "   126  Fri 04:40        6.1.0-13-amd64  bad      refused     gone\n"
+        "        refused: the blank root-blank of volume root: it is missing\n"
+        "   125  -                -               unknown  ?           -\n"
+        "        the record cannot be understood: .impermanence/boots/125.env:3: TIME is\n"
+        "          not a number\n"
+        "     -  2025-08-11 08:13 old_roots/2025-8-11_12:13:20\n"
+        "\n"
+        "Back into an old root:  impermanence next boot N\n"
+    )
+
+
+def test_notices() -> None:
+    pending = Pending(NextRequest("keep", "x", boots=2), NOW - 300)
+    document = history.document(a_history(hold=True), pending)
+    assert list(history.notices(document, NOW)) == [
+        "wiping pauses: boots did not complete, and the last good root is held.\n"
+        "  To go on, once the blank is mended:  impermanence next wipe",
+        "next: keep for 2 boots, asked for 5 min ago  (undo: impermanence next cancel)",
+    ]
+    assert list(history.notices(history.document(a_history(), None), NOW)) == []
+
+
+def test_a_journal_without_that_boot(tmp_path: Path) -> None:
+    assert LastEntries(str(tmp_path)).of(ID) is None
+
+
+def test_no_boot_yet() -> None:
+    assert history.boots(history.document(a_history(), None), columns=80, now=NOW).startswith("no boot yet")
