@@ -15,7 +15,7 @@ from typing import Any
 
 from . import settings, sources
 from .model import Declaration
-from .values import OWNER, Where, likely, path_of, quoted, table_of
+from .values import NOTHING, OWNER, Space, Where, likely, path_of, quoted, table_of
 from .wire import to_text
 
 DEFAULT = b"/etc/impermanence/config.toml"
@@ -39,6 +39,7 @@ class ArchiveSettings:
     directory: bytes = b"old_roots"
     keep_min: int = 3
     keep_days: int = 30
+    free_min: Space = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Kind(enum.Enum):
     SUBVOLUME = "a path from the top level"
     BLANK = "a path from the top level, or empty"
     OWNER = "a user or group name"
+    SPACE = "a size such as 10GiB, or a share of the filesystem such as 10%"
     MODE = "a mode such as 0700 or u=rwx,g=rx,o="
     PATHS = "a list of absolute paths"
     PATTERNS = "a list of gitignore patterns"
@@ -94,6 +95,14 @@ SETTINGS = (
     Setting(ARCHIVE, "directory", Kind.SUBVOLUME, "a path from the top level", '"old_roots"'),
     Setting(ARCHIVE, "keep-min", Kind.COUNT, "old roots that stay whatever their age", "3"),
     Setting(ARCHIVE, "keep-days", Kind.COUNT, "days for which every old root stays", "30"),
+    Setting(
+        ARCHIVE,
+        "free-min",
+        Kind.SPACE,
+        "while less is free, old roots go before their keep-days are over, the oldest first; "
+        'keep-min still holds; "0": never',
+        '"0"',
+    ),
     Setting(ROLLBACK, "wipe", Kind.SWITCH, "false: a trial; everything reports, nothing is wiped", "true"),
     Setting(
         ROLLBACK,

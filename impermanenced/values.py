@@ -19,6 +19,8 @@ from .wire import from_text, to_text
 MAX_COUNT = 2**31 - 1
 PATH_MAX = 4096  # linux/limits.h
 
+_SPACE = re.compile(r"([0-9]{1,12})(%|[KMGT]iB)|0")
+_SPACE_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _NAME = re.compile(r"[\w@.:+,=-]+")
 OWNER = re.compile(r"[\w.][\w.-]*\$?|\d+")
 _MODE = re.compile(r"[0-7]{3,4}|[ugoa]+[=+-][rwxXst]*(,[ugoa]+[=+-][rwxXst]*)*")
@@ -43,6 +45,20 @@ class Where(NamedTuple):
 
     def fail(self, why: str, hint: str | None = None) -> NoReturn:
         raise ConfigError(f"{self}: {why}", hint)
+
+
+class Space(NamedTuple):
+    """A part of a filesystem: bytes, or percent of its size."""
+
+    amount: int = 0
+    percent: bool = False
+
+    def of(self, total: int) -> int:
+        """In bytes, rounded up."""
+        return -(-total * self.amount // 100) if self.percent else self.amount
+
+
+NOTHING = Space()
 
 
 def shown(value: object) -> str:
@@ -139,9 +155,16 @@ def _value(value: Any, setting: Setting, where: Where) -> Any:
         return b""
     if kind is Kind.NAME:
         return _name(value, where, value)
+    if kind is Kind.SPACE:
+        return _space(value)
     if kind is Kind.WORD and value not in setting.words:
         where.fail(f"{quoted(value)} is none of the words it can be", _meant(value, setting.words))
     return value  # a path as text: absolute, or relative to a home, as the caller knows
+
+
+def _space(text: str) -> Space:
+    number, unit = text.rstrip("%KMGTiB"), text.lstrip("0123456789")
+    return Space(int(number) << _SPACE_UNITS.get(unit, 0), unit == "%")
 
 
 def _is(value: object, kind: Kind) -> bool:
@@ -157,6 +180,9 @@ def _is(value: object, kind: Kind) -> bool:
         return False
     if kind is Kind.OWNER:
         return OWNER.fullmatch(value) is not None
+    if kind is Kind.SPACE:
+        match = _SPACE.fullmatch(value)
+        return match is not None and (match[2] != "%" or int(match[1]) <= 100)
     if kind is Kind.MODE:
         return _MODE.fullmatch(value) is not None
     return True

@@ -13,6 +13,7 @@ FLOORS = {
     "drift": 3, "watch": 3, "boots": 3, "keep": 3, "knowledge": 3, "volumes": 3, "setup": 3,
     "requests": 3, "goodboot": 3,
     "activity": 3, "alerts": 3, "announce": 3, "owners": 3, "treewatch": 3,
+    "archive": 3, "protect": 3, "prune": 3,
     "manager": 4,
     "bus": 5,
     "cli": 6, "confwatch": 6, "daemon": 6, "tui": 6, "metrics": 6,

@@ -70,6 +70,9 @@ def _run(options: Options) -> int:
         "next": _next,
         "boots": _boots,
         "setup": _setup,
+        "prune": _prune,
+        "pin": _pin,
+        "unpin": _pin,
     }
     return commands[options.command](options)
 
@@ -214,6 +217,18 @@ def _boots(options: Options) -> int:
     return _write_long(history.boots(document, columns=_columns(), now=time.time()), options)
 
 
+def _prune(options: Options) -> int:
+    from . import pruning, show
+
+    return pruning.run(options, _write_now, show.Style(color=_color(options)))
+
+
+def _pin(options: Options) -> int:
+    from . import pruning
+
+    return pruning.pin(options, _write)
+
+
 # The way out
 
 
@@ -238,6 +253,14 @@ def _write(text: str) -> int:
     if sys.stdout is not None:
         encoding = sys.stdout.encoding or "ascii"
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    return 0
+
+
+def _write_now(text: str) -> int:
+    """Also where the output is a file: long work shows how far it is."""
+    _write(text)
+    if sys.stdout is not None:
+        sys.stdout.flush()
     return 0
 
 

@@ -19,6 +19,9 @@ COMMANDS = {
     "next": "ask for something else than a wipe at the next boot, for once",
     "boots": "the boots, what the hook did, and their old roots",
     "setup": "make this machine an impermanent one",
+    "prune": "delete old roots that nobody needs any more",
+    "pin": "keep the old root of a boot whatever its age",
+    "unpin": "let it go with the others again",
 }
 HELP = f"""\
 usage: impermanence [OPTIONS] COMMAND ...
@@ -56,6 +59,8 @@ class Options:
     exit_code: bool = False
     dry_run: bool = False
     path: bytes | None = None
+    yes: bool = False
+    number: int | None = None  # of the boot that pin and unpin are about
     request: str | None = None  # one of REQUESTS
     boot: int | None = None  # the number of a boot; negative: counted back from the running one
     boots: int = 1
@@ -98,6 +103,12 @@ def _of(command: str) -> _Parser:
         )
     if command in ("explain", "diff"):
         parser.add_argument("path", metavar="PATH", nargs="?", help="only this, and what is below")
+    if command == "prune":
+        parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
+        parser.add_argument("--dry-run", action="store_true", help="list them, delete nothing")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+    if command in ("pin", "unpin"):
+        parser.add_argument("number", metavar="N", help="the number of the boot")
     if command == "next":
         parser.add_argument("request", metavar="wipe|keep|boot|cancel", nargs="?")
         parser.add_argument("boot", metavar="N", nargs="?", help="of boot: the number of a boot, or -1")
@@ -140,6 +151,9 @@ def parse(argv: Sequence[str]) -> Options:
         raise UsageError("no path to explain", "impermanence explain PATH")
     if path == "" or found.config == "":
         raise UsageError("an empty path")
+    number = getattr(found, "number", None)
+    if number is not None and not (number.isascii() and number.isdecimal() and len(number) < 10):
+        raise UsageError(f"{number} is not the number of a boot", f"for example: impermanence {command} 128")
     boot, boots = _request(found) if command == "next" else (None, 1)
     return Options(
         command,
@@ -151,6 +165,8 @@ def parse(argv: Sequence[str]) -> Options:
         exit_code=getattr(found, "exit_code", False),
         dry_run=getattr(found, "dry_run", False),
         path=None if path is None else os.fsencode(path),
+        yes=getattr(found, "yes", False),
+        number=None if number is None else int(number),
         request=getattr(found, "request", None),
         boot=boot,
         boots=boots,

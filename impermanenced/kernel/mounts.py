@@ -44,6 +44,7 @@ class Mount:
     path: bytes
     fstype: bytes
     source: bytes
+    options: bytes = b""  # of the superblock; those of BTRFS name the subvolume of this mount
 
 
 def _unescape(word: bytes) -> bytes:
@@ -65,12 +66,43 @@ def parse(text: bytes) -> Iterator[Mount]:
             path=_unescape(words[4]),
             fstype=tail[0],
             source=_unescape(tail[1]),
+            options=tail[2] if len(tail) > 2 else b"",
         )
 
 
 def read() -> list[Mount]:
     with open("/proc/self/mountinfo", "rb") as stream:
         return list(parse(stream.read()))
+
+
+def namespaces() -> Iterator[list[Mount]]:
+    """The mounts of each mount namespace that has a process, our own first.
+
+    A namespace may come more than once.  OSError when one cannot be read.
+    """
+    yield read()
+    seen = {_namespace("self")}
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            if (name := _namespace(pid)) is not None and name in seen:
+                continue
+            with open(f"/proc/{pid}/mountinfo", "rb") as stream:
+                table = list(parse(stream.read()))
+        except OSError as error:
+            # It has ended; a zombie says EINVAL.
+            if error.errno in (errno.ENOENT, errno.ESRCH, errno.EINVAL):
+                continue
+            raise
+        seen.add(name)
+        yield table
+
+
+def _namespace(pid: str) -> str | None:
+    """None for a process that may not be traced: its mounts can be read nevertheless."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/mnt")
+    except PermissionError:
+        return None
 
 
 def mount_id(fd: int) -> int:

@@ -15,6 +15,7 @@ from impermanenced import config, declared, sample, settings
 from impermanenced.config import ArchiveSettings, Config, Ownership, RollbackSettings, VolumeSettings
 from impermanenced.errors import ConfigError, NotPermitted, UsageError
 from impermanenced.model import Declaration
+from impermanenced.values import NOTHING
 
 ROOT = Path(config.__file__).parent.parent
 
@@ -217,6 +218,10 @@ def test_paths_may_have_any_bytes(tmp_path: Path) -> None:
         # Types and ranges
         ("[rollback]\nwipe = 'yes'", 'rollback.wipe: "yes" is not true or false', "wipe = true"),
         ("[rollback]\nwipe = 0", "rollback.wipe: 0 is not true or false", ""),
+        ("[archive]\nfree-min = 10", "archive.free-min: 10 is not a size", 'free-min = "0"'),
+        ("[archive]\nfree-min = '101%'", 'archive.free-min: "101%" is not a size', ""),
+        ("[archive]\nfree-min = '10 GiB'", 'archive.free-min: "10 GiB" is not a size', ""),
+        ("[archive]\nfree-min = '10GB'", 'archive.free-min: "10GB" is not a size', ""),
         ("[archive]\nkeep-min = -1", "archive.keep-min: -1 is not a whole number, 0 or more", ""),
         ("[archive]\nkeep-min = true", "archive.keep-min: true is not a whole number", ""),
         ("[archive]\nkeep-min = 3.5", "archive.keep-min: 3.5 is not a whole number", ""),
@@ -428,6 +433,13 @@ def test_checking_paths_leaves_no_descriptor(tmp_path: Path) -> None:
 # One table
 
 
+@pytest.mark.parametrize(
+    "text, of_1001", [("0", 0), ("1KiB", 1024), ("3MiB", 3 << 20), ("10%", 101), ("0%", 0), ("100%", 1001)]
+)
+def test_free_space(tmp_path: Path, text: str, of_1001: int) -> None:
+    assert load(tmp_path, f'[archive]\nfree-min = "{text}"').archive.free_min.of(1001) == of_1001
+
+
 def test_the_sample_is_as_the_table_says() -> None:
     expected = (ROOT / "docs/config.toml.sample").read_text()
     assert sample.sample() == expected, "python -m impermanenced.sample > docs/config.toml.sample"
@@ -451,7 +463,7 @@ def test_every_default_in_the_table_is_the_real_one() -> None:
         if setting.section in names:
             value = getattr(names[setting.section], setting.key.replace("-", "_"))
             written = value.decode() if isinstance(value, bytes) else value
-            texts = {True: "true", False: "false", (): "[]"}
+            texts = {True: "true", False: "false", (): "[]", NOTHING: '"0"'}
             expected = f'"{written}"' if isinstance(written, str) else texts.get(written, str(written))
             assert setting.sample == expected, setting.key
 

@@ -1,0 +1,282 @@
+"""Deleting old roots: the only place of the project that deletes anything.
+
+Each deletion is decided anew from what is there at that moment.  What has been decided before only
+narrows it: nothing goes that the plan shown to the person did not name.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import btrfsutil
+
+from . import protect
+from .archive import EPOCH, Archive, Found, OldRoot
+from .config import ArchiveSettings, Config
+from .errors import ImpermanenceError
+from .kernel import btrfs, subvolumes
+from .volumes import Machine
+from .wire import to_text
+
+DAY = 86400
+CLEANER_PATIENCE = 600.0  # seconds until the space of one old root must have come back
+CLEANER_PAUSE = 0.2
+
+
+class Stop(Protocol):
+    """Asked between two deletions; threading.Event is one."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What the clocks say."""
+
+    clock: float  # seconds since 1970
+    uptime: float  # since this boot, with the time asleep
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every old root that is known is in one of the three, the oldest first."""
+
+    go: tuple[OldRoot, ...]
+    spare: tuple[OldRoot, ...]  # go one by one while space is short
+    stay: tuple[tuple[OldRoot, str], ...]  # and why
+    refused: str | None  # why nothing goes at all
+    found: Found
+    now: float  # what ages are counted to
+
+    @property
+    def may_go(self) -> tuple[OldRoot, ...]:
+        return self.go + self.spare
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    gone: tuple[OldRoot, ...]
+    failed: tuple[tuple[OldRoot, str], ...]
+    left: int  # of the plan, because it was stopped or the space was enough
+    stopped: bool
+
+
+# Deciding
+
+
+def plan(
+    found: Found, settings: ArchiveSettings, now: Now, *, short: bool, protected: Mapping[int, str]
+) -> Plan:
+    """`short`: less is free than free-min.  `protected`: {number of an old root: why it may not go}."""
+    then = _now(found, now)
+    refused = _refusal(found, now)
+    reasons = _reasons(found, settings, protected)
+    go, spare, stay = [], [], []
+    for root in found.roots:
+        if refused is not None or root.id in reasons:
+            stay.append((root, refused or reasons[root.id]))
+        elif root.archived is None or root.archived > then:
+            stay.append((root, "nobody knows when it was put away"))
+        elif then - root.archived >= settings.keep_days * DAY:
+            go.append(root)
+        elif short:
+            spare.append(root)
+        else:
+            stay.append((root, f"younger than {settings.keep_days} days"))
+    return Plan(tuple(go), tuple(spare), tuple(stay), refused, found, then)
+
+
+def _now(found: Found, now: Now) -> float:
+    """The slower of the clock now and the clock of the initrd, carried on.
+
+    The records' times are the initrd's.  A clock that has been put forward since makes nothing older.
+    """
+    record = found.records.get(found.newest) if found.newest is not None else None
+    if record is None or record.boot_id != now.boot_id:
+        return now.clock
+    return min(now.clock, record.time + now.uptime)
+
+
+def _refusal(found: Found, now: Now) -> str | None:
+    if found.newest is None:
+        return None
+    newest = found.records.get(found.newest)
+    if newest is None:
+        return f"the newest record, of boot {found.newest}, cannot be read"
+    if now.clock < max(EPOCH, newest.time):
+        return f"the clock is behind the record of boot {found.newest}: ages mean nothing"
+    if found.good and not (newest.boot_id == now.boot_id and found.newest in found.good):
+        return "this boot has not been found good yet"
+    return None
+
+
+def _reasons(found: Found, settings: ArchiveSettings, protected: Mapping[int, str]) -> dict[int, str]:
+    """Why an old root stays whatever its age, by its number."""
+    reasons = dict(protected)
+    newest_first: dict[str | None, list[OldRoot]] = {}
+    for root in reversed(found.roots):
+        newest_first.setdefault(root.volume, []).append(root)
+    kept = {root.id for roots in newest_first.values() for root in roots[: settings.keep_min]}
+    good = max((root.number for root in found.roots if root.number in found.good), default=None)
+    newest = found.records.get(found.newest) if found.newest is not None else None
+    for root in found.roots:
+        if root.id in reasons:
+            continue
+        if root.number in found.pins:
+            reasons[root.id] = "pinned"
+        elif found.next is not None and found.next.boot == root.number:
+            reasons[root.id] = "the next boot was asked to start from it"
+        elif newest is not None and newest.boot == root.number:
+            reasons[root.id] = "this boot was started from it"
+        elif root.number == good:
+            reasons[root.id] = "the newest one of a good boot"
+        elif root.id in kept:
+            reasons[root.id] = f"one of the {settings.keep_min} newest"
+    return reasons
+
+
+def look(config: Config, machine: Machine, archive: Archive, now: Now) -> Plan:
+    """What would go if it were done now."""
+    found = archive.read()
+    guard = protect.look(config, machine, archive)
+    protected = {}
+    for root in found.roots:
+        tree = frozenset({root.id}) | machine.nested(root.id)
+        if reason := guard.reason(root.path, tree):
+            protected[root.id] = reason
+    short = free(machine) < config.archive.free_min.of(size(machine))
+    return plan(found, config.archive, now, short=short, protected=protected)
+
+
+def free(machine: Machine) -> int:
+    status = os.fstatvfs(machine.top)
+    return status.f_bavail * status.f_frsize
+
+
+def size(machine: Machine) -> int:
+    status = os.fstatvfs(machine.top)
+    return status.f_blocks * status.f_frsize
+
+
+# Doing
+
+
+def run(
+    config: Config,
+    machine: Machine,
+    archive: Archive,
+    agreed: Plan,
+    *,
+    now: Callable[[], Now],
+    stop: Stop,
+    progress: Callable[[OldRoot], None],
+) -> Pruned:
+    """Delete what was agreed on and still may go, the oldest first.
+
+    What fails in the middle leaves an old root with fewer subvolumes nested in it; the next run goes on.
+    """
+    names = {(root.id, root.uuid, root.path) for root in agreed.may_go}
+    gone: list[OldRoot] = []
+    failed: list[tuple[OldRoot, str]] = []
+    try:
+        while not stop.is_set():
+            fresh = look(config, machine, archive, now())
+            tried = {root.id for root in gone} | {root.id for root, _ in failed}
+            waiting = [root for root in fresh.go if root.id not in tried]
+            if not waiting and fresh.spare and _settled(machine, stop):
+                fresh = look(config, machine, archive, now())
+                waiting = [root for root in fresh.may_go if root.id not in tried]
+            waiting = [root for root in waiting if (root.id, root.uuid, root.path) in names]
+            if not waiting:
+                break
+            root = waiting[0]
+            try:
+                if _delete_tree(config, machine, archive, root, stop):
+                    gone.append(root)
+                    progress(root)
+            except (OSError, ImpermanenceError) as error:
+                failed.append((root, _words(error)))
+    finally:
+        # Until it is committed, a power cut undoes a deletion.
+        machine.sync()
+    left = len(agreed.may_go) - len(gone) - len(failed)
+    return Pruned(tuple(gone), tuple(failed), left, stopped=stop.is_set())
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ImpermanenceError):
+        return error.message
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _settled(machine: Machine, stop: Stop) -> bool:
+    """Wait until the space of what was deleted has come back; False: it was stopped, or took too long."""
+    machine.sync()
+    for _ in range(math.ceil(CLEANER_PATIENCE / CLEANER_PAUSE)):
+        if not btrfsutil.deleted_subvolumes(machine.top):
+            machine.sync()
+            return True
+        if stop.wait(CLEANER_PAUSE):
+            break
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    id: int
+    uuid: bytes
+    parent: int  # the subvolume that it lies in
+    directory: int  # inode there
+    name: bytes
+
+
+def _tree(machine: Machine, node: _Node) -> list[_Node]:
+    """A subvolume and all that is nested in it, the deepest first."""
+    found = []
+    for child, (directory, name) in btrfs.Tree(machine.top, node.id).nested().items():
+        below = _Node(child, machine.subvolume(child).uuid, node.id, directory, name)
+        found += _tree(machine, below)
+    return [*found, node]
+
+
+def _delete_tree(config: Config, machine: Machine, archive: Archive, root: OldRoot, stop: Stop) -> bool:
+    """False: stopped on the way."""
+    top = _Node(root.id, root.uuid, archive.parent, archive.inode, os.path.basename(root.path))
+    for node in _tree(machine, top):
+        if stop.is_set():
+            return False
+        guard = protect.look(config, machine, archive)
+        if reason := guard.reason(root.path, frozenset({node.id})):
+            raise ImpermanenceError(reason)
+        if node.parent != archive.parent:
+            _make_writable(machine, node.parent)
+        _delete(machine, node)
+    return True
+
+
+def _make_writable(machine: Machine, number: int) -> None:
+    """A subvolume that is about to go: nothing can be taken out of a read-only one."""
+    inode = btrfs.Tree(machine.top, number).inode(btrfs.BTRFS_FIRST_FREE_OBJECTID)
+    if inode is None:
+        raise ImpermanenceError(f"subvolume {number} is gone")
+    fd = btrfs.open_inode(machine.top, number, btrfs.BTRFS_FIRST_FREE_OBJECTID, inode.generation)
+    try:
+        if btrfsutil.get_subvolume_read_only(fd):
+            btrfsutil.set_subvolume_read_only(fd, False)
+    finally:
+        os.close(fd)
+
+
+def _delete(machine: Machine, node: _Node) -> None:
+    """By number, after a last look at whether that is still what it was, where it was."""
+    place = btrfs.Tree(machine.top, node.parent).nested().get(node.id)
+    if place != (node.directory, node.name) or machine.subvolume(node.id).uuid != node.uuid:
+        raise ImpermanenceError(f"{to_text(node.name)} is not what it was a moment ago")
+    subvolumes.snap_destroy(machine.top, node.id)

@@ -1,0 +1,934 @@
+"""Old roots go when every rule says so, and nothing else ever goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import btrfsutil
+import pytest
+
+from impermanenced import prune, records, setup
+from impermanenced.archive import Archive, OldRoot
+from impermanenced.errors import ImpermanenceError, NotSetUp, RecordError
+from impermanenced.kernel import subvolumes
+from impermanenced.manager import Manager
+from impermanenced.prune import DAY, Now, Plan, Pruned
+from impermanenced.records import BootRecord, BootVolume, NextRequest
+
+from ..conftest import Filesystem, sh
+
+NOW = 1_800_000_000
+
+
+class System:
+    """A machine that is set up; `boot` makes it live through one."""
+
+    def __init__(self, filesystem: Filesystem, directory: Path) -> None:
+        self.filesystem = filesystem
+        self.top = filesystem.top
+        self.config = directory / "config.toml"
+        for name in ("seed", "persist", "nix", "home"):
+            (filesystem.subvolume(name) / "file").write_text(name)
+        filesystem.snapshot("seed", "root-blank", readonly=True)
+        filesystem.snapshot("root-blank", "root")
+        self.root = filesystem.mount(directory / "mnt", "subvol=root")
+        self.configure()
+        with Manager(os.fsencode(self.config)) as manager:
+            setup.run(manager.config, manager.machine, dry_run=False)
+        self.newest = 0
+        self.time = NOW  # of the newest record
+
+    def configure(self, archive: str = "", rest: str = "", *, blank: str = "root-blank") -> None:
+        self.config.write_text(
+            f'[[volume]]\nmountpoint = "{self.root}"\npath = "/"\nblank = "{blank}"\n'
+            f"[archive]\n{archive or 'keep-min = 0'}\n{rest}"
+        )
+
+    @property
+    def boots(self) -> Path:
+        return self.top / ".impermanence/boots"
+
+    def boot(self, days_ago: float, *, time: int | None = None, good: bool = False, **fields: Any) -> Path:
+        """One more boot, so long ago; the old root that it put away."""
+        life, self.newest = self.newest, self.newest + 1
+        name = records.archive_name(life, str(uuid.UUID(int=life))).decode()
+        old = self.filesystem.snapshot("root-blank", f"old_roots/{name}")
+        old_uuid = str(uuid.UUID(bytes=btrfsutil.subvolume_info(os.fspath(old)).uuid))
+        volume = BootVolume("root", b"root", old=b"old_roots/" + name.encode(), old_uuid=old_uuid)
+        self.time = int(NOW - days_ago * DAY) if time is None else time
+        record = BootRecord(
+            number=self.newest,
+            boot_id=str(uuid.UUID(int=self.newest)),
+            time=self.time,
+            release="6.1.0",
+            action="wiped",
+            volumes=(volume,),
+        )
+        self.write(BootRecord(**{**{name: getattr(record, name) for name in record.__slots__}, **fields}))
+        if good:
+            self.good(self.newest)
+        return old
+
+    def write(self, record: BootRecord) -> None:
+        (self.boots / f"{record.number}.env").write_bytes(records.format_record(record))
+
+    def good(self, number: int) -> None:
+        (self.boots / f"{number}.good").touch()
+
+    def now(self, *, clock: float = NOW, uptime: float | None = None, boot: int | None = None) -> Now:
+        """In the newest boot, up since its record was written."""
+        number = self.newest if boot is None else boot
+        return Now(clock, NOW - self.time if uptime is None else uptime, str(uuid.UUID(int=number)))
+
+    def plan(self, now: Now | None = None) -> Plan:
+        with Manager(os.fsencode(self.config)) as manager, self.archive(manager) as archive:
+            return prune.look(manager.config, manager.machine, archive, now or self.now())
+
+    def archive(self, manager: Manager) -> Archive:
+        return Archive(manager.config, manager.machine)
+
+    def prune(
+        self,
+        *,
+        now: Now | None = None,
+        agreed: Plan | None = None,
+        stop: threading.Event | None = None,
+        progress: Callable[[OldRoot], None] = lambda _: None,
+    ) -> Pruned:
+        clocks = now or self.now()
+        with Manager(os.fsencode(self.config)) as manager, self.archive(manager) as archive:
+            config, machine = manager.config, manager.machine
+            plan = agreed or prune.look(config, machine, archive, clocks)
+            return prune.run(
+                config,
+                machine,
+                archive,
+                plan,
+                now=lambda: clocks,
+                stop=stop or threading.Event(),
+                progress=progress,
+            )
+
+    def old_roots(self) -> list[str]:
+        return sorted(os.listdir(self.top / "old_roots"))
+
+    def subvolumes(self) -> dict[str, int]:
+        lines = sh("btrfs", "subvolume", "list", self.top).splitlines()
+        return {line.split(" path ")[1]: int(line.split()[1]) for line in lines}
+
+    def reason(self, old: Path, now: Now | None = None) -> str:
+        """Why an old root stays, when it is decided and when it is done."""
+        plan = self.plan(now)
+        (why,) = [why for root, why in plan.stay if root.path == b"old_roots/" + old.name.encode()]
+        self.prune(now=now)
+        assert old.is_dir()
+        return why
+
+    def unknown(self, old: Path) -> str:
+        path = b"old_roots/" + os.fsencode(old.name)
+        why = self.plan().found.unknown[path]
+        self.prune()
+        assert os.path.lexists(old)
+        return why
+
+    def goes(self, old: Path, now: Now | None = None) -> None:
+        self.prune(now=now)
+        assert not old.exists()
+
+    def command(self, *argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.argv(*argv), check=False, text=True, timeout=60, **{**QUIET, **options})
+
+    def argv(self, *argv: str) -> list[str]:
+        script = "import sys; from impermanenced.cli import main; sys.exit(main())"
+        return [sys.executable, "-c", script, "--config", os.fspath(self.config), *argv]
+
+
+QUIET: dict[str, Any] = {
+    "stdin": subprocess.DEVNULL,
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.PIPE,
+}
+
+
+@pytest.fixture
+def system(filesystem: Filesystem, tmp_path: Path) -> Iterator[System]:
+    yield System(filesystem, tmp_path)
+
+
+def names(roots: tuple[OldRoot, ...]) -> list[int]:
+    return [root.number for root in roots]
+
+
+# Which ones
+
+
+def test_only_what_is_old_enough_goes_and_nothing_else(system: System) -> None:
+    system.configure("keep-min = 1\nkeep-days = 30")
+    for days in (90, 60, 30, 29, 1, 0):
+        system.boot(days)
+    before = system.subvolumes()
+    plan = system.plan()
+    assert names(plan.go) == [0, 1, 2]
+    assert {why for _, why in plan.stay} == {"younger than 30 days", "one of the 1 newest"}
+    pruned = system.prune()
+    assert names(pruned.gone) == [0, 1, 2] and not pruned.failed and not pruned.stopped
+    after = system.subvolumes()
+    gone = {f"old_roots/{number}-{uuid.UUID(int=number)}" for number in range(3)}
+    assert before.keys() - after.keys() == gone
+    assert after == {name: number for name, number in before.items() if name not in gone}
+    assert (system.top / "persist/file").read_text() == "persist"
+    assert system.prune().gone == ()
+
+
+def test_a_second_is_enough_for_keep_days(system: System) -> None:
+    system.configure("keep-min = 0\nkeep-days = 30")
+    old = system.boot(0, time=NOW - 30 * DAY + 1)
+    system.boot(0)
+    assert "younger" in system.reason(old)
+    system.goes(old, system.now(clock=NOW + 1, uptime=1e9))
+
+
+@pytest.mark.parametrize("keep, left", [(0, 0), (1, 1), (3, 3), (4, 4), (9, 4)])
+def test_never_fewer_than_keep_min_stay(system: System, keep: int, left: int) -> None:
+    system.configure(f"keep-min = {keep}\nkeep-days = 0")
+    old = [system.boot(100) for _ in range(4)]
+    system.prune()
+    assert [one.name for one in old[4 - left :]] == system.old_roots()
+
+
+def test_keep_min_counts_only_what_can_be_an_old_root(system: System) -> None:
+    # A plain directory, or somebody else's snapshot, is no old root to go back to.
+    system.configure("keep-min = 1")
+    old = system.boot(90)
+    (system.top / f"old_roots/50-{uuid.UUID(int=50)}").mkdir()
+    system.filesystem.snapshot("seed", f"old_roots/51-{uuid.UUID(int=51)}")
+    assert "newest" in system.reason(old)
+
+
+def test_keep_min_holds_for_each_volume(system: System) -> None:
+    system.configure("keep-min = 1\nkeep-days = 0")
+    volumes = []
+    for suffix in ("", ".home"):
+        path = system.filesystem.snapshot("seed", f"old_roots/0-{uuid.UUID(int=0)}{suffix}")
+        found = str(uuid.UUID(bytes=btrfsutil.subvolume_info(os.fspath(path)).uuid))
+        name = b"old_roots/" + path.name.encode()
+        volumes.append(BootVolume(suffix or "root", b"x" + name, old=name, old_uuid=found))
+    system.newest = 1
+    volumes = [BootVolume(f"v{index}", one.subvolume, old=one.old, old_uuid=one.old_uuid)
+               for index, one in enumerate(volumes)]  # fmt: skip
+    record = BootRecord(1, str(uuid.UUID(int=1)), NOW - 90 * DAY, "6.1.0", "wiped", volumes=tuple(volumes))
+    system.write(record)
+    assert len(system.plan().stay) == 2
+
+
+def test_pins(system: System) -> None:
+    old = system.boot(90)
+    system.boot(0)
+    with Manager(os.fsencode(system.config)) as manager, system.archive(manager) as archive:
+        assert archive.pin(0) is True
+        assert archive.pin(0) is False
+        with pytest.raises(ImpermanenceError, match="no old root of boot 7"):
+            archive.pin(7)
+    assert system.reason(old) == "pinned"
+    with Manager(os.fsencode(system.config)) as manager, system.archive(manager) as archive:
+        assert archive.unpin(0) is True
+        assert archive.unpin(0) is False
+    system.goes(old)
+
+
+def test_pinned_after_it_was_agreed_on(system: System) -> None:
+    old = system.boot(90)
+    system.boot(0)
+    agreed = system.plan()
+    (system.boots / "0.pin").touch()
+    assert system.prune(agreed=agreed).left == 1
+    assert old.exists()
+
+
+def test_pinned_while_others_are_deleted(system: System) -> None:
+    # A directory that stays open does not list what came later by itself.
+    first, second = system.boot(90), system.boot(80)
+    system.prune(progress=lambda _: (system.boots / "1.pin").touch())
+    assert not first.exists() and second.exists()
+
+
+def test_nothing_goes_that_was_not_agreed_on(system: System) -> None:
+    system.boot(90)
+    agreed = system.plan()
+    later = system.boot(80)
+    system.boot(0)
+    assert names(system.prune(agreed=agreed).gone) == [0]
+    assert later.exists()
+
+
+def test_what_the_next_boot_wants(system: System) -> None:
+    old = system.boot(90)
+    system.boot(0)
+    request = system.top / ".impermanence/next"
+    request.write_bytes(records.format_next(NextRequest("boot", "x-1", boot=0)))
+    assert "next boot" in system.reason(old)
+    request.write_text("?")
+    with pytest.raises(RecordError):
+        system.prune()
+    assert old.exists()
+    request.unlink()
+    system.goes(old)
+
+
+def test_what_this_boot_was_started_from(system: System) -> None:
+    old = system.boot(90)
+    system.boot(0, action="booted", boot=0)
+    assert "started from it" in system.reason(old)
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("clock", [0, 946_684_800, NOW - 2 * DAY])
+def test_clock_behind_the_newest_record(system: System, clock: float) -> None:
+    old = system.boot(3000)
+    system.boot(1)
+    assert "clock is behind" in system.reason(old, system.now(clock=clock))
+
+
+def test_everything_in_1970(system: System) -> None:
+    old = system.boot(0, time=0)
+    system.boot(0, time=10)
+    assert "clock is behind" in system.reason(old, system.now(clock=40 * DAY))
+
+
+def test_record_in_the_future(system: System) -> None:
+    old = system.boot(-10)
+    system.boot(100)
+    assert "nobody knows" in system.reason(old)
+
+
+def test_a_clock_put_forward_makes_nothing_old(system: System) -> None:
+    # The clock is in 2099, but this boot began an hour ago by the initrd's.
+    old = system.boot(1)
+    system.boot(0)
+    assert "younger" in system.reason(old, system.now(clock=NOW + 70 * 365 * DAY))
+    system.goes(old, system.now(clock=NOW + 70 * 365 * DAY, uptime=40 * DAY))
+
+
+def test_a_boot_without_a_clock_is_as_old_as_the_next_with_one(system: System) -> None:
+    old = system.boot(0, time=5)
+    system.boot(2)
+    assert "younger" in system.reason(old)
+
+
+def test_a_boot_whose_clock_was_behind_is_no_older_than_the_one_before(system: System) -> None:
+    system.configure("keep-min = 0\nkeep-days = 30")
+    system.boot(10)
+    old = system.boot(300)
+    system.boot(0)
+    assert "younger" in system.reason(old)
+
+
+def test_age_is_not_the_mtime(system: System) -> None:
+    # A snapshot carries the mtime of the blank: `find -mtime +30` takes the newest old root.
+    old = system.boot(1)
+    system.boot(0)
+    os.utime(old, (0, 0))
+    assert "younger" in system.reason(old)
+
+
+# Good boots
+
+
+def test_boot_that_is_not_found_good(system: System) -> None:
+    old = system.boot(90, good=True)
+    system.boot(80)
+    system.boot(0)
+    assert "not been found good" in system.reason(old)
+    system.good(system.newest)
+    system.goes(old)
+
+
+def test_good_mark_of_another_boot_does_not_count(system: System) -> None:
+    # impermanence=off leaves no record: what runs now is not what the newest record speaks of.
+    old = system.boot(90, good=True)
+    system.boot(0, good=True)
+    assert "not been found good" in system.reason(old, system.now(boot=77))
+
+
+def test_newest_good_old_root_stays(system: System) -> None:
+    system.boot(90, good=True)
+    good = system.boot(80)
+    bad = system.boot(70)
+    system.boot(0, good=True)
+    assert "good boot" in system.reason(good)
+    assert not bad.exists()
+
+
+# Records
+
+
+def test_unreadable_record(system: System) -> None:
+    old = system.boot(90)
+    other = system.boot(80)
+    system.boot(0)
+    (system.boots / "1.env").write_text("VERSION=1\n?\n")
+    assert "boots/1.env" in system.plan().found.broken[0]
+    assert system.unknown(old) == "is in no record"
+    assert not other.exists()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory", "of another boot"])
+def test_record_that_is_something_else(system: System, kind: str) -> None:
+    old = system.boot(90)
+    system.boot(0)
+    record = system.boots / "1.env"
+    aside = system.top / "aside"
+    aside.write_bytes(record.read_bytes())
+    record.unlink()
+    if kind == "fifo":
+        os.mkfifo(record)
+    elif kind == "link":
+        record.symlink_to(aside)
+    elif kind == "directory":
+        record.mkdir()
+    else:
+        record.write_bytes((system.boots / "2.env").read_bytes())
+    assert system.plan().found.broken
+    assert system.unknown(old) == "is in no record"
+
+
+def test_newest_record_is_unreadable(system: System) -> None:
+    old = system.boot(90)
+    system.boot(0)
+    (system.boots / "2.env").write_text("")
+    assert "newest record" in system.reason(old)
+
+
+def test_unreadable_rollback_env(system: System) -> None:
+    # It names the blanks; without it nobody knows all that is in use.
+    old = system.boot(90)
+    (system.top / ".impermanence/rollback.env").write_text("?")
+    with pytest.raises(RecordError):
+        system.prune()
+    assert old.exists()
+
+
+# The archive
+
+
+def test_names_of_others_stay(system: System) -> None:
+    # The classic script names old roots by mtime.
+    system.boot(0)
+    other = system.filesystem.snapshot("seed", "old_roots/2025-01-02_03:04:05")
+    assert "name of an old root" in system.unknown(other)
+    assert system.prune().gone == ()
+
+
+def test_old_root_that_no_record_names(system: System) -> None:
+    other = system.filesystem.snapshot("seed", f"old_roots/5-{uuid.UUID(int=5)}")
+    system.boot(0)
+    assert system.unknown(other) == "is in no record"
+
+
+@pytest.mark.parametrize("other", ["persist", "home", "nix", "seed"])
+def test_another_subvolume_under_the_same_name(system: System, other: str) -> None:
+    old = system.boot(90)
+    system.boot(0)
+    agreed = system.plan()
+    old.rename(system.top / "aside")
+    (system.top / other).rename(old)
+    assert system.prune(agreed=agreed).gone == ()
+    assert "not the subvolume" in system.unknown(old)
+    assert (system.top / "aside").exists()
+
+
+@pytest.mark.parametrize("target", ["../persist", "/", "../root-blank"])
+def test_symbolic_link_in_the_archive(system: System, target: str) -> None:
+    old = system.boot(90)
+    system.boot(0)
+    before = system.subvolumes()
+    old.rename(system.top / "aside")
+    old.symlink_to(target)
+    assert system.unknown(old) == "is not a subvolume"
+    assert len(system.subvolumes()) == len(before)
+
+
+def test_archive_behind_a_symbolic_link(system: System) -> None:
+    old = system.boot(90)
+    (system.top / "old_roots").rename(system.top / "elsewhere")
+    (system.top / "old_roots").symlink_to("elsewhere")
+    with pytest.raises(NotSetUp):
+        system.prune()
+    assert (system.top / "elsewhere" / old.name).exists()
+
+
+def test_plain_directory_with_the_name_of_an_old_root(system: System) -> None:
+    old = system.boot(90)
+    old.rename(system.top / "aside")
+    old.mkdir()
+    assert system.unknown(old) == "is not a subvolume"
+
+
+def test_swapped_between_the_last_look_and_the_deletion(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Deleting by name would take the volume of /persist.
+    old = system.boot(90)
+    destroy = subvolumes.snap_destroy
+
+    def swap_first(fd: int, number: int) -> None:
+        old.rename(system.top / "aside")
+        (system.top / "persist").rename(old)
+        destroy(fd, number)
+
+    monkeypatch.setattr(subvolumes, "snap_destroy", swap_first)
+    system.prune()
+    assert (old / "file").read_text() == "persist"
+    assert not (system.top / "aside").exists()
+
+
+def test_moved_away_between_the_plan_and_its_turn(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = system.boot(90)
+    nested = Path(sh_subvolume(old / "nested"))
+    look = prune.protect.look
+    calls = []
+
+    def move_first(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 3:  # the second of the look before each deletion
+            old.rename(system.top / "aside")
+        return look(*arguments)
+
+    agreed = system.plan()
+    monkeypatch.setattr(prune.protect, "look", move_first)
+    ((_, why),) = system.prune(agreed=agreed).failed
+    assert "not what it was" in why
+    assert (system.top / "aside").exists() and not nested.exists()
+
+
+# What is protected
+
+
+def test_default_subvolume(system: System) -> None:
+    old = system.boot(90)
+    btrfsutil.set_default_subvolume(os.fspath(old))
+    assert system.reason(old) == "it is the default subvolume"
+    btrfsutil.set_default_subvolume(os.fspath(system.top), 5)
+    system.goes(old)
+
+
+def test_default_subvolume_nested_in_it(system: System) -> None:
+    old = system.boot(90)
+    deep = Path(sh_subvolume(old / "a"))
+    btrfsutil.set_default_subvolume(os.fspath(deep))
+    assert system.reason(old) == "it is the default subvolume"
+    assert deep.exists()
+    btrfsutil.set_default_subvolume(os.fspath(system.top), 5)
+
+
+def sh_subvolume(path: Path) -> str:
+    sh("btrfs", "subvolume", "create", path)
+    return os.fspath(path)
+
+
+@pytest.mark.parametrize("what", ["itself", "nested", "bind of a directory", "bind of a nested one"])
+def test_mounted(system: System, tmp_path: Path, what: str) -> None:
+    old = system.boot(90)
+    (old / "etc").mkdir()
+    nested = Path(sh_subvolume(old / "nested"))
+    (nested / "etc").mkdir()
+    where = tmp_path / "elsewhere"
+    where.mkdir()
+    if what.startswith("bind"):
+        sh("mount", "--bind", (nested if "nested" in what else old) / "etc", where)
+    else:
+        path = (nested if what == "nested" else old).relative_to(system.top)
+        sh("mount", "-o", f"subvol={path}", system.filesystem.device, where)
+    try:
+        assert "is mounted" in system.reason(old)
+        assert nested.exists()
+    finally:
+        sh("umount", where)
+    system.goes(old)
+
+
+def test_something_else_is_mounted_on_a_directory_of_it(system: System) -> None:
+    # The kernel would take the mount away together with its mount point.
+    old = system.boot(90)
+    (old / "data").mkdir()
+    sh("mount", "-t", "tmpfs", "none", old / "data")
+    try:
+        assert system.reason(old) == f"something is mounted on old_roots/{old.name}/data"
+    finally:
+        sh("umount", old / "data")
+    system.goes(old)
+
+
+def test_mounted_in_another_namespace(system: System, tmp_path: Path) -> None:
+    old = system.boot(90)
+    where = tmp_path / "elsewhere"
+    where.mkdir()
+    subvolume = f"subvol=old_roots/{old.name}"
+    script = f"mount -o {subvolume} {system.filesystem.device} {where} && echo ready && read x"
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert "is mounted" in system.reason(old)
+        process.communicate("x\n", timeout=20)
+    system.goes(old)
+
+
+def test_an_old_root_that_has_become_the_blank(system: System) -> None:
+    old = system.boot(90)
+    sh("btrfs", "property", "set", "-ts", old, "ro", "true")
+    system.configure(blank=f"old_roots/{old.name}")
+    assert system.reason(old) == "it is the blank of root"
+
+
+def test_the_blank_of_the_initrd(system: System) -> None:
+    # The configuration was changed, and setup has not run since.
+    old = system.boot(90)
+    sh("btrfs", "property", "set", "-ts", old, "ro", "true")
+    system.configure(blank=f"old_roots/{old.name}")
+    with Manager(os.fsencode(system.config)) as manager:
+        setup.run(manager.config, manager.machine, dry_run=False)
+    system.configure()
+    assert system.reason(old) == "it is the blank of root in the initrd"
+
+
+def test_the_volume_itself(system: System, tmp_path: Path) -> None:
+    # Somebody mounts an old root as the root, without the hook.
+    old = system.boot(90)
+    where = system.filesystem.mount(tmp_path / "second", f"subvol=old_roots/{old.name}")
+    system.configure(rest=f'[[volume]]\nmountpoint = "{where}"\npath = "/x"\nname = "x"\nblank = ""\n')
+    assert system.reason(old) == "it is the volume x"
+
+
+def test_persist_that_lies_in_an_old_root(system: System) -> None:
+    old = system.boot(90)
+    persist = Path(sh_subvolume(old / "persist"))
+    system.configure(rest='[persist."/persist"]\ndirectories = ["/var/log"]\n')
+    where = system.root / "persist"
+    where.symlink_to(persist)
+    assert system.reason(old) == "it holds /persist"
+    assert persist.exists()
+    where.unlink()
+    system.goes(old)
+
+
+def test_protected_meanwhile(system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # Mounted after the plan of this very deletion: the nested subvolume that is left is not touched.
+    old = system.boot(90)
+    nested = Path(sh_subvolume(old / "nested"))
+    tree = prune._tree
+    where = tmp_path / "late"
+    where.mkdir()
+
+    def mount_first(*arguments: Any) -> Any:
+        if not os.path.ismount(where):
+            path = f"old_roots/{old.name}/nested"
+            sh("mount", "-o", f"subvol={path}", system.filesystem.device, where)
+        return tree(*arguments)
+
+    monkeypatch.setattr(prune, "_tree", mount_first)
+    try:
+        ((_, why),) = system.prune().failed
+        assert "is mounted" in why
+        assert nested.exists()
+    finally:
+        sh("umount", where)
+
+
+# Nested subvolumes
+
+
+def test_nested_three_deep_and_read_only(system: System) -> None:
+    old = system.boot(90)
+    for path in ("a", "a/b", "a/b/c", "a/b/d", "e"):
+        sh_subvolume(old / path)
+    for path in ("a/b/c", "a/b", "a", "."):
+        sh("btrfs", "property", "set", "-ts", old / path, "ro", "true")
+    inside = {name for name in system.subvolumes() if name.startswith("old_roots/")}
+    assert len(inside) == 6
+    before = system.subvolumes()
+    assert not system.prune().failed
+    assert before.keys() - system.subvolumes().keys() == inside
+
+
+def test_nested_in_a_directory_of_a_user(system: System) -> None:
+    old = system.boot(90)
+    (old / "home/alice").mkdir(parents=True, mode=0o700)
+    sh_subvolume(old / "home/alice/sub")
+    os.chown(old / "home/alice", 1000, 1000)
+    system.goes(old)
+
+
+def test_failure_in_the_middle_is_said_and_the_next_run_goes_on(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, other = system.boot(90), system.boot(80)
+    for path in ("a", "b", "c"):
+        sh_subvolume(old / path)
+    destroy, calls = subvolumes.snap_destroy, []
+
+    def fail_second(fd: int, number: int) -> None:
+        calls.append(number)
+        if len(calls) == 2:
+            raise OSError(1, "Operation not permitted")
+        destroy(fd, number)
+
+    monkeypatch.setattr(subvolumes, "snap_destroy", fail_second)
+    pruned = system.prune()
+    assert [(root.number, why) for root, why in pruned.failed] == [(0, "Operation not permitted")]
+    assert old.exists() and not other.exists()
+    assert len(os.listdir(old)) == 3  # two of the three, and the file of the blank
+    monkeypatch.undo()
+    system.goes(old)
+
+
+# Space
+
+
+def test_space_takes_what_is_younger(system: System) -> None:
+    system.configure('keep-min = 1\nkeep-days = 30\nfree-min = "100%"')
+    old = [system.boot(days) for days in (90, 20, 10, 5)]
+    plan = system.plan()
+    assert (names(plan.go), names(plan.spare)) == ([0], [1, 2])
+    assert names(system.prune().gone) == [0, 1, 2]
+    assert old[3].exists()
+
+
+def test_space_stops_when_there_is_enough(system: System) -> None:
+    # 60 MiB in each: one of them is enough.
+    system.configure("keep-min = 0\nkeep-days = 30")
+    old = []
+    for days in (20, 10):
+        old.append(system.boot(days))
+        (old[-1] / "big").write_bytes(os.urandom(60 << 20))
+    system.filesystem.sync()
+    with Manager(os.fsencode(system.config)) as manager:
+        wanted = prune.free(manager.machine) + (30 << 20)
+    system.configure(f'keep-min = 0\nkeep-days = 30\nfree-min = "{wanted >> 10}KiB"')
+    pruned = system.prune()
+    assert (names(pruned.gone), pruned.left) == ([0], 1)
+    assert old[1].exists()
+
+
+def test_no_space_setting_means_never(system: System) -> None:
+    system.configure("keep-min = 0\nkeep-days = 30")
+    system.boot(20)
+    assert not system.plan().may_go
+
+
+# Cuts
+
+
+def test_stopped_between_two(system: System) -> None:
+    old, other = system.boot(90), system.boot(80)
+    stop = threading.Event()
+    pruned = system.prune(stop=stop, progress=lambda _: stop.set())
+    assert (names(pruned.gone), pruned.left, pruned.stopped) == ([0], 1, True)
+    assert not old.exists() and other.exists()
+
+
+def test_deletions_are_on_the_disk_at_the_end(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    system.boot(90)
+    synced = []
+    sync = prune.Machine.sync
+
+    def look_first(machine: Any) -> None:
+        synced.append(system.old_roots())
+        sync(machine)
+
+    monkeypatch.setattr(prune.Machine, "sync", look_first)
+    system.prune()
+    assert synced[-1] == []
+
+
+def slowly(system: System, script: str) -> subprocess.Popen[str]:
+    """The real command, with a pause of its own after the first deletion."""
+    code = (
+        "import sys, threading\n"
+        "from impermanenced import cli\n"
+        "from impermanenced.kernel import subvolumes\n"
+        "destroy = subvolumes.snap_destroy\n"
+        "def pause(fd, number):\n"
+        "    destroy(fd, number)\n"
+        "    print('deleted one', flush=True)\n"
+        f"    {script}\n"
+        "subvolumes.snap_destroy = pause\n"
+        "sys.exit(cli.main())\n"
+    )
+    argv = [sys.executable, "-c", code, "--config", os.fspath(system.config), "prune", "--yes"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_the_timer_and_its_service_are_valid(tmp_path: Path) -> None:
+    units = Path(__file__).parents[2] / "systemd"
+    for name in ("impermanence-prune.service", "impermanence-prune.timer"):
+        text = (units / name).read_text()
+        (tmp_path / name).write_text(text.replace("/usr/bin/impermanence ", "/bin/true "))
+    timer = tmp_path / "impermanence-prune.timer"
+    argv = ["systemd-analyze", "verify", "--man=no", timer, tmp_path / "impermanence-prune.service"]
+    result = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def until_first(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    while process.stdout.readline() != "deleted one\n":
+        assert process.poll() is None, process.communicate()
+
+
+def test_killed_between_two_and_run_again(system: System) -> None:
+    first = system.boot(400)
+    for path in ("a", "b"):
+        sh_subvolume(first / path)
+    system.boot(300)
+    system.boot(200)
+    others = {name for name in system.subvolumes() if not name.startswith("old_roots/")}
+    with slowly(system, "threading.Event().wait()") as process:
+        until_first(process)
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+    assert len(system.old_roots()) == 3
+    result = system.command("prune", "--yes")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert system.old_roots() == []
+    assert set(system.subvolumes()) == others
+
+
+def test_sigterm_ends_between_two_and_says_so(system: System) -> None:
+    system.boot(400)
+    system.boot(300)
+    with slowly(system, "sys.stdin.readline()") as process:
+        until_first(process)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate("\n", timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    assert "1 old root deleted; stopped, 1 left for the next run." in output
+    assert len(system.old_roots()) == 1
+
+
+def test_two_at_once(system: System) -> None:
+    system.boot(400)
+    with Manager(os.fsencode(system.config)) as manager, system.archive(manager) as archive:
+        archive.lock()
+        result = system.command("prune", "--yes")
+        assert (result.returncode, "already" in result.stderr) == (1, True)
+        assert system.command("prune", "--dry-run").returncode == 0
+    assert len(system.old_roots()) == 1
+
+
+# The command
+
+
+def test_dry_run_lists_the_same_and_deletes_nothing(system: System) -> None:
+    system.configure("keep-min = 1")
+    system.boot(400)
+    system.boot(300)
+    before = system.subvolumes()
+    tried = system.command("prune", "--dry-run")
+    assert tried.returncode == 0, tried.stderr
+    assert system.subvolumes() == before
+    done = system.command("prune", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert tried.stdout.startswith("1 old root to delete, 1 stays.\n")
+    assert f"boot 0  old_roots/0-{uuid.UUID(int=0)}" in tried.stdout
+    assert "one of the 1 newest" in tried.stdout
+    assert done.stdout.startswith(tried.stdout)
+    assert done.stdout.endswith("1 old root deleted.\n")
+    again = system.command("prune", "--yes")
+    assert (again.returncode, again.stdout.splitlines()[0]) == (0, "nothing to prune, 1 old root stays.")
+
+
+def test_json(system: System) -> None:
+    system.configure("keep-min = 1")
+    system.boot(400)
+    system.boot(300)
+    (system.top / "old_roots/b\nad").mkdir()
+    document = json.loads(system.command("prune", "--json", "--dry-run").stdout)
+    assert (document["version"], document["dry_run"], document["refused"]) == (1, True, None)
+    assert [root["boot"] for root in document["go"]] == [0]
+    assert document["stay"][0]["reason"] == "one of the 1 newest"
+    assert document["unknown"][0]["path"] == "old_roots/b\\x0aad"
+    assert document["deleted"] == []
+    document = json.loads(system.command("prune", "--json", "--yes").stdout)
+    assert [root["path"] for root in document["deleted"]] == [f"old_roots/0-{uuid.UUID(int=0)}"]
+
+
+def test_nobody_to_ask(system: System) -> None:
+    system.boot(400)
+    result = system.command("prune")
+    assert (result.returncode, "--yes" in result.stderr) == (2, True)
+    assert len(system.old_roots()) == 1
+
+
+@pytest.mark.parametrize("answer, left", [("n\n", 1), ("\n", 1), ("\x04", 1), ("y\n", 0)])
+def test_it_asks(system: System, answer: str, left: int) -> None:
+    system.boot(400)
+    ours, theirs = pty.openpty()
+    try:
+        argv, pipe = system.argv("prune"), subprocess.PIPE
+        process = subprocess.Popen(argv, stdin=theirs, stdout=pipe, stderr=theirs, text=True)
+        os.write(ours, answer.encode())
+        output, _ = process.communicate(timeout=60)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert len(system.old_roots()) == left
+    assert ("nothing was deleted" in output) == bool(left)
+
+
+def test_refusal_is_a_failure(system: System) -> None:
+    system.boot(400)
+    system.boot(0, time=4_000_000_000)
+    result = system.command("prune", "--yes")
+    assert result.returncode == 1
+    assert "clock is behind" in result.stderr
+    assert len(system.old_roots()) == 2
+
+
+def test_pin_and_unpin(system: System) -> None:
+    system.boot(400)
+    assert system.command("pin", "0").returncode == 0
+    assert "pinned" in system.command("prune", "--yes").stdout
+    assert system.command("pin", "5").returncode == 1
+    assert system.command("unpin", "0").returncode == 0
+    assert system.command("prune", "--yes").returncode == 0
+    assert system.old_roots() == []
+
+
+def test_machine_that_is_not_set_up(system: System) -> None:
+    sh("btrfs", "subvolume", "delete", system.top / ".impermanence")
+    result = system.command("prune", "--yes")
+    assert (result.returncode, "impermanence setup" in result.stderr) == (5, True)
+
+
+def test_the_capabilities_of_the_service_are_enough(system: System) -> None:
+    old = system.boot(400)
+    (old / "home/alice").mkdir(parents=True)
+    sh_subvolume(old / "home/alice/sub")
+    os.chmod(old / "home", 0o1777)
+    os.chown(old / "home", 1001, 1001)
+    os.chown(old / "home/alice", 1000, 1000)
+    os.chown(old / "home/alice/sub", 1000, 1000)
+    sh("btrfs", "property", "set", "-ts", old, "ro", "true")
+    sh("btrfs", "property", "set", "-ts", old / "home/alice/sub", "ro", "true")
+    unit = Path(__file__).parents[2] / "systemd/impermanence-prune.service"
+    (line,) = [line for line in unit.read_text().splitlines() if line.startswith("CapabilityBoundingSet=")]
+    wanted = "".join(f",+{name.removeprefix('CAP_').lower()}" for name in line.partition("=")[2].split())
+    wrap = ["setpriv", f"--bounding-set=-all{wanted}", f"--inh-caps=-all{wanted}"]
+    argv = [*wrap, *system.argv("prune", "--yes")]
+    result = subprocess.run(argv, check=False, text=True, **QUIET)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert system.old_roots() == []
