@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,12 +86,17 @@ def read_file(path: bytes, name: bytes) -> bytes:
     """A file of the state directory, read as the hook would: RecordError unless it is a regular file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as stream:
-            return stream.read(records.LARGEST + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise RecordError(f"{to_text(name)}: {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise RecordError(f"{to_text(name)}: not a regular file")
+        with open(fd, "rb", closefd=False) as stream:
+            return stream.read(records.LARGEST + 1)
+    finally:
+        os.close(fd)
 
 
 def rollback_env(machine: Machine) -> records.RollbackEnv | None:

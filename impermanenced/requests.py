@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import atomic, records
@@ -63,15 +64,26 @@ def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
 
 def write(machine: Machine, request: NextRequest) -> None:
     """In place of what was asked for before, whatever that is."""
-    atomic.replace(machine.at(NAME), records.format_next(request))
+    with _named():
+        atomic.replace(machine.at(NAME), records.format_next(request))
 
 
 def cancel(machine: Machine) -> None:
     path = machine.at(NAME)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with _named():
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    """The path that a person knows, in place of the one that goes through a descriptor."""
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, NAME) from error

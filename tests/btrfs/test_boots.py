@@ -224,6 +224,16 @@ def test_a_request_that_cannot_be_understood(machine: Machine, content: bytes, f
     assert machine.boot().result.action == "kept"
 
 
+def test_a_directory_in_place_of_the_request(machine: Machine) -> None:
+    (machine.state / "next").mkdir()
+    assert ".impermanence/next: not a regular file" in machine.say("next")
+    for words in (["next", "keep"], ["next", "cancel"]):
+        result = machine.run(*words)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr == "impermanence: .impermanence/next: Is a directory\n"
+    assert [path.name for path in machine.state.glob(".next*")] == []
+
+
 def test_status_says_what_is_asked_for(machine: Machine) -> None:
     machine.boot()
     assert "next:" not in machine.say("status")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from impermanenced.boots import Boot, History, OldRoot
+from impermanenced.boots import Boot, History, OldRoot, bootable
 from impermanenced.cli import history
 from impermanenced.cli.parse import parse
 from impermanenced.errors import UsageError
@@ -105,6 +105,28 @@ def test_numbers_of_boots() -> None:
     for wanted in (6, -3, 0):
         with pytest.raises(UsageError, match=f"there is no boot {wanted}"):
             found.boot(wanted)
+
+
+def test_an_old_root_of_every_volume() -> None:
+    home = OldRoot(f"old_roots/7-{ID}.home".encode(), "home", True)
+    elsewhere = OldRoot(f"archive/7-{ID}.home".encode(), "home", True)
+    gone = OldRoot(home.path, "home", False)
+    one = boot(7, 99, action="wiped")
+
+    def found(*roots: OldRoot) -> History:
+        return History((with_roots(one, *roots),), ("root", "home"), b"old_roots", False)
+
+    assert bootable(found(old_root(7), home), 7) == 7
+    assert bootable(found(old_root(7), home, elsewhere), -1) == 7
+    for roots, why in [
+        ((old_root(7),), "there is no old root 7 of volume home$"),
+        ((old_root(7), gone), "there is no old root 7 of volume home any more"),
+        ((old_root(7), elsewhere), "there is no old root 7 of volume home any more"),
+        ((home,), "there is no old root 7 of volume root$"),
+        ((old_root(7, there=False), home), "there is no old root 7 of volume root any more"),
+    ]:
+        with pytest.raises(UsageError, match=why):
+            bootable(found(*roots), 7)
 
 
 def test_text_of_boots() -> None:
