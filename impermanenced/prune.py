@@ -23,6 +23,8 @@ from .volumes import Machine
 from .wire import to_text
 
 DAY = 86400
+# A hardware clock that runs on local time is up to 14 hours ahead in the initrd, which knows no time zone.
+LOCAL_TIME = 14 * 3600
 CLEANER_PATIENCE = 600.0  # seconds until the space of one old root must have come back
 CLEANER_PAUSE = 0.2
 
@@ -110,7 +112,7 @@ def _refusal(found: Found, now: Now) -> str | None:
     newest = found.records.get(found.newest)
     if newest is None:
         return f"the newest record, of boot {found.newest}, cannot be read"
-    if now.clock < max(EPOCH, newest.time):
+    if now.clock < max(EPOCH, newest.time - LOCAL_TIME):
         return f"the clock is behind the record of boot {found.newest}: ages mean nothing"
     if found.good and not (newest.boot_id == now.boot_id and found.newest in found.good):
         return "this boot has not been found good yet"
@@ -198,11 +200,13 @@ def run(
                 break
             root = waiting[0]
             try:
-                if _delete_tree(config, machine, archive, root, stop):
-                    gone.append(root)
-                    progress(root)
+                done = _delete_tree(config, machine, archive, root, stop)
             except (OSError, ImpermanenceError) as error:
                 failed.append((root, _words(error)))
+                continue
+            if done:
+                gone.append(root)
+                progress(root)
     finally:
         # Until it is committed, a power cut undoes a deletion.
         machine.sync()

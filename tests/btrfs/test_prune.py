@@ -301,6 +301,14 @@ def test_clock_behind_the_newest_record(system: System, clock: float) -> None:
     assert "clock is behind" in system.reason(old, system.now(clock=clock))
 
 
+def test_hardware_clock_on_local_time(system: System) -> None:
+    # The initrd of a machine in UTC+14 takes the time of the day for UTC.
+    old = system.boot(90)
+    system.boot(0, time=NOW + 14 * 3600)
+    assert "clock is behind" in system.reason(old, system.now(clock=NOW - 1, uptime=60))
+    system.goes(old, system.now(clock=NOW, uptime=60))
+
+
 def test_everything_in_1970(system: System) -> None:
     old = system.boot(0, time=0)
     system.boot(0, time=10)
@@ -816,6 +824,20 @@ def test_sigterm_ends_between_two_and_says_so(system: System) -> None:
         output, errors = process.communicate("\n", timeout=20)
     assert process.returncode == 128 + signal.SIGTERM, errors
     assert "1 old root deleted; stopped, 1 left for the next run." in output
+    assert len(system.old_roots()) == 1
+
+
+def test_reader_of_the_output_went_away(system: System) -> None:
+    # A list that nobody reads is no failed deletion, and what was deleted stays so.
+    for days in (400, 300):
+        system.boot(days)
+    with slowly(system, "sys.stdin.readline()") as process:
+        until_first(process)
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, errors = process.communicate("\n", timeout=20)
+    assert (process.returncode, errors) == (128 + signal.SIGPIPE, "")
     assert len(system.old_roots()) == 1
 
 
