@@ -72,7 +72,7 @@ def boots(found: Mapping[str, Any], *, columns: int, now: float) -> str:
         left = f"  {_number(boot):>4}  {_when(boot['time'], now):<{_WHEN}}"
         if boot["number"] is not None:
             left += (
-                f"{words.shorten(boot['kernel'] or '-', kernel):<{kernel}}  {boot['ended']:<7}  "
+                f"{words.cut(boot['kernel'] or '-', kernel):<{kernel}}  {boot['ended']:<7}  "
                 f"{_rollback(boot):<10}  "
             )
         roots = list(_old_roots(boot)) or ["-"]
