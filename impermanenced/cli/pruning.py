@@ -140,9 +140,13 @@ def _answer(plan: Plan) -> str:
         return f"nothing to prune now, {roots} {stay}: {plan.refused}."
     if not plan.may_go:
         return f"nothing to prune, {roots} {stay}."
-    go = words.plural(len(plan.go), "old root")
-    spare = f"{', and' if plan.go else ''} up to {len(plan.spare)} more for space" if plan.spare else ""
-    return f"{go if plan.go else ''}{spare} to delete, {len(plan.stay):,} {stay}.".strip()
+    go = f"{words.plural(len(plan.go), 'old root')} to delete"
+    spare = words.plural(len(plan.spare), "old root")
+    if plan.go and plan.spare:
+        go += f", and for space up to {len(plan.spare):,} more"
+    elif plan.spare:
+        go = f"up to {spare} to delete for space"
+    return f"{go}; {len(plan.stay):,} {stay}."
 
 
 def _table(roots: Iterable[OldRoot], now: float, notes: list[str] | None = None) -> Iterator[str]:
@@ -150,7 +154,7 @@ def _table(roots: Iterable[OldRoot], now: float, notes: list[str] | None = None)
     widths = [max(words.width(row[column]) for row in rows) for column in range(3)]
     for index, row in enumerate(rows):
         cells = [words.pad(cell, width) for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(["   ", *cells, notes[index] if notes else ""]).rstrip()
+        yield "  ".join(["  ", *cells, notes[index] if notes else ""]).rstrip()
 
 
 def _age(root: OldRoot, now: float) -> str:

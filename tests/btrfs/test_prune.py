@@ -484,6 +484,16 @@ def test_plain_directory_with_the_name_of_an_old_root(system: System) -> None:
     assert system.unknown(old) == "is not a subvolume"
 
 
+def test_old_root_that_somebody_put_one_directory_deeper(system: System) -> None:
+    old = system.boot(90)
+    aside = old.parent / "aside"
+    aside.mkdir()
+    old.rename(aside / old.name)
+    old.mkdir()
+    assert system.unknown(old) == "is not a subvolume"
+    assert (aside / old.name).exists()
+
+
 def test_swapped_between_the_last_look_and_the_deletion(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -610,6 +620,28 @@ def test_the_blank_of_the_initrd(system: System) -> None:
         setup.run(manager.config, manager.machine, dry_run=False)
     system.configure()
     assert system.reason(old) == "it is the blank of root in the initrd"
+
+
+def test_the_volume_of_the_initrd(system: System) -> None:
+    # The initrd was told of another layout than the configuration is of now.
+    old = system.boot(90)
+    volume = records.RollbackVolume("root", b"old_roots/" + old.name.encode(), None)
+    rollback = records.RollbackEnv((volume,), archive=b"elsewhere")
+    (system.top / ".impermanence/rollback.env").write_bytes(records.format_rollback(rollback))
+    assert system.reason(old) == "it is the volume root of the initrd"
+
+
+def test_what_no_deletion_ever_gets_to(system: System) -> None:
+    # Not to be found in an archive, and refused all the same.
+    with Manager(os.fsencode(system.config)) as manager, system.archive(manager) as archive:
+        ids = prune.protect.look(manager.config, manager.machine, archive).ids
+    named = {system.subvolumes()[name]: words for name, words in [
+        (".impermanence", "it is the state directory"),
+        ("root", "it is the volume root of the initrd"),
+        ("root-blank", "it is the blank of root in the initrd"),
+    ]}  # fmt: skip
+    assert ids.items() >= named.items()
+    assert 5 in ids
 
 
 def test_the_volume_itself(system: System, tmp_path: Path) -> None:
@@ -864,13 +896,22 @@ def test_dry_run_lists_the_same_and_deletes_nothing(system: System) -> None:
     assert system.subvolumes() == before
     done = system.command("prune", "--yes")
     assert done.returncode == 0, done.stderr
-    assert tried.stdout.startswith("1 old root to delete, 1 stays.\n")
+    assert tried.stdout.startswith("1 old root to delete; 1 stays.\n")
     assert f"boot 0  old_roots/0-{uuid.UUID(int=0)}" in tried.stdout
     assert "one of the 1 newest" in tried.stdout
     assert done.stdout.startswith(tried.stdout)
     assert done.stdout.endswith("1 old root deleted.\n")
     again = system.command("prune", "--yes")
     assert (again.returncode, again.stdout.splitlines()[0]) == (0, "nothing to prune, 1 old root stays.")
+
+
+def test_what_is_said_about_space(system: System) -> None:
+    system.configure('keep-min = 1\nkeep-days = 30000\nfree-min = "100%"')
+    for days in (400, 300):
+        system.boot(days)
+    lines = system.command("prune", "--dry-run").stdout.splitlines()
+    assert lines[0] == "up to 1 old root to delete for space; 1 stays."
+    assert lines[2].startswith("  while less than 512.0 MiB is free (")
 
 
 def test_json(system: System) -> None:
