@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,9 +30,21 @@ def mounted(image: Path) -> Iterator[Path]:
         finally:
             run("umount", top)
     finally:
-        run("btrfs", "device", "scan", "--forget", device)
-        run("losetup", "--detach", device)
+        detach(device)
         top.rmdir()
+
+
+def detach(device: str) -> None:
+    """The loop device of a filesystem that has been unmounted here.
+
+    Whoever made a mount namespace in the meantime, as services and other tests do, has a copy of the mount
+    until it is done; so long the kernel does not let go.
+    """
+    deadline = time.monotonic() + 30
+    while subprocess.run(["btrfs", "device", "scan", "--forget", device], capture_output=True).returncode:
+        assert time.monotonic() < deadline, f"{device} is still mounted somewhere"
+        select.select([], [], [], 0.05)
+    run("losetup", "--detach", device)
 
 
 def make(image: Path) -> None:

@@ -44,18 +44,22 @@ def build(kernel: kernels.Kernel) -> Path:
         run("gcc", "-Wall", "-Werror", "-Os", "-static", "-o", helper, INITRD / "exchange.c")
         shutil.copy(HERE / "init", root / "init")
         shutil.copy(HERE / "wrap", root / "wrap/btrfs")
-        names = "\n".join(os.fspath(path.relative_to(root)) for path in sorted(root.rglob("*")))
-        with open(directory / "initramfs", "wb") as stream:
-            subprocess.run(
-                ["cpio", "--quiet", "-o", "-H", "newc"],
-                input=names.encode(),
-                stdout=stream,
-                cwd=root,
-                check=True,
-            )
+        (directory / "initramfs").write_bytes(packed(root))
         shutil.rmtree(root)
 
     return cache.cached("micro", key, make) / "initramfs"
+
+
+def packed(root: Path) -> bytes:
+    names = "\n".join(os.fspath(path.relative_to(root)) for path in sorted(root.rglob("*")))
+    argv = ["cpio", "--quiet", "-o", "-H", "newc"]
+    return subprocess.run(argv, input=names.encode(), stdout=subprocess.PIPE, cwd=root, check=True).stdout
+
+
+def extended(base: Path, root: Path, image: Path) -> Path:
+    """The initramfs with the files below `root` besides, or instead of those it has."""
+    image.write_bytes(base.read_bytes() + packed(root))
+    return image
 
 
 def copy_program(program: Path, root: Path) -> None:

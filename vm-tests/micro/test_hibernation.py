@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -30,17 +28,7 @@ def with_hibernation(base: Path, kernel: kernels.Kernel, directory: Path) -> Pat
     initramfs.modules(
         kernel, root / "modules/late", ("virtio_scsi", "sd_mod"), besides=(*initramfs.FIRST, *initramfs.DISK)
     )
-    names = "\n".join(os.fspath(path.relative_to(root)) for path in sorted(root.rglob("*")))
-    more = subprocess.run(
-        ["cpio", "--quiet", "-o", "-H", "newc"],
-        input=names.encode(),
-        stdout=subprocess.PIPE,
-        cwd=root,
-        check=True,
-    )
-    image = directory / "initramfs"
-    image.write_bytes(base.read_bytes() + more.stdout)
-    return image
+    return initramfs.extended(base, root, directory / "initramfs")
 
 
 @pytest.fixture
