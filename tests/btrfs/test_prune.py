@@ -779,6 +779,23 @@ def test_stopped_between_two(system: System) -> None:
     assert not old.exists() and other.exists()
 
 
+def test_stopped_between_two_that_are_nested(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = system.boot(90)
+    for path in ("a", "b"):
+        sh_subvolume(old / path)
+    stop = threading.Event()
+    destroy = subvolumes.snap_destroy
+
+    def stop_after(fd: int, number: int) -> None:
+        destroy(fd, number)
+        stop.set()
+
+    monkeypatch.setattr(subvolumes, "snap_destroy", stop_after)
+    pruned = system.prune(stop=stop)
+    assert (pruned.gone, pruned.failed, pruned.left, pruned.stopped) == ((), (), 1, True)
+    assert len({"a", "b"} & set(os.listdir(old))) == 1
+
+
 def test_deletions_are_on_the_disk_at_the_end(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     system.boot(90)
     synced = []
