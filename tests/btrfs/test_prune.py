@@ -633,15 +633,17 @@ def test_the_volume_of_the_initrd(system: System) -> None:
 
 def test_what_no_deletion_ever_gets_to(system: System) -> None:
     # Not to be found in an archive, and refused all the same.
+    btrfsutil.set_default_subvolume(os.fspath(system.top / "home"))
     with Manager(os.fsencode(system.config)) as manager, system.archive(manager) as archive:
         ids = prune.protect.look(manager.config, manager.machine, archive).ids
     named = {system.subvolumes()[name]: words for name, words in [
         (".impermanence", "it is the state directory"),
         ("root", "it is the volume root of the initrd"),
         ("root-blank", "it is the blank of root in the initrd"),
+        ("home", "it is the default subvolume"),
     ]}  # fmt: skip
     assert ids.items() >= named.items()
-    assert 5 in ids
+    assert ids[5] == "it is the top level"
 
 
 def test_the_volume_itself(system: System, tmp_path: Path) -> None:
