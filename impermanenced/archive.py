@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import btrfsutil
 
 from . import atomic, records
-from .config import STATE, Config
+from .config import Config
 from .errors import ImpermanenceError, NotSetUp, RecordError
 from .kernel import btrfs
+from .model import STATE
 from .records import BootRecord, NextRequest, RollbackEnv
 from .volumes import Machine
 from .wire import to_text

@@ -18,7 +18,8 @@ import btrfsutil
 
 from . import records
 from .errors import ImpermanenceError, NotSetUp, RecordError, UsageError
-from .records import STATE, BootRecord
+from .model import STATE
+from .records import BootRecord
 from .volumes import Machine
 from .wire import to_text
 

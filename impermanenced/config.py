@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import settings, sources
-from .model import Declaration
+from .model import STATE, Declaration
 from .values import NOTHING, OWNER, Space, Where, likely, path_of, quoted, table_of
 from .wire import to_text
 
 DEFAULT = b"/etc/impermanence/config.toml"
 DROP_INS = b"config.d"
-STATE = b".impermanence"  # the state directory at the top level
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import os
 from . import records
 from .errors import ImpermanenceError, RecordError
 from .kernel import btrfs, mounts
-from .records import STATE, BootRecord
+from .model import STATE
+from .records import BootRecord
 
 RESULT = b"/run/impermanence/rollback.env"  # what the hook did in this boot
 

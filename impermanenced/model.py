@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+STATE = b".impermanence"  # the state directory, a subvolume at the top level
+
 
 class FileType(enum.StrEnum):
     FILE = "file"

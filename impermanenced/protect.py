@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import btrfsutil
 
 from .archive import Archive, open_below
-from .config import STATE, Config, within
+from .config import Config, within
 from .errors import NotSetUp
 from .kernel import btrfs, mounts
+from .model import STATE
 from .volumes import Machine
 from .wire import to_text
 

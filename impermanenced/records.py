@@ -26,7 +26,6 @@ from .wire import to_text
 VERSION = 1
 LARGEST = 65536  # bytes; a shell reads these files line by line
 
-STATE = b".impermanence"  # the state directory, a subvolume at the top level
 # Names under it.
 ROLLBACK = b"rollback.env"
 NEXT = b"next"

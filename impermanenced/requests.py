@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from . import atomic, records
 from .boots import NO_STATE, read_file
 from .errors import ImpermanenceError, NotSetUp
-from .records import STATE, BootRecord, NextRequest
+from .model import STATE
+from .records import BootRecord, NextRequest
 from .volumes import Machine
 
 NAME = STATE + b"/" + records.NEXT

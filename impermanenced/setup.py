@@ -15,12 +15,11 @@ import btrfsutil
 from . import atomic, records
 from .config import Config, VolumeSettings
 from .errors import NotSetUp
-from .model import Volume
+from .model import STATE, Volume
 from .records import RollbackEnv, RollbackVolume
 from .volumes import Machine
 from .wire import to_text
 
-STATE = records.STATE
 DIRECTORIES = (records.BOOTS, b"staging", b"units", b"tmpfiles", b"trash")
 
 

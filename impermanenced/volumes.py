@@ -14,8 +14,7 @@ from .drift import Subvolume, baseline
 from .errors import NotPermitted, NotSetUp
 from .kernel import btrfs, mounts
 from .kernel.mounts import Mount
-from .model import Mounted, Volume
-from .records import STATE
+from .model import STATE, Mounted, Volume
 from .wire import to_text
 
 # Names of blanks that are in use, for a subvolume called NAME in DIRECTORY.
