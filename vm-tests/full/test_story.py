@@ -92,6 +92,9 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     assert first["OLD"] == FIRST_LIFE
     said = product.run("journalctl --boot --identifier impermanence --output cat").output
     assert "boot 1: wiped" in said, said
+    good = f"{TOP}/.impermanence/boots/1.good"
+    product.run(f"timeout 120 sh -c 'until test -e {good}; do sleep 0.2; done'", timeout=130)
+    assert product.json("impermanence boots --json")["boots"][0]["number"] == 1
     assert product.run("systemctl --failed --no-legend").output == ""
 
     # Something writes what nobody declared: the journal says so and who, and status lists it.
