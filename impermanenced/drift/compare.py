@@ -111,13 +111,11 @@ class Drift:
             yield from self._changed(self._blank, self._base)
 
     def _changed(self, blank: _Side, base: int) -> Iterator[Difference]:
-        for number in self._now.known.inodes.keys() | blank.known.inodes.keys():
-            facts = self._now.tree.facts(number)
-            if facts is None or facts.inode.generation > base or facts.inode.nlink == 0:
-                continue  # its names say all there is to say
-            old = blank.tree.facts(number)
-            if old is None:
-                continue
+        new = {number for number, inode in self._now.known.inodes.items() if inode.generation > base}
+        for number in (self._now.known.inodes.keys() | blank.known.inodes.keys()) - new:
+            facts, old = self._now.tree.facts(number), blank.tree.facts(number)
+            if facts is None or old is None or facts.inode.nlink == 0:
+                continue  # the names that come or go with it say all there is to say
             if stat.S_ISDIR(facts.inode.mode):
                 place = self._place(number, facts.names)
                 if place is not None and place.stable:

@@ -258,6 +258,7 @@ class Tree:
     def entries(self, directory: int) -> dict[bytes, DirEntry]:
         """The names in a directory, in the order of their creation."""
         buffer, found, unpack = self._small, {}, _HEADER_DIR.unpack_from
+        make = tuple.__new__  # what DirEntry() comes to, in half the time
         last = directory, BTRFS_DIR_INDEX_KEY, MAX_U64
         key: Key | None = (directory, BTRFS_DIR_INDEX_KEY, 0)
         while key is not None and (count := self._fill(buffer, key, last)):
@@ -265,7 +266,8 @@ class Tree:
             for _ in range(count):
                 offset, _, length, objectid, kind, _, _, _, size, _ = unpack(buffer, where)
                 start = where + _HEADER_DIR.size
-                found[bytes(buffer[start : start + size])] = DirEntry(objectid, kind == BTRFS_ROOT_ITEM_KEY)
+                entry = make(DirEntry, (objectid, kind == BTRFS_ROOT_ITEM_KEY))
+                found[bytes(buffer[start : start + size])] = entry
                 where += _HEADER.size + length
             key = _go_on(buffer, where, (directory, BTRFS_DIR_INDEX_KEY, offset), last)
         return found
