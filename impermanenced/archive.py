@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import re
-import stat
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -247,13 +246,6 @@ def _names(directory: int) -> list[bytes]:
 
 def _content(directory: int, name: bytes) -> bytes | None:
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        return records.read(name, name, dir_fd=directory)
     except FileNotFoundError:
         return None
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise RecordError(f"{to_text(name)}: not a regular file")
-        with open(fd, "rb", closefd=False) as stream:
-            return stream.read(records.LARGEST + 1)
-    finally:
-        os.close(fd)

@@ -9,7 +9,6 @@ import contextlib
 import datetime
 import os
 import re
-import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from .errors import ImpermanenceError, NotSetUp, RecordError, UsageError
 from .model import STATE
 from .records import BootRecord
 from .volumes import Machine
-from .wire import to_text
 
 # How a boot stands.  Good: it completed (boots/N.good).  Bad: it did not, though one before it did.
 RUNNING, GOOD, BAD, UNKNOWN = "running", "good", "bad", "unknown"
@@ -83,28 +81,11 @@ def this_boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def read_file(path: bytes, name: bytes) -> bytes:
-    """A file of the state directory, read as the hook would: RecordError unless it is a regular file."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise RecordError(f"{to_text(name)}: {error.strerror}") from error
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise RecordError(f"{to_text(name)}: not a regular file")
-        with open(fd, "rb", closefd=False) as stream:
-            return stream.read(records.LARGEST + 1)
-    finally:
-        os.close(fd)
-
-
 def rollback_env(machine: Machine) -> records.RollbackEnv | None:
     """What the hook reads on this disk; None when there is nothing (left) to read."""
     name = STATE + b"/" + records.ROLLBACK
     with contextlib.suppress(FileNotFoundError, RecordError):
-        return records.parse_rollback(read_file(machine.at(name), name), name)
+        return records.parse_rollback(records.read(machine.at(name), name), name)
     return None
 
 
@@ -194,7 +175,7 @@ def _records(machine: Machine) -> tuple[dict[int, BootRecord], dict[int, str], s
             good.add(number)
             continue
         try:
-            known[number] = records.parse_record(read_file(machine.at(path), path), path)
+            known[number] = records.parse_record(records.read(machine.at(path), path), path)
         except ImpermanenceError as error:
             faults[number] = error.message
     return known, faults, good

@@ -15,7 +15,9 @@ two parsers together.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -118,6 +120,26 @@ class BootRecord:
     hold: bool = False  # the hook fell back to a good root, and wipes no more until it is asked to
     recovered: tuple[bytes, ...] = ()  # where leftovers of a cut were put
     volumes: tuple[BootVolume, ...] = ()
+
+
+def read(path: bytes, name: bytes, *, dir_fd: int | None = None) -> bytes:
+    """One of these files, read as the hook would; FileNotFoundError, or RecordError about `name`.
+
+    It returns more than LARGEST bytes of a file that is too large to be parsed.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RecordError(f"{to_text(name)}: {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise RecordError(f"{to_text(name)}: not a regular file")
+        with open(fd, "rb", closefd=False) as stream:
+            return stream.read(LARGEST + 1)
+    finally:
+        os.close(fd)
 
 
 # -- text of one value ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import atomic, records
-from .boots import NO_STATE, read_file
+from .boots import NO_STATE
 from .errors import ImpermanenceError, NotSetUp
 from .model import STATE
 from .records import BootRecord, NextRequest
@@ -35,7 +35,7 @@ def pending(machine: Machine) -> Pending | None:
     path = machine.at(NAME)
     try:
         time = os.lstat(path).st_mtime
-        request = records.parse_next(read_file(path, NAME), NAME)
+        request = records.parse_next(records.read(path, NAME), NAME)
     except FileNotFoundError:
         return None
     except ImpermanenceError as error:
@@ -55,7 +55,7 @@ def newest_record(machine: Machine) -> BootRecord | None:
         numbers = [int(stem) for stem in stems if stem.isdigit()]
         if numbers:
             path = directory + b"/%d.env" % max(numbers)
-            return records.parse_record(read_file(machine.at(path), path), path)
+            return records.parse_record(records.read(machine.at(path), path), path)
     return None
 
 

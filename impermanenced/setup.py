@@ -108,7 +108,6 @@ def _maker(path: bytes) -> Callable[[], None]:
 
 def _read(path: bytes) -> bytes | None:
     try:
-        with open(path, "rb") as stream:
-            return stream.read(records.LARGEST + 1)
+        return records.read(path, STATE + b"/" + records.ROLLBACK)
     except FileNotFoundError:
         return None
