@@ -98,7 +98,7 @@ class Manager:
         if volume is None:
             return []
         self.machine.sync()
-        drift = self._drift(volume)
+        drift = Drift(self.machine.top, volume, None)  # single inodes need no baseline
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
         return list(self._judge(volume, differences, writers))
 

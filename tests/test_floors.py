@@ -7,7 +7,7 @@ import impermanenced
 
 FLOORS = {
     "errors": 0, "model": 0, "wire": 0, "patterns": 0, "rules": 0,
-    "kernel": 1, "command": 1, "atomic": 1, "journal": 1, "lastentry": 1, "logger": 1,
+    "kernel": 1, "atomic": 1, "journal": 1, "lastentry": 1, "logger": 1,
     "config": 2, "records": 2, "store": 2, "settings": 2, "values": 2, "sample": 2, "sources": 2,
     "declared": 2,
     "drift": 3, "watch": 3, "boots": 3, "keep": 3, "knowledge": 3, "volumes": 3, "setup": 3,

@@ -10,10 +10,9 @@ from typing import Any
 from ..boots import Boot, History
 from ..records import NextRequest
 from ..requests import Pending
-from ..wire import path_fields, time_to_text, to_text
+from ..wire import JSON_VERSION, path_fields, time_to_text, to_text
 from . import words
 
-VERSION = 1
 UNDO = "impermanence next cancel"
 _WHEN = 17
 _KERNEL = 14
@@ -22,7 +21,7 @@ _INDENT = " " * 8
 
 def document(history: History, request: Pending | None) -> dict[str, Any]:
     return {
-        "version": VERSION,
+        "version": JSON_VERSION,
         "hold": history.hold,
         "next": None if request is None else request_document(request),
         "boots": [_boot(boot) for boot in history.boots],

@@ -347,17 +347,23 @@ def test_hook_that_dies_lets_the_boot_go_on(filesystem: Filesystem, tmp_path: Pa
     assert (system.top / "root/crud").exists()
 
 
+def cut_until_gone(cutter: Cutter, system: System, directory: Path, path: str) -> None:
+    """Boots that are cut, each one step later, until the path is not below the top level any more."""
+    for turn in range(1, 40):
+        run = directory / f"turn{turn}"
+        cutter.arm(run / "impermanence/top", after=turn)
+        assert cutter.run(system.initrd, run, "dash") == -9
+        unmount_after_death(run)
+        if not (system.top / path).exists():
+            return
+    pytest.fail(f"{path} was there after every step")
+
+
 def test_plan_that_no_longer_fits(filesystem: Filesystem, tmp_path: Path, helper: Path) -> None:
     """Somebody put another root in place by hand after the cut: it stays until the next wipe."""
     system = System(filesystem)
     cutter = Cutter(tmp_path / "cutter", helper=helper)
-    for turn in range(1, 40):
-        run = tmp_path / f"turn{turn}"
-        cutter.arm(run / "impermanence/top", after=turn)
-        assert cutter.run(system.initrd, run, "dash") == -9
-        unmount_after_death(run)
-        if not (system.top / "root/crud").exists():
-            break
+    cut_until_gone(cutter, system, tmp_path, "root/crud")
     shutil.move(system.top / "root", system.top / "aside")
     filesystem.subvolume("root")
     (system.top / "root/by hand").touch()
@@ -373,13 +379,7 @@ def test_new_root_is_gone(filesystem: Filesystem, tmp_path: Path) -> None:
     system.initrd.boot()
     system.dirty("precious")
     cutter = Cutter(tmp_path / "cutter", helper=None)
-    for turn in range(1, 40):
-        run = tmp_path / f"turn{turn}"
-        cutter.arm(run / "impermanence/top", after=turn)
-        assert cutter.run(system.initrd, run, "dash") == -9
-        unmount_after_death(run)
-        if not (system.top / "root").exists():
-            break
+    cut_until_gone(cutter, system, tmp_path, "root")
     sh("btrfs", "subvolume", "delete", system.state / "staging/next.root")
     boot = system.initrd.boot("impermanence=keep")
     assert boot.result.action == "kept", boot.said

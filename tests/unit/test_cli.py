@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,6 @@ from ..conftest import calls
 DOCS = Path(__file__).parents[2] / "docs"
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
 PLAIN = show.Style(color=False)
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def at(seconds_ago: float) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +17,6 @@ from impermanenced.requests import Pending
 
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
 ID = "3f2a0000-0000-4000-8000-000000000127"
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def boot(number: int, ago: float, ended: str = "unknown", **fields: Any) -> Boot:
