@@ -67,6 +67,7 @@ class Difference:
     gid: int
     mode: int  # permission bits only
     mtime: int  # nanoseconds since 1970
+    ctime: int = 0  # when anything about it changed last, which no program can set; 0: not known
     target: bytes | None = None  # of a symlink
     subvolume: int | None = None  # id of a nested subvolume
 
@@ -94,6 +95,14 @@ class Entry:
     rule: str  # why, in words
     loss: str | None  # loss class
     writer: Writer | None
+    score: int = 0  # 0..100: how much it hurts, see `score`
+    application: str = ""  # what it belongs to
+    unit: str = ""  # whose state it is
+    package: str = ""  # what it came with, installed since the blank
+    group: bytes = b""  # the path of the whole that it is a part of; b"": nothing says
+    lost: int = 0  # boots in a row that lost it already
+    because: tuple[str, ...] = ()  # what else is known of it, in words
+    advice: tuple[tuple[str, str], ...] = ()  # (kind, argument): what can be done about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,8 @@ class Report:
     overflows: int  # times that the kernel dropped events since then
     volumes: tuple[Volume, ...]
     entries: tuple[Entry, ...]
+    settled: float | None = None  # when the boot had made its own files, seconds since 1970
+    notes: tuple[str, ...] = ()  # what could not be asked, in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ def difference_to_json(difference: Difference) -> dict[str, Any]:
         "uid": difference.uid,
         "mode": f"{difference.mode:04o}",
         "mtime": time_to_text(difference.mtime / 1e9),
+        "ctime": time_to_text(difference.ctime / 1e9) if difference.ctime else None,
     }
 
 
@@ -120,6 +121,14 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
         "loss": entry.loss,
         "rule": entry.rule,
         "writer": writer_to_json(entry.writer),
+        "score": entry.score,
+        "application": entry.application,
+        "state_of": to_text(entry.unit.encode("utf-8", "surrogateescape")),
+        "package": entry.package,
+        **path_fields(entry.group, "group"),
+        "lost": entry.lost,
+        "because": list(entry.because),
+        "advice": [{"kind": kind, "argument": argument} for kind, argument in entry.advice],
     }
 
 
@@ -140,6 +149,8 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "complete": report.complete,
         "watching_since": time_to_text(report.watching_since),
         "overflows": report.overflows,
+        "settled": time_to_text(report.settled),
+        "notes": list(report.notes),
         "volumes": [volume_to_json(volume) for volume in report.volumes],
         "entries": [entry_to_json(entry) for entry in report.entries],
     }

@@ -247,6 +247,7 @@ class Drift:
             gid=inode.gid,
             mode=stat.S_IMODE(inode.mode),
             mtime=inode.mtime * 10**9 + inode.mtime_nsec,
+            ctime=inode.ctime * 10**9 + inode.ctime_nsec,
             subvolume=number,
         )
 
@@ -334,6 +335,7 @@ class Drift:
             gid=inode.gid,
             mode=stat.S_IMODE(inode.mode),
             mtime=inode.mtime * 10**9 + inode.mtime_nsec,
+            ctime=inode.ctime * 10**9 + inode.ctime_nsec,
             target=side.target(entry.objectid) if kind is FileType.SYMLINK else None,
         )
 

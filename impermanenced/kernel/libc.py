@@ -7,17 +7,33 @@ the older ones go through the C library's own functions.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import struct
 import sys
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 # asm-generic/unistd.h
+SYS_move_mount = 429
 SYS_fsopen = 430
 SYS_fsconfig = 431
 SYS_fsmount = 432
+SYS_openat2 = 437
 
+# linux/openat2.h
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+
+_OPEN_HOW = struct.Struct("=QQQ")  # flags, mode, resolve
+
+_libc.unshare.argtypes = [ctypes.c_int]
+_libc.mount.argtypes = [
+    ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p,
+]  # fmt: skip
 _libc.open_by_handle_at.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
 _libc.fanotify_init.argtypes = [ctypes.c_uint, ctypes.c_uint]
 _libc.fanotify_mark.argtypes = [
@@ -27,8 +43,8 @@ _libc.fanotify_mark.argtypes = [
 
 def _checked(result: int, *paths: bytes | None) -> int:
     if result < 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno), *paths)
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), *paths)
     return result
 
 
@@ -42,6 +58,33 @@ def fsconfig(fd: int, command: int, key: bytes | None, value: bytes | None, aux:
 
 def fsmount(fd: int, flags: int, attributes: int) -> int:
     return _checked(_libc.syscall(SYS_fsmount, fd, ctypes.c_uint(flags), ctypes.c_uint(attributes)))
+
+
+def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
+    """No flag of open(2) that is not among `flags` is set but O_CLOEXEC; a path with a NUL is EINVAL."""
+    if b"\0" in path:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
+    size = ctypes.c_size_t(_OPEN_HOW.size)
+    return _checked(_libc.syscall(SYS_openat2, ctypes.c_int(dir_fd), path, how, size), path)
+
+
+def move_mount(from_fd: int, from_path: bytes, to_fd: int, to_path: bytes, flags: int) -> None:
+    _checked(_libc.syscall(SYS_move_mount, from_fd, from_path, to_fd, to_path, ctypes.c_uint(flags)), to_path)
+
+
+def unshare(flags: int) -> None:
+    _checked(_libc.unshare(flags))
+
+
+def mount(source: bytes | None, target: bytes, fstype: bytes | None, flags: int) -> None:
+    _checked(_libc.mount(source, target, fstype, flags, None), target)
+
+
+def malloc_trim() -> None:
+    """Give the system back what free(3) keeps.  Of the GNU C library; others have nothing to give."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
 
 
 def open_by_handle_at(mount_fd: int, handle_type: int, handle: bytes, flags: int) -> int:

@@ -79,13 +79,16 @@ def test_the_document_has_the_documented_keys() -> None:
     )
     report = Report(True, 1.7e9, 0, (Volume("root", b"/", b"/", b"root", 256, None, None),), entries)
     document = wire.report_to_json(report)
-    assert list(document) == ["version", "complete", "watching_since", "overflows", "volumes", "entries"]
+    assert list(document) == [
+        "version", "complete", "watching_since", "overflows", "settled", "notes", "volumes", "entries"
+    ]  # fmt: skip
     assert document["version"] == 1
     assert set(document["volumes"][0]) == {"name", "mountpoint", "path", "subvolume", "blank"}
     assert document["volumes"][0]["blank"] is None
     assert set(document["entries"][0]) == {
         "volume", "path", "path_raw", "type", "change", "letters", "verdict", "loss", "rule", "size", "uid",
-        "mode", "mtime", "writer",
+        "mode", "mtime", "ctime", "writer", "score", "application", "state_of", "package", "group", "lost",
+        "because", "advice",
     }  # fmt: skip
     assert document["entries"][0]["mode"] == "0640"
     assert set(document["entries"][0]["writer"]) == {"unit", "exe", "comm", "pid", "uid", "first", "last"}

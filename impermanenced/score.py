@@ -1,0 +1,59 @@
+"""How much a loss hurts: 0 (nothing) to 100.
+
+    the class's own figure (WORTH), or what the knowledge of the application says
+    halved     for what the blank brings back (a deletion, changed metadata) and for what holds nothing
+    + 6        a person's session edited it
+    + 1 each   boot in a row that lost it already, at most 6: it was missed before
+    + 1 each   power of a hundred in bytes, at most 4
+    + 2        changed within the last hour: somebody is at it
+
+A person reads the marks: two for SERIOUS and more, one for BAD and more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .model import Change, Difference, FileType
+
+WORTH: Mapping[str, int] = {
+    "secret": 85,
+    "database": 80,
+    "document": 64,
+    "service-state": 56,
+    "subvolume": 50,
+    "config": 45,
+    "history": 36,
+    "unknown": 30,
+    "log": 12,
+    "cache": 4,
+}
+SERIOUS = 78
+BAD = 60
+
+_HOUR = 3600.0
+_BROUGHT_BACK = (Change.DELETED, Change.METADATA)
+_EMPTY = (FileType.FILE, FileType.DIRECTORY)
+
+
+def score(
+    difference: Difference,
+    loss: str,
+    *,
+    known: int | None = None,
+    person: bool = False,
+    lost: int = 0,
+    age: float | None = None,
+) -> int:
+    """`known`: what is said of the application; `age`: seconds since the last change."""
+    figure = WORTH[loss] if known is None else known
+    if difference.change in _BROUGHT_BACK or (difference.size == 0 and difference.type in _EMPTY):
+        figure //= 2
+    figure += 6 * person + min(lost, 6)
+    figure += min((len(str(difference.size)) - 1) // 2, 4)
+    figure += 2 * (age is not None and age < _HOUR)
+    return min(figure, 100)
+
+
+def mark(figure: int) -> str:
+    return "!!" if figure >= SERIOUS else "!" if figure >= BAD else ""
