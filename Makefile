@@ -8,7 +8,7 @@ RUN_PACKAGES := python3 python3-venv python3-pip python3-setuptools python3-whee
 TEST_PACKAGES := acl attr busybox-static dash bash shellcheck scdoc man-db systemd gcc libc6-dev dracut-core nix-bin
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio zstd btrfs-progs lz4 kmod dpkg-dev dmsetup
 DEB_PACKAGES := build-essential debhelper dh-python pybuild-plugin-pyproject python3-all python3-setuptools scdoc lintian fakeroot
-BENCH_PACKAGES := findutils
+BENCH_PACKAGES := findutils fatrace
 
 # Linters bring libraries of their own, which must not stand before Debian's.
 LINT := $(VENV)/lint
