@@ -64,7 +64,7 @@ def run() -> Iterator[dict[str, object]]:
 
 def stormed(root: Path, pid: int) -> None:
     """The daemon is stopped while the first rounds fill its queue several times over."""
-    argv = [sys.executable, "-c", STORM, root]
+    argv: list[str | Path] = [sys.executable, "-c", STORM, root]
     os.kill(pid, signal.SIGSTOP)
     writers = [subprocess.Popen([*argv, name, str(ROUNDS)]) for name in ("one", "two")]
     while not (root / "one5").exists():
