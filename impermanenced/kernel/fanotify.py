@@ -10,7 +10,8 @@ Hard facts, each with a test in tests/btrfs/test_fanotify.py:
   * The kernel merges events of one object and one process that still sit in the queue.
   * The queue overflows: one event with FAN_Q_OVERFLOW and no handle stands for all that was dropped.
   * An event about a directory entry carries the handle of the directory with the name, then that of the
-    entry's inode (FAN_REPORT_TARGET_FID, Linux 5.17); one about a directory itself has the first alone.
+    entry's inode (FAN_REPORT_TARGET_FID, Linux 5.17), and so has one about a file; one about a directory
+    itself has the first alone.
   * `pid` is 0 for a process that the reader's PID namespace does not show.
 """
 
@@ -63,6 +64,9 @@ _INFO = struct.Struct("=BBH")  # info_type, pad, len
 # fs/btrfs/export.h's struct btrfs_fid: objectid, root_objectid, gen (packed).
 _FID = struct.Struct("=BBHQIiQQI")
 _FID_BYTES = 20
+_FID_RECORD = 40  # with the header
+# Both in one: what nearly all events begin with.
+_HEAD = struct.Struct("=IBBHQiiBBHQIiQQI")
 
 
 class Event(NamedTuple):
@@ -71,6 +75,7 @@ class Event(NamedTuple):
     root_id: int
     inode: int
     generation: int
+    parent: int  # the directory that the event came by, 0: not told
 
 
 class Batch(NamedTuple):
@@ -91,18 +96,18 @@ def mark(fan: int, flags: int, mask: int, dir_fd: int, path: bytes | None = None
 
 def _target(
     buffer: bytes, record: int, end: int, wanted: Container[int], foreign: set[int]
-) -> tuple[tuple[int, int, int] | None, int]:
-    """(inode, root id, generation) of what an event is about, and how many of its records made no sense.
+) -> tuple[tuple[int, int, int, int] | None, int]:
+    """(root id, inode, generation, parent) of what an event is about, and how many of its records made no sense.
 
     None where it names no inode, or one of a subvolume that is not wanted.
     """
-    target: tuple[int, int, int] | None = None
-    skipped = 0
+    target: tuple[int, int, int, int] | None = None
+    directory = skipped = 0
     while end - record >= _INFO.size:
         kind, _, size = _INFO.unpack_from(buffer, record)
         if not _INFO.size <= size <= end - record:
             return target, skipped + 1
-        if kind not in _FIDS or size < _FID.size:
+        if kind not in _FIDS or size < _FID_RECORD:
             skipped += 1
             record += size
             continue
@@ -113,8 +118,11 @@ def _target(
         elif root_id not in wanted:
             foreign.add(root_id)
             return None, skipped
-        elif target is None or kind == FAN_EVENT_INFO_TYPE_FID:
-            target = (inode, root_id, generation)
+        elif kind == FAN_EVENT_INFO_TYPE_FID:
+            target = (root_id, inode, generation, directory)
+        elif target is None:
+            target = (root_id, inode, generation, 0)
+            directory = inode
     return target, skipped
 
 
@@ -123,13 +131,49 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
 
     Every record is walked by its own length; one that claims to be shorter than its header or longer than
     what holds it ends the walk of that event (or of the buffer) and is counted.
+
+    This is run for every write of the machine.  What does not begin as nearly all events do goes to
+    `_target`; of the rest, those of other subvolumes are dropped after one look at fixed offsets.
     """
     events: list[Event] = []
     foreign: set[int] = set()
     overflowed = False
     skipped = total = offset = 0
     end = len(buffer)
+    head, fid, make = _HEAD.unpack_from, _FID.unpack_from, tuple.__new__
     while end - offset >= _METADATA.size:
+        if end - offset >= 64:  # _HEAD.size
+            (
+                length, version, _, metadata_length, mask, _, pid,
+                kind, _, size, _, handle_bytes, handle_type, inode, root_id, _,
+            ) = head(buffer, offset)  # fmt: skip
+            if (
+                version == 3  # FANOTIFY_METADATA_VERSION
+                and metadata_length == 24
+                and 64 <= length <= end - offset
+                and kind == 2  # FAN_EVENT_INFO_TYPE_DFID_NAME
+                and 40 <= size <= length - 24
+                and handle_bytes == 20
+                and handle_type == 0x4D  # FILEID_BTRFS_WITHOUT_PARENT
+                and not mask & 0x4000  # FAN_Q_OVERFLOW
+            ):
+                if root_id not in wanted:
+                    foreign.add(root_id)
+                    offset += length
+                    total += 1
+                    continue
+                if length == 64 + size:  # one more record, of the same size as the first without its name
+                    kind, _, size, _, handle_bytes, handle_type, child, child_root, generation = fid(
+                        buffer, offset + 24 + size
+                    )
+                    if kind == 1 and size == 40 and handle_bytes == 20 and handle_type == 0x4D:
+                        offset += length
+                        total += 1
+                        if child_root in wanted:
+                            events.append(make(Event, (mask, pid, child_root, child, generation, inode)))
+                        else:
+                            foreign.add(child_root)
+                        continue
         length, version, _, metadata_length, mask, _, pid = _METADATA.unpack_from(buffer, offset)
         sane = _METADATA.size <= metadata_length <= length <= end - offset
         if not sane or version != FANOTIFY_METADATA_VERSION:
@@ -142,5 +186,5 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
         target, odd = _target(buffer, record, offset, wanted, foreign)
         skipped += odd
         if target is not None:
-            events.append(Event(mask, pid, target[1], target[0], target[2]))
+            events.append(Event(mask, pid, *target))
     return Batch(events, total, overflowed, foreign, skipped + (end != offset))

@@ -30,13 +30,13 @@ ENTRY = (
 
 def test_the_target_of_an_entry_is_the_child() -> None:
     batch = fanotify.parse(event(fanotify.FAN_CREATE, 42, *ENTRY), {256})
-    assert batch == ([fanotify.Event(fanotify.FAN_CREATE, 42, 256, 301, 7)], 1, False, set(), 0)
+    assert batch == ([fanotify.Event(fanotify.FAN_CREATE, 42, 256, 301, 7, 300)], 1, False, set(), 0)
 
 
 def test_of_a_directory_itself_only_the_directory_is_told() -> None:
     self_event = record(fanotify.FAN_EVENT_INFO_TYPE_DFID_NAME, 256, 300, name=b".\0")
     (found,) = fanotify.parse(event(fanotify.FAN_ATTRIB, 1, self_event), {256}).events
-    assert found.inode == 300
+    assert (found.inode, found.parent) == (300, 0)
 
 
 def test_other_subvolumes_are_dropped_and_named() -> None:
@@ -54,6 +54,25 @@ def test_unknown_records_are_skipped_and_counted() -> None:
     batch = fanotify.parse(event(fanotify.FAN_CREATE, 1, unknown, stranger, *ENTRY), {256})
     assert [found.inode for found in batch.events] == [301]
     assert batch.skipped == 2
+
+
+def test_the_quick_look_and_the_slow_walk_say_the_same() -> None:
+    """Another type of handle is the same one with more behind it, and takes the slow way."""
+    for wanted in ({256}, {257}, {256, 257}, set()):
+        for root_id, child_root in ((256, 256), (256, 257), (999, 256)):
+            quick, slow = (
+                fanotify.parse(
+                    event(
+                        fanotify.FAN_CREATE,
+                        42,
+                        record(fanotify.FAN_EVENT_INFO_TYPE_DFID_NAME, root_id, 300, name=b"f\0"),
+                        record(fanotify.FAN_EVENT_INFO_TYPE_FID, child_root, 301, handle_type=handle_type),
+                    ),
+                    wanted,
+                )
+                for handle_type in (0x4D, 0x4E)
+            )
+            assert quick == slow
 
 
 def test_overflow_has_no_handle() -> None:
