@@ -38,6 +38,7 @@ class ArchiveSettings:
     directory: bytes = b"old_roots"
     keep_min: int = 3
     keep_days: int = 30
+    keep_bytes: Space = NOTHING
     free_min: Space = NOTHING
 
 

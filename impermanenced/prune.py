@@ -19,6 +19,7 @@ from .archive import EPOCH, Archive, Found, OldRoot
 from .config import ArchiveSettings, Config
 from .errors import ImpermanenceError
 from .kernel import btrfs, subvolumes
+from .sizes import Sizes
 from .volumes import Machine
 from .wire import to_text
 
@@ -48,18 +49,20 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every old root that is known is in one of the three, the oldest first."""
+    """Every old root that is known is in one of the four, the oldest first."""
 
     go: tuple[OldRoot, ...]
+    over: tuple[OldRoot, ...]  # go as well, so that the rest holds no more than keep-bytes
     spare: tuple[OldRoot, ...]  # go one by one while space is short
     stay: tuple[tuple[OldRoot, str], ...]  # and why
     refused: str | None  # why nothing goes at all
     found: Found
     now: float  # what ages are counted to
+    sizes: Mapping[int, int]  # by number of the old root; together what all hold; empty: not measured
 
     @property
     def may_go(self) -> tuple[OldRoot, ...]:
-        return self.go + self.spare
+        return self.go + self.over + self.spare
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,25 @@ class Pruned:
 
 
 def plan(
-    found: Found, settings: ArchiveSettings, now: Now, *, short: bool, protected: Mapping[int, str]
+    found: Found,
+    settings: ArchiveSettings,
+    now: Now,
+    *,
+    short: bool,
+    protected: Mapping[int, str],
+    limit: int = 0,
+    sizes: Sizes | None = None,
 ) -> Plan:
-    """`short`: less is free than free-min.  `protected`: {number of an old root: why it may not go}."""
+    """`short`: less is free than free-min.  `protected`: {number of an old root: why it may not go}.
+
+    `limit`: keep-bytes, 0 for none; it needs `sizes`.
+    """
     then = _now(found, now)
     refused = _refusal(found, now)
     reasons = _reasons(found, settings, protected)
-    go, spare, stay = [], [], []
+    go: list[OldRoot] = []
+    young: list[OldRoot] = []
+    stay: list[tuple[OldRoot, str]] = []
     for root in found.roots:
         if refused is not None or root.id in reasons:
             stay.append((root, refused or reasons[root.id]))
@@ -88,11 +103,30 @@ def plan(
             stay.append((root, "nobody knows when it was put away"))
         elif then - root.archived >= settings.keep_days * DAY:
             go.append(root)
-        elif short:
-            spare.append(root)
         else:
-            stay.append((root, f"younger than {settings.keep_days} days"))
-    return Plan(tuple(go), tuple(spare), tuple(stay), refused, found, then)
+            young.append(root)
+    # What several have counts for the one that stays longest: so each counts with what its deletion frees.
+    order = [*(root for root, _ in stay), *reversed(young), *reversed(go)]
+    weights = sizes.of(found, order) if sizes is not None else {}
+    held = sum(weights.values()) - sum(weights[root.id] for root in go if weights)
+    over = _over(young, held, limit, weights) if limit else []
+    young = young[len(over) :]
+    spare = young if short else []
+    if not short:
+        stay += [(root, f"younger than {settings.keep_days} days") for root in young]
+        stay.sort(key=lambda one: (one[0].number, one[0].path))
+    return Plan(tuple(go), tuple(over), tuple(spare), tuple(stay), refused, found, then, weights)
+
+
+def _over(young: list[OldRoot], held: int, limit: int, weights: Mapping[int, int]) -> list[OldRoot]:
+    """The oldest of those that may go, until the rest is within the limit."""
+    over = []
+    for root in young:
+        if held <= limit:
+            break
+        over.append(root)
+        held -= weights[root.id]
+    return over
 
 
 def _now(found: Found, now: Now) -> float:
@@ -144,8 +178,11 @@ def _reasons(found: Found, settings: ArchiveSettings, protected: Mapping[int, st
     return reasons
 
 
-def look(config: Config, machine: Machine, archive: Archive, now: Now) -> Plan:
-    """What would go if it were done now."""
+def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Sizes | None = None) -> Plan:
+    """What would go if it were done now.
+
+    How much the old roots hold is measured where keep-bytes is set, and where `sizes` is given.
+    """
     found = archive.read()
     guard = protect.look(config, machine, archive)
     protected = {}
@@ -153,8 +190,17 @@ def look(config: Config, machine: Machine, archive: Archive, now: Now) -> Plan:
         tree = frozenset({root.id}) | machine.nested(root.id)
         if reason := guard.reason(root.path, tree):
             protected[root.id] = reason
-    short = free(machine) < config.archive.free_min.of(size(machine))
-    return plan(found, config.archive, now, short=short, protected=protected)
+    whole = size(machine)
+    limit = config.archive.keep_bytes.of(whole)
+    return plan(
+        found,
+        config.archive,
+        now,
+        short=free(machine) < config.archive.free_min.of(whole),
+        protected=protected,
+        limit=limit,
+        sizes=Sizes(machine) if limit and sizes is None else sizes,
+    )
 
 
 def free(machine: Machine) -> int:
@@ -179,6 +225,7 @@ def run(
     now: Callable[[], Now],
     stop: Stop,
     progress: Callable[[OldRoot], None],
+    sizes: Sizes | None = None,
 ) -> Pruned:
     """Delete what was agreed on and still may go, the oldest first.
 
@@ -187,13 +234,15 @@ def run(
     names = {(root.id, root.uuid, root.path) for root in agreed.may_go}
     gone: list[OldRoot] = []
     failed: list[tuple[OldRoot, str]] = []
+    if sizes is None and config.archive.keep_bytes.amount:
+        sizes = Sizes(machine)
     try:
         while not stop.is_set():
-            fresh = look(config, machine, archive, now())
+            fresh = look(config, machine, archive, now(), sizes)
             tried = {root.id for root in gone} | {root.id for root, _ in failed}
-            waiting = [root for root in fresh.go if root.id not in tried]
+            waiting = [root for root in fresh.go + fresh.over if root.id not in tried]
             if not waiting and fresh.spare and _settled(machine, stop):
-                fresh = look(config, machine, archive, now())
+                fresh = look(config, machine, archive, now(), sizes)
                 waiting = [root for root in fresh.may_go if root.id not in tried]
             waiting = [root for root in waiting if (root.id, root.uuid, root.path) in names]
             if not waiting:

@@ -97,6 +97,14 @@ SETTINGS = (
     Setting(ARCHIVE, "keep-days", Kind.COUNT, "days for which every old root stays", "30"),
     Setting(
         ARCHIVE,
+        "keep-bytes",
+        Kind.SPACE,
+        "while old roots hold more than this together, they go before their keep-days are over, the "
+        'oldest first; keep-min still holds; "0": no limit',
+        '"0"',
+    ),
+    Setting(
+        ARCHIVE,
         "free-min",
         Kind.SPACE,
         "while less is free, old roots go before their keep-days are over, the oldest first; "

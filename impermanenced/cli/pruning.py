@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import prune
 from ..archive import Archive, OldRoot
 from ..errors import ImpermanenceError, UsageError
 from ..manager import Manager
 from ..prune import Now, Plan, Pruned
+from ..sizes import Sizes
 from ..wire import JSON_VERSION, path_fields, size_to_text, time_to_text, to_text
 from . import words
 from .parse import Options
@@ -48,10 +49,15 @@ def run(options: Options, write: Write, style: Style) -> int:
         config, machine = manager.config, manager.machine
         if not options.dry_run:
             archive.lock()
-        plan = prune.look(config, machine, archive, clocks())
+        # Reading what was written in every life takes its time: only where it decides, or a person does.
+        measure = config.archive.keep_bytes.amount or not options.yes
+        sizes = Sizes(machine) if measure else None
+        plan = prune.look(config, machine, archive, clocks(), sizes)
         pruned = None
         if not options.json:
-            write(show(plan, config.archive.free_min.of(prune.size(machine)), prune.free(machine), style))
+            whole = prune.size(machine)
+            limits = Limits(config.archive.keep_bytes.of(whole), config.archive.free_min.of(whole))
+            write(show(plan, limits, prune.free(machine), style))
         if plan.may_go and not options.dry_run:
             if not options.yes and not _agreed(len(plan.may_go)):
                 write("nothing was deleted\n")
@@ -63,7 +69,14 @@ def run(options: Options, write: Write, style: Style) -> int:
 
             with stop:
                 pruned = prune.run(
-                    config, machine, archive, plan, now=clocks, stop=stop.event, progress=progress
+                    config,
+                    machine,
+                    archive,
+                    plan,
+                    now=clocks,
+                    stop=stop.event,
+                    progress=progress,
+                    sizes=sizes,
                 )
         if options.json:
             write(_json(plan, pruned, free=prune.free(machine), dry_run=options.dry_run))
@@ -112,18 +125,27 @@ def _agreed(count: int) -> bool:
 # Words
 
 
-def show(plan: Plan, wanted: int, free: int, style: Style) -> str:
+class Limits(NamedTuple):
+    keep_bytes: int
+    free_min: int
+
+
+def show(plan: Plan, limits: Limits, free: int, style: Style) -> str:
     """What would go, what stays and why; the first line answers."""
     lines = [style.bold(_answer(plan)), ""]
     if plan.go:
-        lines += [*_table(plan.go, plan.now), ""]
+        lines += [*_table(plan, plan.go), ""]
+    if plan.over:
+        held = size_to_text(sum(plan.sizes.values()))
+        lines.append(f"  to hold no more than {size_to_text(limits.keep_bytes)} ({held} now):")
+        lines += [*_table(plan, plan.over), ""]
     if plan.spare:
-        space = f"{size_to_text(wanted)} is free ({size_to_text(free)} now)"
+        space = f"{size_to_text(limits.free_min)} is free ({size_to_text(free)} now)"
         lines.append(f"  while less than {space}, one by one:")
-        lines += [*_table(plan.spare, plan.now), ""]
+        lines += [*_table(plan, plan.spare), ""]
     if plan.stay:
         lines.append("  stay:")
-        lines += [*_table([root for root, _ in plan.stay], plan.now, [why for _, why in plan.stay]), ""]
+        lines += [*_table(plan, [root for root, _ in plan.stay], [why for _, why in plan.stay]), ""]
     if plan.found.unknown:
         lines.append("  left alone, whatever the settings say:")
         lines += [f"    {to_text(path)}  {why}" for path, why in plan.found.unknown.items()] + [""]
@@ -140,21 +162,29 @@ def _answer(plan: Plan) -> str:
         return f"nothing to prune now, {roots} {stay}: {plan.refused}."
     if not plan.may_go:
         return f"nothing to prune, {roots} {stay}."
-    go = f"{words.plural(len(plan.go), 'old root')} to delete"
+    certain = plan.go + plan.over
+    go = f"{words.plural(len(certain), 'old root')} to delete"
     spare = words.plural(len(plan.spare), "old root")
-    if plan.go and plan.spare:
+    if certain and plan.spare:
         go += f", and for space up to {len(plan.spare):,} more"
     elif plan.spare:
         go = f"up to {spare} to delete for space"
     return f"{go}; {len(plan.stay):,} {stay}."
 
 
-def _table(roots: Iterable[OldRoot], now: float, notes: list[str] | None = None) -> Iterator[str]:
-    rows = [(f"boot {root.number}", to_text(root.path), _age(root, now)) for root in roots]
-    widths = [max(words.width(row[column]) for row in rows) for column in range(3)]
-    for index, row in enumerate(rows):
-        cells = [words.pad(cell, width) for cell, width in zip(row, widths, strict=True)]
+def _table(plan: Plan, roots: Iterable[OldRoot], notes: list[str] | None = None) -> Iterator[str]:
+    rows = [
+        (f"boot {root.number}", to_text(root.path), _age(root, plan.now), _size(plan, root)) for root in roots
+    ]
+    widths = [max(words.width(row[column]) for row in rows) for column in range(4)]
+    for index, (*left, size) in enumerate(rows):
+        cells = [words.pad(cell, width) for cell, width in zip(left, widths[:3], strict=True)]
+        cells += [size.rjust(widths[3])] if plan.sizes else []
         yield "  ".join(["  ", *cells, notes[index] if notes else ""]).rstrip()
+
+
+def _size(plan: Plan, root: OldRoot) -> str:
+    return size_to_text(plan.sizes[root.id]) if plan.sizes else ""
 
 
 def _age(root: OldRoot, now: float) -> str:
@@ -172,27 +202,29 @@ def result(pruned: Pruned) -> str:
 
 
 def _json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool) -> str:
+    def fields(root: OldRoot) -> dict[str, Any]:
+        return {
+            **path_fields(root.path),
+            "boot": root.number,
+            "volume": root.volume,
+            "archived": time_to_text(root.archived),
+            "bytes": plan.sizes.get(root.id),
+        }
+
     document = {
         "version": JSON_VERSION,
         "dry_run": dry_run,
         "refused": plan.refused,
         "free": free,
-        "go": [_root(root) for root in plan.go],
-        "spare": [_root(root) for root in plan.spare],
-        "stay": [{**_root(root), "reason": why} for root, why in plan.stay],
+        "bytes": sum(plan.sizes.values()) if plan.sizes else None,
+        "go": [fields(root) for root in plan.go],
+        "over": [fields(root) for root in plan.over],
+        "spare": [fields(root) for root in plan.spare],
+        "stay": [{**fields(root), "reason": why} for root, why in plan.stay],
         "unknown": [{**path_fields(path), "reason": why} for path, why in plan.found.unknown.items()],
         "broken": list(plan.found.broken),
-        "deleted": [_root(root) for root in pruned.gone] if pruned else [],
-        "failed": [{**_root(root), "reason": why} for root, why in pruned.failed] if pruned else [],
+        "deleted": [fields(root) for root in pruned.gone] if pruned else [],
+        "failed": [{**fields(root), "reason": why} for root, why in pruned.failed] if pruned else [],
         "stopped": pruned.stopped if pruned else False,
     }
     return json.dumps(document) + "\n"
-
-
-def _root(root: OldRoot) -> dict[str, Any]:
-    return {
-        **path_fields(root.path),
-        "boot": root.number,
-        "volume": root.volume,
-        "archived": time_to_text(root.archived),
-    }

@@ -64,6 +64,7 @@ _REF = struct.Struct("<QH")
 _EXTREF = struct.Struct("<QQH")
 _EXTENT = struct.Struct("<QQBBHB")
 _EXTENT_DISK = struct.Struct("<QQQQ")
+_DISK = struct.Struct("<QQ")  # disk_bytenr, disk_num_bytes: how that begins
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 _HANDLE = struct.Struct("<QQI")
@@ -340,6 +341,35 @@ class Tree:
             offset = transid_at(buffer, where - length - 16)[0]  # of the last item's header
             key = _go_on(buffer, where, (objectid, kind, offset), last)
         return changes
+
+    def written(self, since: int) -> tuple[dict[int, int], int]:
+        """What files got after a transaction: {address: bytes on the disk} of extents, and bytes in the tree.
+
+        An extent counts whole, however little of it is still in use; one that was cloned is as old as it
+        was where it came from.
+        """
+        buffer = bytearray(_ARGS.size + _LARGE)
+        extents: dict[int, int] = {}
+        inline = 0
+        header, generation_at, unpack_disk = _HEADER_SHORT.unpack_from, _U64.unpack_from, _DISK.unpack_from
+        last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
+        key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
+        while key is not None and (count := self._fill(buffer, key, last, since + 1)):
+            where = _ARGS.size
+            for _ in range(count):
+                objectid, kind, length = header(buffer, where)
+                where += 32  # _HEADER.size
+                if kind == 108 and generation_at(buffer, where)[0] > since:  # BTRFS_EXTENT_DATA_KEY
+                    if buffer[where + 20] == BTRFS_FILE_EXTENT_INLINE:
+                        inline += length - _EXTENT.size
+                    else:
+                        address, size = unpack_disk(buffer, where + _EXTENT.size)
+                        if address:  # else a hole
+                            extents[address] = size
+                where += length
+            offset = generation_at(buffer, where - length - 16)[0]  # of the last item's header
+            key = _go_on(buffer, where, (objectid, kind, offset), last)
+        return extents, inline
 
     def nested(self) -> dict[int, tuple[int, bytes]]:
         """{subvolume id: (directory, name)} of the subvolumes directly below this one."""
