@@ -1,0 +1,81 @@
+"""What is known of a path, and a rule as it stands in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The loss classes, and what a loss of each weighs when a rule has no score of its own.
+SCORES = {
+    "secret": 95,
+    "database": 85,
+    "document": 75,
+    "service-state": 55,
+    "subvolume": 50,
+    "config": 45,
+    "unknown": 40,
+    "history": 25,
+    "log": 15,
+    "cache": 5,
+}
+CRUD, REGENERATED, IGNORED = "crud", "regenerated", "ignored"
+VERDICTS = (CRUD, REGENERATED, IGNORED)
+PERSIST_DIRECTORY, PERSIST_FILE = "persist-directory", "persist-file"
+ADVICE = (
+    PERSIST_DIRECTORY,
+    PERSIST_FILE,
+    "ignore",
+    "home-manager",
+    "plasma-manager",
+    "stylix",
+    "dotfile",
+    "state-directory",
+)
+# Of these the argument is a path; of the others it is an option or a name.
+ADVICE_WITH_PATH = (PERSIST_DIRECTORY, PERSIST_FILE, "ignore", "dotfile")
+BY_ITSELF = "*"  # an application named as the directory or file that the rule names
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing that can be done.
+
+    The argument: the path to persist, to ignore or to keep among the dotfiles; the option of
+    home-manager, plasma-manager or stylix that makes the file; the name for `StateDirectory=`.
+    """
+
+    kind: str  # one of ADVICE
+    argument: str  # a path as `wire.to_text` has it
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What the rules say of one path."""
+
+    application: str
+    loss: str  # loss class
+    score: int  # 0 to 100, the weight to begin with
+    verdict_hint: str  # crud, regenerated or ignored
+    root: bytes  # the file or directory that the rule names: what to group by and to persist
+    advice: tuple[Advice, ...]  # the best first; none for what is no loss
+    source: str  # "servarr.toml: Sonarr's database", for a person
+    documented: str  # an address or a man page
+    default: bool = False  # the place alone says so; no rule knows the application
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One `[[rule]]` of a file."""
+
+    file: str  # its name without the directory
+    line: int  # 0: read from the compiled form
+    application: str
+    what: str
+    paths: tuple[str, ...]
+    loss: str
+    score: int
+    verdict: str
+    part: bool  # belongs to what the rule around it names: grouped and persisted with that
+    default: bool
+    advice: tuple[tuple[str, str], ...]  # kind and argument, which may be empty or begin with ~/
+    documented: str
+    examples: tuple[str, ...] = ()

@@ -1,0 +1,301 @@
+"""Rule files: TOML in, rules out, and one line for each thing that is wrong with one.
+
+The package's own files are read in their compiled form, `compiled.json`, since a report must not
+wait for TOML; a test holds the two together.  What an administrator adds is read as it stands.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
+from typing import Any
+
+from ..wire import to_text
+from . import paths
+from .facts import ADVICE, ADVICE_WITH_PATH, CRUD, IGNORED, SCORES, VERDICTS, Rule
+from .lookup import Knowledge
+
+DATA = os.path.join(os.path.dirname(os.fsencode(__file__)), b"data")
+EXTENSIONS = b"/etc/impermanence/knowledge.d"
+COMPILED = b"compiled.json"
+
+MAX_BYTES = 1 << 20
+MAX_FILES = 64
+MAX_PATTERNS = 4096  # in one file
+MAX_TREES = 128  # patterns with ** in one file
+MAX_PROBLEMS = 20  # told of one file
+
+_KEYS: dict[str, type] = {
+    "application": str,
+    "what": str,
+    "paths": list,
+    "class": str,
+    "score": int,
+    "verdict": str,
+    "part": bool,
+    "default": bool,
+    "advice": list,
+    "documented": str,
+    "examples": list,
+}
+_WORDS = {str: "a string", list: "a list of strings", int: "a whole number", bool: "true or false"}
+_NEEDED = ("application", "what", "paths", "class")
+_HEADER = re.compile(r"^\s*\[\[\s*rule\s*\]\]", re.MULTILINE)
+
+
+class Malformed(Exception):
+    """A file that cannot be used: a line for each reason."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def load(directories: Sequence[bytes] = (DATA, EXTENSIONS), homes: Iterable[bytes] = ()) -> Knowledge:
+    """The rules of these directories, in their order and in that of the files' names.
+
+    A file that cannot be used is left out and said in `problems`; nothing is raised.  `homes` are
+    the homes of people that are none of /root and /home/NAME.
+    """
+    rules: list[Rule] = []
+    problems: list[str] = []
+    for directory in directories:
+        try:
+            rules += compiled() if directory == DATA else _extensions(directory, problems)
+        except Malformed as error:
+            problems += error.problems
+    return Knowledge(rules, problems, homes)
+
+
+def compiled() -> list[Rule]:
+    """The rules of the package."""
+    with open(os.path.join(DATA, COMPILED), "rb") as stream:
+        return [_restored(fields) for fields in json.load(stream)]
+
+
+def _restored(fields: list[Any]) -> Rule:
+    fields[4] = tuple(fields[4])
+    fields[10] = tuple(map(tuple, fields[10]))
+    return Rule(*fields)
+
+
+def compile(rules: Iterable[Rule]) -> str:
+    """What `compiled` reads: a line for each rule, without what only a linter needs."""
+    lines = []
+    for rule in rules:
+        fields = list(astuple(rule))
+        fields[1] = 0
+        lines.append(json.dumps(fields[:12], ensure_ascii=False, separators=(",", ":")))
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def _extensions(directory: bytes, problems: list[str]) -> Iterator[Rule]:
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(b".toml"))
+        if names:
+            _trusted(os.stat(directory), to_text(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise Malformed([f"{to_text(directory)}: {error.strerror}"]) from None
+    names = [name for name in names if not name.startswith(b".")]
+    if len(names) > MAX_FILES:
+        problems.append(f"{to_text(directory)}: only the first {MAX_FILES} of {len(names)} files are read")
+    for name in names[:MAX_FILES]:
+        try:
+            yield from read(os.path.join(directory, name), trusted=False)
+        except Malformed as error:
+            problems += error.problems
+
+
+def read(file: bytes, *, trusted: bool) -> list[Rule]:
+    """The rules of one file; Malformed.  One that is not `trusted` must be root's alone to change."""
+    name = to_text(file)
+    try:
+        # A FIFO must not block, and a terminal must not become ours.
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(fd, "rb") as stream:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise Malformed([f"{name}: not a regular file"])
+            if not trusted:
+                _trusted(found, name)
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Malformed([f"{name}: {error.strerror}"]) from None
+    if len(content) > MAX_BYTES:
+        raise Malformed([f"{name}: larger than {MAX_BYTES >> 20} MiB"])
+    return parse(content, name)
+
+
+def _trusted(found: os.stat_result, name: str) -> None:
+    if found.st_uid != 0 or found.st_mode & stat.S_IWOTH:
+        who = "anybody" if found.st_uid == 0 else f"user {found.st_uid}"
+        raise Malformed([f"{name}: {who} can change it; it must be root's, and not writable for others"])
+
+
+def parse(content: bytes, name: str) -> list[Rule]:
+    """The rules in a file's content; `name` is for messages, its last part for `Rule.file`."""
+    try:
+        text = content.decode()
+        document = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Malformed([f"{name}: line {line}: byte 0x{content[error.start]:02x} is not UTF-8"]) from None
+    except RecursionError:
+        raise Malformed([f"{name}: nested too deeply"]) from None
+    except ValueError as error:
+        raise Malformed([f"{name}: {to_text(str(error).encode('utf-8', 'replace'))}"]) from None
+    return _Reader(name, text).rules(document)
+
+
+class _Reader:
+    """One file while it is turned into rules; TOML's reader does not tell lines, so they are looked up."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        self.problems: list[str] = []
+        self.patterns = 0
+        self.trees = 0
+        self.headers = [match.start() for match in _HEADER.finditer(text)]
+
+    def rules(self, document: dict[str, Any]) -> list[Rule]:
+        for key in document:
+            if key != "rule":
+                place = f"{self.name}: line {self._line_of(key)}"
+                self.problems.append(f"{place}: {_shown(key)}: a file has [[rule]] tables and nothing else")
+        tables = document.get("rule", [])
+        if not isinstance(tables, list):
+            raise Malformed([f"{self.name}: one table: there can be several, write [[rule]]"])
+        found = [self._rule(number, table) for number, table in enumerate(tables)]
+        if self.patterns > MAX_PATTERNS or self.trees > MAX_TREES:
+            self.problems.append(f"{self.name}: more than {MAX_PATTERNS} patterns, or {MAX_TREES} with **")
+        if self.problems:
+            more = len(self.problems) - MAX_PROBLEMS
+            told = self.problems[:MAX_PROBLEMS] + ([f"{self.name}: and {more} more"] if more > 0 else [])
+            raise Malformed(told)
+        return [rule for rule in found if rule is not None]
+
+    def _rule(self, number: int, table: object) -> Rule | None:
+        if not isinstance(table, dict):
+            self._problem(number, "", "not a table: write [[rule]]")
+            return None
+        before = len(self.problems)
+        for key, value in table.items():
+            wrong = _wrong(key, value)
+            if wrong:
+                self._problem(number, key, wrong)
+        for key in _NEEDED:
+            if not table.get(key):
+                self._problem(number, "", f"a rule needs {key}")
+        if len(self.problems) > before:
+            return None
+        for index, text in enumerate(table["paths"]):
+            self._check_pattern(number, text, index)
+        for text in table.get("advice", []):
+            self._check_advice(number, text)
+        for text in table.get("examples", []):
+            if not text.startswith(("/", "~/")):
+                self._problem(number, "examples", f'{_shown(text)}: an example begins with "/" or "~/"')
+        if len(self.problems) > before:
+            return None
+        return self._made(number, table)
+
+    def _made(self, number: int, table: dict[str, Any]) -> Rule:
+        loss = table["class"]
+        return Rule(
+            self.name[self.name.rfind("/") + 1 :],
+            self._line(number),
+            table["application"],
+            table["what"],
+            tuple(table["paths"]),
+            loss,
+            table.get("score", SCORES[loss]),
+            table.get("verdict", IGNORED if loss == "cache" else CRUD),
+            table.get("part", False),
+            table.get("default", False),
+            tuple(text.partition(" ")[::2] for text in table.get("advice", [])),
+            table.get("documented", ""),
+            tuple(table.get("examples", [])),
+        )
+
+    def _check_pattern(self, number: int, text: str, index: int) -> None:
+        try:
+            parts, _ = paths.parse(text)
+        except paths.PatternError as error:
+            self._problem(number, "paths", f"{_shown(text)}: {error}")
+            return
+        self.patterns += 1
+        self.trees += paths.DEEP in parts
+
+    def _check_advice(self, number: int, text: str) -> None:
+        kind, _, argument = text.partition(" ")
+        if kind not in ADVICE:
+            self._problem(number, "advice", f"{_shown(text)}: {_meant(kind, ADVICE)}")
+        elif kind not in ADVICE_WITH_PATH and not argument:
+            self._problem(number, "advice", f"{kind} wants a name after it")
+        elif kind in ADVICE_WITH_PATH and argument and not argument.startswith(("/", "~/")):
+            self._problem(number, "advice", f'{_shown(argument)}: a path that begins with "/" or "~/"')
+
+    def _problem(self, number: int, key: str, why: str) -> None:
+        place = f"line {self._line(number, key)}: {key}: " if key else f"line {self._line(number)}: "
+        self.problems.append(f"{self.name}: {place}{why}")
+
+    def _line(self, number: int, key: str = "") -> int:
+        """The line of a rule's header, or of a key in it."""
+        if number >= len(self.headers):
+            return 1  # the rules are written in another way than as [[rule]]
+        start = self.headers[number]
+        end = self.headers[number + 1] if number + 1 < len(self.headers) else len(self.text)
+        return self._line_of(key, start, end) if key else self._at(start)
+
+    def _line_of(self, key: str, start: int = 0, end: int | None = None) -> int:
+        pattern = re.compile(rf"^[ \t]*[\[\"']*{re.escape(key)}\b", re.MULTILINE)
+        match = pattern.search(self.text, start, len(self.text) if end is None else end)
+        return self._at(match.start() if match else start)
+
+    def _at(self, position: int) -> int:
+        # A match may begin with the empty lines above it.
+        while self.text[position : position + 1].isspace():
+            position += 1
+        return self.text.count("\n", 0, position) + 1
+
+
+def _wrong(key: str, value: object) -> str | None:
+    """What is wrong with a value by itself."""
+    kind = _KEYS.get(key)
+    if kind is None:
+        return f"there is no such key; {_meant(key, _KEYS)}"
+    if type(value) is not kind:
+        return f"not {_WORDS[kind]}"
+    texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    for text in texts:
+        if not isinstance(text, str):
+            return f"not {_WORDS[list]}"
+        if not text or not text.isprintable():
+            return "an empty string, or one with control characters"
+    if key == "class" and value not in SCORES:
+        return f"{_shown(value)}: {_meant(str(value), SCORES)}"
+    if key == "verdict" and value not in VERDICTS:
+        return f"{_shown(value)}: {_meant(str(value), VERDICTS)}"
+    if isinstance(value, int) and not 0 <= value <= 100:
+        return "a score is from 0 to 100"
+    return None
+
+
+def _meant(word: str, words: Iterable[str]) -> str:
+    words = list(words)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f'did you mean "{close[0]}"?' if close else f"it can be: {', '.join(words)}"
+
+
+def _shown(value: object) -> str:
+    text = to_text(str(value).encode("utf-8", "surrogatepass"))
+    return f'"{text}"' if len(text) <= 80 else f'"{text[:77]}..."'
