@@ -1279,6 +1279,7 @@ def test_the_capabilities_of_the_service_are_enough(system: System) -> None:
     system.configure('keep-min = 0\nkeep-days = 36500\nkeep-bytes = "1KiB"')
     old = system.boot(400)
     fill(old / "big", 1)
+    system.filesystem.sync()
     (old / "home/alice").mkdir(parents=True)
     sh_subvolume(old / "home/alice/sub")
     os.chmod(old / "home", 0o1777)
