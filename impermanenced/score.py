@@ -17,18 +17,18 @@ from collections.abc import Mapping
 from .model import Change, Difference, FileType
 
 WORTH: Mapping[str, int] = {
-    "secret": 85,
-    "database": 80,
-    "document": 64,
-    "service-state": 56,
+    "secret": 95,
+    "database": 85,
+    "document": 75,
+    "service-state": 55,
     "subvolume": 50,
     "config": 45,
-    "history": 36,
-    "unknown": 30,
-    "log": 12,
-    "cache": 4,
+    "unknown": 40,
+    "history": 25,
+    "log": 15,
+    "cache": 5,
 }
-SERIOUS = 78
+SERIOUS = 85
 BAD = 60
 
 _HOUR = 3600.0

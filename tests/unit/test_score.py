@@ -31,9 +31,9 @@ def test_what_adds_up() -> None:
 
 
 def test_what_comes_back_or_holds_nothing_is_half_as_bad() -> None:
-    assert score(difference(change=Change.DELETED), "secret") == 42
-    assert score(difference(change=Change.METADATA), "secret") == 42
-    assert score(difference(size=0), "secret") == 42
+    assert score(difference(change=Change.DELETED), "secret") == 47
+    assert score(difference(change=Change.METADATA), "secret") == 47
+    assert score(difference(size=0), "secret") == 47
     assert score(difference(size=0, type=FileType.DIRECTORY), "config") == 22
     assert score(difference(size=0, type=FileType.SUBVOLUME), "subvolume") == 50
 

@@ -1,0 +1,223 @@
+"""What the package manager answers for, held against the blank.
+
+Each of the readers (dpkg, pacman, rpm) knows one kind of database, and all say the same things of it.  What
+was installed since the blank is lost as a whole, and is one thing to a person: `nginx`, not its 400 files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from typing import NamedTuple, Protocol
+
+from ..model import Change, Difference, FileType, Verdict
+
+# Directories that came together under /usr: a package may know a file by either name.
+_MERGED = re.compile(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")
+_COMPILED = re.compile(rb"(.*)/__pycache__/([^/]+)\.[^./]+(?:\.opt-[12])?\.pyc")
+# Made by triggers and helpers while packages are configured, and owned by none of them.
+_BY_SCRIPTS = re.compile(
+    rb"/etc/(?:ld\.so\.cache|alternatives(?:/.*)?|(?:group|gshadow|passwd|shadow|subuid|subgid)-|\.pwd\.lock"
+    rb"|rc[0-6S]\.d/[SK]\d\d[^/]+|ssl/certs/.*|mailcap|shells)"
+    rb"|/var/lib/systemd/deb-systemd-(?:user-)?helper-(?:enabled|masked)(?:/.*)?"
+    rb"|/var/lib/(?:pam|ucf|dictionaries-common|python|emacsen-common|xml-core|sgml-base|aspell|ghostscript)(?:/.*)?"
+    rb"|/usr/share/(?:mime/.*|applications/mimeinfo\.cache|icons/[^/]+/icon-theme\.cache|info/dir(?:\.old)?"
+    rb"|glib-2\.0/schemas/gschemas\.compiled)"
+    rb"|/usr/lib/.*/(?:loaders\.cache|giomodule\.cache|immodules\.cache|gconv-modules\.cache)"
+    rb"|/(?:boot|usr/lib/modules)/.*|/etc/.*~?\.(?:dpkg-(?:old|dist|new)|pacnew|rpmnew)"
+)
+_HASHED = 16 << 20  # larger files are not read to see whether they are as packaged
+
+
+class Packaged(NamedTuple):
+    """A file as a package has it."""
+
+    package: str
+    digest: str | None  # "md5:..." or "sha256:..."; None: the database does not say
+
+
+class Reader(Protocol):
+    """One kind of database.  What cannot be read of it is in `faults`, in words, and nothing is raised."""
+
+    tool: str
+    places: tuple[bytes, ...]  # what the package manager keeps for itself
+    faults: dict[str, None]
+
+    def installed(self) -> Set[str]:
+        """Since the blank, or replaced by another version."""
+
+    def removed(self) -> Set[str]: ...
+
+    def files(self, package: str) -> Iterable[bytes]: ...
+
+    def files_removed(self, package: str) -> Iterable[bytes]: ...
+
+    def configuration(self) -> Mapping[bytes, Packaged]:
+        """The files that a person is meant to edit."""
+
+    def owners(self, paths: frozenset[bytes]) -> Mapping[bytes, Packaged]:
+        """Those of the paths that packages own."""
+
+
+class Finding(NamedTuple):
+    verdict: Verdict
+    rule: str
+    package: str = ""  # what is lost as a part of it
+    loss: str | None = None
+
+
+def spellings(path: bytes) -> Iterator[bytes]:
+    """The names that a package may know a path by."""
+    yield path
+    if path.startswith(b"/usr/") and _MERGED.match(path, 4):
+        yield path[4:]
+    elif _MERGED.match(path):
+        yield b"/usr" + path
+
+
+def digest_as(kind: str, content: bytes) -> str:
+    algorithm = kind.partition(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()}"
+
+
+class Packages:
+    """Which of a volume's differences are the package manager's.
+
+    `read` gives the content of a file of the volume, up to a limit, or raises OSError.
+    """
+
+    def __init__(self, reader: Reader, read: Callable[[bytes, int], bytes]) -> None:
+        self._reader = reader
+        self._read = read
+        self.tool = reader.tool
+        self._owner: dict[bytes, str] = {}
+        self._gone: dict[bytes, str] = {}
+        self.installed = reader.installed()
+        for package in sorted(self.installed):
+            self._owner.update(dict.fromkeys(reader.files(package), package))
+        removed = reader.removed()
+        for package in sorted(removed):
+            self._gone.update(dict.fromkeys(reader.files_removed(package), package))
+        self._configuration: Mapping[bytes, Packaged] | None = None
+        self._known: dict[bytes, Packaged | None] = {}
+
+    @property
+    def faults(self) -> list[str]:
+        return list(self._reader.faults)
+
+    def learn(self, differences: Iterable[Difference]) -> None:
+        """Whom these belong to, asked of the whole database at once."""
+        wanted = set()
+        for difference in differences:
+            if may_be_packaged(difference.path) and self._fresh(difference.path) is None:
+                wanted |= set(spellings(difference.path)) - self._known.keys()
+        if wanted:
+            found = self._reader.owners(frozenset(wanted))
+            self._known.update({path: found.get(path) for path in wanted})
+
+    def find(self, difference: Difference) -> Finding | None:
+        """What the database says of this path; None: nothing."""
+        return self._conffile(difference) or self._part(difference) or self._packaged(difference)
+
+    def _fresh(self, path: bytes) -> str | None:
+        for spelling in spellings(path):
+            if spelling in self._owner:
+                return self._owner[spelling]
+        return None
+
+    def _conffile(self, difference: Difference) -> Finding | None:
+        path = difference.path
+        if not path.startswith(b"/etc/") or difference.type is not FileType.FILE:
+            return None
+        if self._configuration is None:
+            self._configuration = self._reader.configuration()
+        packaged = self._configuration.get(path)
+        if packaged is None:
+            return None
+        package, digest = packaged
+        if difference.change is Change.DELETED:
+            return Finding(Verdict.CRUD, f"configuration of the package {package}, deleted", "", "config")
+        if digest is not None and self._digest(path, digest, difference.size) not in (digest, None):
+            return Finding(
+                Verdict.CRUD, f"configuration of the package {package}, not as packaged", "", "config"
+            )
+        return None
+
+    def _part(self, difference: Difference) -> Finding | None:
+        path = difference.path
+        if difference.change is Change.DELETED:
+            for spelling in spellings(path):
+                if spelling in self._gone:
+                    package = self._gone[spelling]
+                    return Finding(Verdict.CRUD, f"the package {package} was removed", package, "unknown")
+            return None
+        package = self._fresh(path) or self._linked(difference) or self._compiled(path) or ""
+        if package:
+            return Finding(
+                Verdict.CRUD, f"part of the package {package}, installed since the blank", package, "unknown"
+            )
+        if not self.installed and not self._gone:
+            return None
+        if path in self._reader.places or any(path.startswith(place + b"/") for place in self._reader.places):
+            return Finding(Verdict.CRUD, f"what {self.tool} knows of the packages", self.tool, "unknown")
+        if _BY_SCRIPTS.fullmatch(path):
+            return Finding(Verdict.CRUD, "made while packages were installed", self.tool, "unknown")
+        return None
+
+    def _linked(self, difference: Difference) -> str | None:
+        """A link that a package's script laid to one of its files."""
+        if difference.target is None:
+            return None
+        target = os.path.normpath(os.path.join(os.path.dirname(difference.path), difference.target))
+        return self._fresh(b"/" + target.lstrip(b"/"))
+
+    def _compiled(self, path: bytes) -> str | None:
+        if path.endswith(b"/__pycache__"):
+            return self._fresh(path[: -len(b"/__pycache__")])
+        match = _COMPILED.fullmatch(path)
+        return self._fresh(match[1] + b"/" + match[2] + b".py") if match else None
+
+    def _packaged(self, difference: Difference) -> Finding | None:
+        """A file of a package that was there in the blank already."""
+        path = difference.path
+        packaged = next((found for one in spellings(path) if (found := self._known.get(one))), None)
+        if packaged is None:
+            return None
+        package, digest = packaged
+        as_packaged = f"as the package {package} has it"
+        if difference.change is Change.DELETED:
+            return Finding(Verdict.CRUD, f"belongs to the package {package}, and was deleted", "", "config")
+        if difference.type is FileType.DIRECTORY:
+            return Finding(Verdict.REGENERATED, as_packaged) if difference.change is Change.CREATED else None
+        if difference.letters == "......m":
+            return Finding(Verdict.REGENERATED, f"{as_packaged}, but for its time")
+        if digest is not None and difference.type is FileType.FILE:
+            held = self._digest(path, digest, difference.size)
+            if held == digest and difference.change is not Change.METADATA:
+                return Finding(Verdict.REGENERATED, as_packaged)
+            if held not in (digest, None):
+                return Finding(
+                    Verdict.CRUD, f"belongs to the package {package}, but is not as packaged", "", "config"
+                )
+        return Finding(Verdict.CRUD, f"belongs to the package {package}, and was changed", "", "config")
+
+    def _digest(self, path: bytes, kind: str, size: int) -> str | None:
+        """None: it cannot be said."""
+        if size > _HASHED:
+            return None
+        try:
+            return digest_as(kind, self._read(path, _HASHED))
+        except (OSError, ValueError):
+            return None
+
+
+_PACKAGED = re.compile(
+    rb"/(?:usr(?!/local/)|bin|sbin|lib|lib32|lib64|libx32|boot|etc|opt|var/lib|var/cache|srv)/"
+)
+
+
+def may_be_packaged(path: bytes) -> bool:
+    """Whether packages own anything near it: their lists are long."""
+    return _PACKAGED.match(path) is not None
