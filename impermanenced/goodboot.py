@@ -5,7 +5,9 @@ Nothing of the configuration is asked: a mistake in it must not make a boot a ba
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 from . import records
 from .errors import ImpermanenceError, RecordError
@@ -29,16 +31,31 @@ def mark(boot: BootRecord | None, boot_id: str) -> int | None:
     """Make the file; the number of this boot, or None where the hook has no record of it."""
     if boot is None or boot.number is None or boot.boot_id != boot_id:
         return None
-    name = STATE + b"/" + records.BOOTS + b"/%d" % boot.number
+    with top_level(boot) as top:
+        _touch(top, _name(boot) + records.GOOD)
+    return boot.number
+
+
+@contextlib.contextmanager
+def top_level(boot: BootRecord) -> Iterator[int]:
+    """A descriptor on the top level of the filesystem that has the record of this boot.
+
+    ImpermanenceError where that is on no mounted filesystem.
+    """
     for device in _devices(boot):
         top = mounts.open_top_level(device)
         try:
-            if _is_of(top, name + b".env", boot_id):
-                _touch(top, name + records.GOOD)
-                return boot.number
+            if boot.number is not None and _is_of(top, _name(boot) + b".env", boot.boot_id):
+                yield top
+                return
         finally:
             os.close(top)
-    raise ImpermanenceError(f"the record of boot {boot.number} is on no mounted filesystem")
+    what = "this boot" if boot.number is None else f"boot {boot.number}"
+    raise ImpermanenceError(f"the record of {what} is on no mounted filesystem")
+
+
+def _name(boot: BootRecord) -> bytes:
+    return STATE + b"/" + records.BOOTS + b"/%d" % (boot.number or 0)
 
 
 def _devices(boot: BootRecord) -> list[bytes]:

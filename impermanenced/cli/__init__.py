@@ -225,6 +225,9 @@ def _boots(options: Options) -> int:
     if options.good:
         nextboot.mark_good()
         return 0
+    if options.alert:
+        nextboot.alert()
+        return 0
     document = nextboot.document(options)
     if options.json:
         return _write_json(document)

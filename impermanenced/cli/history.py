@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime
 import textwrap
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .. import trouble
 from ..boots import Boot, History
 from ..records import NextRequest
 from ..requests import Pending
+from ..trouble import Trouble
 from ..wire import JSON_VERSION, path_fields, time_to_text, to_text
 from . import words
 
@@ -145,6 +148,40 @@ def hold() -> str:
         "wiping pauses: boots did not complete, and the last good root is held.\n"
         "  To go on, once the blank is mended:  impermanence next wipe"
     )
+
+
+def trouble_line(found: Trouble) -> str:
+    """What and since when; without control characters, whatever the hook said."""
+    reason = to_text(found.reason.encode())
+    since = f" since {_moment(found.since)}" if found.since else ""
+    if found.kind == trouble.HELD:
+        return f"wiping pauses{since}, after boots that did not complete: the last good root is held"
+    row = f" for {found.boots:,} boots in a row{since}" if found.boots > 1 else since
+    how = {trouble.REFUSED: "refused", trouble.FAILED: "failed", trouble.DIED: "broke off"}[found.kind]
+    return f"not rolled back{row}: the rollback {how}, {reason}"
+
+
+def login_line(found: Trouble) -> str:
+    """One line for every login: what, since when, what to do."""
+    return f"impermanence: {trouble_line(found)}. {_remedy(found)}"
+
+
+def _remedy(found: Trouble) -> str:
+    if found.kind == trouble.HELD:
+        return "Mend the blank, then: impermanence next wipe"
+    if found.image:
+        # This boot has written to the filesystems that the image believes it knows.
+        return "Do not resume it any more: mkswap, or boot once with noresume"
+    return "Nothing is lost. See: impermanence boots"
+
+
+def not_rolled_back(found: Trouble) -> str:
+    """For `status`."""
+    return f"{trouble_line(found)}.\n  {_remedy(found)}"
+
+
+def _moment(seconds: int) -> str:
+    return time.strftime("%a %Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def pending(request: Mapping[str, Any], now: float) -> str:

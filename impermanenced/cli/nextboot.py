@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .. import boots, goodboot, requests
+from .. import boots, goodboot, requests, trouble
 from ..config import load
 from ..errors import ImpermanenceError
 from ..manager import Manager
 from ..volumes import Machine
+from ..wire import to_text
 from . import history
 from .parse import Options
 
 try:
+    from .. import journal
     from ..lastentry import LastEntries
 except ImportError:  # the package works without the library of the journal
+    journal = None  # type: ignore[assignment]
     LastEntries = None  # type: ignore[assignment, misc]
 
 
@@ -73,21 +76,42 @@ def mark_good() -> None:
     goodboot.mark(goodboot.result(), boots.this_boot_id())
 
 
+def alert() -> None:
+    """Tell the journal and every login when this boot's rollback did not do what it is there for."""
+    found = trouble.look(boots.this_boot_id())
+    trouble.tell_logins(None if found is None else history.login_line(found))
+    if found is None or journal is None:
+        return
+    held = found.kind == trouble.HELD
+    journal.write(
+        history.trouble_line(found),
+        journal.LOG_WARNING if held else journal.LOG_ERR,
+        {
+            "MESSAGE_ID": journal.MESSAGE_HELD if held else journal.MESSAGE_NOT_ROLLED_BACK,
+            "SYSLOG_IDENTIFIER": "impermanence",
+            "IMPERMANENCE_ACTION": found.kind,
+            "IMPERMANENCE_REASON": to_text(found.reason.encode()),
+        },
+    )
+
+
 def notices(config: bytes | None) -> list[str]:
     """As far as the caller may know; `status` is right without it."""
+    lines = []
     try:
-        if os.geteuid() != 0:
-            boot = None if config is not None else goodboot.result()
-            held = boot is not None and boot.boot_id == boots.this_boot_id() and boot.hold
-            return [history.hold()] if held else []
-        with Machine(load(config).volumes) as machine:
-            if not machine.has_state():
-                return []
-            newest, request = requests.newest_record(machine), requests.pending(machine)
+        # What the hook left for all to read is about this machine, and not about another that is looked at.
+        found = trouble.look(boots.this_boot_id()) if config is None else None
+        waiting: dict[str, Any] = {"hold": found is not None and found.kind == trouble.HELD, "next": None}
+        if os.geteuid() == 0:
+            with Machine(load(config).volumes) as machine:
+                if machine.has_state():
+                    newest, request = requests.newest_record(machine), requests.pending(machine)
+                    waiting["hold"] = newest is not None and newest.hold
+                    waiting["next"] = None if request is None else history.request_document(request)
+                    if found is None and newest is not None and newest.boot_id == boots.this_boot_id():
+                        found = trouble.of(newest)
+        if found is not None and found.kind != trouble.HELD:
+            lines.append(history.not_rolled_back(found))
+        return [*lines, *history.notices(waiting, time.time())]
     except (ImpermanenceError, OSError):
-        return []
-    waiting = {
-        "hold": newest is not None and newest.hold,
-        "next": None if request is None else history.request_document(request),
-    }
-    return list(history.notices(waiting, time.time()))
+        return lines

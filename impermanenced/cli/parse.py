@@ -65,6 +65,7 @@ class Options:
     boot: int | None = None  # the number of a boot; negative: counted back from the running one
     boots: int = 1
     good: bool = False
+    alert: bool = False
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -115,6 +116,7 @@ def _of(command: str) -> _Parser:
         parser.add_argument("--boots", metavar="N", help="of keep: for so many boots")
     if command == "boots":
         parser.add_argument("--good", action="store_true", help="only say that this boot is complete")
+        parser.add_argument("--alert", action="store_true", help="only tell logins what went wrong")
     if command in ("setup", "next"):
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, change nothing")
     return parser
@@ -171,6 +173,7 @@ def parse(argv: Sequence[str]) -> Options:
         boot=boot,
         boots=boots,
         good=getattr(found, "good", False),
+        alert=getattr(found, "alert", False),
     )
 
 

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from impermanenced import boots, goodboot, records, requests, setup
+from impermanenced import boots, goodboot, journal, records, requests, setup, trouble
+from impermanenced.cli import history
 from impermanenced.manager import Manager
 from impermanenced.records import NextRequest
+from impermanenced.trouble import Trouble
 
 from ..conftest import Filesystem, sh
 from ..shell.hook import Boot, Initrd
@@ -370,6 +372,200 @@ def test_the_hold_is_said_and_ends_with_a_wipe(machine: Machine) -> None:
     machine.say("next", "wipe")
     assert machine.boot().result.action == "wiped"
     assert "wiping pauses" not in machine.say("status")
+
+
+# What everybody is told
+
+
+def told(booted: Boot) -> Trouble | None:
+    return trouble.look(boots.this_boot_id(), os.fsencode(booted.run / "impermanence"))
+
+
+def with_image(machine: Machine, tmp_path: Path) -> Boot:
+    """An image is there, and nobody resumed it: the hook does not even mount."""
+    swap = tmp_path / "swap"
+    content = bytearray(8192)
+    content[4086:4095] = b"S1SUSPEND"
+    swap.write_bytes(content)
+    return machine.boot(f"resume=/dev/..{swap}")
+
+
+def three_bad_boots(machine: Machine) -> None:
+    mark(machine.boot())
+    for _ in range(3):
+        assert told(machine.boot()) is None
+
+
+def test_nothing_is_told_of_a_boot_that_went_as_asked(machine: Machine) -> None:
+    for cmdline in ("", "impermanence=keep", "impermanence=off"):
+        assert told(machine.boot(cmdline)) is None
+    machine.config.write_text(machine.config.read_text() + "[rollback]\nwipe = false\n")
+    machine.say("setup")
+    booted = machine.boot()
+    assert booted.result.action == "trial" and told(booted) is None
+
+
+def test_the_hold_is_told_at_every_boot_until_a_wipe(machine: Machine) -> None:
+    three_bad_boots(machine)
+    booted = machine.boot()
+    began = booted.result.time
+    for row in (1, 2, 3):
+        found = told(booted)
+        assert found is not None
+        assert (found.kind, found.since, found.boots) == ("held", began, row)
+        booted = machine.boot()
+    line = history.login_line(found)
+    assert line.startswith("impermanence: wiping pauses since ")
+    assert line.endswith("Mend the blank, then: impermanence next wipe")
+    machine.say("next", "wipe")
+    assert told(machine.boot()) is None
+
+
+def test_a_refusal_is_told_with_its_reason_and_since_when(machine: Machine) -> None:
+    machine.boot()
+    blank = machine.filesystem.top / "root-blank"
+    sh("btrfs", "property", "set", "-ts", blank, "ro", "false")
+    first = machine.boot()
+    began = first.result.time
+    for booted, row in ((first, 1), (machine.boot(), 2)):
+        found = told(booted)
+        assert found is not None
+        assert (found.kind, found.since, found.boots) == ("refused", began, row)
+        assert found.reason == "the blank root-blank of volume root: it is not read-only"
+    assert "not rolled back for 2 boots in a row since " in history.login_line(found)
+    said = machine.say("status").splitlines()
+    assert said[1].startswith("not rolled back") and found.reason in said[1]
+    assert said[2] == "  Nothing is lost. See: impermanence boots"
+    sh("btrfs", "property", "set", "-ts", blank, "ro", "true")
+    assert told(machine.boot()) is None
+    assert "not rolled back" not in machine.say("status")
+
+
+def test_a_failure_is_told(machine: Machine) -> None:
+    # The archive cannot be made: a file has its name.
+    (machine.filesystem.top / "old_roots").rmdir()
+    (machine.filesystem.top / "old_roots").touch()
+    booted = machine.boot()
+    assert booted.result.action == "failed", booted.said
+    found = told(booted)
+    assert found is not None and found.kind == "failed"
+    assert "the rollback failed, the archive directory cannot be made" in history.login_line(found)
+
+
+def test_an_image_that_was_not_resumed_is_told(machine: Machine, tmp_path: Path) -> None:
+    # There is no record of this boot, and resuming would now destroy what it writes.
+    machine.boot()
+    booted = with_image(machine, tmp_path)
+    found = told(booted)
+    assert found is not None and found.image
+    assert (found.kind, found.since, found.boots) == ("refused", booted.result.time, 1)
+    line = history.login_line(found)
+    assert "a hibernation image waits in " in line
+    assert line.endswith("Do not resume it any more: mkswap, or boot once with noresume")
+
+
+def test_a_hook_that_broke_off_is_told(machine: Machine, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    here = os.fsencode(run)
+    assert trouble.look(boots.this_boot_id(), here) is None, "no hook, no trouble"
+    (run / "boot-id").write_text(f"{boots.this_boot_id()}\n")
+    found = trouble.look(boots.this_boot_id(), here)
+    assert found is not None and "the rollback broke off, it left no result" in history.login_line(found)
+    (run / "rollback.env").write_text("VERSION=1\n?\n")
+    found = trouble.look(boots.this_boot_id(), here)
+    assert found is not None and "rollback.env:2: not KEY=value" in history.login_line(found)
+    assert trouble.look(boot_id_of(7), here) is not None, "nobody knows of which boot it is"
+    (run / "rollback.env").unlink()
+    assert trouble.look(boot_id_of(7), here) is None, "the stamp is another boot's"
+
+
+def test_what_is_told_has_no_control_characters(machine: Machine) -> None:
+    booted = machine.boot()
+    file = booted.run / "impermanence/rollback.env"
+    text = file.read_text().replace("ACTION=wiped", "ACTION=failed\nREASON=%1B[31m%0Aroot: ok")
+    file.write_text(text)
+    found = told(booted)
+    assert found is not None
+    assert history.login_line(found).isprintable()
+    assert r"\x1b[31m\x0aroot: ok" in history.login_line(found)
+
+
+# A machine's /run of its own, a journal that only listens, and a real login of root there.
+LOGIN = """
+import json, os, pty, shutil, socket, subprocess, sys
+run, cli = sys.argv[1], sys.argv[2:]
+subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
+shutil.copytree(run, "/run/impermanence")
+os.makedirs("/run/systemd/journal")
+journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journal.bind("/run/systemd/journal/socket")
+journal.setblocking(False)
+errors = open("/run/errors", "w")
+status = os.fstat(errors.fileno())
+environment = {**os.environ, "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+os.umask(0o077)
+subprocess.run(cli, check=True, stderr=errors, env=environment)
+entries = []
+try:
+    while True:
+        entries.append(journal.recv(65536).decode())
+except BlockingIOError:
+    pass
+child, terminal = pty.fork()
+if child == 0:
+    os.execvp("login", ["login", "-f", "root"])
+os.write(terminal, b"exit\\n")
+shown = b""
+try:
+    while data := os.read(terminal, 4096):
+        shown += data
+except OSError:
+    pass
+os.waitpid(child, 0)
+fragment = "/run/motd.d/impermanence"
+mode = oct(os.stat(fragment).st_mode) if os.path.exists(fragment) else None
+said = open("/run/errors").read()
+sys.stdout.write(json.dumps([entries, shown.decode(errors="replace"), mode, said]))
+"""
+
+
+def log_in(machine: Machine, booted: Boot) -> tuple[list[str], str, str | None]:
+    """What the unit tells the journal, what a login shows after that, and the mode of the fragment."""
+    if shutil.which("login") is None or not Path("/etc/pam.d/login").exists():
+        pytest.skip("needs login: apt-get install login")
+    if "pam_motd" not in Path("/etc/pam.d/login").read_text():
+        pytest.skip("needs pam_motd in /etc/pam.d/login")
+    script = "import sys; from impermanenced.cli import main; sys.exit(main())"
+    cli = [sys.executable, "-c", script, "boots", "--alert"]
+    wrap = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", LOGIN]
+    run, project = booted.run / "impermanence", Path(__file__).parents[2]
+    entries, shown, mode, said = json.loads(sh(*wrap, run, *cli, cwd=project, timeout=60))
+    assert said == ""
+    return entries, shown, mode
+
+
+def test_a_login_shows_it_and_the_journal_has_it(machine: Machine) -> None:
+    three_bad_boots(machine)
+    (entry,), shown, mode = log_in(machine, machine.boot())
+    assert "\nMESSAGE=wiping pauses since " in f"\n{entry}"
+    assert {"PRIORITY=4", f"MESSAGE_ID={journal.MESSAGE_HELD}"} <= set(entry.splitlines())
+    assert {"SYSLOG_IDENTIFIER=impermanence", "IMPERMANENCE_ACTION=held"} <= set(entry.splitlines())
+    assert "impermanence: wiping pauses since " in shown
+    assert "Mend the blank, then: impermanence next wipe" in shown
+    assert mode == "0o100644"
+    machine.say("next", "wipe")
+    entries, shown, mode = log_in(machine, machine.boot())
+    assert (entries, mode) == ([], None)
+    assert "wiping pauses" not in shown and "exit" in shown
+
+
+def test_a_login_shows_that_an_image_waits(machine: Machine, tmp_path: Path) -> None:
+    machine.boot()
+    (entry,), shown, _ = log_in(machine, with_image(machine, tmp_path))
+    assert {"PRIORITY=3", f"MESSAGE_ID={journal.MESSAGE_NOT_ROLLED_BACK}"} <= set(entry.splitlines())
+    assert "IMPERMANENCE_REASON=a hibernation image waits in /dev/../" in entry
+    assert "impermanence: not rolled back since " in shown and "a hibernation image waits in" in shown
 
 
 # This boot is good
