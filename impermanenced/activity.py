@@ -1,7 +1,7 @@
 """Which inodes were written to, by whom, and which of them nobody has looked at yet.
 
-One thread notes, others ask.  The memory is bounded: a writer is one shared value however many inodes it
-touched, and when `limit` inodes are known the ones known longest are forgotten, which is counted.
+One thread notes, others ask.  What was noted waits here for a moment, so that many writes to one inode are
+one, and then goes to the ledger.
 """
 
 from __future__ import annotations
@@ -10,87 +10,115 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from .ledger import Batch, Ledger, Noted, Origin
 from .model import Writer
 
-LIMIT = 200_000
-
-
-class Origin(NamedTuple):
-    """The part of a `Writer` that is the same for everything one process writes."""
-
-    unit: str
-    exe: bytes
-    comm: bytes
-    pid: int
-    uid: int | None
+BATCH = 8192  # inodes that wait at most before somebody is told to store them
+LIMIT = 65536  # that wait when nobody does; more are forgotten
+LOOKED_AT = 20_000  # inodes of which it is remembered that they were
 
 
 class Seen(NamedTuple):
     root_id: int
     inode: int
+    directory: int  # that it was reached by; 0: not known
     origin: Origin | None  # None: nobody can say
     named: bool  # a name came, went or moved; else content or metadata
 
 
-class _Known(NamedTuple):
-    origin: Origin | None
-    first: float
-    last: float
-    settled: bool  # its name and verdict have been looked at; only a change of names asks for it again
+Event = tuple[int, int, int, Origin | None, bool]  # a Seen, or the same without its name
+_Waiting = dict[int, dict[int, Noted]]
 
 
 class Activity:
-    """What one source of events has seen.  Its thread calls `on_news` when there is something to take."""
+    """What one source of events has seen.
+
+    The source's thread calls `on_news` when there is something to look at, and `on_many` when there is so
+    much that it should be stored.
+    """
 
     def __init__(
-        self, clock: Callable[[], float], limit: int = LIMIT, on_news: Callable[[], None] = lambda: None
+        self,
+        clock: Callable[[], float],
+        ledger: Ledger,
+        *,
+        on_news: Callable[[], None] = lambda: None,
+        on_many: Callable[[], None] = lambda: None,
+        limit: int = LIMIT,
     ) -> None:
-        self.since: float | None = clock()  # writers are known from then on; None: they are not
+        self.knows_writers = True
         self.overflows = 0
-        self.forgotten = 0
-        self.last = 0.0  # when something was noted last
+        self.forgotten = 0  # inodes that nobody stored in time
+        self.last = 0.0  # when there was news last
+        self.ledger = ledger
         self._clock = clock
         self._limit = limit
         self._on_news = on_news
+        self._on_many = on_many
         self._lock = threading.Lock()
-        self._known: dict[int, dict[int, _Known]] = {}  # by inode by subvolume, oldest first
+        self._storing = threading.Lock()
+        self._waiting: _Waiting = {}
         self._size = 0
         self._dirty: dict[int, set[int]] = {}
+        self._too_many = False  # more than can be looked at one by one
+        self._looked_at: dict[tuple[int, int], None] = {}
         self._overflowed = False
 
-    def note(self, events: Iterable[Seen]) -> None:
+    @property
+    def since(self) -> float | None:
+        """Writers are known from then on, but for `gaps`; None: they are not."""
+        return self.ledger.since if self.knows_writers else None
+
+    @property
+    def gaps(self) -> tuple[tuple[float, float], ...]:
+        return self.ledger.gaps if self.knows_writers else ()
+
+    @property
+    def waits(self) -> bool:
+        return self._size > 0
+
+    def note(self, events: Iterable[Event]) -> None:
         """In the order of the events: the last writer that is known counts."""
         now = self._clock()
         with self._lock:
-            waiting = bool(self._dirty)
-            for root_id, inode, origin, named in events:
-                known = self._known.setdefault(root_id, {})
-                old = known.get(inode)
+            had_news, before = bool(self._dirty), self._size
+            for root_id, inode, directory, origin, named in events:
+                waiting = self._waiting.get(root_id)
+                if waiting is None:
+                    waiting = self._waiting[root_id] = {}
+                old = waiting.get(inode)
                 if old is None:
+                    if self._size >= self._limit:
+                        self.forgotten += 1
+                        continue
                     self._size += 1
-                    known[inode] = _Known(origin, now, now, False)
+                    waiting[inode] = Noted(origin, directory, named, now, now)
+                    if named or (root_id, inode) not in self._looked_at:
+                        self._make_dirty(root_id, inode)
+                        self.last = now
                 else:
                     if origin is None or not (origin.comm or old.origin is None):
                         origin = old.origin
-                    if old.last != now or old.origin is not origin:
-                        known[inode] = _Known(origin, old.first, now, old.settled)
-                if old is None or named or not old.settled:
-                    self._dirty.setdefault(root_id, set()).add(inode)
-                    self.last = now
-            if self._size > self._limit:
-                self._forget()
-            news = not waiting and bool(self._dirty)
+                    if named and not old.named:
+                        self._make_dirty(root_id, inode)
+                        self.last = now
+                    if old.last != now or old.origin is not origin or (named and not old.named):
+                        waiting[inode] = Noted(
+                            origin, directory or old.directory, named or old.named, old.first, now
+                        )
+            news = not had_news and bool(self._dirty)
+            many = before < BATCH <= self._size
         if news:
             self._on_news()
+        if many:
+            self._on_many()
 
-    def _forget(self) -> None:
-        """A tenth at a time: the ones noted first, of the subvolume that has most."""
-        known = max(self._known.values(), key=len)
-        count = min(len(known), self._size - self._limit + self._limit // 10)
-        for inode in list(known)[:count]:
-            del known[inode]
-        self._size -= count
-        self.forgotten += count
+    def _make_dirty(self, root_id: int, inode: int) -> None:
+        found = self._dirty.setdefault(root_id, set())
+        if len(found) < LOOKED_AT:
+            found.add(inode)
+        else:
+            self._too_many = True
 
     def overflow(self) -> None:
         with self._lock:
@@ -99,32 +127,41 @@ class Activity:
             self._overflowed = True
         self._on_news()
 
-    def take(self) -> tuple[dict[int, set[int]], bool]:
-        """What was written since the last call, by subvolume, and whether the kernel dropped events."""
+    def store(self) -> None:
+        """Hand over what waits to the ledger."""
+        with self._storing:
+            with self._lock:
+                batch: Batch = self._waiting
+                self._waiting, self._size = {}, 0
+            if batch:
+                self.ledger.write(batch)
+
+    def take(self) -> tuple[dict[int, set[int]], bool, bool]:
+        """What was written since the last call, by subvolume; whether that is not all of it, since it was too
+        much; and whether the kernel dropped events."""
         with self._lock:
-            dirty, overflowed = self._dirty, self._overflowed
-            self._dirty, self._overflowed = {}, False
-        return dirty, overflowed
+            taken = self._dirty, self._too_many, self._overflowed
+            self._dirty, self._too_many, self._overflowed = {}, False, False
+        return taken
 
     def settle(self, root_id: int, inodes: Iterable[int]) -> None:
         """Verdict and name of these are known: writing more to them is no news."""
         with self._lock:
-            known = self._known.get(root_id, {})
-            for inode in inodes:
-                if inode in known:
-                    known[inode] = known[inode]._replace(settled=True)
+            self._looked_at.update(dict.fromkeys((root_id, inode) for inode in inodes))
+            while len(self._looked_at) > LOOKED_AT:
+                del self._looked_at[next(iter(self._looked_at))]
 
     def unsettle(self) -> None:
         """The rules are others: every verdict is open again."""
         with self._lock:
-            for known in self._known.values():
-                for inode, seen in known.items():
-                    known[inode] = seen._replace(settled=False)
+            self._looked_at.clear()
 
     def of(self, root_id: int, inode: int) -> Writer | None:
-        """None where nothing was seen, or nobody could say who it was."""
-        with self._lock:
-            found = self._known.get(root_id, {}).get(inode)
-        if found is None or found.origin is None:
-            return None
-        return Writer(*found.origin, first=found.first, last=found.last)
+        """None where nothing was seen, or nobody could say who it was.  Call `store` before."""
+        return self.ledger.of(root_id, inode)
+
+    def has_crowds(self) -> bool:
+        return self.ledger.has_crowds()
+
+    def of_crowd(self, root_id: int, directory: int) -> Writer | None:
+        return self.ledger.of_crowd(root_id, directory)

@@ -17,7 +17,7 @@ import structlog
 import systemd.daemon
 from gi.repository import Gio, GLib
 
-from . import __version__, journal, logger, watch
+from . import __version__, boots, journal, logger, statemount, watch
 from .activity import Activity
 from .announce import Announcer
 from .bus.introspection import BUS_NAME
@@ -26,6 +26,8 @@ from .bus.service import Service
 from .bus.systemd import boot_has_finished
 from .confwatch import ConfigWatch
 from .errors import ImpermanenceError, ServiceError
+from .kernel import mounts
+from .ledger import Ledger
 from .manager import Manager
 from .model import Entry, Report
 from .owners import Owners
@@ -57,14 +59,16 @@ class Daemon:
     """Wires the parts together.  The main loop's thread only passes things on: what reads the filesystem is
     done by one worker, in order, and the events are read by the watch's own thread."""
 
-    def __init__(self, config_file: bytes | None) -> None:
+    def __init__(self, config_file: bytes | None, *, own_mounts: bool) -> None:
         self._loop = GLib.MainLoop()
         self._failed = False
         self._named = config_file
-        self._manager = Manager(config_file)
+        self._own_mounts = own_mounts
+        # Its own mounts are not the system's, nor those that the unit makes to protect the system from it.
+        self._manager = Manager(config_file, lambda: mounts.read(1))
         self._con = connect()
         self._worker = ThreadPoolExecutor(1, "worker")
-        self._activity = Activity(time.time, on_news=lambda: GLib.idle_add(self._arm))
+        self._storer = ThreadPoolExecutor(1, "ledger")  # a long report must not keep it waiting
         self._service = Service(self._con, self._worker, self._report, {
             "Version": lambda: GLib.Variant("s", __version__),
             "ConfigFile": lambda: GLib.Variant("ay", self._manager.config.path),
@@ -76,6 +80,7 @@ class Daemon:
         self._pending: float | None = None  # since when news wait
         self._flushing = False
         self._dropped = False  # events, which a comparison of everything has to make up for
+        self._too_many = False  # inodes to look at one by one
         self._nested: dict[int, bool] = {}  # subvolumes inside a volume that were written to: said or not
         self._compare_after = 0.0
         self._forgotten = 0
@@ -85,6 +90,7 @@ class Daemon:
 
     def run(self) -> int:
         request_name(self._con, BUS_NAME)
+        self._activity = self._start_activity()
         self._owners, self._watch = self._start_watch()
         self._config_watch = ConfigWatch(
             self._manager.config.path, self._named is None, lambda: GLib.idle_add(self._edited)
@@ -110,9 +116,27 @@ class Daemon:
         self._owners.close()
         self._service.close()
         self._worker.shutdown(cancel_futures=True)
+        self._storer.shutdown()
+        self._activity.store()
+        self._activity.ledger.close()
         with contextlib.suppress(GLib.Error):  # it may be why this closes
             self._con.flush_sync(None)
         self._manager.close()
+
+    def _start_activity(self) -> Activity:
+        state = statemount.attach(self._manager.machine) if self._own_mounts else None
+        ledger = Ledger(state, boots.this_boot_id(), time.time)
+        # Before there is a thread that runs ahead of others, or the one for the ledger would too.
+        self._store_by(ledger.tidy)
+        return Activity(
+            time.time,
+            ledger,
+            on_news=lambda: GLib.idle_add(self._arm),
+            on_many=lambda: self._store_by(self._activity.store),
+        )
+
+    def _store_by(self, work: Callable[[], None]) -> None:
+        self._storer.submit(work).add_done_callback(_say_failure)
 
     def _start_watch(self) -> tuple[Owners, watch.Watch | TreeWatch]:
         manager = self._manager
@@ -141,6 +165,8 @@ class Daemon:
         if not self._watch.is_alive():
             log.error("nothing is watched any more")
             self._fail()
+        if self._activity.waits:
+            self._store_by(self._activity.store)
         systemd.daemon.notify("WATCHDOG=1")
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
@@ -169,27 +195,31 @@ class Daemon:
 
     def _flush(self) -> None:
         try:
-            dirty, overflowed = self._activity.take()
+            dirty, too_many, overflowed = self._activity.take()
+            self._activity.store()
+            self._too_many = self._too_many or too_many
             self._dropped = self._dropped or overflowed
             for root_id, inodes in dirty.items():
                 if any(volume.root_id == root_id for volume in self._manager.volumes):
                     self._announcer.announce(self._look_up(root_id, inodes))
                 elif root_id not in self._nested:
                     self._nested[root_id] = False
-            if self._dropped or not all(self._nested.values()):
+            if self._dropped or self._too_many or not all(self._nested.values()):
                 wait = self._compare_after - time.monotonic()
                 if wait <= 0:
                     self._compare()
                 else:
                     GLib.timeout_add(int(wait * 1000) + 1, self._arm)
-            if self._activity.forgotten > self._forgotten:
-                log.warning("too many writers, the oldest are forgotten", count=self._activity.forgotten)
-                self._forgotten = self._activity.forgotten
+            forgotten = self._activity.forgotten + self._activity.ledger.forgotten
+            if forgotten > self._forgotten:
+                log.warning("too many files, of some it is forgotten who wrote them", count=forgotten)
+                self._forgotten = forgotten
         finally:
             self._flushing = False
 
     def _compare(self) -> None:
-        """What single inodes cannot tell: dropped events, and the names of subvolumes made inside a volume.
+        """What single inodes cannot tell: dropped events, the names of subvolumes made inside a volume, and
+        what are too many of them.
 
         Anybody can cause either all the time, and must not make this run all the time.
         """
@@ -201,10 +231,10 @@ class Daemon:
                 message_id=journal.MESSAGE_OVERFLOW,
                 overflows=self._activity.overflows,
             )
-        else:
+        elif not self._too_many:
             unsaid = {root_id for root_id, said in self._nested.items() if not said}
             entries = [entry for entry in entries if entry.difference.subvolume in unsaid]
-        self._dropped = False
+        self._dropped = self._too_many = False
         self._nested = dict.fromkeys(self._nested, True)
         self._announcer.announce(entries)
         now = time.monotonic()
@@ -212,10 +242,14 @@ class Daemon:
 
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
         entries = self._manager.entries_of(root_id, inodes, self._activity)
-        self._activity.settle(root_id, (entry.difference.inode for entry in entries))
+        found = {entry.difference.inode for entry in entries}
+        self._activity.settle(root_id, found)
+        # Who wrote what is as in the blank, or has gone again, does not matter.
+        self._activity.ledger.drop(root_id, inodes - found)
         return entries
 
     def _report(self) -> Report:
+        self._activity.store()
         return self._manager.status(self._activity)
 
     # The boot
@@ -297,8 +331,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     logger.configure()
+    own_mounts = statemount.leave()
     try:
-        return Daemon(os.path.abspath(arguments.config) if arguments.config else None).run()
+        config = os.path.abspath(arguments.config) if arguments.config else None
+        return Daemon(config, own_mounts=own_mounts).run()
     except ImpermanenceError as error:
         sys.stderr.write(
             f"impermanenced: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else "")

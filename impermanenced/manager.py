@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
 
 from . import config
+from .attribution import Attribution, Writers
 from .declared import check_paths
 from .drift import Drift
-from .model import Difference, Entry, Report, Volume, Writer
+from .kernel import mounts
+from .kernel.mounts import Mount
+from .model import Difference, Entry, Report, Volume
 from .rules import Rules
 from .volumes import Machine, mounted_inside
-
-
-class Writers(Protocol):
-    """Who wrote what, as the watch knows it."""
-
-    since: float | None
-    overflows: int
-
-    def of(self, root_id: int, inode: int) -> Writer | None: ...
 
 
 class Manager:
@@ -29,8 +22,12 @@ class Manager:
     where the filesystem itself fails.
     """
 
-    def __init__(self, config_path: bytes | None = None) -> None:
+    def __init__(
+        self, config_path: bytes | None = None, read_mounts: Callable[[], list[Mount]] = mounts.read
+    ) -> None:
+        """`read_mounts` is for who has mounts of its own, which are not the system's."""
         self._path = config_path
+        self._read_mounts = read_mounts
         self.config, self.machine = self._load()
 
     @property
@@ -90,6 +87,7 @@ class Manager:
             overflows=writers.overflows if writers else 0,
             volumes=self.volumes,
             entries=tuple(entries),
+            gaps=writers.gaps if writers else (),
         )
 
     def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
@@ -106,17 +104,19 @@ class Manager:
         base = self.machine.baseline(volume)
         return Drift(self.machine.top, volume, base)
 
+    def _mounts_around(self, volume: Volume) -> list[Mount]:
+        table = self._read_mounts()
+        return table if any(mount.path == volume.mountpoint for mount in table) else mounts.read()
+
     def _judge(
         self, volume: Volume, differences: Iterable[Difference], writers: Writers | None
     ) -> Iterator[Entry]:
-        mounted = mounted_inside(volume)
+        mounted = mounted_inside(volume, self._mounts_around(volume))
         rules = Rules(self.config.declarations, mounted, self.config.ignore, self.config.persist)
+        attribution = Attribution(self.machine.top, volume, writers) if writers is not None else None
         for difference in differences:
             verdict, rule = rules.judge(difference)
-            writer = None
-            if writers is not None:
-                root_id = difference.subvolume or volume.root_id
-                writer = writers.of(root_id, difference.inode)
+            writer = attribution.of(difference) if attribution is not None else None
             yield Entry(volume.name, difference, verdict, rule, None, writer)
 
 

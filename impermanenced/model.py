@@ -83,6 +83,7 @@ class Writer:
     uid: int | None
     first: float  # seconds since 1970
     last: float
+    kind: str = ""  # of the unit: "system", "user", "session", "container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Report:
     overflows: int  # times that the kernel dropped events since then
     volumes: tuple[Volume, ...]
     entries: tuple[Entry, ...]
+    gaps: tuple[tuple[float, float], ...] = ()  # since then, when nobody watched
     settled: float | None = None  # when the boot had made its own files, seconds since 1970
     notes: tuple[str, ...] = ()  # what could not be asked, in words
 

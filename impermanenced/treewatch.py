@@ -61,7 +61,7 @@ class _Handler:
         except OSError:  # gone again: the directory says so
             return
         if status.st_dev == self._device:
-            self._activity.note([Seen(self._volume.root_id, status.st_ino, None, named)])
+            self._activity.note([Seen(self._volume.root_id, status.st_ino, 0, None, named)])
 
 
 def _directories(mountpoint: bytes, device: int) -> Iterator[tuple[bytes, bool]]:
@@ -78,7 +78,6 @@ class TreeWatch:
     source = "watchdog"
 
     def __init__(self, volumes: Sequence[Volume], activity: Activity) -> None:
-        activity.since = None
         self._volumes = volumes
         self._activity = activity
         self._observer: Any = Observer()

@@ -19,8 +19,9 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from .activity import Activity, Origin, Seen
+from .activity import Activity
 from .kernel import fanotify, procevents, procs
+from .ledger import Origin
 from .model import Volume
 from .treewatch import TreeWatch
 
@@ -154,13 +155,13 @@ class Watch(threading.Thread):
         if batch.overflowed:
             self._activity.overflow()
         now = time.monotonic()
-        writers = {
-            pid: self._origin(pid, now) for pid in {event.pid for event in batch.events} - {self._own_pid}
-        }
+        pids = {event[1] for event in batch.events}
+        pids.discard(self._own_pid)
+        writers = {pid: self._origin(pid, now) for pid in pids}
         self._activity.note(
-            Seen(event.root_id, event.inode, writers[event.pid], bool(event.mask & NAMED))
-            for event in batch.events
-            if event.pid in writers
+            (root_id, inode, directory, writers[pid], mask & NAMED != 0)
+            for mask, pid, root_id, inode, _, directory in batch.events
+            if pid in writers
         )
         return batch.total
 
@@ -185,7 +186,8 @@ class Watch(threading.Thread):
             if known is not None and now - then < REMEMBER_GONE:
                 return known
             return Origin("", b"", b"", pid, None)
-        origin = Origin(procs.unit_of(process.cgroup), process.exe, process.comm, pid, process.uid)
+        kind, unit = procs.unit_of(process.cgroup)
+        origin = Origin(unit, process.exe, process.comm, pid, process.uid, kind)
         if len(self._origins) > ORIGINS:
             self._origins.clear()
         if len(self._recent) > ORIGINS:
@@ -213,6 +215,7 @@ def start(
             "fanotify is refused, watching directories instead: writers stay unknown", error=error.strerror
         )
         source = TreeWatch(volumes, activity)
+    activity.knows_writers = isinstance(source, Watch)
     source.start()
     log.info("watching", source=source.source)
     return source

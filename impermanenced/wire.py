@@ -90,6 +90,7 @@ def writer_to_json(writer: Writer | None) -> dict[str, Any] | None:
         return None
     return {
         "unit": to_text(writer.unit.encode("utf-8", "surrogateescape")),
+        "kind": writer.kind,
         "exe": to_text(writer.exe),
         "comm": to_text(writer.comm),
         "pid": writer.pid,
@@ -148,6 +149,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "version": JSON_VERSION,
         "complete": report.complete,
         "watching_since": time_to_text(report.watching_since),
+        "gaps": [[time_to_text(begin), time_to_text(end)] for begin, end in report.gaps],
         "overflows": report.overflows,
         "settled": time_to_text(report.settled),
         "notes": list(report.notes),

@@ -125,9 +125,14 @@ def _watch(document: Document, now: float) -> str:
     since = document["watching_since"]
     if since is None:
         return "nobody watches: writers unknown (systemctl start impermanenced)"
-    overflows = document["overflows"]
-    gaps = f"; {words.plural(overflows, 'overflow')}." if overflows else ", complete."
-    return f"writers known since {words.clock(since, now)}{gaps}"
+    missing = []
+    if gaps := document.get("gaps"):
+        last = words.clock(gaps[-1][1], now)
+        missing.append(f"{words.plural(len(gaps), 'gap')}, the last one until {last}")
+    if overflows := document["overflows"]:
+        missing.append(words.plural(overflows, "overflow"))
+    rest = f"; {'; '.join(missing)}." if missing else ", complete."
+    return f"writers known since {words.clock(since, now)}{rest}"
 
 
 def _advice(lost: list[Row]) -> str:

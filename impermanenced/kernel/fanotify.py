@@ -97,7 +97,7 @@ def mark(fan: int, flags: int, mask: int, dir_fd: int, path: bytes | None = None
 def _target(
     buffer: bytes, record: int, end: int, wanted: Container[int], foreign: set[int]
 ) -> tuple[tuple[int, int, int, int] | None, int]:
-    """(root id, inode, generation, parent) of what an event is about, and how many of its records made no sense.
+    """(root id, inode, generation, parent) of what an event is about, and how many records made no sense.
 
     None where it names no inode, or one of a subvolume that is not wanted.
     """

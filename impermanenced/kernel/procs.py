@@ -17,7 +17,14 @@ _STATUS_MAX = 8192
 _UID = re.compile(rb"^Uid:\s+\d+\s+(\d+)", re.MULTILINE)
 # systemd.unit(5): the characters of unit names, at most 255 of them.  Slices hold units and are not writers.
 _UNIT = re.compile(rb"[A-Za-z0-9:_.\\@-]{1,247}\.(?:service|scope|socket|mount|swap)")
+_USER_SLICE = re.compile(rb"user-\d+\.slice")
 _USER_MANAGER = re.compile(r"user@\d+\.service")
+_SESSION = re.compile(r"session-[A-Za-z0-9]+\.scope")
+# What docker, podman, cri-o, containerd and systemd-nspawn have their containers called.
+_CONTAINER = re.compile(
+    r"(?:docker|libpod|libpod-payload|crio|cri-containerd)-[0-9a-f]{12,64}\.scope"
+    r"|(?:machine-|systemd-nspawn@).+\.(?:scope|service)"
+)
 
 
 class Process(NamedTuple):
@@ -83,21 +90,51 @@ def look_up(pid: int) -> Process | None:
     return process if process.comm or program or group else None
 
 
-def _unit_in(parts: Iterator[bytes]) -> str:
-    """The first part that is no slice, if it is a unit.  systemd puts `_` before names the kernel took."""
+class Unit(NamedTuple):
+    """Both empty where there is none.  `kind` says whose it is:
+
+    system     a unit of the system's manager
+    user       one of a user's manager; its name is that user's to choose
+    session    a login
+    container  a container, or a virtual machine, with a unit of its own
+    """
+
+    kind: str
+    name: str
+
+
+NOBODYS = Unit("", "")
+
+
+def _unit_in(parts: Iterator[bytes]) -> tuple[str, list[bytes]]:
+    """The first part that is no slice, if it is a unit, and the slices before it.
+
+    systemd puts `_` before names the kernel took.
+    """
+    slices: list[bytes] = []
     for part in parts:
         name = part.removeprefix(b"_")
         if not name.endswith(b".slice"):
-            return name.decode("ascii") if _UNIT.fullmatch(name) else ""
-    return ""
+            return name.decode("ascii") if _UNIT.fullmatch(name) else "", slices
+        slices.append(name)
+    return "", slices
 
 
-def unit_of(path: bytes) -> str:
-    """The unit that a cgroup belongs to, "" when there is none; inside a user's manager, that manager's unit.
+def unit_of(path: bytes) -> Unit:
+    """The unit that a cgroup belongs to; inside a user's manager, that manager's unit.
 
     The outermost unit counts: what lies below it is its own to name, and a service could call a group there
-    `sshd.service`.  A user's unit may have the name of a system's; the uid beside it tells them apart.
+    `sshd.service`.  A user's unit may have the name of a system's: its kind tells them apart.
     """
     parts = iter(path[:_CGROUP_MAX].strip(b"/").split(b"/"))
-    unit = _unit_in(parts)
-    return (_unit_in(parts) or unit) if _USER_MANAGER.fullmatch(unit) else unit
+    name, slices = _unit_in(parts)
+    if not name:
+        return NOBODYS
+    in_user = len(slices) == 2 and slices[0] == b"user.slice" and bool(_USER_SLICE.fullmatch(slices[1]))
+    if in_user and _USER_MANAGER.fullmatch(name):
+        return Unit("user", _unit_in(parts)[0] or name)
+    if in_user and _SESSION.fullmatch(name):
+        return Unit("session", name)
+    if _CONTAINER.fullmatch(name) or (slices[:1] == [b"machine.slice"] and name.endswith(".scope")):
+        return Unit("container", name)
+    return Unit("system", name)

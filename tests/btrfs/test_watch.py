@@ -15,6 +15,7 @@ import pytest
 from impermanenced import treewatch, watch
 from impermanenced.activity import Activity
 from impermanenced.kernel import libc, mounts
+from impermanenced.ledger import Ledger
 from impermanenced.model import Volume, Writer
 from impermanenced.owners import Owners
 
@@ -45,7 +46,8 @@ class Watched:
         self.root = filesystem.mount(filesystem.directory / "root", "subvol=root")
         self.root_id = int(sh("btrfs", "inspect-internal", "rootid", self.root))
         self.top = mounts.open_top_level(os.fsencode(filesystem.device))
-        self.activity = Activity(time.time)
+        self.ledger = Ledger(None, "boot", time.time)
+        self.activity = Activity(time.time, self.ledger)
         self.owners = Owners(self.top, [self.root_id])
         where = os.fsencode(self.root)
         self.volume = Volume("root", where, b"/", b"root", self.root_id, None, None)
@@ -54,11 +56,13 @@ class Watched:
         )
 
     def writer(self, path: Path, root_id: int | None = None) -> Writer | None:
+        self.activity.store()
         return self.activity.of(root_id or self.root_id, os.lstat(path).st_ino)
 
     def close(self) -> None:
         self.watch.stop()
         self.owners.close()
+        self.ledger.close()
         os.close(self.top)
 
 
@@ -126,7 +130,7 @@ def test_an_overflow_is_counted(filesystem: Filesystem, monkeypatch: pytest.Monk
         while watched.watch.drain():
             pass
         assert watched.activity.overflows == 1
-        assert watched.activity.take()[1]
+        assert watched.activity.take()[2]
     finally:
         watched.close()
 

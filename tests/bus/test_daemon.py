@@ -265,6 +265,11 @@ def test_dropped_events_are_said_and_made_up_for(bus: Bus, machine: Machine, dae
         pytest.skip(f"needs a queue that can be filled: fs.fanotify.max_queued_events is {limit}")
     signals = Signals(bus.connect())
     daemon.process.send_signal(signal.SIGSTOP)
+    tasks = Path(f"/proc/{daemon.process.pid}/task")
+    wait_until(
+        lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()),
+        "all its threads stopped",
+    )
     for number in range(limit + 10):
         os.mkdir(machine.mountpoint / f"tmp/{number}")
     (machine.mountpoint / "etc/dropped").touch()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-from impermanenced.activity import Activity, Origin, Seen
+import pytest
 
-ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0)
+from impermanenced.activity import LIMIT, LOOKED_AT, Activity, Seen
+from impermanenced.ledger import Ledger, Origin
+
+ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
 TWO = Origin("", b"/usr/bin/two", b"two", 11, 1000)
 GONE = Origin("", b"", b"", 12, None)
 
@@ -14,65 +17,99 @@ class Clock:
         return self.now
 
 
-def test_the_last_writer_that_is_known_counts() -> None:
+def make(clock: Clock | None = None, **options: object) -> Activity:
+    clock = clock or Clock()
+    return Activity(clock, Ledger(None, "boot", clock), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["waiting", "in the ledger"])
+def test_the_last_writer_that_is_known_counts(apart: bool) -> None:
     clock = Clock()
-    activity = Activity(clock)
-    activity.note([Seen(256, 5, ONE, True)])
+    activity = make(clock)
+
+    def note(*events: Seen) -> None:
+        activity.note(events)
+        if apart:
+            activity.store()
+
+    note(Seen(256, 5, 9, ONE, True))
     clock.now = 101.0
-    activity.note([Seen(256, 5, TWO, False)])
+    note(Seen(256, 5, 9, TWO, False))
     clock.now = 102.0
-    activity.note([Seen(256, 5, GONE, False), Seen(256, 6, GONE, True), Seen(256, 7, None, True)])
+    note(
+        Seen(256, 5, 9, GONE, False), Seen(256, 6, 9, GONE, True),
+        Seen(256, 7, 9, None, True), Seen(256, 8, 9, None, True),
+    )  # fmt: skip
+    note(Seen(256, 5, 0, None, False), Seen(256, 8, 9, ONE, False))
+    activity.store()
     writer = activity.of(256, 5)
     assert writer is not None
-    assert (writer.comm, writer.uid, writer.first, writer.last) == (b"two", 1000, 100.0, 102.0)
+    assert (writer.comm, writer.pid, writer.uid, writer.first, writer.last) == (b"two", 11, 1000, 100, 102)
     gone = activity.of(256, 6)
     assert gone is not None and (gone.pid, gone.comm, gone.uid) == (12, b"", None)
     assert activity.of(256, 7) is None
+    later = activity.of(256, 8)
+    assert later is not None and (later.unit, later.kind) == ("one.service", "system")
     assert activity.of(257, 5) is None
 
 
 def test_news_is_told_once_until_it_is_taken() -> None:
     told: list[int] = []
-    activity = Activity(Clock(), on_news=lambda: told.append(1))
-    activity.note([Seen(256, 5, ONE, True)])
-    activity.note([Seen(256, 6, ONE, True), Seen(300, 5, ONE, True)])
+    activity = make(on_news=lambda: told.append(1))
+    activity.note([Seen(256, 5, 9, ONE, True)])
+    activity.note([Seen(256, 6, 9, ONE, True), Seen(300, 5, 9, ONE, True)])
     assert told == [1]
-    assert activity.take() == ({256: {5, 6}, 300: {5}}, False)
-    assert activity.take() == ({}, False)
-    activity.note([Seen(256, 5, ONE, False)])
+    assert activity.take() == ({256: {5, 6}, 300: {5}}, False, False)
+    assert activity.take() == ({}, False, False)
+    activity.store()
+    activity.note([Seen(256, 5, 9, ONE, False)])
     assert told == [1, 1]
 
 
 def test_what_is_settled_is_news_only_under_another_name() -> None:
     """A service that logs every second must not make the filesystem sync every ten."""
-    activity = Activity(Clock())
-    activity.note([Seen(256, 5, ONE, True)])
+    activity = make()
+    activity.note([Seen(256, 5, 9, ONE, True)])
     activity.take()
+    activity.store()
     activity.settle(256, [5, 99])
-    activity.note([Seen(256, 5, ONE, False)])
-    assert activity.take() == ({}, False)
-    activity.note([Seen(256, 5, ONE, True)])
-    assert activity.take() == ({256: {5}}, False)
+    activity.note([Seen(256, 5, 9, ONE, False)])
+    assert activity.take() == ({}, False, False)
+    assert activity.waits, "who wrote last is to be stored all the same"
+    activity.note([Seen(256, 5, 9, ONE, True)])
+    assert activity.take() == ({256: {5}}, False, False)
+    activity.store()
     activity.unsettle()
-    activity.note([Seen(256, 5, ONE, False)])
-    assert activity.take() == ({256: {5}}, False)
+    activity.note([Seen(256, 5, 9, ONE, False)])
+    assert activity.take() == ({256: {5}}, False, False)
 
 
-def test_memory_is_bounded_and_the_oldest_go() -> None:
-    activity = Activity(Clock(), limit=1000)
-    for inode in range(2500):
-        activity.note([Seen(256, inode, ONE, True)])
-    assert activity.of(256, 0) is None
-    assert activity.of(256, 2499) is not None
-    known = sum(activity.of(256, inode) is not None for inode in range(2500))
-    assert 900 <= known <= 1000
-    assert activity.forgotten == 2500 - known
+def test_what_nobody_stores_is_bounded() -> None:
+    told: list[int] = []
+    activity = make(limit=10_000, on_many=lambda: told.append(1))
+    for inode in range(25_000):
+        activity.note([Seen(256, inode, 9, ONE, True)])
+    assert told == [1]
+    assert activity.forgotten == 15_000
+    activity.store()
+    activity.note([Seen(256, 1_000_000, 9, ONE, True)])
+    assert activity.forgotten == 15_000, "there is room again"
+
+
+def test_more_than_can_be_looked_at_one_by_one_is_said() -> None:
+    assert LOOKED_AT < LIMIT
+    activity = make()
+    activity.note(Seen(256, inode, 9, ONE, True) for inode in range(LOOKED_AT + 5))
+    dirty, too_many, overflowed = activity.take()
+    assert len(dirty[256]) == LOOKED_AT and too_many and not overflowed
+    assert activity.take() == ({}, False, False)
 
 
 def test_overflow_is_told() -> None:
     told: list[int] = []
-    activity = Activity(Clock(), on_news=lambda: told.append(1))
+    activity = make(on_news=lambda: told.append(1))
     activity.overflow()
     assert told and activity.overflows == 1
-    assert activity.take() == ({}, True)
-    assert activity.take() == ({}, False)
+    assert activity.take() == ({}, False, True)
+    assert activity.take() == ({}, False, False)
+

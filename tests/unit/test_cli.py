@@ -230,6 +230,11 @@ def test_status_says_what_it_does_not_know() -> None:
     public = act.status(document(watching_since=at(100_000), overflows=2, complete=False), all_verdicts=False)
     text = show.status(public, columns=80, now=NOW, style=PLAIN)
     assert "  writers known since 2025-11-22 08:26; 2 overflows.\n" in text
+    gap = [at(90_000), at(80_000)]
+    public = act.status(document(watching_since=at(100_000), gaps=[gap, gap]), all_verdicts=False)
+    assert public["gaps"] == [gap, gap]
+    gaps = show.status(public, columns=80, now=NOW, style=PLAIN)
+    assert "; 2 gaps, the last one until 2025-11-22 14:00.\n" in gaps
     assert "  not complete: a part could not be read\n" in text
     assert text.startswith("nothing that you may see will be lost at the next boot.\n")
     public = act.status(document(entry("/a"), complete=False), all_verdicts=False)

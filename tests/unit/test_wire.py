@@ -80,7 +80,7 @@ def test_the_document_has_the_documented_keys() -> None:
     report = Report(True, 1.7e9, 0, (Volume("root", b"/", b"/", b"root", 256, None, None),), entries)
     document = wire.report_to_json(report)
     assert list(document) == [
-        "version", "complete", "watching_since", "overflows", "settled", "notes", "volumes", "entries"
+        "version", "complete", "watching_since", "gaps", "overflows", "settled", "notes", "volumes", "entries"
     ]  # fmt: skip
     assert document["version"] == 1
     assert set(document["volumes"][0]) == {"name", "mountpoint", "path", "subvolume", "blank"}
@@ -91,6 +91,8 @@ def test_the_document_has_the_documented_keys() -> None:
         "because", "advice",
     }  # fmt: skip
     assert document["entries"][0]["mode"] == "0640"
-    assert set(document["entries"][0]["writer"]) == {"unit", "exe", "comm", "pid", "uid", "first", "last"}
+    assert set(document["entries"][0]["writer"]) == {
+        "unit", "kind", "exe", "comm", "pid", "uid", "first", "last",
+    }  # fmt: skip
     assert document["entries"][1]["writer"] is None
     json.dumps(document)
