@@ -23,6 +23,8 @@ from .volumes import Machine
 
 # How a boot stands.  Good: it completed (boots/N.good).  Bad: it did not, though one before it did.
 RUNNING, GOOD, BAD, UNKNOWN = "running", "good", "bad", "unknown"
+# How it ended, as far as the journal tells.
+CLEAN, CUT = "clean", "cut"
 
 NO_STATE = ("the machine is not set up: there is no .impermanence at the top level", "impermanence setup")
 
@@ -40,11 +42,12 @@ class OldRoot:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    number: int | None  # None: an old root that does not come from the hook
+    number: int | None  # None: an old root that does not come from the hook, or a boot without a record
     boot_id: str | None = None
     time: float | None = None  # when it began, seconds since 1970
     ended: str = UNKNOWN
     last_entry: float | None = None  # its last entry in the journal
+    shutdown: str | None = None  # CLEAN, CUT (power, a crash, a forced reboot); None: nothing tells
     record: BootRecord | None = None
     fault: str | None = None  # why its record cannot be understood
     old_roots: tuple[OldRoot, ...] = ()
@@ -53,14 +56,16 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    boots: tuple[Boot, ...]  # newest first; those without number last
+    boots: tuple[Boot, ...]  # newest first, also when the running one has no number; old roots of others last
     volumes: tuple[str, ...]  # names, as the hook has them
     archive: bytes
     hold: bool  # the hook fell back to a good root and does not wipe
 
     @property
     def current(self) -> Boot | None:
-        return next((boot for boot in self.boots if boot.ended == RUNNING), None)
+        """The running boot, where it has a record."""
+        numbered = (boot for boot in self.boots if boot.number is not None)
+        return next((boot for boot in numbered if boot.ended == RUNNING), None)
 
     def boot(self, wanted: int) -> Boot:
         """A boot by its number, or -1 for the one before the running one; UsageError: there is none."""
@@ -93,12 +98,14 @@ def read(
     machine: Machine,
     archive: bytes,
     boot_id: str,
-    last_entry: Callable[[str], float | None] = lambda boot_id: None,
+    last_entry: Callable[[str], tuple[float, bool] | None] = lambda boot_id: None,
+    result: BootRecord | None = None,
 ) -> History:
     """All boots that something is known of; NotSetUp where there is neither a record nor an old root.
 
-    `archive` counts where there is no rollback.env; `boot_id` is the running boot's, and
-    `last_entry` knows the time of the last journal entry of another one.
+    `archive` counts where there is no rollback.env; `boot_id` is the running boot's, and `result` what the
+    hook left in /run, also where it could write no record.  `last_entry` knows of another boot the time of
+    its last entry in the journal, and whether it was shut down; it is asked in the order of the boots.
     """
     rollback = rollback_env(machine)
     hooks = rollback.volumes if rollback else ()
@@ -123,13 +130,15 @@ def read(
         of_boot = tuple(sorted(roots.of_boot.get(number, {}).values(), key=lambda root: root.path))
         its_id = record.boot_id if record else roots.boot_ids.get(number)
         state = _ended(number, record, good, boot_id)
+        last = last_entry(its_id) if its_id and state != RUNNING else None
         boots.append(
             Boot(
                 number=number,
                 boot_id=its_id,
                 time=record.time if record else None,
                 ended=state,
-                last_entry=last_entry(its_id) if its_id and state != RUNNING else None,
+                last_entry=None if last is None else last[0],
+                shutdown=None if last is None else CLEAN if last[1] else CUT,
                 record=record,
                 fault=faults.get(number),
                 old_roots=of_boot,
@@ -140,7 +149,15 @@ def read(
     strange = sorted(roots.strange, key=lambda boot: (-(boot.time or 0), boot.old_roots[0].path))
     newest = known.get(max(known, default=0))
     hold = newest is not None and newest.hold
-    return History((*boots, *strange), tuple(volumes), archive, hold)
+    running = [] if any(boot.ended == RUNNING for boot in boots) else _without_record(result, boot_id)
+    return History((*running, *boots, *strange), tuple(volumes), archive, hold)
+
+
+def _without_record(result: BootRecord | None, boot_id: str) -> list[Boot]:
+    """The running boot, whose hook did not even mount: an image waited, or it was switched off."""
+    if result is None or result.boot_id != boot_id:
+        return []
+    return [Boot(None, boot_id, result.time, RUNNING, record=result)]
 
 
 def _kept(record: BootRecord | None) -> bool:

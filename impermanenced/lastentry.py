@@ -1,19 +1,47 @@
-"""When the journal last heard of a boot."""
+"""What the journal knows of how a boot ended."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from systemd import journal
+
+# systemd/sd-messages.h
+_SHUTDOWN = "98268866d1d54a499c4e98921d93bc40"  # logind: somebody asked for it
+_STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"  # the manager: a unit is about to stop
+_JOURNAL_STOP = "d93fb3c9c24d451a97cea615ce59c00b"  # the journal itself, at the very end
 
 
 class LastEntries:
-    """Times of last entries by boot id, in seconds since 1970; None where the journal has none (any more)."""
+    """Of boots by their ids; None where the journal has nothing (any more)."""
 
     def __init__(self, path: str | None = None) -> None:
         self._reader = journal.Reader(path=path) if path else journal.Reader(journal.SYSTEM)
 
-    def of(self, boot_id: str) -> float | None:
+    def of(self, boot_id: str) -> tuple[float, bool] | None:
+        """The time of the last entry in seconds since 1970, and whether the boot was shut down."""
+        last = self._last(boot_id)
+        if last is None:
+            return None
+        return last["__REALTIME_TIMESTAMP"].timestamp(), _is_stop(last) or self._was_shut_down(boot_id)
+
+    def _was_shut_down(self, boot_id: str) -> bool:
+        # Where /var/log is a mount of its own the journal leaves it before the end, and its last words
+        # are lost with /run.  The fields with an underscore are the journal's own: no user can forge them.
+        return (
+            self._last(boot_id, MESSAGE_ID=_SHUTDOWN, _UID="0") is not None
+            or self._last(boot_id, MESSAGE_ID=_STOPPING, UNIT="systemd-journal-flush.service", _PID="1")
+            is not None
+        )
+
+    def _last(self, boot_id: str, **matches: str) -> dict[str, Any] | None:
         self._reader.flush_matches()
-        self._reader.add_match(_BOOT_ID=boot_id.replace("-", ""))
+        self._reader.add_match(_BOOT_ID=boot_id.replace("-", ""), **matches)
         self._reader.seek_tail()
-        entry = self._reader.get_previous()
-        return entry["__REALTIME_TIMESTAMP"].timestamp() if entry else None
+        return self._reader.get_previous() or None
+
+
+def _is_stop(entry: dict[str, Any]) -> bool:
+    # The reader makes a UUID of it where it is one.
+    same = getattr(entry.get("MESSAGE_ID"), "hex", None) == _JOURNAL_STOP
+    return same and entry.get("_TRANSPORT") == "driver"

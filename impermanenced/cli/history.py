@@ -55,6 +55,7 @@ def _boot(boot: Boot) -> dict[str, Any]:
         "hold": record.hold if record else False,
         "ended": boot.ended,
         "last_entry": time_to_text(boot.last_entry),
+        "shutdown": boot.shutdown,
         "kept_by": boot.went_on,
         "old_roots": [
             {**path_fields(root.path), "volume": root.volume, "there": root.there} for root in boot.old_roots
@@ -72,9 +73,9 @@ def boots(found: Mapping[str, Any], *, columns: int, now: float) -> str:
     lines = [head.rstrip()]
     for boot in found["boots"]:
         left = f"  {_number(boot):>4}  {_when(boot['time'], now):<{_WHEN}}"
-        if boot["number"] is not None:
+        if boot["number"] is not None or boot["action"]:
             left += (
-                f"{words.cut(boot['kernel'] or '-', kernel):<{kernel}}  {boot['ended']:<7}  "
+                f"{words.cut(boot['kernel'] or '-', kernel):<{kernel}}  {_ended(boot):<7}  "
                 f"{_rollback(boot):<10}  "
             )
         roots = list(_old_roots(boot)) or ["-"]
@@ -106,6 +107,13 @@ def _when(text: str | None, now: float) -> str:
     if days in (0, 1):
         return then.strftime("today %H:%M" if days == 0 else "yesterday %H:%M")
     return then.strftime("%a %H:%M" if 0 < days < 7 else "%Y-%m-%d %H:%M")
+
+
+def _ended(boot: Mapping[str, Any]) -> str:
+    """How it ended; before that, that it did not complete, and else what is known of it."""
+    if boot["ended"] in ("running", "bad"):
+        return str(boot["ended"])
+    return str(boot["shutdown"] or boot["ended"])
 
 
 def _rollback(boot: Mapping[str, Any]) -> str:

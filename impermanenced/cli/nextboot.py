@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from typing import Any
 
 from .. import boots, goodboot, requests, trouble
 from ..config import load
-from ..errors import ImpermanenceError
+from ..errors import ImpermanenceError, RecordError
 from ..manager import Manager
+from ..records import BootRecord
 from ..volumes import Machine
 from ..wire import to_text
 from . import history
@@ -22,6 +24,9 @@ try:
 except ImportError:  # the package works without the library of the journal
     journal = None  # type: ignore[assignment]
     LastEntries = None  # type: ignore[assignment, misc]
+
+
+NEWEST = 20  # boots of which the list says how they ended
 
 
 def ask(options: Options) -> str:
@@ -52,17 +57,27 @@ def document(options: Options) -> dict[str, Any]:
     """Of `boots`."""
     with Manager(options.config) as manager:
         archive = manager.config.archive.directory
-        # The journal is asked about every boot: only for those who want to know.
-        last_entry = _last_entry() if options.json else _unknown
-        found = boots.read(manager.machine, archive, boots.this_boot_id(), last_entry)
+        # The journal is asked about every boot, which takes its time: a person looks at the newest.
+        last_entry = _last_entry(None if options.json else NEWEST)
+        # What the hook left is about this machine, and not about another that is looked at.
+        result = None if options.config is not None else _result()
+        found = boots.read(manager.machine, archive, boots.this_boot_id(), last_entry, result)
         request = requests.pending(manager.machine) if manager.machine.has_state() else None
     return history.document(found, request)
 
 
-def _last_entry() -> Callable[[str], float | None]:
+def _result() -> BootRecord | None:
+    try:
+        return goodboot.result()
+    except RecordError:
+        return None
+
+
+def _last_entry(most: int | None) -> Callable[[str], tuple[float, bool] | None]:
     try:
         if LastEntries is not None:
-            return LastEntries().of
+            of, left = LastEntries().of, itertools.count() if most is None else iter(range(most))
+            return lambda boot_id: None if next(left, None) is None else of(boot_id)
     except OSError:  # a machine without a journal knows less
         pass
     return _unknown

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from impermanenced.cli import history
 from impermanenced.manager import Manager
 from impermanenced.records import NextRequest
 from impermanenced.trouble import Trouble
+from impermanenced.wire import time_to_text
 
 from ..conftest import Filesystem, sh
 from ..shell.hook import Boot, Initrd
@@ -302,6 +304,69 @@ def test_boots(machine: Machine) -> None:
     assert [line[:6].strip() for line in text.splitlines()[:7]] == ["boot", "3", "2", "", "1", "0", ""]
     assert "kept by boot 2" in text
     assert "kept: impermanence= on the kernel command line" in text
+
+
+def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) -> None:
+    """Number, boot id, when, kernel, what the hook did and why, how the boot ended, where its old root is."""
+    machine.boot()
+    machine.boot("impermanence=keep")
+    machine.boot()
+    for number in (1, 2):
+        as_another_boot(machine, number, boot_id_of(number))
+    (machine.state / "boots/1.good").touch()
+    ends = {boot_id_of(1): (1000.0, True), boot_id_of(2): (2000.0, False)}
+    with Manager(os.fsencode(machine.config)) as manager:
+        archive = manager.config.archive.directory
+        found = boots.read(manager.machine, archive, boots.this_boot_id(), ends.get)
+    document = history.document(found, None)
+    three, two, one, zero = document["boots"]
+    times = [records.parse_record((machine.state / f"boots/{n}.env").read_bytes()).time for n in (2, 1)]
+    assert two == {
+        "number": 2,
+        "boot_id": boot_id_of(2),
+        "time": time_to_text(times[0]),
+        "kernel": os.uname().release,
+        "action": "kept",
+        "reason": "impermanence= on the kernel command line",
+        "booted": None,
+        "hold": False,
+        "ended": "bad",
+        "last_entry": time_to_text(2000),
+        "shutdown": "cut",
+        "kept_by": None,
+        "old_roots": [{"path": f"old_roots/2-{boot_id_of(2)}", "volume": "root", "there": True}],
+        "fault": None,
+    }
+    assert (one["ended"], one["shutdown"], one["last_entry"]) == ("good", "clean", time_to_text(1000))
+    assert (one["time"], one["kept_by"]) == (time_to_text(times[1]), 2)
+    assert (three["ended"], three["shutdown"], three["boot_id"]) == ("running", None, boots.this_boot_id())
+    assert (zero["ended"], zero["shutdown"], zero["boot_id"]) == ("unknown", None, None)
+    text = history.boots(document, columns=200, now=time.time())
+    rows = {line.split()[0]: line for line in text.splitlines() if line[:6].strip().isdecimal()}
+    today = time.strftime("%H:%M", time.localtime(times[0]))
+    for number, words in {
+        "3": ("running", "wiped", " -"),
+        "2": (today, os.uname().release[:10], "bad", "kept", f"old_roots/2-{boot_id_of(2)}"),
+        "1": (today[:2], "clean", "wiped", "kept by boot 2"),
+        "0": ("unknown", f"old_roots/0-{records.NO_BOOT_ID}"),
+    }.items():
+        assert [word for word in words if word not in rows[number]] == [], rows[number]
+    assert "        kept: impermanence= on the kernel command line\n" in text
+
+
+def test_this_boot_where_the_hook_did_not_even_mount(machine: Machine, tmp_path: Path) -> None:
+    machine.boot()
+    as_another_boot(machine, 1, boot_id_of(1))
+    for action in ("refused", "off"):
+        booted = with_image(machine, tmp_path) if action == "refused" else machine.boot("impermanence=off")
+        with Manager(os.fsencode(machine.config)) as manager:
+            found = boots.read(manager.machine, b"old_roots", boots.this_boot_id(), result=booted.result)
+        here, *_ = history.document(found, None)["boots"]
+        assert (here["number"], here["ended"], here["action"]) == (None, "running", action)
+        assert here["boot_id"] == boots.this_boot_id()
+        assert [boot.number for boot in found.boots] == [None, 1, 0]
+        assert found.boot(-1).number == 1
+        assert boots.bootable(found, 0) == 0
 
 
 def test_an_old_root_that_is_gone(machine: Machine) -> None:

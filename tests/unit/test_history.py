@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from impermanenced.boots import Boot, History, OldRoot, bootable
+from impermanenced.boots import CLEAN, CUT, Boot, History, OldRoot, bootable
 from impermanenced.cli import history
 from impermanenced.cli.parse import parse
 from impermanenced.errors import UsageError
@@ -149,6 +150,40 @@ def test_text_of_boots() -> None:
         "\n"
         "Back into an old root:  impermanence next boot N\n"
     )
+
+
+def test_text_of_how_boots_ended() -> None:
+    """That a boot did not complete says more than that it was shut down, and that it was good says less."""
+
+    def ended(state: str, shutdown: str | None) -> str:
+        one = dataclasses.replace(boot(5, 99, state, action="wiped"), shutdown=shutdown)
+        line = history.boots(history.document(a_history(one), None), columns=80, now=NOW).splitlines()[1]
+        return line.split()[4]
+
+    assert [ended("good", how) for how in (CLEAN, CUT, None)] == ["clean", "cut", "good"]
+    assert [ended("bad", how) for how in (CLEAN, CUT, None)] == ["bad"] * 3
+    assert [ended("unknown", how) for how in (CLEAN, CUT, None)] == ["clean", "cut", "unknown"]
+    assert ended("running", None) == "running"
+
+
+def test_a_running_boot_without_a_record() -> None:
+    record = BootRecord(None, ID, int(NOW - 60), "6.1.0", "refused", "a hibernation image waits in /dev/sda2")
+    found = a_history(
+        Boot(None, ID, record.time, "running", record=record), boot(7, 90_000, "good", action="wiped")
+    )
+    assert found.current is None
+    assert found.boot(-1).number == 7, "the one before this is the newest of those that have a number"
+    document = history.document(found, None)
+    assert {key: document["boots"][0][key] for key in ("number", "boot_id", "ended", "action", "reason")} == {
+        "number": None,
+        "boot_id": ID,
+        "ended": "running",
+        "action": "refused",
+        "reason": "a hibernation image waits in /dev/sda2",
+    }
+    lines = history.boots(document, columns=80, now=NOW).splitlines()
+    assert lines[1] == "     -  today 12:12      6.1.0           running  refused     -"
+    assert lines[2] == "        refused: a hibernation image waits in /dev/sda2"
 
 
 def test_notices() -> None:
