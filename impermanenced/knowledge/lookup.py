@@ -18,7 +18,7 @@ from .facts import (
     Fact,
     Rule,
 )
-from .paths import Node
+from .paths import NO_RANK, Node
 
 MAX_STATES = 1 << 13
 HOMES = b"/home"  # file-hierarchy(7); /root is the other
@@ -45,8 +45,9 @@ class _State:
 class Knowledge:
     """The rules of all files, asked path by path.
 
-    The rule that reaches deepest into the path decides; of two that reach the same component, the
-    one that names the path more exactly, from the left; of two alike, the one read later.
+    The rule that reaches deepest into the path decides.  Of two that reach the same component it is
+    the one that is no default, then the one that names the path more exactly, beginning with its
+    last component, then the one read later.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Knowledge:
     ) -> None:
         self.rules = tuple(rules)
         self.problems = tuple(problems)  # one line each: file, line, why
-        self._system, self._home = Node((), plain=True), Node((), plain=True)
+        self._system, self._home = Node(NO_RANK, plain=True), Node(NO_RANK, plain=True)
         for number, rule in enumerate(self.rules):
             for text in rule.paths:
                 parts, directory = paths.parse(text)
@@ -100,7 +101,7 @@ class Knowledge:
         if not state.nodes:
             return state, None
         entered = paths.step(state.nodes, path[cut + 1 :])
-        return state, _best(entered, file=True, directory=type is FileType.SYMLINK)
+        return state, self._best(entered, file=True, directory=type is FileType.SYMLINK)
 
     def _state(self, directory: bytes) -> _State:
         unknown = []
@@ -126,13 +127,26 @@ class Knowledge:
         return self._enter(entered, above, path, above.home)
 
     def _enter(self, nodes: tuple[Node, ...], above: _State | None, path: bytes, home: bytes) -> _State:
-        number = _best(nodes, directory=True, file=False)
+        number = self._best(nodes, directory=True, file=False)
         rule, root = (above.rule, above.root) if above is not None else (None, path)
         if number is not None:
             rule, root = number, self._root(number, root, path)
         known = rule is not None and not self.rules[rule].default
         leads = path in self._above_homes or any(node.plain and node.leads for node in nodes)
         return _State(nodes, rule, root, home, way=leads and not known)
+
+    def _best(self, nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
+        best: int | None = None
+        most = (False, NO_RANK, -1)
+        for node in nodes:
+            number = node.file if file else None
+            if number is None and directory:
+                number = node.directory
+            if number is not None:
+                weight = (not self.rules[number].default, node.rank, number)
+                if best is None or weight > most:
+                    best, most = number, weight
+        return best
 
     def _is_home(self, path: bytes) -> bool:
         return path == b"/root" or path[: path.rfind(b"/")] == HOMES or path in self._homes
@@ -162,18 +176,6 @@ class Knowledge:
             rule.documented,
             rule.default,
         )
-
-
-def _best(nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
-    best: int | None = None
-    rank: tuple[int, ...] = ()
-    for node in nodes:
-        number = node.file if file else None
-        if number is None and directory:
-            number = node.directory
-        if number is not None and (best is None or (node.rank, number) > (rank, best)):
-            best, rank = number, node.rank
-    return best
 
 
 def _advice(rule: Rule, root: bytes, home: bytes, *, directory: bool) -> tuple[Advice, ...]:

@@ -48,6 +48,8 @@ def parse(text: str) -> tuple[tuple[str, ...], bool]:
         raise PatternError("** is a component by itself")
     if parts.count(DEEP) > MAX_TREES:
         raise PatternError(f"more than {MAX_TREES} times **")
+    if parts[:2] == ["", "root"] or (parts[:2] == ["", "home"] and len(parts) > 2):
+        raise PatternError('write "~/" for what is in a home')
     if parts[-1] == DEEP:
         raise PatternError("a directory's pattern matches all that is below: leave out the last **")
     if any(pair == (DEEP, DEEP) for pair in itertools.pairwise(parts)):
@@ -108,19 +110,24 @@ def _fits(piece: bytes, name: bytes, position: int) -> int:
     return position
 
 
+# How exactly a pattern names what it matches: component by component from the last, then fewer `**`.
+Rank = tuple[tuple[int, ...], int]
+NO_RANK: Rank = (), 0
+
+
 class Node:
     """Where some patterns are after the components read so far."""
 
     __slots__ = ("at_tree", "directory", "file", "globs", "leads", "literal", "plain", "rank", "tree")
 
-    def __init__(self, rank: tuple[int, ...], *, plain: bool, at_tree: bool = False) -> None:
+    def __init__(self, rank: Rank, *, plain: bool, at_tree: bool = False) -> None:
         self.literal: dict[bytes, Node] = {}
         self.globs: dict[str, tuple[Glob, Node]] = {}
         self.tree: Node | None = None  # past a `**` that stands here
         self.at_tree = at_tree  # any visible component leads here again
         self.plain = plain  # no wildcard on the way here
         self.leads = False  # to a rule that is no default
-        self.rank = rank  # how exactly the pattern names what it matches, component by component
+        self.rank = rank
         self.directory: int | None = None  # the rule whose pattern ends here, with a slash
         self.file: int | None = None  # without
 
@@ -128,19 +135,22 @@ class Node:
         """The node for one more component; PatternError when there are too many beside it."""
         if part == DEEP:
             if self.tree is None:
-                self.tree = Node((*self.rank, 0), plain=False, at_tree=True)
+                self.tree = Node((self.rank[0], self.rank[1] - 1), plain=False, at_tree=True)
             return self.tree
         if "*" not in part and "?" not in part:
             name = part.encode()
             if name not in self.literal:
-                self.literal[name] = Node((*self.rank, MAX_PATTERN), plain=self.plain)
+                self.literal[name] = Node(self._more(MAX_PATTERN), plain=self.plain)
             return self.literal[name]
         if part not in self.globs:
             if len(self.globs) >= MAX_SIBLINGS:
                 raise PatternError(f"more than {MAX_SIBLINGS} wildcards at one place")
             exactness = 1 + len(part.replace("*", "").replace("?", ""))
-            self.globs[part] = (Glob(part), Node((*self.rank, exactness), plain=False))
+            self.globs[part] = (Glob(part), Node(self._more(exactness), plain=False))
         return self.globs[part][1]
+
+    def _more(self, exactness: int) -> Rank:
+        return (exactness, *self.rank[0]), self.rank[1]
 
 
 def start(root: Node) -> tuple[Node, ...]:
