@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -11,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import prune
+from .. import command, prune
 from ..archive import Archive, OldRoot
-from ..errors import ImpermanenceError, UsageError
+from ..errors import CommandError, ImpermanenceError, UsageError
 from ..manager import Manager
 from ..prune import Now, Plan, Pruned
 from ..sizes import Sizes
@@ -44,6 +46,7 @@ def pin(options: Options, write: Write) -> int:
 
 
 def run(options: Options, write: Write, style: Style) -> int:
+    _give_way()
     stop = _Stop()
     with Manager(options.config) as manager, Archive(manager.config, manager.machine) as archive:
         config, machine = manager.config, manager.machine
@@ -91,6 +94,12 @@ def run(options: Options, write: Write, style: Style) -> int:
             f"{words.plural(len(pruned.failed), 'old root')} could not be deleted", "the next run tries again"
         )
     return 0
+
+
+def _give_way() -> None:
+    """Whoever else reads or writes goes first.  It works without that, too."""
+    with contextlib.suppress(CommandError):
+        command.run(["ionice", "--class", "idle", "--pid", str(os.getpid())])
 
 
 class _Stop:

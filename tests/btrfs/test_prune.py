@@ -715,6 +715,52 @@ def test_nested_in_a_directory_of_a_user(system: System) -> None:
     system.goes(old)
 
 
+@pytest.mark.parametrize("how", ["another of that name", "moved to another subvolume", "made anew"])
+def test_nested_one_that_is_not_what_it_was(
+    system: System, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A number alone is not enough: its UUID, its parent and its name there must be those of the plan."""
+    old = system.boot(90)
+    sh_subvolume(old / "nested")
+    (old / "nested/file").write_text("nested")
+    tree = prune._tree
+
+    def change_after(*arguments: Any) -> Any:
+        plan = tree(*arguments)
+        if len(plan) > 1 and not (system.top / "aside").exists():
+            (old / "nested").rename(system.top / "aside")
+            if how == "another of that name":
+                (system.top / "persist").rename(old / "nested")
+            elif how == "made anew":
+                sh_subvolume(old / "nested")
+        return plan
+
+    monkeypatch.setattr(prune, "_tree", change_after)
+    ((root, why),) = system.prune().failed
+    assert (root.number, why) == (0, "nested is not what it was a moment ago")
+    assert (system.top / "aside/file").read_text() == "nested"
+    if how == "another of that name":
+        assert (old / "nested/file").read_text() == "persist"
+
+
+def test_nested_one_whose_number_another_has(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What BTRFS never does, and the UUID guards against all the same.
+    old = system.boot(90)
+    sh_subvolume(old / "nested")
+    tree = prune._tree
+
+    def another_uuid(*arguments: Any) -> Any:
+        return [
+            node if node.name != b"nested" else dataclasses.replace(node, uuid=bytes(16))
+            for node in tree(*arguments)
+        ]
+
+    monkeypatch.setattr(prune, "_tree", another_uuid)
+    ((_, why),) = system.prune().failed
+    assert why == "nested is not what it was a moment ago"
+    assert (old / "nested").is_dir()
+
+
 def test_failure_in_the_middle_is_said_and_the_next_run_goes_on(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1091,15 +1137,17 @@ def test_deletions_are_on_the_disk_at_the_end(system: System, monkeypatch: pytes
     assert synced[-1] == []
 
 
-def slowly(system: System, script: str) -> subprocess.Popen[str]:
-    """The real command, with a pause of its own after the first deletion."""
+def slowly(system: System, script: str, *, after: int = 1) -> subprocess.Popen[str]:
+    """The real command, with a pause of its own after so many deletions."""
     code = (
-        "import sys, threading\n"
+        "import itertools, sys, threading\n"
         "from impermanenced import cli\n"
         "from impermanenced.kernel import subvolumes\n"
-        "destroy = subvolumes.snap_destroy\n"
+        "destroy, calls = subvolumes.snap_destroy, itertools.count(1)\n"
         "def pause(fd, number):\n"
         "    destroy(fd, number)\n"
+        f"    if next(calls) < {after}:\n"
+        "        return\n"
         "    print('deleted one', flush=True)\n"
         f"    {script}\n"
         "subvolumes.snap_destroy = pause\n"
@@ -1108,6 +1156,18 @@ def slowly(system: System, script: str) -> subprocess.Popen[str]:
     argv = [sys.executable, "-c", code, "--config", os.fspath(system.config), "prune", "--yes"]
     pipe = subprocess.PIPE
     return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_idle_io_priority_of_the_unit_and_of_the_command(system: System) -> None:
+    unit = (Path(__file__).parents[2] / "systemd/impermanence-prune.service").read_text().splitlines()
+    assert {"IOSchedulingClass=idle", "Nice=19"} <= set(unit)
+    system.boot(400)
+    with slowly(system, "sys.stdin.readline()") as process:
+        until_first(process)
+        priority = sh("ionice", "--pid", str(process.pid))
+        process.communicate("\n", timeout=20)
+    assert priority == "idle\n"
+    assert sh("ionice", "--pid", str(os.getpid())) != "idle\n", "this test would have given it that"
 
 
 def test_the_timer_and_its_service_are_valid(tmp_path: Path) -> None:
@@ -1127,18 +1187,20 @@ def until_first(process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()
 
 
-def test_killed_between_two_and_run_again(system: System) -> None:
+@pytest.mark.parametrize("after", [1, 2, 3, 4, 5])
+def test_killed_after_any_deletion_and_run_again(system: System, after: int) -> None:
     first = system.boot(400)
-    for path in ("a", "b"):
+    for path in ("a", "a/b"):
         sh_subvolume(first / path)
     system.boot(300)
     system.boot(200)
     others = {name for name in system.subvolumes() if not name.startswith("old_roots/")}
-    with slowly(system, "threading.Event().wait()") as process:
+    before = len(system.subvolumes())
+    with slowly(system, "threading.Event().wait()", after=after) as process:
         until_first(process)
         process.send_signal(signal.SIGKILL)
         process.wait(20)
-    assert len(system.old_roots()) == 3
+    assert len(system.subvolumes()) == before - after
     result = system.command("prune", "--yes")
     assert (result.returncode, result.stderr) == (0, "")
     assert system.old_roots() == []
