@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from . import alerts, journal
 from .alerts import Alert, Rest
@@ -12,6 +13,16 @@ from .model import Entry, Verdict, Writer
 from .wire import size_to_text, to_text
 
 Emit = Callable[[bytes, str, str, int, int], None]  # path, verdict, unit, bytes, count
+
+
+class Listener(Protocol):
+    """Who wants to know more than `Emit` tells."""
+
+    def entries(self, entries: Sequence[Entry]) -> None: ...
+
+    def alert(self, alert: Alert) -> None: ...
+
+    def rest(self, rest: Rest, *, boot: bool) -> None: ...
 
 
 def _name(writer: Writer | None) -> str:
@@ -69,9 +80,12 @@ def _rest_fields(rest: Rest, message_id: str) -> dict[str, journal.Value]:
 class Announcer:
     """Until the boot has finished everything is added up: what it makes is its own doing, and one entry."""
 
-    def __init__(self, emit: Emit, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, emit: Emit, clock: Callable[[], float] = time.monotonic, listener: Listener | None = None
+    ) -> None:
         self.settled = False
         self._emit = emit
+        self._listener = listener
         self._clock = clock
         self._restraint = alerts.Restraint()
         self._boot: list[Alert | Rest] = []
@@ -79,7 +93,12 @@ class Announcer:
     def announce(self, entries: Iterable[Entry]) -> None:
         """Those that are crud and were not said before."""
         crud = self._restraint.fresh(entry for entry in entries if entry.verdict is Verdict.CRUD)
-        found = alerts.group(crud)
+        if crud and self._listener:
+            self._listener.entries(crud)
+        self.announce_crowds(alerts.group(crud))
+
+    def announce_crowds(self, found: Sequence[Alert]) -> None:
+        """What stands for many paths, each of them new."""
         if not found:
             return
         if not self.settled:
@@ -91,6 +110,8 @@ class Announcer:
             journal.write(message, journal.LOG_NOTICE, fields)
             unit = alert.writer.unit if alert.writer else ""
             self._emit(alert.path, alert.verdict, unit, alert.size, alert.count)
+            if self._listener:
+                self._listener.alert(alert)
         if held_back:
             self._say_rest(
                 alerts.rest(held_back),
@@ -112,3 +133,5 @@ class Announcer:
         message = words.format(count=rest.count, path=to_text(rest.path), size=size_to_text(rest.size))
         journal.write(message, journal.LOG_NOTICE, _rest_fields(rest, message_id))
         self._emit(rest.path, Verdict.CRUD.value, "", rest.size, rest.count)
+        if self._listener:
+            self._listener.rest(rest, boot=message_id == journal.MESSAGE_BOOT)

@@ -22,14 +22,15 @@ from .activity import Activity
 from .announce import Announcer
 from .bus.introspection import BUS_NAME
 from .bus.registration import request_name
-from .bus.service import Service
+from .bus.service import Service, Work
 from .bus.systemd import boot_has_finished
 from .confwatch import ConfigWatch
+from .errands import Errands
 from .errors import ImpermanenceError, ServiceError
 from .kernel import mounts
 from .ledger import Ledger
 from .manager import Manager
-from .model import Entry, Report
+from .model import Entry, Report, Verdict
 from .owners import Owners
 from .treewatch import TreeWatch
 from .wire import to_text
@@ -69,14 +70,17 @@ class Daemon:
         self._con = connect()
         self._worker = ThreadPoolExecutor(1, "worker")
         self._storer = ThreadPoolExecutor(1, "ledger")  # a long report must not keep it waiting
-        self._service = Service(self._con, self._worker, self._report, {
+        self._clerk = ThreadPoolExecutor(1, "clerk")
+        errands = Errands(config_file)
+        work = Work(self._report, errands.boots, errands.request, self._rescan)
+        self._service = Service(self._con, self._worker, self._clerk, work, {
             "Version": lambda: GLib.Variant("s", __version__),
             "ConfigFile": lambda: GLib.Variant("ay", self._manager.config.path),
             "WatchingSince": lambda: GLib.Variant("t", int((self._activity.since or 0) * 1_000_000)),
             "Overflows": lambda: GLib.Variant("t", self._activity.overflows),
             "Source": lambda: GLib.Variant("s", self._watch.source),
         })  # fmt: skip
-        self._announcer = Announcer(self._service.emit_crud)
+        self._announcer = Announcer(self._service.emit_crud, listener=self._service.news)
         self._pending: float | None = None  # since when news wait
         self._flushing = False
         self._dropped = False  # events, which a comparison of everything has to make up for
@@ -115,6 +119,7 @@ class Daemon:
         self._watch.stop()
         self._owners.close()
         self._service.close()
+        self._clerk.shutdown(cancel_futures=True)
         self._worker.shutdown(cancel_futures=True)
         self._storer.shutdown()
         self._activity.store()
@@ -231,6 +236,7 @@ class Daemon:
                 message_id=journal.MESSAGE_OVERFLOW,
                 overflows=self._activity.overflows,
             )
+            self._service.news.overflow(self._activity.overflows)
         elif not self._too_many:
             unsaid = {root_id for root_id, said in self._nested.items() if not said}
             entries = [entry for entry in entries if entry.difference.subvolume in unsaid]
@@ -239,6 +245,12 @@ class Daemon:
         self._announcer.announce(entries)
         now = time.monotonic()
         self._compare_after = now + COMPARE_REST * (now - began)
+
+    def _rescan(self) -> int:
+        """For who does not want to wait until something is noticed."""
+        entries = self._report().entries
+        self._announcer.announce(entries)
+        return sum(entry.verdict is Verdict.CRUD for entry in entries)
 
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
         entries = self._manager.entries_of(root_id, inodes, self._activity)

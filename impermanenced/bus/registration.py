@@ -12,10 +12,12 @@ from typing import Any
 import structlog
 from gi.repository import Gio, GLib
 
-from ..errors import ImpermanenceError, ServiceError
+from ..errors import ImpermanenceError, ServiceError, UsageError
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 CALL_TIMEOUT = 5000  # milliseconds, for what is asked of the bus itself
+
+_BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")  # name, path, interface
 
 # dbus-protocol.h
 DBUS_NAME_FLAG_DO_NOT_QUEUE = 4
@@ -30,8 +32,11 @@ log = structlog.get_logger()
 class Call:
     """A method call that waits for its one answer, which any thread may give."""
 
-    def __init__(self, invocation: Any, sender: str) -> None:
+    def __init__(self, invocation: Any, sender: str, parameters: Any) -> None:
         self.sender = sender
+        self.parameters = parameters  # a GLib.Variant of the type that the interface says
+        flags = invocation.get_message().get_flags()
+        self.interactive = bool(flags & Gio.DBusMessageFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
         self._invocation = invocation
 
     @property
@@ -43,6 +48,13 @@ class Call:
         answer(invocation)
         if _LEAKS:
             invocation._unref()
+
+    def octets(self, index: int, most: int) -> bytes:
+        """An `ay` of the parameters; UsageError where it is longer than any that makes sense."""
+        value = self.parameters.get_child_value(index)
+        if value.get_size() > most:
+            raise UsageError(f"an argument of {value.get_size()} bytes, {most} are the most")
+        return bytes(value.get_data_as_bytes().get_data() or b"")
 
     def reply(self, value: Any) -> None:
         self._finish(lambda invocation: invocation.return_value(value))
@@ -74,8 +86,8 @@ Property = Callable[[], Any]
 
 
 class Registration:
-    """One object with one interface.  Methods get the `Call` and answer it now or later; arguments are not
-    needed so far.  Properties are read-only and give a `GLib.Variant`."""
+    """One object with one interface.  Methods get the `Call` and answer it now or later; Gio has compared the
+    types of its parameters with the interface.  Properties are read-only and give a `GLib.Variant`."""
 
     def __init__(
         self, con: Any, path: str, xml: str, methods: Mapping[str, Method], properties: Mapping[str, Property]
@@ -100,7 +112,7 @@ class Registration:
         parameters: Any,
         invocation: Any,
     ) -> None:
-        call = Call(invocation, sender)
+        call = Call(invocation, sender, parameters)
         try:
             if interface == PROPERTIES:
                 self._property(call, method, parameters.unpack())
@@ -119,8 +131,9 @@ class Registration:
         else:  # GetAll; Gio refuses Set, as nothing is writable
             call.reply(GLib.Variant("(a{sv})", ({name: get() for name, get in self._properties.items()},)))
 
-    def emit(self, signal: str, parameters: Any) -> None:
-        self._con.emit_signal(None, self._path, self._interface, signal, parameters)
+    def emit(self, signal: str, parameters: Any, to: str | None = None) -> None:
+        """To everybody who may receive it, or to one connection alone."""
+        self._con.emit_signal(to, self._path, self._interface, signal, parameters)
 
     def close(self) -> None:
         self._con.unregister_object(self._id)
@@ -129,9 +142,7 @@ class Registration:
 def ask_bus(con: Any, method: str, arguments: Any, answer: str) -> Any:
     """A call to the bus itself; GLib.Error where it fails."""
     return con.call_sync(
-        "org.freedesktop.DBus",
-        "/org/freedesktop/DBus",
-        "org.freedesktop.DBus",
+        *_BUS,
         method,
         arguments,
         GLib.VariantType(answer),
@@ -167,3 +178,40 @@ def uid_of(con: Any, sender: str) -> int | None:
         return None
     uid = credentials.get("UnixUserID")
     return uid if isinstance(uid, int) else None
+
+
+def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
+    """As `uid_of`, for the main loop's thread: it calls `then` when the bus has answered."""
+
+    def answered(con: Any, result: Any) -> None:
+        try:
+            (credentials,) = con.call_finish(result).unpack()
+        except GLib.Error:
+            credentials = {}
+        uid = credentials.get("UnixUserID")
+        then(uid if isinstance(uid, int) else None)
+
+    con.call(
+        *_BUS,
+        "GetConnectionCredentials",
+        GLib.Variant("(s)", (sender,)),
+        GLib.VariantType("(a{sv})"),
+        Gio.DBusCallFlags.NONE,
+        CALL_TIMEOUT,
+        None,
+        answered,
+    )
+
+
+def watch_caller(con: Any, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
+    """Calls `gone` when a connection closes; what is returned ends that."""
+
+    def changed(*arguments: Any) -> None:
+        if not arguments[5].unpack()[2]:  # the new owner
+            gone()
+
+    bus, path, interface = _BUS
+    number = con.signal_subscribe(
+        bus, interface, "NameOwnerChanged", path, sender, Gio.DBusSignalFlags.NONE, changed
+    )
+    return lambda: con.signal_unsubscribe(number)

@@ -1,131 +1,146 @@
-"""org.impermanence.Manager1: reports and alerts for whoever may see them."""
+"""org.impermanence.Manager1: reports, alerts and requests, for whoever may have them."""
 
 from __future__ import annotations
 
-import gc
 import os
-import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from gi.repository import GLib
 
-from ..errors import ImpermanenceError, NotPermitted
+from ..errors import UsageError
 from ..model import Report
+from .authority import Authority
+from .desk import Desk
 from .introspection import OBJECT_PATH, XML
-from .registration import Call, Property, Registration, uid_of
-from .reports import report_for, sealed_file
+from .news import News, fitting
+from .registration import Call, Property, Registration
+from .reports import explanation_for, json_of, report_for, sealed_file
 
-BIG = 1000  # entries of a report that leaves much behind
-REST = 3  # times as long as a report took, before the next one for anybody but root
+LONGEST = 1 << 20  # bytes of a path that is asked about: a report can have longer ones than Linux takes
+REQUESTS = ("wipe", "keep", "boot", "cancel")
+MOST_BOOTS = 999_999_999
 
-log = structlog.get_logger()
+NEXT = "org.impermanence.next"
+RESCAN = "org.impermanence.rescan"
+STATUS_ALL = "org.impermanence.status-all"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the calls have done on the machine.  All of it takes time, and is done by an executor."""
+
+    report: Callable[[], Report]
+    boots: Callable[[], Mapping[str, Any]]  # the document of `impermanence boots`
+    request: Callable[[str, int], str]  # one of REQUESTS and its number; what comes of it, in words
+    rescan: Callable[[], int]  # compares and announces everything; how many paths are undeclared
 
 
 class Service:
-    """Reports are built by `executor`, one at a time: calls that come in meanwhile share the next one.
-
-    Root's is built at once.  What others can make the machine do is bounded: after each report theirs have
-    to wait, unless root asks in between.
-    """
+    """`worker` makes reports, `clerk` what must not wait for one."""
 
     def __init__(
         self,
         con: Any,
-        executor: Executor,
-        make_report: Callable[[], Report],
+        worker: Executor,
+        clerk: Executor,
+        work: Work,
         properties: Mapping[str, Property],
         clock: Callable[[], float] = time.monotonic,
+        authority: Authority | None = None,
     ) -> None:
+        self._authority = authority or Authority(con)
+        self._clerk = clerk
         self._con = con
-        self._executor = executor
-        self._make_report = make_report
+        self._work = work
         self._clock = clock
-        self._lock = threading.Lock()
-        self._new: list[Call] = []
-        self._asking: list[tuple[Call, int]] = []  # with the caller's uid; the executor's alone
-        self._not_before = 0.0
-        self._timer = False
-        self._registration = Registration(con, OBJECT_PATH, XML, {"Status": self._status}, properties)
+        self._reports = Desk(con, worker, work.report, clock, weigh=lambda report: len(report.entries))
+        self._rescans = Desk(con, worker, work.rescan, clock)
+        self._boots = Desk(con, clerk, work.boots, clock)
+        self.news = News(con, self._send)
+        methods = {
+            "Status": self._status,
+            "StatusAll": self._status_all,
+            "Explain": self._explain,
+            "Boots": self._list_boots,
+            "Next": self._next,
+            "Rescan": self._rescan,
+            "Follow": self.news.follow,
+        }
+        self._registration = Registration(con, OBJECT_PATH, XML, methods, properties)
 
     def _status(self, call: Call) -> None:
-        with self._lock:
-            self._new.append(call)
-            first = len(self._new) == 1
-        if first:
-            self._submit()
+        self._reports.ask(call, _answer_report)
 
-    def _submit(self) -> None:
-        self._executor.submit(self._answer).add_done_callback(_say_failure)
+    def _status_all(self, call: Call) -> None:
+        self._authority.ask(call, STATUS_ALL, {}, lambda: self._reports.ask(call, _answer_report, 0))
 
-    def _answer(self) -> None:
-        self._ask_who()
-        early = self._not_before - self._clock()
-        if self._asking and early > 0 and all(uid != 0 for _, uid in self._asking):
-            if not self._timer:
-                self._timer = True
-                GLib.timeout_add(int(early * 1000) + 1, self._again)
-        elif self._asking:
-            began = self._clock()
-            calls, self._asking = self._asking, []
-            try:
-                if self._answer_all(calls) > BIG:
-                    gc.collect()  # a daemon allocates too little to have that done soon
-            finally:
-                now = self._clock()
-                self._not_before = now + REST * (now - began)
+    def _explain(self, call: Call) -> None:
+        path = call.octets(0, LONGEST)
+        self._reports.ask(
+            call, lambda call, report, uid: _answer(call, explanation_for(report, path, uid))
+        )
 
-    def _again(self) -> bool:
-        self._timer = False
-        self._submit()
-        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+    def _list_boots(self, call: Call) -> None:
+        self._boots.ask(call, lambda call, document, uid: _answer(call, json_of(document)))
 
-    def _ask_who(self) -> None:
-        with self._lock:
-            calls, self._new = self._new, []
-        for call in calls:
-            uid = uid_of(self._con, call.sender)
-            if uid is None:
-                call.fail(NotPermitted("the bus does not say who asks"))
-            else:
-                self._asking.append((call, uid))
+    def _next(self, call: Call) -> None:
+        action, number = call.parameters.unpack()
+        _check_request(action, number)
 
-    def _answer_all(self, calls: list[tuple[Call, int]]) -> int:
-        """The number of entries that the report has."""
-        problem: BaseException | None = None
-        size = 0
-        try:
-            report = self._make_report()
-            size = len(report.entries)
-            for call, uid in calls:
-                _answer_one(call, report, uid)
-        except (ImpermanenceError, OSError) as error:
-            log.warning("a report could not be made", error=str(error))
-            problem = error
-        finally:
-            for call, _ in calls:
-                if not call.answered:
-                    call.fail(problem)
-        return size
+        # Each has its own desk: two requests are two.  The machine is looked at after the answer of polkit.
+        def ask() -> None:
+            desk = Desk(self._con, self._clerk, lambda: self._work.request(action, number), self._clock)
+            desk.ask(call, _answer_words, 0)
+
+        self._authority.ask(call, NEXT, {"action": action, "number": str(number)}, ask)
+
+    def _rescan(self, call: Call) -> None:
+        self._authority.ask(call, RESCAN, {}, lambda: self._rescans.ask(call, _answer_count, 0))
+
+    # Signals
 
     def emit_crud(self, path: bytes, verdict: str, unit: str, size: int, count: int) -> None:
-        self._registration.emit("Crud", GLib.Variant("(aysstt)", (path, verdict, unit, size, count)))
+        arguments = (fitting(path), verdict, unit, size, count)
+        self._registration.emit("Crud", GLib.Variant("(aysstt)", arguments))
+
+    def _send(self, to: str, text: str) -> None:
+        self._registration.emit("News", GLib.Variant("(s)", (text,)), to)
 
     def close(self) -> None:
+        self.news.close()
         self._registration.close()
 
 
-def _answer_one(call: Call, report: Report, uid: int) -> None:
-    fd = sealed_file(report_for(report, uid))
+def _check_request(action: str, number: int) -> None:
+    if action not in REQUESTS:
+        raise UsageError(f"there is no such request, only {', '.join(REQUESTS)}")
+    if action == "keep" and not 1 <= number <= MOST_BOOTS:
+        raise UsageError("keep: not a number of boots", f"1 to {MOST_BOOTS}")
+    if action == "boot" and abs(number) > MOST_BOOTS:
+        raise UsageError("boot: not the number of a boot")
+    if action in ("wipe", "cancel") and number != 0:
+        raise UsageError(f"{action}: takes no number", "0 stands for none")
+
+
+def _answer(call: Call, pieces: Iterable[str]) -> None:
+    fd = sealed_file(pieces)
     try:
         call.reply_fd(fd)
     finally:
         os.close(fd)
 
 
-def _say_failure(future: Future[None]) -> None:
-    if not future.cancelled() and (error := future.exception()):
-        log.error("a report could not be made", exc_info=error)
+def _answer_report(call: Call, report: Report, uid: int) -> None:
+    _answer(call, report_for(report, uid))
+
+
+def _answer_words(call: Call, words: str, uid: int) -> None:
+    call.reply(GLib.Variant("(s)", (words,)))
+
+
+def _answer_count(call: Call, count: int, uid: int) -> None:
+    call.reply(GLib.Variant("(t)", (count,)))

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from gi.repository import GLib
 
-from impermanenced.bus import client, registration, service
+from impermanenced.bus import client, desk, registration
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.bus.registration import PROPERTIES, request_name
 from impermanenced.bus.reports import report_for
-from impermanenced.bus.service import Service
+from impermanenced.bus.service import Service, Work
 from impermanenced.errors import ConfigError, NotPermitted, ServiceError
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
 from impermanenced.wire import report_to_json
@@ -43,10 +43,18 @@ class Served:
         self.reports = 0
         self.report: Callable[[], Report] = lambda: REPORT
         self.executor = ThreadPoolExecutor(1)
+        self.clerk = ThreadPoolExecutor(1)
         self.now = 1000.0
+        self.requests: list[tuple[str, int]] = []
+        self.boots: dict[str, Any] = {"version": 1, "boots": []}
         properties = {"Version": lambda: GLib.Variant("s", "1")}
-        self.service = Service(self.con, self.executor, self._make, properties, lambda: self.now)
+        work = Work(self._make, lambda: self.boots, self._request, lambda: len(self._make().entries))
+        self.service = Service(self.con, self.executor, self.clerk, work, properties, lambda: self.now)
         request_name(self.con, BUS_NAME)
+
+    def _request(self, action: str, number: int) -> str:
+        self.requests.append((action, number))
+        return f"{action} {number}"
 
     def _make(self) -> Report:
         self.reports += 1
@@ -76,6 +84,7 @@ class Served:
     def close(self) -> None:
         self.service.close()
         self.executor.shutdown()
+        self.clerk.shutdown()
         self.con.close_sync(None)
         self.caller.close_sync(None)
 
@@ -145,7 +154,7 @@ def test_calls_during_a_report_share_the_next_one(served: Served) -> None:
 
 def test_others_than_root_cannot_keep_it_busy(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     uid = [NOBODY]
-    monkeypatch.setattr(service, "uid_of", lambda con, sender: uid[0])
+    monkeypatch.setattr(desk, "uid_of", lambda con, sender: uid[0])
 
     def slow() -> Report:
         served.now += 5
@@ -162,13 +171,13 @@ def test_others_than_root_cannot_keep_it_busy(served: Served, monkeypatch: pytes
     wait_until(lambda: waiting, "the one that waited has root's report")
     assert served.reports == 2
     uid[0] = NOBODY
-    served.now += 5 * service.REST + 1
+    served.now += 5 * desk.REST + 1
     served.call(INTERFACE, "Status")
     assert served.reports == 3
 
 
 def test_a_caller_that_cannot_be_known_gets_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "uid_of", lambda con, sender: None)
+    monkeypatch.setattr(desk, "uid_of", lambda con, sender: None)
     assert served.call(INTERFACE, "Status")[0] == "org.impermanence.Error.NotPermitted"
 
 

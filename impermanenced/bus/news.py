@@ -1,0 +1,157 @@
+"""What was announced, as objects for whoever follows on the bus: root all of it, others what is their own."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gi.repository import GLib
+
+from .. import alerts
+from ..alerts import Alert, Rest
+from ..errors import NotPermitted, ServiceError
+from ..model import Entry
+from ..values import PATH_MAX
+from ..wire import JSON_VERSION, path_fields, time_to_text, writer_to_json
+from .registration import Call, ask_uid, watch_caller
+
+REMEMBERED = 200  # of root's, to begin with
+REMEMBERED_EACH = 50  # of each user's
+USERS = 100
+AT_ONCE = 20  # of one user's; the rest is one sum
+FOLLOWERS = 200
+FOLLOWERS_EACH = 8
+
+CRUD, MORE, BOOT, OVERFLOW = "crud", "more", "boot", "overflow"
+
+ROOT = 0
+
+
+def fitting(path: bytes) -> bytes:
+    """The path, or a directory above it: the bus closes the connection of who sends too much at once."""
+    return path if len(path) < PATH_MAX else path[:PATH_MAX].rpartition(b"/")[0]
+
+
+def _of_alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "kind": CRUD,
+        **path_fields(fitting(alert.path)),
+        "change": alert.change,
+        "loss": alert.loss,
+        "bytes": alert.size,
+        "count": alert.count,
+        "writer": writer_to_json(alert.writer),
+    }
+
+
+def _of_rest(rest: Rest, kind: str) -> dict[str, Any]:
+    return {"kind": kind, **path_fields(fitting(rest.path)), "bytes": rest.size, "count": rest.count}
+
+
+@dataclass(slots=True)
+class _User:
+    last: deque[str]
+    followers: dict[str, Callable[[], None]] = field(default_factory=dict)  # ends the watch on them
+
+
+class News:
+    """The worker tells, the main loop's thread takes in followers."""
+
+    def __init__(
+        self, con: Any, send: Callable[[str, str], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        """`send` gets the connection that it is for, and the object as JSON."""
+        self._con = con
+        self._send = send
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._users: dict[int, _User] = {ROOT: _User(deque(maxlen=REMEMBERED))}
+
+    # What there is to tell
+
+    def alert(self, alert: Alert) -> None:
+        self._tell(ROOT, _of_alert(alert))
+
+    def rest(self, rest: Rest, *, boot: bool) -> None:
+        self._tell(ROOT, _of_rest(rest, BOOT if boot else MORE))
+
+    def overflow(self, overflows: int) -> None:
+        """Of whose files the kernel dropped events nobody knows, so it is for everybody."""
+        for uid in list(self._users):
+            self._tell(uid, {"kind": OVERFLOW, "overflows": overflows})
+
+    def entries(self, entries: Iterable[Entry]) -> None:
+        """What was written, for those whom it belongs to; root has it by `alert` and `rest`."""
+        owned: dict[int, list[Entry]] = {}
+        for entry in entries:
+            if entry.difference.uid != ROOT:
+                owned.setdefault(entry.difference.uid, []).append(entry)
+        for uid, theirs in owned.items():
+            found = alerts.group(theirs)
+            for alert in found[:AT_ONCE]:
+                self._tell(uid, _of_alert(alert))
+            if found[AT_ONCE:]:
+                self._tell(uid, _of_rest(alerts.rest(found[AT_ONCE:]), MORE))
+
+    def _tell(self, uid: int, what: dict[str, Any]) -> None:
+        head = {"version": JSON_VERSION, "time": time_to_text(self._clock())}
+        text = json.dumps({**head, **what}, ensure_ascii=False)
+        with self._lock:
+            user = self._user(uid)
+            user.last.append(text)
+            for sender in user.followers:
+                self._send(sender, text)
+
+    def _user(self, uid: int) -> _User:
+        user = self._users.pop(uid, None) or _User(deque(maxlen=REMEMBERED_EACH))
+        self._users[uid] = user  # the last one now
+        if len(self._users) > USERS:
+            idle = [one for one, other in self._users.items() if not other.followers]
+            if oldest := [one for one in idle if one not in (ROOT, uid)][:1]:
+                del self._users[oldest[0]]
+        return user
+
+    # Who wants to know
+
+    def follow(self, call: Call) -> None:
+        (last,) = call.parameters.unpack()
+
+        def known(uid: int | None) -> None:
+            if uid is None:
+                call.fail(NotPermitted("the bus does not say who asks"))
+            else:
+                self._add(call, uid, last)
+
+        ask_uid(self._con, call.sender, known)
+
+    def _add(self, call: Call, uid: int, last: int) -> None:
+        with self._lock:
+            user = self._user(uid)
+            if call.sender not in user.followers:
+                everybody = sum(len(one.followers) for one in self._users.values())
+                if uid != ROOT and (len(user.followers) >= FOLLOWERS_EACH or everybody >= FOLLOWERS):
+                    call.fail(ServiceError("too many follow already"))
+                    return
+                user.followers[call.sender] = watch_caller(
+                    self._con, call.sender, lambda: self._remove(uid, call.sender)
+                )
+            before: Sequence[str] = list(user.last)[-last:] if last else []
+            # Under the lock: what is told next is sent after this answer.
+            call.reply(GLib.Variant("(as)", (before,)))
+
+    def _remove(self, uid: int, sender: str) -> None:
+        with self._lock:
+            forget = self._users[uid].followers.pop(sender, None)
+        if forget is not None:
+            forget()
+
+    def close(self) -> None:
+        for user in self._users.values():
+            for forget in user.followers.values():
+                forget()
+            user.followers.clear()
