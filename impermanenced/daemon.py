@@ -17,7 +17,7 @@ import structlog
 import systemd.daemon
 from gi.repository import Gio, GLib
 
-from . import __version__, boots, journal, logger, statemount, watch
+from . import __version__, boots, journal, logger, watch
 from .activity import Activity
 from .announce import Announcer
 from .bus.introspection import BUS_NAME
@@ -26,11 +26,11 @@ from .bus.service import Service, Work
 from .bus.systemd import boot_has_finished
 from .confwatch import ConfigWatch
 from .errands import Errands
-from .errors import ImpermanenceError, ServiceError
-from .kernel import mounts
+from .errors import ImpermanenceError, NotSetUp, ServiceError
+from .kernel import mounts, rooted
 from .ledger import Ledger
 from .manager import Manager
-from .model import Entry, Report, Verdict
+from .model import STATE, Entry, Report, Verdict
 from .owners import Owners
 from .treewatch import TreeWatch
 from .wire import to_text
@@ -60,12 +60,11 @@ class Daemon:
     """Wires the parts together.  The main loop's thread only passes things on: what reads the filesystem is
     done by one worker, in order, and the events are read by the watch's own thread."""
 
-    def __init__(self, config_file: bytes | None, *, own_mounts: bool) -> None:
+    def __init__(self, config_file: bytes | None) -> None:
         self._loop = GLib.MainLoop()
         self._failed = False
         self._named = config_file
-        self._own_mounts = own_mounts
-        # Its own mounts are not the system's, nor those that the unit makes to protect the system from it.
+        # What the unit mounts to protect the system from this process is not the system's.
         self._manager = Manager(config_file, lambda: mounts.read(1))
         self._con = connect()
         self._worker = ThreadPoolExecutor(1, "worker")
@@ -88,6 +87,7 @@ class Daemon:
         self._nested: dict[int, bool] = {}  # subvolumes inside a volume that were written to: said or not
         self._compare_after = 0.0
         self._forgotten = 0
+        self._state = -1  # the state directory
         self._reload_timer = 0
 
     # Life
@@ -124,13 +124,14 @@ class Daemon:
         self._storer.shutdown()
         self._activity.store()
         self._activity.ledger.close()
+        if self._state >= 0:
+            os.close(self._state)
         with contextlib.suppress(GLib.Error):  # it may be why this closes
             self._con.flush_sync(None)
         self._manager.close()
 
     def _start_activity(self) -> Activity:
-        state = statemount.attach(self._manager.machine) if self._own_mounts else None
-        ledger = Ledger(state, boots.this_boot_id(), time.time)
+        ledger = self._open_ledger()
         # Before there is a thread that runs ahead of others, or the one for the ledger would too.
         self._store_by(ledger.tidy)
         return Activity(
@@ -139,6 +140,21 @@ class Daemon:
             on_news=lambda: GLib.idle_add(self._arm),
             on_many=lambda: self._store_by(self._activity.store),
         )
+
+    def _open_ledger(self) -> Ledger:
+        """In the state directory, which has no name that SQLite could use: it is `/` for who opens it."""
+        boot_id, machine = boots.this_boot_id(), self._manager.machine
+        try:
+            there = machine.has_state()
+        except NotSetUp as error:
+            log.warning("the state directory cannot be used", error=error.message)
+            there = False
+        if not there:
+            log.info("without a state directory, writers are forgotten at a restart")
+            return Ledger(None, boot_id, time.time)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._state = os.open(STATE, flags, dir_fd=machine.top)
+        return Ledger(b"/", boot_id, time.time, inside=lambda work: rooted.call(self._state, work))
 
     def _store_by(self, work: Callable[[], None]) -> None:
         self._storer.submit(work).add_done_callback(_say_failure)
@@ -300,7 +316,7 @@ class Daemon:
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
     def _load(self) -> None:
-        before = self._manager.volumes
+        before, device = self._manager.volumes, self._manager.device
         try:
             self._manager.reload()
         except ImpermanenceError as error:
@@ -315,7 +331,10 @@ class Daemon:
             return
         log.info("the configuration was read again")
         self._activity.unsettle()
-        if self._manager.volumes != before:
+        if self._manager.device != device:
+            log.warning("the volumes are on another filesystem: starting again")
+            GLib.idle_add(self._fail)
+        elif self._manager.volumes != before:
             GLib.idle_add(self._watch_again)
 
     def _watch_again(self) -> bool:
@@ -343,10 +362,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     logger.configure()
-    own_mounts = statemount.leave()
     try:
-        config = os.path.abspath(arguments.config) if arguments.config else None
-        return Daemon(config, own_mounts=own_mounts).run()
+        return Daemon(os.path.abspath(arguments.config) if arguments.config else None).run()
     except ImpermanenceError as error:
         sys.stderr.write(
             f"impermanenced: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else "")

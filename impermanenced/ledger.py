@@ -109,7 +109,10 @@ class Crowd(NamedTuple):
 
 
 class Ledger:
-    """Any thread may call.  `directory` is where the file lies, None: in memory from the start."""
+    """Any thread may call.  `directory` is where the file lies, None: in memory from the start.
+
+    `inside` calls what opens, moves and closes files, where the directory has that name.
+    """
 
     def __init__(
         self,
@@ -120,10 +123,12 @@ class Ledger:
         rows: int = ROWS,
         size: int = BYTES,
         boots: int = BOOTS,
+        inside: Callable[[Callable[[], None]], None] = lambda work: work(),
     ) -> None:
         self.forgotten = 0
         self.gaps: tuple[tuple[float, float], ...] = ()  # of this boot: when nobody watched
         self._path = None if directory is None else os.path.join(directory, FILE)
+        self._inside = inside
         self._boot_id = boot_id
         self._clock = clock
         self._row_limit, self._byte_limit, self._boots = rows, size, boots
@@ -133,7 +138,7 @@ class Ledger:
         self._crowds: dict[tuple[int, int], set[int]] = {}  # origins by (subvolume, directory)
         self._began = clock()
         try:
-            self._open()
+            self._begin()
         except (sqlite3.DatabaseError, OSError) as error:
             self._rescue(error)
         self.since = self._since()
@@ -143,6 +148,12 @@ class Ledger:
         return self._path is None
 
     # Opening, and what to do when that fails
+
+    def _begin(self) -> None:
+        if self._path is None:
+            self._open()
+        else:
+            self._inside(self._open)
 
     def _open(self) -> None:
         if self._path is not None:
@@ -224,8 +235,8 @@ class Ledger:
                 error=str(error),
             )
             try:
-                self._put_aside(path)
-                self._open()
+                self._inside(lambda: self._put_aside(path))
+                self._begin()
             except (sqlite3.DatabaseError, OSError) as next_error:
                 error = next_error
             else:
@@ -237,7 +248,7 @@ class Ledger:
         )
         rows = self._saved_rows()
         self._path = None
-        self._open()
+        self._begin()
         self._restore_rows(rows)
 
     def _put_aside(self, path: bytes) -> None:
@@ -257,8 +268,8 @@ class Ledger:
                 saved[table] = self._con.execute(
                     f"SELECT * FROM {table} WHERE boot = ?", (self._boot,)
                 ).fetchall()
-        with contextlib.suppress(AttributeError, sqlite3.Error):
-            self._con.close()
+        with contextlib.suppress(AttributeError, sqlite3.Error, OSError):
+            self._inside(self._con.close)
         return saved
 
     def _restore_rows(self, saved: Mapping[str, list[tuple[object, ...]]]) -> None:
@@ -313,7 +324,10 @@ class Ledger:
         with self._lock:
             with contextlib.suppress(sqlite3.Error):
                 self._touch()
-            self._con.close()
+            if self._path is None:
+                self._con.close()
+            else:
+                self._inside(self._con.close)
 
     def _drop(self, root_id: int, inodes: list[int]) -> None:
         with self._transaction():

@@ -16,7 +16,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 # asm-generic/unistd.h
-SYS_move_mount = 429
 SYS_fsopen = 430
 SYS_fsconfig = 431
 SYS_fsmount = 432
@@ -31,9 +30,6 @@ RESOLVE_BENEATH = 0x08
 _OPEN_HOW = struct.Struct("=QQQ")  # flags, mode, resolve
 
 _libc.unshare.argtypes = [ctypes.c_int]
-_libc.mount.argtypes = [
-    ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p,
-]  # fmt: skip
 _libc.open_by_handle_at.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
 _libc.fanotify_init.argtypes = [ctypes.c_uint, ctypes.c_uint]
 _libc.fanotify_mark.argtypes = [
@@ -69,16 +65,8 @@ def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -
     return _checked(_libc.syscall(SYS_openat2, ctypes.c_int(dir_fd), path, how, size), path)
 
 
-def move_mount(from_fd: int, from_path: bytes, to_fd: int, to_path: bytes, flags: int) -> None:
-    _checked(_libc.syscall(SYS_move_mount, from_fd, from_path, to_fd, to_path, ctypes.c_uint(flags)), to_path)
-
-
 def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags))
-
-
-def mount(source: bytes | None, target: bytes, fstype: bytes | None, flags: int) -> None:
-    _checked(_libc.mount(source, target, fstype, flags, None), target)
 
 
 def malloc_trim() -> None:

@@ -7,8 +7,6 @@ Hard facts
     /proc/PID/fdinfo/FD names the mount that a descriptor is on; a path alone does not, since
     mounts may be stacked.
     A BTRFS that is mounted read-only everywhere cannot be mounted again read-write (EBUSY).
-    What is opened below a mount that is attached nowhere has no path name: /proc/self/fd/N reads as
-    one from that mount's root, and getcwd(2) fails.
 """
 
 from __future__ import annotations
@@ -31,12 +29,6 @@ MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_NOEXEC = 0x8
 MOUNT_ATTR_NOATIME = 0x10
-MOVE_MOUNT_F_EMPTY_PATH = 0x4
-MS_REC = 0x4000
-MS_SLAVE = 0x80000
-
-CLONE_NEWNS = 0x20000  # linux/sched.h
-AT_FDCWD = -100  # linux/fcntl.h
 
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
@@ -124,32 +116,6 @@ def mount_id(fd: int) -> int:
     raise OSError(errno.ENODATA, "no mnt_id in fdinfo")
 
 
-def is_shared_with(pid: int) -> bool:
-    """Whether a process sees the same mounts as we do.  OSError where it may not be traced."""
-    return os.readlink("/proc/self/ns/mnt") == os.readlink(f"/proc/{pid}/ns/mnt")
-
-
-def leave_namespace() -> None:
-    """From now on what this process mounts is its own; what the system mounts still comes to it.
-
-    For the calling thread and those it starts later.
-    """
-    libc.unshare(CLONE_NEWNS)
-    libc.mount(None, b"/", None, MS_REC | MS_SLAVE)
-
-
-def attach(device: bytes, subvolume: bytes, where: bytes) -> None:
-    """Mount a subvolume (a path from the top level) read-write; OSError carries the path.
-
-    A read-only filesystem may be mounted so all the same, and then refuses each write.
-    """
-    mount = _mount(device, b"subvol", subvolume, read_only=False)
-    try:
-        libc.move_mount(mount, b"", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH)
-    finally:
-        os.close(mount)
-
-
 def open_top_level(device: bytes) -> int:
     """A directory descriptor on the top level (subvolid 5) of the BTRFS on this device.
 
@@ -164,26 +130,21 @@ def open_top_level(device: bytes) -> int:
 
 
 def _open_top_level(device: bytes, *, read_only: bool) -> int:
-    mount = _mount(device, b"subvolid", b"5", read_only=read_only)
+    context = libc.fsopen(b"btrfs", FSOPEN_CLOEXEC)
+    try:
+        libc.fsconfig(context, FSCONFIG_SET_STRING, b"source", device)
+        libc.fsconfig(context, FSCONFIG_SET_STRING, b"subvolid", b"5")
+        if read_only:
+            libc.fsconfig(context, FSCONFIG_SET_FLAG, b"ro", None)
+        libc.fsconfig(context, FSCONFIG_CMD_CREATE, None, None)
+        attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME
+        mount = libc.fsmount(context, FSMOUNT_CLOEXEC, attributes)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, device) from error
+    finally:
+        os.close(context)
     try:
         # The descriptor of fsmount(2) is an O_PATH one, which ioctl(2) refuses.
         return os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount)
     finally:
         os.close(mount)
-
-
-def _mount(device: bytes, key: bytes, value: bytes, *, read_only: bool) -> int:
-    """A mount that is attached nowhere; `key` and `value` say of which subvolume."""
-    context = libc.fsopen(b"btrfs", FSOPEN_CLOEXEC)
-    try:
-        libc.fsconfig(context, FSCONFIG_SET_STRING, b"source", device)
-        libc.fsconfig(context, FSCONFIG_SET_STRING, key, value)
-        if read_only:
-            libc.fsconfig(context, FSCONFIG_SET_FLAG, b"ro", None)
-        libc.fsconfig(context, FSCONFIG_CMD_CREATE, None, None)
-        attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME
-        return libc.fsmount(context, FSMOUNT_CLOEXEC, attributes)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, device) from error
-    finally:
-        os.close(context)

@@ -169,7 +169,10 @@ class Daemon:
             )
 
     def wait_ready(self) -> float:
-        message = self.notify.recv(100)
+        try:
+            message = self.notify.recv(100)
+        except TimeoutError:
+            raise AssertionError(self.output()) from None
         assert message == b"READY=1\nSTATUS=Watching root with fanotify", self.output()
         return time.monotonic() - self.began
 
@@ -266,7 +269,7 @@ def get_properties(bus: Bus, con: Any = None) -> dict[str, Any]:
     return properties
 
 
-def fetch(bus: Bus, config: Path, uid: int = 0) -> Any:
+def fetch(bus: Bus, config: Path, uid: int = 0, timeout: int = 10) -> Any:
     """What the client gets as this user, by a process of its own; an error as its class and message."""
     program = (
         "import json, os, sys\n"
@@ -274,11 +277,11 @@ def fetch(bus: Bus, config: Path, uid: int = 0) -> Any:
         "from impermanenced.bus.client import fetch_status\n"
         "from impermanenced.errors import ImpermanenceError\n"
         "os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(*[int(sys.argv[2])] * 3)\n"
-        "try: print(json.dumps(fetch_status(10, os.fsencode(sys.argv[1]))))\n"
+        "try: print(json.dumps(fetch_status(int(sys.argv[4]), os.fsencode(sys.argv[1]))))\n"
         "except ImpermanenceError as error: print(json.dumps([type(error).__name__, error.message]))\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", program, config, str(uid), REPOSITORY],
+        [sys.executable, "-c", program, config, str(uid), REPOSITORY, str(timeout)],
         env=bus.environment,
         check=True,
         capture_output=True,

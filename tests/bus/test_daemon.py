@@ -267,8 +267,7 @@ def test_dropped_events_are_said_and_made_up_for(bus: Bus, machine: Machine, dae
     daemon.process.send_signal(signal.SIGSTOP)
     tasks = Path(f"/proc/{daemon.process.pid}/task")
     wait_until(
-        lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()),
-        "all its threads stopped",
+        lambda: all(") T " in (task / "stat").read_text() for task in tasks.iterdir()), "all threads stopped"
     )
     for number in range(limit + 10):
         os.mkdir(machine.mountpoint / f"tmp/{number}")
