@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from . import records
 from .errors import ImpermanenceError, RecordError
 from .kernel import btrfs, mounts
+from .kernel.mounts import Mount
 from .model import STATE
 from .records import BootRecord
+from .wire import to_text
 
 RESULT = b"/run/impermanence/rollback.env"  # what the hook did in this boot
 
@@ -58,23 +60,43 @@ def _name(boot: BootRecord) -> bytes:
     return STATE + b"/" + records.BOOTS + b"/%d" % (boot.number or 0)
 
 
+@contextlib.contextmanager
+def top_level_of(mountpoint: bytes) -> Iterator[tuple[int, bytes]]:
+    """The same of the BTRFS that is mounted there, and which subvolume of it, by its path.
+
+    ImpermanenceError where that is none.
+    """
+    mount = next((mount for mount in reversed(mounts.read()) if mount.path == mountpoint), None)
+    device = _device(mount) if mount is not None and mount.fstype == b"btrfs" else None
+    if mount is None or device is None:
+        raise ImpermanenceError(f"no BTRFS is mounted at {to_text(mountpoint)}")
+    top = mounts.open_top_level(device)
+    try:
+        yield top, mount.root.strip(b"/")
+    finally:
+        os.close(top)
+
+
 def _devices(boot: BootRecord) -> list[bytes]:
     """One device of every filesystem on which a volume of this boot is mounted."""
     roots = {b"/" + volume.subvolume for volume in boot.volumes}
     found = {}
     for mount in mounts.read():
-        if mount.fstype == b"btrfs" and mount.root in roots and mount.device not in found:
-            fd = os.open(mount.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                if mounts.mount_id(fd) != mount.id:  # something else is mounted over it
-                    continue
-                # The name in mountinfo may be one of the initrd's.
-                names = [name for name in btrfs.devices(fd) if os.path.exists(name)]
-            finally:
-                os.close(fd)
-            if names:
-                found[mount.device] = names[0]
+        ours = mount.fstype == b"btrfs" and mount.root in roots and mount.device not in found
+        if ours and (device := _device(mount)) is not None:
+            found[mount.device] = device
     return list(found.values())
+
+
+def _device(mount: Mount) -> bytes | None:
+    fd = os.open(mount.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if mounts.mount_id(fd) != mount.id:  # something else is mounted over it
+            return None
+        # The name in mountinfo may be one of the initrd's.
+        return next((name for name in btrfs.devices(fd) if os.path.exists(name)), None)
+    finally:
+        os.close(fd)
 
 
 def _is_of(top: int, name: bytes, boot_id: str) -> bool:

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from .records import BootRecord
 RUN = b"/run/impermanence"  # the hook leaves there what it did, and before that in which boot it ran
 LOGIN = b"/run/motd.d/impermanence"  # shown by pam_motd(8)
 
-HELD, REFUSED, FAILED, DIED = "held", "refused", "failed", "died"
+HELD, REFUSED, FAILED, DIED, ABSENT = "held", "refused", "failed", "died", "absent"
 
 _RECORD = re.compile(rb"(0|[1-9][0-9]{0,8})\.env")
 
@@ -38,14 +39,16 @@ class Trouble:
         return self.kind == REFUSED and "hibernation image" in self.reason
 
 
-def look(boot_id: str, run: bytes = RUN) -> Trouble | None:
-    """Of this boot; None where all is well, or where there was no hook."""
+def look(boot_id: str, run: bytes = RUN, root: bytes = b"/") -> Trouble | None:
+    """Of this boot; None where all is well, or where nobody wants a rollback."""
     try:
         boot = goodboot.result(run + b"/rollback.env")
     except RecordError as error:
         return Trouble(DIED, error.message)
     if boot is None or boot.boot_id != boot_id:
-        return Trouble(DIED, "it left no result") if _ran(boot_id, run) else None
+        if _ran(boot_id, run):
+            return Trouble(DIED, "it left no result")
+        return Trouble(ABSENT, "this initrd has none") if _wanted(root) else None
     found = of(boot)
     return found and _since(found, boot)
 
@@ -62,6 +65,19 @@ def of(boot: BootRecord) -> Trouble | None:
 def _ran(boot_id: str, run: bytes) -> bool:
     with contextlib.suppress(FileNotFoundError), open(run + b"/boot-id", "rb") as stream:
         return stream.read(100).strip() == boot_id.encode()
+    return False
+
+
+def _wanted(root: bytes) -> bool:
+    """Whether the disk said already when this boot began that the root is to be wiped."""
+    began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    with contextlib.suppress(OSError, ImpermanenceError):
+        with goodboot.top_level_of(root) as (top, subvolume):
+            path = STATE + b"/" + records.ROLLBACK
+            rollback = records.parse_rollback(records.read(path, path, dir_fd=top), path)
+            written = os.stat(path, dir_fd=top, follow_symlinks=False).st_mtime
+        ours = subvolume in {volume.subvolume for volume in rollback.volumes}
+        return ours and rollback.wipe and written < began
     return False
 
 

@@ -165,7 +165,12 @@ def trouble_line(found: Trouble) -> str:
     if found.kind == trouble.HELD:
         return f"wiping pauses{since}, after boots that did not complete: the last good root is held"
     row = f" for {found.boots:,} boots in a row{since}" if found.boots > 1 else since
-    how = {trouble.REFUSED: "refused", trouble.FAILED: "failed", trouble.DIED: "broke off"}[found.kind]
+    how = {
+        trouble.REFUSED: "refused",
+        trouble.FAILED: "failed",
+        trouble.DIED: "broke off",
+        trouble.ABSENT: "did not run",
+    }[found.kind]
     return f"not rolled back{row}: the rollback {how}, {reason}"
 
 
@@ -180,6 +185,8 @@ def _remedy(found: Trouble) -> str:
     if found.image:
         # This boot has written to the filesystems that the image believes it knows.
         return "Do not resume it any more: mkswap, or boot once with noresume"
+    if found.kind == trouble.ABSENT:
+        return "Nothing is lost. Build the initrd anew, with the hook in it"
     return "Nothing is lost. See: impermanence boots"
 
 

@@ -533,7 +533,6 @@ def test_a_hook_that_broke_off_is_told(machine: Machine, tmp_path: Path) -> None
     run = tmp_path / "run"
     run.mkdir()
     here = os.fsencode(run)
-    assert trouble.look(boots.this_boot_id(), here) is None, "no hook, no trouble"
     (run / "boot-id").write_text(f"{boots.this_boot_id()}\n")
     found = trouble.look(boots.this_boot_id(), here)
     assert found is not None and "the rollback broke off, it left no result" in history.login_line(found)
@@ -543,6 +542,27 @@ def test_a_hook_that_broke_off_is_told(machine: Machine, tmp_path: Path) -> None
     assert trouble.look(boot_id_of(7), here) is not None, "nobody knows of which boot it is"
     (run / "rollback.env").unlink()
     assert trouble.look(boot_id_of(7), here) is None, "the stamp is another boot's"
+
+
+def test_an_initrd_without_the_hook_is_told(machine: Machine, tmp_path: Path) -> None:
+    # A new kernel, and an initrd that was built while the package was broken: everything goes on, unwiped.
+    here, root = os.fsencode(tmp_path / "nothing"), os.fsencode(machine.root)
+    assert trouble.look(boots.this_boot_id(), here, root) is None, "set up just now"
+    os.utime(machine.state / "rollback.env", (1, 1))
+    found = trouble.look(boots.this_boot_id(), here, root)
+    assert found is not None
+    assert history.login_line(found) == (
+        "impermanence: not rolled back: the rollback did not run, this initrd has none. "
+        "Nothing is lost. Build the initrd anew, with the hook in it"
+    )
+    for elsewhere in (tmp_path, machine.filesystem.top, tmp_path / "nothing"):
+        assert trouble.look(boots.this_boot_id(), here, os.fsencode(elsewhere)) is None
+    machine.config.write_text(machine.config.read_text() + "[rollback]\nwipe = false\n")
+    machine.say("setup")
+    os.utime(machine.state / "rollback.env", (1, 1))
+    assert trouble.look(boots.this_boot_id(), here, root) is None, "a trial"
+    (machine.state / "rollback.env").unlink()
+    assert trouble.look(boots.this_boot_id(), here, root) is None, "not set up"
 
 
 def test_what_is_told_has_no_control_characters(machine: Machine) -> None:
