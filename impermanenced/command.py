@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Sequence
+from typing import Any
 
 from .errors import CommandError
+from .lazy import at_first_use
 from .wire import to_text
+
+subprocess: Any = at_first_use("subprocess")
 
 
 def run(argv: Sequence[str | bytes], *, timeout: float = 60.0, input: bytes | None = None) -> bytes:
@@ -32,4 +35,4 @@ def run(argv: Sequence[str | bytes], *, timeout: float = 60.0, input: bytes | No
     if result.returncode != 0:
         words = to_text(result.stderr.strip().rpartition(b"\n")[2])
         raise CommandError(f"{name} failed with status {result.returncode}: {words or 'it said nothing'}")
-    return result.stdout
+    return bytes(result.stdout)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from . import config
+from .appraisal import Judged
+from .asked import Asked, WithoutBus
 from .attribution import Attribution, Writers
 from .declared import check_paths
 from .drift import Drift
+from .grounds import Grounds
 from .kernel import mounts
 from .kernel.mounts import Mount
 from .model import Difference, Entry, Report, Volume
@@ -23,12 +26,17 @@ class Manager:
     """
 
     def __init__(
-        self, config_path: bytes | None = None, read_mounts: Callable[[], list[Mount]] = mounts.read
+        self,
+        config_path: bytes | None = None,
+        read_mounts: Callable[[], list[Mount]] = mounts.read,
+        asked: Asked | None = None,
     ) -> None:
-        """`read_mounts` is for who has mounts of its own, which are not the system's."""
+        """`read_mounts` is for who has mounts of its own, not the system's; `asked` for who has a bus."""
         self._path = config_path
         self._read_mounts = read_mounts
+        self._asked = asked or WithoutBus()
         self.config, self.machine = self._load()
+        self._grounds = Grounds(self.config, self.machine, self._asked)
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -39,6 +47,7 @@ class Manager:
         return self.machine.device
 
     def close(self) -> None:
+        self._grounds.close()
         self.machine.close()
 
     def __enter__(self) -> Manager:
@@ -49,9 +58,10 @@ class Manager:
 
     def reload(self) -> None:
         """Read the configuration again; if it cannot be used, all stays as it was."""
-        before = self.machine
-        self.config, self.machine = self._load()
-        before.close()
+        fresh = self._load()
+        self.close()
+        self.config, self.machine = fresh
+        self._grounds = Grounds(self.config, self.machine, self._asked)
 
     def _load(self) -> tuple[config.Config, Machine]:
         fresh = config.load(self._path)
@@ -74,13 +84,15 @@ class Manager:
     def status(self, writers: Writers | None = None) -> Report:
         """All drift, judged."""
         self.machine.sync()
+        self._grounds.renew()
         entries: list[Entry] = []
         complete = True
         for volume in self.volumes:
             drift = self._drift(volume)
             judged = self._judge(volume, drift.differences(), writers)
-            entries.extend(sorted(judged, key=lambda entry: entry.difference.path))
+            entries.extend(self._grounds.appraise(volume, judged))
             complete = complete and drift.complete
+        span = self._grounds.span()
         return Report(
             complete=complete,
             watching_since=writers.since if writers else None,
@@ -88,6 +100,8 @@ class Manager:
             volumes=self.volumes,
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
+            settled=span.settled if span else None,
+            notes=tuple(self._grounds.notes),
         )
 
     def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
@@ -98,7 +112,7 @@ class Manager:
         self.machine.sync()
         drift = Drift(self.machine.top, volume, None)  # single inodes need no baseline
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
-        return list(self._judge(volume, differences, writers))
+        return self._grounds.appraise(volume, self._judge(volume, differences, writers))
 
     def _drift(self, volume: Volume) -> Drift:
         base = self.machine.baseline(volume)
@@ -110,14 +124,14 @@ class Manager:
 
     def _judge(
         self, volume: Volume, differences: Iterable[Difference], writers: Writers | None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[Judged]:
         mounted = mounted_inside(volume, self._mounts_around(volume))
         rules = Rules(self.config.declarations, mounted, self.config.ignore, self.config.persist)
         attribution = Attribution(self.machine.top, volume, writers) if writers is not None else None
         for difference in differences:
             verdict, rule = rules.judge(difference)
             writer = attribution.of(difference) if attribution is not None else None
-            yield Entry(volume.name, difference, verdict, rule, None, writer)
+            yield Judged(difference, verdict, rule, writer)
 
 
 def _system_root(volumes: tuple[Volume, ...]) -> bytes | None:

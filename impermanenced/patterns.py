@@ -9,29 +9,14 @@ Hard facts
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
-
-def _at_first_use(name: str) -> ModuleType:
-    """A module that is loaded when something is asked of it (importlib.util.LazyLoader)."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    loader = importlib.util.LazyLoader(spec.loader)
-    spec.loader = loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
-    return module
-
+from .lazy import at_first_use
 
 # A fifth of the time that a report takes to start, and most machines have no pattern.
-pathspec: Any = _at_first_use("pathspec")
+pathspec: Any = at_first_use("pathspec")
 
 _BELOW = "ps_d"
 # "a/**" matches at every depth below a by itself; older versions give it the group all the same.

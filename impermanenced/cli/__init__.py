@@ -17,7 +17,7 @@ from typing import Any
 from .. import __version__
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from ..wire import report_to_json, to_text
-from .parse import Options, parse
+from .parse import COMMANDS, Options, parse
 
 BUS_SOCKET = "/run/dbus/system_bus_socket"
 TIMEOUT = 10.0  # seconds that the daemon has for an answer
@@ -136,9 +136,10 @@ def _from_machine(config: bytes | None) -> Mapping[str, Any]:
 
 
 def _status(options: Options) -> int:
-    from . import act
+    from . import act, since
 
-    document = act.status(fetch(options.config), all_verdicts=options.all)
+    whole = since.only(fetch(options.config), options.since, time.time())
+    document = act.status(whole, all_verdicts=options.all)
     if options.json:
         _write_json(document)
     else:
@@ -152,6 +153,10 @@ def _status(options: Options) -> int:
             style=show.Style(color=_color(options)),
             trial=settings is not None and not settings.rollback.wipe,
             notices=nextboot.notices(options.config),
+            view=options.view,
+            order=options.order,
+            whole=options.all,
+            commands=COMMANDS,
         )
         _write_long(text, options)
     return act.LOST if options.exit_code and document["counts"]["crud"] else 0
@@ -183,6 +188,7 @@ def _explain(options: Options) -> int:
         config=to_text(options.config or DEFAULT),
         now=time.time(),
         style=show.Style(color=_color(options)),
+        commands=COMMANDS,
     )
     _write(text)
     return explanation.exit_code

@@ -39,6 +39,10 @@ def status(document: Document, *, all_verdicts: bool) -> dict[str, Any]:
         **_without(document, "entries", "volumes"),
         "volumes": [_without(volume, "path", "path_raw") for volume in document["volumes"]],
         "counts": counts(document),
+        "caches": sum(
+            entry["verdict"] == Verdict.IGNORED.value and entry["loss"] == "cache"
+            for entry in document["entries"]
+        ),
         "entries": [
             _without(entry, "letters")
             for entry in document["entries"]

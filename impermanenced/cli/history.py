@@ -13,7 +13,7 @@ from ..boots import Boot, History
 from ..records import NextRequest
 from ..requests import Pending
 from ..trouble import Trouble
-from ..wire import JSON_VERSION, path_fields, time_to_text, to_text
+from ..wire import JSON_VERSION, path_fields, size_to_text, time_to_text, to_text
 from . import words
 
 UNDO = "impermanence next cancel"
@@ -22,12 +22,15 @@ _KERNEL = 14
 _INDENT = " " * 8
 
 
-def document(history: History, request: Pending | None) -> dict[str, Any]:
+def document(
+    history: History, request: Pending | None, sizes: Mapping[bytes, int] | None = None
+) -> dict[str, Any]:
+    """`sizes`: what old roots hold, by path."""
     return {
         "version": JSON_VERSION,
         "hold": history.hold,
         "next": None if request is None else request_document(request),
-        "boots": [_boot(boot) for boot in history.boots],
+        "boots": [_boot(boot, sizes or {}) for boot in history.boots],
     }
 
 
@@ -42,7 +45,7 @@ def request_document(pending: Pending) -> dict[str, Any]:
     }
 
 
-def _boot(boot: Boot) -> dict[str, Any]:
+def _boot(boot: Boot, sizes: Mapping[bytes, int]) -> dict[str, Any]:
     record = boot.record
     return {
         "number": boot.number,
@@ -58,7 +61,13 @@ def _boot(boot: Boot) -> dict[str, Any]:
         "shutdown": boot.shutdown,
         "kept_by": boot.went_on,
         "old_roots": [
-            {**path_fields(root.path), "volume": root.volume, "there": root.there} for root in boot.old_roots
+            {
+                **path_fields(root.path),
+                "volume": root.volume,
+                "there": root.there,
+                "bytes": sizes.get(root.path),
+            }
+            for root in boot.old_roots
         ],
         "fault": boot.fault,
     }
@@ -128,7 +137,8 @@ def _old_roots(boot: Mapping[str, Any]) -> Iterator[str]:
     if boot["kept_by"] is not None:
         yield f"kept by boot {boot['kept_by']}"
     for root in boot["old_roots"]:
-        yield root["path"] if root["there"] else "gone"
+        size = "" if root["bytes"] is None else f"{size_to_text(root['bytes']):>9}  "
+        yield size + root["path"] if root["there"] else "gone"
 
 
 def _remarks(boot: Mapping[str, Any]) -> Iterator[str]:

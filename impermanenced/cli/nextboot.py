@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import boots, goodboot, requests, trouble
+from ..archive import Archive
 from ..config import load
 from ..errors import ImpermanenceError, RecordError
 from ..manager import Manager
 from ..records import BootRecord
+from ..sizes import Sizes
 from ..volumes import Machine
 from ..wire import to_text
 from . import history
@@ -63,7 +65,16 @@ def document(options: Options) -> dict[str, Any]:
         result = None if options.config is not None else _result()
         found = boots.read(manager.machine, archive, boots.this_boot_id(), last_entry, result)
         request = requests.pending(manager.machine) if manager.machine.has_state() else None
-    return history.document(found, request)
+        sizes = _sizes(manager) if options.sizes else None
+    return history.document(found, request, sizes)
+
+
+def _sizes(manager: Manager) -> dict[bytes, int]:
+    with Archive(manager.config, manager.machine) as archive:
+        found = archive.read()
+    # What several have counts for the newest, as when they are pruned.
+    measured = Sizes(manager.machine).of(found, reversed(found.roots))
+    return {root.path: measured[root.id] for root in found.roots}
 
 
 def _result() -> BootRecord | None:

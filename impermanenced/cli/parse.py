@@ -38,6 +38,8 @@ options, before or after the command:
   --version
   -h, --help                also of a command: impermanence status --help
 """
+VIEWS = ("unit", "app", "directory", "user", "class")
+ORDERS = ("score", "size", "time", "path")
 REQUESTS = ("wipe", "keep", "boot", "cancel")
 _NEXT = "impermanence next [wipe | keep [--boots N] | boot N | cancel]"
 _WITH_VALUE = ("--config", "--color")
@@ -64,7 +66,11 @@ class Options:
     request: str | None = None  # one of REQUESTS
     boot: int | None = None  # the number of a boot; negative: counted back from the running one
     boots: int = 1
+    sizes: bool = False
     good: bool = False
+    view: str | None = None  # one of VIEWS
+    order: str = "score"  # one of ORDERS
+    since: str | None = None  # "settled", "-1", or a time
     alert: bool = False
 
 
@@ -102,6 +108,9 @@ def _of(command: str) -> _Parser:
         parser.add_argument(
             "--exit-code", action="store_true", help="exit with 3 when something would be lost"
         )
+        parser.add_argument("--by", choices=VIEWS, help="one row each of these, in place of things")
+        parser.add_argument("--since", metavar="settled|-1|TIME", help="only what came since then")
+        parser.add_argument("--sort", choices=ORDERS, default="score")
     if command in ("explain", "diff"):
         parser.add_argument("path", metavar="PATH", nargs="?", help="only this, and what is below")
     if command == "prune":
@@ -115,6 +124,7 @@ def _of(command: str) -> _Parser:
         parser.add_argument("boot", metavar="N", nargs="?", help="of boot: the number of a boot, or -1")
         parser.add_argument("--boots", metavar="N", help="of keep: for so many boots")
     if command == "boots":
+        parser.add_argument("--sizes", action="store_true", help="also what each old root holds")
         parser.add_argument("--good", action="store_true", help="only say that this boot is complete")
         parser.add_argument("--alert", action="store_true", help="only tell logins what went wrong")
     if command in ("setup", "next"):
@@ -172,8 +182,12 @@ def parse(argv: Sequence[str]) -> Options:
         request=getattr(found, "request", None),
         boot=boot,
         boots=boots,
+        sizes=getattr(found, "sizes", False),
         good=getattr(found, "good", False),
         alert=getattr(found, "alert", False),
+        view=getattr(found, "by", None),
+        order=getattr(found, "sort", "score"),
+        since=getattr(found, "since", None),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..score import WORTH
 from . import words
 
 Entry = Mapping[str, Any]
 
+PACKAGES = "packages"  # the class of what was installed since the blank
 _TREES = ("directory", "subvolume")
 _SINGLE = {"deleted": "deleted", "modified": "changed", "metadata": "metadata", "replaced": "replaced"}
 
@@ -23,6 +25,9 @@ class Row:
     who: str
     when: float  # seconds since 1970
     loss: str
+    score: int
+    note: str  # what else is worth saying
+    entries: tuple[Entry, ...]
 
 
 def _parent(path: str) -> str:
@@ -52,11 +57,20 @@ class _Tops:
         return top
 
 
-def rows(entries: Iterable[Entry]) -> list[Row]:
-    """The largest loss first.
+_ORDERS: Mapping[str, Callable[[Row], tuple[Any, ...]]] = {
+    "score": lambda row: (-row.score, -row.size, row.path),
+    "size": lambda row: (-row.size, row.path),
+    "time": lambda row: (-row.when, row.path),
+    "path": lambda row: (row.path,),
+}
 
-    A created directory stands for all that is in it; names in a directory that was there before
-    are one row where one writer wrote them.
+
+def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
+    """By default what hurts most comes first.
+
+    What was installed is one row.  What is known to belong together is another: an application's directory,
+    a service's state, files of one kind beside each other.  Else a created directory stands for all that is
+    in it, and names in a directory that was there before are one row where one writer wrote them.
     """
     entries = list(entries)
     tops: dict[str, _Tops] = {}
@@ -64,34 +78,74 @@ def rows(entries: Iterable[Entry]) -> list[Row]:
     for volume in dict.fromkeys(entry["volume"] for entry in entries):
         tops[volume] = _Tops(entry for entry in entries if entry["volume"] == volume)
     for entry in entries:
-        top = tops[entry["volume"]].of(entry["path"])
-        key: tuple[str, ...]
-        if entry["type"] == "subvolume":  # a whole tree, of unknown size: never one among others
-            key = (entry["volume"], entry["path"])
-        elif top is not None:
-            key = (entry["volume"], top)
-        else:
-            gone = "deleted" if entry["change"] == "deleted" else ""
-            key = (entry["volume"], _parent(entry["path"]), words.writer(entry["writer"]), gone)
-        groups.setdefault(key, []).append(entry)
+        groups.setdefault(_key(entry, tops[entry["volume"]]), []).append(entry)
     found = [_row(key[1], group) for key, group in groups.items()]
-    return sorted(found, key=lambda row: (-row.size, row.path))
+    return sorted(found, key=_ORDERS[order])
+
+
+def _key(entry: Entry, tops: _Tops) -> tuple[str, ...]:
+    volume, path = entry["volume"], entry["path"]
+    if entry["type"] == "subvolume":  # a whole tree, of unknown size: never one among others
+        return volume, path
+    if entry.get("package"):
+        return volume, "", PACKAGES
+    gone = "deleted" if entry["change"] == "deleted" else ""
+    group = entry.get("group") or ""
+    if group == path and entry["type"] not in _TREES:
+        return volume, _parent(path), "of one kind", entry["application"], str(entry["loss"]), gone
+    if group:
+        return volume, group
+    top = tops.of(path)
+    if top is not None:
+        return volume, top
+    return volume, _parent(path), words.writer(entry["writer"]), gone
 
 
 def _row(directory: str, group: list[Entry]) -> Row:
-    losses = [entry["loss"] for entry in group if entry["loss"]]
+    worst = max(group, key=lambda entry: (entry.get("score", 0), entry["size"]))
+    packages = sorted({entry["package"] for entry in group if entry.get("package")})
     return Row(
-        path=_path(directory, group),
+        path=_names(packages) if packages else _path(directory, group),
         what=_what(group),
         size=sum(entry["size"] for entry in group if entry["change"] != "deleted"),
         who=_who(group),
         when=max(_when(entry) for entry in group),
-        loss=collections.Counter(losses).most_common(1)[0][0] if losses else "",
+        loss=PACKAGES if packages else _loss(worst, group),
+        score=worst.get("score", 0),
+        note=_note(worst, group),
+        entries=tuple(group),
     )
+
+
+def _names(packages: list[str]) -> str:
+    tools = ("dpkg", "pacman", "rpm")
+    named = [name for name in packages if name not in tools] or packages
+    shown = ", ".join(named[:4])
+    return f"{shown} and {len(named) - 4} more" if len(named) > 4 else shown
+
+
+def _loss(worst: Entry, group: list[Entry]) -> str:
+    """Of what decides the row's score; where nothing has one, the class that most of them have."""
+    if worst.get("score"):
+        return str(worst["loss"])
+    losses = [entry["loss"] for entry in group if entry["loss"]]
+    return max(losses, key=lambda loss: WORTH.get(loss, 0)) if losses else ""
+
+
+def _note(worst: Entry, group: list[Entry]) -> str:
+    notes = []
+    lost = max(entry.get("lost", 0) for entry in group)
+    if lost > 1:
+        notes.append(f"lost on each of the last {lost} boots")
+    notes += [reason for reason in worst.get("because", ()) if reason.startswith("git: ")]
+    return ", ".join(notes)
 
 
 def _path(directory: str, group: list[Entry]) -> str:
     if len(group) > 1:
+        paths = [entry["path"] for entry in group]
+        if all(_parent(path) == directory for path in paths):
+            return words.braces(directory, [path[len(directory) + 1 :] for path in paths])
         return directory + "/"
     path: str = group[0]["path"]
     return path + "/" if group[0]["type"] in _TREES and path != "/" else path
@@ -106,15 +160,16 @@ def _what(group: list[Entry]) -> str:
             return "empty"
         return "1 file" if entry["type"] == "file" else str(entry["type"])
     files = sum(entry["type"] not in _TREES for entry in group)
-    if group[0]["change"] == "deleted":
+    if all(entry["change"] == "deleted" for entry in group):
         return f"{len(group):,} deleted"
     return words.plural(files, "file") if files else words.plural(len(group), "directory", "directories")
 
 
 def _who(group: list[Entry]) -> str:
     writers = collections.Counter(filter(None, (words.writer(entry["writer"]) for entry in group)))
+    units = {entry.get("state_of") or "" for entry in group}
     if not writers:
-        return ""
+        return units.pop() if len(units) == 1 else ""
     most = writers.most_common(1)[0][0]
     return most if len(writers) == 1 else f"{most} and {words.plural(len(writers) - 1, 'other')}"
 
@@ -123,3 +178,51 @@ def _when(entry: Entry) -> float:
     # A file out of an archive carries an old time of its own; when it was written is known better.
     writer = entry["writer"]
     return words.seconds(writer["last"] if writer else entry["mtime"])
+
+
+# Other ways to look at it
+
+
+def _directory_of(entry: Entry) -> str:
+    return "/".join(entry["path"].split("/")[:4][: max(entry["path"].count("/"), 1)]) or "/"
+
+
+def _class_of(entry: Entry) -> str:
+    return PACKAGES if entry.get("package") else str(entry["loss"] or "unknown")
+
+
+def _unit_of(entry: Entry) -> str:
+    return entry.get("state_of") or words.writer(entry["writer"]) or "(nobody known)"
+
+
+_VIEWS: Mapping[str, Callable[[Entry], str]] = {
+    "unit": _unit_of,
+    "app": lambda entry: entry.get("application") or "(none known)",
+    "directory": _directory_of,
+    "user": lambda entry: words.user(entry["uid"]),
+    "class": _class_of,
+}
+
+
+def by(view: str, entries: Iterable[Entry], order: str = "score") -> list[Row]:
+    """One row for each value of what is looked at."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(_VIEWS[view](entry), []).append(entry)
+    found = []
+    for name, group in groups.items():
+        row = _row("", group)
+        found.append(
+            Row(
+                name,
+                words.plural(len(group), "path"),
+                row.size,
+                "",
+                row.when,
+                row.loss,
+                row.score,
+                "",
+                row.entries,
+            )
+        )
+    return sorted(found, key=_ORDERS[order])

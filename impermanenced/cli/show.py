@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..rules import HIDDEN
+from ..score import BAD, SERIOUS, mark
 from ..wire import size_to_text
-from . import words
+from . import remedies, words
 from .act import Document, Explanation
-from .rows import Row, rows
+from .rows import PACKAGES, Row, by, rows
 
 MIN_WIDTH = 60
+MOST = 20  # rows, unless all are asked for
 _VERDICTS = {
     "persisted": "persisted",
     "declared": "declared",
@@ -41,50 +42,69 @@ def status(
     style: Style,
     trial: bool = False,
     notices: Sequence[str] = (),
+    view: str | None = None,
+    order: str = "score",
+    whole: bool = False,
+    commands: Collection[str] = (),
 ) -> str:
     """Of act.status's document.
 
-    `trial`: the configuration says that nothing is wiped; `notices`: what else is known of the next boot.
+    `trial`: the configuration says that nothing is wiped; `notices`: what else is known of the next boot;
+    `view`: one of rows.VIEWS in place of things; `whole`: every row; `commands`: the words advice may use.
     """
     crud = [entry for entry in document["entries"] if entry["verdict"] == "crud"]
-    lost = rows(crud)
-    lines = [style.bold(_answer(lost, complete=document["complete"], trial=trial)), *notices, ""]
-    if lost:
-        lines += [*_table(lost, columns, now), ""]
+    lost = rows(crud, order)
+    answer = _answer(lost, complete=document["complete"], trial=trial, since=document.get("since"))
+    lines = [style.bold(answer), *notices, ""]
+    shown = by(view, crud, order) if view else lost
+    if shown:
+        most = len(shown) if whole else MOST
+        lines += [*_table(shown[:most], columns, now), *_rest(shown[most:]), ""]
     lines += _others(document, columns)
     lines += [style.dim(f"  {line}") for line in _notes(document, now)]
-    lines += ["", _advice(lost)]
+    lines += ["", _advice(lost, commands)]
     return "\n".join(lines) + "\n"
 
 
-def _answer(lost: list[Row], *, complete: bool, trial: bool) -> str:
+def _rest(rest: list[Row]) -> Iterator[str]:
+    if rest:
+        size = size_to_text(sum(row.size for row in rest))
+        yield f"  and {len(rest):,} more, {size} (--all shows them)"
+
+
+def _answer(lost: list[Row], *, complete: bool, trial: bool, since: str | None = None) -> str:
     when = "be lost at the next boot"
     will = f"would {when}, were this not a trial (rollback.wipe is false)" if trial else f"will {when}"
+    of = f" of what came since {since}" if since else ""
     if not lost:
-        return f"nothing {'' if complete else 'that you may see '}{will}."
+        return f"nothing {'' if complete else 'that you may see '}{will}{of}."
     total = size_to_text(sum(row.size for row in lost))
     least = "" if complete else "at least "
-    return f"{least}{words.plural(len(lost), 'thing')} {will} ({total})."
+    serious = sum(row.score >= SERIOUS for row in lost)
+    bad = f", {serious:,} of them serious" if serious else ""
+    return f"{least}{words.plural(len(lost), 'thing')} {will} ({total}){of}{bad}."
 
 
 def _table(lost: list[Row], columns: int, now: float) -> Iterator[str]:
     losses = max(words.width(row.loss) for row in lost)
     whats = max(words.width(row.what) for row in lost)
     sizes = max(words.width(_size(row)) for row in lost)
-    ages = [", ".join(filter(None, (row.who, words.age(row.when, now)))) for row in lost]
+    ages = [", ".join(filter(None, (row.who, words.age(row.when, now), row.note))) for row in lost]
+    names = [words.homely(row.path) for row in lost]
+    marks = 3 if any(row.score >= BAD for row in lost) else 0
     # The path has what the rest leaves, and the rest leaves at least half.
-    fixed = 2 + (losses + 2 if losses else 0) + 2 + whats + 2 + sizes + 2
+    fixed = 2 + marks + (losses + 2 if losses else 0) + 2 + whats + 2 + sizes + 2
     room = max(columns, MIN_WIDTH) - fixed
-    whos = min(
-        max(words.width(age) for age in ages), max(room // 2, room - max(words.width(r.path) for r in lost))
-    )
-    paths = min(room - whos, max(words.width(row.path) for row in lost))
-    for row, age in zip(lost, ages, strict=True):
+    widest = max(words.width(name) for name in names)
+    whos = min(max(words.width(age) for age in ages), max(room // 2, room - widest))
+    paths = min(room - whos, widest)
+    for row, name, age in zip(lost, names, ages, strict=True):
+        sign = f"{mark(row.score):>2} " if marks else ""
         loss = words.pad(row.loss, losses) + "  " if losses else ""
-        path = words.pad(words.shorten(row.path, paths), paths)
+        path = words.pad(words.shorten(name, paths), paths)
         what = words.pad(row.what, whats, right=True)
         size = words.pad(_size(row), sizes, right=True)
-        yield f"  {loss}{path}  {what}  {size}  {words.shorten(age, whos)}".rstrip()
+        yield f"  {sign}{loss}{path}  {what}  {size}  {words.shorten(age, whos)}".rstrip()
 
 
 def _size(row: Row) -> str:
@@ -99,17 +119,21 @@ def _others(document: Document, columns: int) -> Iterator[str]:
             yield f"  {title}:"
             for entry in entries:
                 room = max(columns, MIN_WIDTH) // 2
-                yield f"    {words.shorten(entry['path'], room)}  {entry['rule']}"
+                yield f"    {words.shorten(words.homely(entry['path']), room)}  {entry['rule']}"
             yield ""
 
 
 def _notes(document: Document, now: float) -> Iterator[str]:
     shown = {entry["verdict"] for entry in document["entries"]}
+    caches = document.get("caches", 0)
+    counts = {**document["counts"], "ignored": document["counts"]["ignored"] - caches}
     left_out = [
-        f"{document['counts'][verdict]:,} {title}"
+        f"{counts[verdict]:,} {title}"
         for verdict, title in _VERDICTS.items()
-        if document["counts"][verdict] and verdict not in shown
+        if counts[verdict] and verdict not in shown
     ]
+    if caches and "ignored" not in shown:
+        left_out.append(f"{caches:,} in caches and the like")
     if left_out:
         yield f"not counted: {', '.join(left_out)} (--all shows them)"
     others = document.get("others", {"entries": 0, "bytes": 0})
@@ -118,6 +142,7 @@ def _notes(document: Document, now: float) -> Iterator[str]:
         yield f"not shown: {what} of other users, {size_to_text(others['bytes'])} (root sees all)"
     elif not document["complete"]:
         yield "not complete: a part could not be read"
+    yield from document.get("notes", ())
     yield _watch(document, now)
 
 
@@ -135,10 +160,13 @@ def _watch(document: Document, now: float) -> str:
     return f"writers known since {words.clock(since, now)}{rest}"
 
 
-def _advice(lost: list[Row]) -> str:
+def _advice(lost: list[Row], commands: Collection[str]) -> str:
     if not lost:
         return "Every difference:  impermanence diff"
-    return "Why, and what keeps it:  impermanence explain PATH    Files:  impermanence diff"
+    why = "Why, and what keeps it:  impermanence explain PATH"
+    if "suggest" in commands and any(row.loss != PACKAGES for row in lost):
+        return f"{why}    All at once:  impermanence suggest"
+    return f"{why}    Files:  impermanence diff"
 
 
 def diff(document: Document) -> Iterable[str]:
@@ -147,29 +175,47 @@ def diff(document: Document) -> Iterable[str]:
         yield f"{entry['letters']} {entry['path']}\n"
 
 
-def explain(explanation: Explanation, *, persist: str, config: str, now: float, style: Style) -> str:
+def explain(
+    explanation: Explanation,
+    *,
+    persist: str,
+    config: str,
+    now: float,
+    style: Style,
+    commands: Collection[str] = (),
+) -> str:
     entry = explanation.entry
     if entry is None:
         return f"{style.bold(explanation.path)} {explanation.words}\n"
     lines = [f"{style.bold(explanation.path)}   {_facts(entry, now)}"]
     facts = {
-        "verdict": entry["verdict"] + (f", class {entry['loss']}" if entry["loss"] else ""),
-        "because": entry["rule"],
-        "written": _written(entry["writer"], now),
+        "verdict": [_verdict(entry)],
+        "because": [entry["rule"], *entry.get("because", ())],
+        "written": [_written(entry["writer"], now)],
     }
+    if lost := entry.get("lost", 0):
+        facts["history"] = [_history(lost)]
     if entry["verdict"] == "crud":
-        facts["keep it"] = _keep(entry, persist, config)
-    lines += [f"  {name}  {value}" for name, value in facts.items()]
+        facts["keep it"] = list(remedies.lines(entry, persist=persist, config=config, commands=commands))
+    for name, values in facts.items():
+        lines += [f"  {name if not number else '':7}  {value}" for number, value in enumerate(values)]
     return "\n".join(lines) + "\n"
 
 
-def _keep(entry: Mapping[str, Any], persist: str, config: str) -> str:
-    if entry["change"] == "deleted":
-        return "the next boot brings it back: take a new blank without it"
-    if entry["rule"].startswith(HIDDEN):
-        return "copy it to what is mounted there: the mount lives on, what it hides does not"
-    kind = "directories" if entry["type"] in ("directory", "subvolume") else "files"
-    return f'add it to {kind} below [persist."{persist}"] in {config}'
+def _verdict(entry: Mapping[str, Any]) -> str:
+    said = [entry["verdict"]]
+    if entry["loss"]:
+        said.append(f"class {entry['loss']}")
+    if entry.get("application"):
+        said.append(entry["application"])
+    if entry.get("score"):
+        said.append(f"score {entry['score']}")
+    return ", ".join(said)
+
+
+def _history(lost: int) -> str:
+    when = "the last boot" if lost == 1 else f"each of the last {lost} boots"
+    return f"lost at the end of {when}; still in the old root: impermanence boots"
 
 
 _CHANGES = {"created": "created", "deleted": "deleted", "modified": "modified", "replaced": "replaced"}

@@ -9,6 +9,9 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+BRACED = 4  # characters that names have in common, for them to be worth braces
+BRACES = 6  # names between them
+
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
@@ -67,6 +70,39 @@ def writer(fields: Mapping[str, Any] | None) -> str:
     if fields["uid"] is None:
         return program
     return f"{program} ({user(fields['uid'])})" if program else user(fields["uid"])
+
+
+def _in_common(texts: list[str]) -> str:
+    """What all begin with."""
+    first, last = min(texts), max(texts)
+    return next((first[:index] for index, one in enumerate(first) if last[index : index + 1] != one), first)
+
+
+def braces(directory: str, names: list[str]) -> str:
+    """`/etc/ssh/ssh_host_{ed25519,rsa}_key`, or the directory where their names have little in common."""
+    prefix = _in_common(names)
+    suffix = _in_common([name[len(prefix) :][::-1] for name in names])[::-1]
+    middles = sorted({name[len(prefix) : len(name) - len(suffix)] for name in names})
+    short = f"{directory}/{prefix}{{{','.join(middles)}}}{suffix}"
+    if len(prefix) + len(suffix) < BRACED or len(names) > BRACES or any("{" in name for name in names):
+        return directory + "/"
+    return short
+
+
+@functools.cache
+def _has_home(name: str) -> bool:
+    try:
+        return pwd.getpwnam(name).pw_dir == f"/home/{name}"
+    except (KeyError, OverflowError):
+        return False
+
+
+def homely(path: str) -> str:
+    """`~alice/code` for a path in a home of this machine; only to show it."""
+    if not path.startswith("/home/"):
+        return path
+    name, slash, rest = path.removeprefix("/home/").partition("/")
+    return f"~{name}{slash}{rest}" if rest and _has_home(name) else path
 
 
 def width(text: str) -> int:

@@ -27,13 +27,16 @@ def open_directory(root_fd: int, path: bytes, flags: int = os.O_PATH) -> int:
     return libc.openat2(root_fd, relative(path), flags | os.O_DIRECTORY, _RESOLVE)
 
 
-def read(root_fd: int, path: bytes, limit: int) -> bytes:
-    """The first `limit` bytes of a regular file; OSError for anything else."""
+def read(root_fd: int, path: bytes, limit: int, *, owner: int | None = None) -> bytes:
+    """The first `limit` bytes of a regular file; OSError for anything else, or when it is not `owner`'s."""
     # What it is, is asked before it is opened for reading: a device could answer to the opening.
     found = libc.openat2(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW, _RESOLVE)
     try:
-        if not stat.S_ISREG(os.fstat(found).st_mode):
+        facts = os.fstat(found)
+        if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
+        if owner is not None and facts.st_uid != owner:
+            raise PermissionError(errno.EPERM, "not this user's file", path)
         fd = os.open(b"/proc/self/fd/%d" % found, os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(found)

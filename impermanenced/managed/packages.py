@@ -6,29 +6,36 @@ was installed since the blank is lost as a whole, and is one thing to a person: 
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from ..lazy import at_first_use
 from ..model import Change, Difference, FileType, Verdict
+
+hashlib: Any = at_first_use("hashlib")
 
 # Directories that came together under /usr: a package may know a file by either name.
 _MERGED = re.compile(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")
 _COMPILED = re.compile(rb"(.*)/__pycache__/([^/]+)\.[^./]+(?:\.opt-[12])?\.pyc")
-# Made by triggers and helpers while packages are configured, and owned by none of them.
-_BY_SCRIPTS = re.compile(
-    rb"/etc/(?:ld\.so\.cache|alternatives(?:/.*)?|(?:group|gshadow|passwd|shadow|subuid|subgid)-|\.pwd\.lock"
-    rb"|rc[0-6S]\.d/[SK]\d\d[^/]+|ssl/certs/.*|mailcap|shells)"
-    rb"|/var/lib/systemd/deb-systemd-(?:user-)?helper-(?:enabled|masked)(?:/.*)?"
-    rb"|/var/lib/(?:pam|ucf|dictionaries-common|python|emacsen-common|xml-core|sgml-base|aspell|ghostscript)(?:/.*)?"
-    rb"|/usr/share/(?:mime/.*|applications/mimeinfo\.cache|icons/[^/]+/icon-theme\.cache|info/dir(?:\.old)?"
-    rb"|glib-2\.0/schemas/gschemas\.compiled)"
-    rb"|/usr/lib/.*/(?:loaders\.cache|giomodule\.cache|immodules\.cache|gconv-modules\.cache)"
-    rb"|/(?:boot|usr/lib/modules)/.*|/etc/.*~?\.(?:dpkg-(?:old|dist|new)|pacnew|rpmnew)"
-)
 _HASHED = 16 << 20  # larger files are not read to see whether they are as packaged
+
+
+@functools.cache
+def _by_scripts() -> re.Pattern[bytes]:
+    """Made by triggers and helpers while packages are configured, and owned by none of them."""
+    return re.compile(
+        rb"/etc/(?:ld\.so\.cache|alternatives(?:/.*)?|(?:group|gshadow|passwd|shadow|subuid|subgid)-|\.pwd\.lock"
+        rb"|rc[0-6S]\.d/[SK]\d\d[^/]+|ssl/certs/.*|mailcap|shells)"
+        rb"|/var/lib/systemd/deb-systemd-(?:user-)?helper-(?:enabled|masked)(?:/.*)?"
+        rb"|/var/lib/(?:pam|ucf|dictionaries-common|python|emacsen-common|xml-core|sgml-base|aspell|ghostscript)(?:/.*)?"
+        rb"|/usr/share/(?:mime/.*|applications/mimeinfo\.cache|icons/[^/]+/icon-theme\.cache|info/dir(?:\.old)?"
+        rb"|glib-2\.0/schemas/gschemas\.compiled)"
+        rb"|/usr/lib/.*/(?:loaders\.cache|giomodule\.cache|immodules\.cache|gconv-modules\.cache)"
+        rb"|/boot/(?:initrd\.img-|initramfs-|grub/).*|/usr/lib/modules/[^/]+/modules\.[^/]+|/etc/.*~?\.(?:dpkg-(?:old|dist|new)|pacnew|rpmnew)"
+    )
 
 
 class Packaged(NamedTuple):
@@ -162,7 +169,7 @@ class Packages:
             return None
         if path in self._reader.places or any(path.startswith(place + b"/") for place in self._reader.places):
             return Finding(Verdict.CRUD, f"what {self.tool} knows of the packages", self.tool, "unknown")
-        if _BY_SCRIPTS.fullmatch(path):
+        if _by_scripts().fullmatch(path):
             return Finding(Verdict.CRUD, "made while packages were installed", self.tool, "unknown")
         return None
 

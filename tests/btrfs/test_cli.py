@@ -133,13 +133,13 @@ def test_status(system: System) -> None:
     result = system.run("status")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "4 things will be lost at the next boot (1.1 MiB)."
-    assert lines[2].split() == ["/var/lib/sonarr/", "12", "files", "1.1", "MiB", "just", "now"]
+    assert lines[0] == "5 things will be lost at the next boot (1.1 MiB), 1 of them serious."
+    assert lines[2].split()[:7] == ["!!", "database", "/var/lib/sonarr/", "12", "files", "1.1", "MiB"]
     assert "not counted: 1 persisted, 1 ignored by you (--all shows them)" in result.stdout
     assert "nobody watches: writers unknown" in result.stdout
     assert "\x1b" not in result.stdout
     assert system.run("status", "--exit-code").returncode == 3
-    assert "\x1b[1m4 things" in system.run("status", "--color", "always").stdout
+    assert "\x1b[1m5 things" in system.run("status", "--color", "always").stdout
 
 
 def test_status_json(system: System) -> None:
@@ -210,7 +210,8 @@ def test_explain(system: System) -> None:
     told = system.run("explain", "/etc/hostname")
     assert told.returncode == 0
     assert told.stdout.startswith("/etc/hostname   modified, last modified just now, 8 B, root 0644\n")
-    assert "  verdict  crud\n  because  nothing declares it\n" in told.stdout
+    assert "  verdict  crud, class config, " in told.stdout
+    assert "\n  because  nothing declares it\n" in told.stdout
     assert f'[persist."/persist"] in {system.config}' in told.stdout
     assert system.run("explain", "etc/hostname").stdout == told.stdout
     assert system.run("explain", system.root / "etc/hostname").stdout == told.stdout

@@ -1,0 +1,62 @@
+"""`--since`: of a document, only what came after a moment."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import UsageError
+from . import words
+
+SETTLED, LAST_BOOT = "settled", "-1"
+_HINT = 'settled, -1, or a time: 09:30, yesterday, "2026-01-31 18:00", -2h, "10 min ago"'
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SPAN = re.compile(r"(\d{1,6}) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)")
+_DAYS = {"today": 0, "yesterday": 1}
+
+
+def moment(text: str, now: float) -> float:
+    """Seconds since 1970; UsageError for words that are no time."""
+    ago = text.removeprefix("-") if text.startswith("-") else text.removesuffix(" ago")
+    span = _SPAN.fullmatch(ago)
+    if span is not None and ago != text:
+        return now - int(span[1]) * _UNITS[span[2][0]]
+    today = datetime.datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    if text in _DAYS:
+        return (today - datetime.timedelta(days=_DAYS[text])).timestamp()
+    try:
+        if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", text):
+            clock = datetime.time.fromisoformat(text.rjust(text.count(":") * 3 + 2, "0"))
+            return datetime.datetime.combine(today, clock).timestamp()
+        return datetime.datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"--since {text}: not a time", _HINT) from None
+
+
+def _when(entry: Mapping[str, Any]) -> float:
+    writer = entry["writer"]
+    return words.seconds(writer["last"] if writer else entry.get("ctime") or entry["mtime"])
+
+
+def only(document: Mapping[str, Any], since: str | None, now: float) -> Mapping[str, Any]:
+    """The document with the entries that came since then, and with `since`, in words.
+
+    `-1`: what the last boot did not lose already.
+    """
+    if since is None:
+        return document
+    if since == LAST_BOOT:
+        entries = [entry for entry in document["entries"] if not entry.get("lost")]
+        return {**document, "since": "the last boot", "entries": entries}
+    if since == SETTLED:
+        settled = document.get("settled")
+        if settled is None:
+            raise UsageError("--since settled: nobody knows when this boot had settled", _HINT)
+        then = words.seconds(settled)
+    else:
+        then = moment(since, now)
+    entries = [entry for entry in document["entries"] if _when(entry) >= then]
+    text = datetime.datetime.fromtimestamp(then).astimezone().isoformat(timespec="seconds")
+    return {**document, "since": words.clock(text, now), "entries": entries}
