@@ -334,7 +334,9 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
         "last_entry": time_to_text(2000),
         "shutdown": "cut",
         "kept_by": None,
-        "old_roots": [{"path": f"old_roots/2-{boot_id_of(2)}", "volume": "root", "there": True}],
+        "old_roots": [
+            {"path": f"old_roots/2-{boot_id_of(2)}", "volume": "root", "there": True, "bytes": None}
+        ],
         "fault": None,
     }
     assert (one["ended"], one["shutdown"], one["last_entry"]) == ("good", "clean", time_to_text(1000))
@@ -352,6 +354,27 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     }.items():
         assert [word for word in words if word not in rows[number]] == [], rows[number]
     assert "        kept: impermanence= on the kernel command line\n" in text
+
+
+def test_what_old_roots_hold(machine: Machine) -> None:
+    machine.boot()
+    (machine.root / "big").write_bytes(os.urandom(3 << 20))
+    machine.boot()
+    machine.filesystem.sync()
+    machine.filesystem.subvolume("old_roots/of-somebody-else")
+    name = f"1-{boots.this_boot_id()}"
+    held = {
+        root["path"]: root["bytes"]
+        for boot in json.loads(machine.say("boots", "--sizes", "--json"))["boots"]
+        for root in boot["old_roots"]
+    }
+    assert held == {
+        f"old_roots/{name}": 3 << 20,
+        f"old_roots/0-{records.NO_BOOT_ID}": 0,
+        "old_roots/of-somebody-else": None,
+    }
+    assert "  3.0 MiB  old_r" in machine.say("boots", "--sizes")
+    assert "MiB" not in machine.say("boots")
 
 
 def test_this_boot_where_the_hook_did_not_even_mount(machine: Machine, tmp_path: Path) -> None:
