@@ -41,7 +41,7 @@ _TYPES = {
 
 @functools.cache
 def _volatile() -> re.Pattern[bytes]:
-    """What may differ in a file that is written anew: times, and ids of processes and of the boot."""
+    """What may differ in what is made anew: times, ids of processes, the generation of a store path."""
     return re.compile(
         rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} +[A-Z][a-z]{2}(?: +\d{4})?)"
         rb" +\d{2}:\d{2}:\d{2}(?:\.\d+)?(?: +(?:[AP]M))?(?: +[A-Z]{3,4}|[+-]\d{4}| +[+-]\d{4})?(?: +\d{4})?"
@@ -49,6 +49,7 @@ def _volatile() -> re.Pattern[bytes]:
         rb"|\b\d{2}:\d{2}:\d{2}(?:\.\d+)?\b"
         rb"|\b(?:pid|PID|Pid)\b[ =:]{1,3}\d+"
         rb"|\b1[5-9]\d{8}(?:\.\d+)?\b"
+        rb"|(?<=/nix/store/)[0-9a-z]{32}-"
     )
 
 
@@ -207,7 +208,7 @@ def _target(places: beneath.Directories, path: bytes) -> bytes | None:
     if directory is None:
         return None
     try:
-        return os.readlink(path[cut + 1 :], dir_fd=directory)
+        return _volatile().sub(b"", os.readlink(path[cut + 1 :], dir_fd=directory))
     except OSError:
         return None
 
