@@ -2,7 +2,7 @@
 
 The rules of the configuration decide first (`rules`).  Of what they leave as crud it is asked, in this order:
 
-    1  a link that NixOS or home-manager lays          regenerated
+    1  a link that NixOS or home-manager lays; a socket  regenerated
     2  the package manager: as packaged                regenerated
        part of what was installed since the blank      crud, one group
     3  a line of tmpfiles.d or sysusers.d              regenerated
@@ -40,6 +40,7 @@ from .wire import to_text
 
 SNIFFED = 3000  # files of one report whose beginning is read
 HEAD = 64  # bytes
+SOCKET = "a socket, which holds nothing: its program makes it anew"
 PACKAGE_SCORE = 40
 UNPUSHED_SCORE = 80
 REPOSITORIES = 200  # whose branches are looked at
@@ -250,6 +251,8 @@ def _excuse(ground: Ground, views: Sequence[_View]) -> None:
     for view in open_views:
         difference = view.judged.difference
         rule = links.rule_of(difference)
+        if difference.type is FileType.SOCKET and difference.change is not Change.DELETED:
+            rule = SOCKET
         if rule is None and packages is not None:
             finding = packages.find(difference)
             if finding is not None and finding.verdict is Verdict.CRUD:
