@@ -283,20 +283,38 @@ def _take_finding(view: _View, rule: str, package: str, loss: str | None) -> Non
 
 def _learn(ground: Ground, views: Sequence[_View]) -> None:
     knowledge = ground.knowledge
+    said = _Said()
     for view in views:
         if view.verdict is not Verdict.CRUD or view.package:
             continue
         difference = view.judged.difference
         fact = knowledge.of(difference.path, difference.type)
         if fact is not None:
-            _take_fact(view, fact)
+            _take_fact(view, fact, said)
         if view.verdict is Verdict.CRUD and difference.path.startswith((b"/var/", b"/etc/", b"/run/")):
             _take_unit(view, ground.units)
         if difference.subvolume is not None:
             view.loss = "subvolume"
 
 
-def _take_fact(view: _View, fact: Fact) -> None:
+class _Said:
+    """A fact's words and advice.  Thousands of paths share one fact, and comparing facts costs more."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Fact, str, tuple[tuple[str, str], ...]]] = {}
+
+    def of(self, fact: Fact) -> tuple[Fact, str, tuple[tuple[str, str], ...]]:
+        found = self._known.get(id(fact))
+        if found is None:
+            because = f"{fact.source} ({fact.documented})" if fact.documented else fact.source
+            advice = tuple((advice.kind, advice.argument) for advice in fact.advice)
+            # Keeping the fact keeps its id.
+            found = self._known[id(fact)] = (fact, because, advice)
+        return found
+
+
+def _take_fact(view: _View, fact: Fact, said: _Said) -> None:
+    _, because, advice = said.of(fact)
     difference = view.judged.difference
     if fact.verdict_hint == "crud":
         if not view.named:
@@ -304,25 +322,15 @@ def _take_fact(view: _View, fact: Fact) -> None:
         # Where the place alone speaks, one file beside another makes no whole.
         lone = fact.default and fact.root == difference.path and difference.type not in _DIRECTORIES
         view.application, view.group = fact.application, b"" if lone else fact.root
-        view.advice = _advice_of(fact)
-        view.because += (_because_of(fact),)
+        view.advice = advice
+        view.because += (because,)
         view.named = view.named or not fact.default
         return
     whole = difference.change in (Change.CREATED, Change.REPLACED) or difference.type not in _DIRECTORIES
     if whole and not view.rule.startswith(HIDDEN) and difference.subvolume is None:
         view.loss, view.application = fact.loss, fact.application
         view.verdict = Verdict.REGENERATED if fact.verdict_hint == "regenerated" else Verdict.IGNORED
-        view.rule = _because_of(fact)
-
-
-@functools.lru_cache(maxsize=4096)
-def _advice_of(fact: Fact) -> tuple[tuple[str, str], ...]:
-    return tuple((advice.kind, advice.argument) for advice in fact.advice)
-
-
-@functools.lru_cache(maxsize=4096)
-def _because_of(fact: Fact) -> str:
-    return f"{fact.source} ({fact.documented})" if fact.documented else fact.source
+        view.rule = because
 
 
 def _take_unit(view: _View, units: Units) -> None:

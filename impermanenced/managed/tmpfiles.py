@@ -54,7 +54,7 @@ class Tmpfiles:
 
     def rule_of(self, difference: Difference, read: Read) -> str | None:
         """The line that makes this; `read` gives the content of a file, or raises OSError."""
-        if difference.change is Change.DELETED:
+        if not self.lines or difference.change is Change.DELETED:
             return None
         line = self.lines.get(difference.path)
         if line is not None:
