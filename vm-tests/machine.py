@@ -84,7 +84,7 @@ class Machine:
         argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         argv += ["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"]
         argv += ["-smp", str(self.cpus), "-m", str(self.memory), "-device", "virtio-rng-pci"]
-        argv += ["-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console"]
+        argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         argv += ["-chardev", f"socket,id=agent,fd={agent.fileno()}", "-device", "virtio-serial-pci"]
         argv += ["-device", f"virtserialport,chardev=agent,name={AGENT_PORT}"]
         argv += ["-chardev", f"socket,id=monitor,fd={monitor.fileno()}", "-mon", "monitor,mode=control"]
@@ -96,11 +96,12 @@ class Machine:
         if restore is not None:
             argv += ["-incoming", f"exec:cat {restore}"]
         argv += self.extra
-        with open(self.directory / "qemu.log", "ab") as log:
+        with open(self.directory / "qemu.log", "ab") as log, open(self.console, "ab") as console:
+            self._seen = console.tell()
             self.process = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdin=subprocess.PIPE,
+                stdout=console,
                 stderr=log,
                 pass_fds=[agent.fileno(), monitor.fileno()],
             )
@@ -149,6 +150,27 @@ class Machine:
             return data
         raise MachineError(self._words(f"no {what}: " + ("the machine ended" if ready else "out of time")))
 
+    # What it shows on its console, and what somebody types there
+
+    def wait_console(self, words: str, timeout: float) -> str:
+        """What the console shows from where the last call ended to these words, with them."""
+        shown = ""
+
+        def there() -> bool:
+            nonlocal shown
+            shown = self.console.read_bytes()[self._seen :].decode(errors="replace")
+            return words in shown
+
+        self._until(there, f"waiting for {words!r} on the console", timeout)
+        shown = shown[: shown.index(words) + len(words)]
+        self._seen += len(shown.encode())
+        return shown
+
+    def type(self, line: str) -> None:
+        assert self.process is not None and self.process.stdin is not None, "it is off"
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
     # Power
 
     def wait_exit(self, timeout: float) -> None:
@@ -168,6 +190,8 @@ class Machine:
 
     def _reap(self) -> int:
         assert self.process is not None
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         status = self.process.wait()
         self.agent.close()
         self.monitor.close()

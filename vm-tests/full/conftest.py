@@ -8,7 +8,6 @@ from pathlib import Path
 import guest
 import kernel as kernels
 import pytest
-from machine import Disk
 
 DIST = Path(__file__).parent.parent.parent / "dist"
 
@@ -31,10 +30,7 @@ def product(workspace: Path, kernel: kernels.Kernel, deb: Path) -> Iterator[gues
 @pytest.fixture
 def bare(workspace: Path, kernel: kernels.Kernel, deb: Path) -> Iterator[guest.Guest]:
     """A guest that is off and has never seen the package; its second disk is the .deb, padded to sectors."""
-    padded = workspace / "deb.img"
-    content = deb.read_bytes()
-    padded.write_bytes(content + bytes(-len(content) % 4096))
-    found = guest.Guest(workspace, kernel, guest.image(kernel, None), extra=[Disk(padded)])
+    found = guest.Guest(workspace, kernel, guest.image(kernel, None), extra=[guest.as_disk(deb, workspace)])
     with found.machine:
         yield found
 

@@ -14,8 +14,6 @@ from kernel import Kernel
 from machine import Disk, Machine, MachineError, overlay
 
 HERE = Path(__file__).parent
-ROOT_UUID = "8d4f5a9c-6d3e-4c57-9a52-1f1de5e1c0de"
-BOOT = f"root=UUID={ROOT_UUID} rootfstype=btrfs rootflags=subvol=root rw"
 MMDEBSTRAP = [
     "mmdebstrap",
     "--quiet",
@@ -29,10 +27,29 @@ MMDEBSTRAP = [
 ]
 
 
+TOP = "/run/top"
+BTRFS = "rootfstype=btrfs rootflags=subvol=root rw"
+LUKS = "rd.luks.name=2b9a4c1e-52c7-4a5d-8f0e-6b7c3d9e1a42=crypted rd.lvm.lv=system/root"
+# What a boot loader says, by the names in layouts/; the UUIDs are those that are made there.
+BOOT = {
+    "plain": f"root=UUID=8d4f5a9c-6d3e-4c57-9a52-1f1de5e1c0de {BTRFS}",
+    "raid1": f"root=UUID=c1a7e3d2-0f64-4b1e-a7c5-93d0b8e62f17 {BTRFS}",
+    "lvm-on-luks": f"root=/dev/mapper/system-root {LUKS} {BTRFS}",
+}
+# What makes an initrd, and opens what the layouts need, by the names in initrds/.
+DRACUT = ("dracut", "cryptsetup-bin", "lvm2")
+PACKAGES = {
+    "dracut": DRACUT,
+    "dracut-without-systemd": DRACUT,
+    "initramfs-tools": ("initramfs-tools", "zstd", "cryptsetup-initramfs", "lvm2"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
-    disk: Path
+    disks: tuple[Path, ...]
     initrd: Path
+    boot: str  # the kernel command line
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +59,9 @@ class Result:
     seconds: float
 
 
-def base() -> Path:
-    """Debian with all that the product depends on, as a tar."""
-    packages = (HERE / "base-packages").read_text().split()
+def base(*more: str) -> Path:
+    """Debian with all that the product depends on, and these packages, as a tar."""
+    packages = [*(HERE / "base-packages").read_text().split(), *more]
 
     def build(directory: Path) -> None:
         argv = [*MMDEBSTRAP, f"--include={','.join(packages)}", "bookworm", str(directory / "base.tar")]
@@ -53,19 +70,27 @@ def base() -> Path:
     return cache.cached("debian", cache.key(*MMDEBSTRAP, *packages), build) / "base.tar"
 
 
-def image(kernel: Kernel, deb: Path | None) -> Image:
-    """The disk and the initrd, with the package installed (None: without it)."""
-    tar = base()
+def image(kernel: Kernel, deb: Path | None, *, initrd: str = "dracut", layout: str = "plain") -> Image:
+    """The disks and the initrd, with the package installed (None: without it)."""
+    tar = base(*PACKAGES[initrd])
     names = ("build-image", "agent.py", "agent.service", "scribbler.service", "config.toml")
-    inputs = [HERE / name for name in names]
-    key = cache.key(*inputs, str(tar), kernel.version, deb.read_bytes() if deb else b"")
+    inputs = [HERE / name for name in (*names, "initrds", f"layouts/{layout}")]
+    key = cache.key(*inputs, initrd, str(tar), kernel.version, deb.read_bytes() if deb else b"")
 
     def build(directory: Path) -> None:
-        argv = [HERE / "build-image", directory, tar, kernel.modules, *([deb] if deb else [])]
+        argv = [HERE / "build-image", directory, tar, kernel.modules, layout, initrd, *([deb] if deb else [])]
         succeed([str(word) for word in argv])
 
-    found = cache.cached("full" if deb else "bare", key, build)
-    return Image(found / "disk.img", found / "initrd")
+    found = cache.cached(f"{initrd}-{layout}" if deb else "bare", key, build)
+    return Image(tuple(sorted(found.glob("*.img"))), found / "initrd", BOOT[layout])
+
+
+def as_disk(file: Path, directory: Path) -> Disk:
+    """What is in the file, padded to sectors."""
+    padded = directory / "file.img"
+    content = file.read_bytes()
+    padded.write_bytes(content + bytes(-len(content) % 4096))
+    return Disk(padded)
 
 
 def succeed(argv: list[str]) -> None:
@@ -78,12 +103,20 @@ class Guest:
     """A machine with the agent in it."""
 
     def __init__(self, directory: Path, kernel: Kernel, image: Image, *, extra: Sequence[Disk] = ()) -> None:
-        disks = [overlay(image.disk, directory / "disk.qcow2"), *extra]
-        self.machine = Machine(directory, kernel=kernel.image, initrd=image.initrd, append=BOOT, disks=disks)
+        self.words = image.boot
+        disks = [overlay(disk, directory / f"{disk.stem}.qcow2") for disk in image.disks]
+        disks += extra
+        self.machine = Machine(directory, kernel=kernel.image, initrd=image.initrd, disks=disks)
 
     def boot(self, extra: str = "", *, timeout: float = 300.0) -> None:
         """Power on, until systemd has finished; a degraded system is one that has booted."""
-        self.machine.start(append=f"{BOOT} {extra}")
+        self.power_on(extra)
+        self.wait_ready(timeout)
+
+    def power_on(self, extra: str = "") -> None:
+        self.machine.start(append=f"{self.words} {extra}")
+
+    def wait_ready(self, timeout: float = 300.0) -> None:
         self.machine.wait_report('{"ready"', timeout)
         self.run("systemctl is-system-running --wait", timeout=timeout, check=False)
 
@@ -100,6 +133,26 @@ class Guest:
     def json(self, script: str, *, user: str | None = None, timeout: float = 60.0) -> Any:
         """What the guest prints on standard output, as JSON."""
         return json.loads(self.run(f"{script} 2>/dev/null", user=user, timeout=timeout).output)
+
+    # What tests of the rollback look at
+
+    def open_top(self) -> None:
+        """The top level of the filesystem at TOP."""
+        device = "$(findmnt --noheadings --nofsroot --output SOURCE /)"
+        self.run(f"mkdir -p {TOP} && mount -o subvolid=5 {device} {TOP}")
+
+    def fields(self, path: str) -> dict[str, str]:
+        """A KEY=value file; of a repeated key the last."""
+        return dict(line.split("=", 1) for line in self.run(f"cat {path}").output.splitlines())
+
+    def root_uuid(self) -> str:
+        shown = self.run("btrfs subvolume show / | sed -n 's/^[[:space:]]*UUID:[[:space:]]*//p'")
+        return shown.output.strip()
+
+    def boot_id(self) -> str:
+        return self.run("cat /proc/sys/kernel/random/boot_id").output.strip()
+
+    # Power
 
     def reboot(self, extra: str = "") -> None:
         self.shutdown()

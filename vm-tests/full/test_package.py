@@ -1,20 +1,30 @@
-"""The package on a Debian 12 that has never seen it: it goes in, runs, and goes without a trace."""
+"""The package on a Debian 12 that has never seen it: it goes in, runs, and goes without a trace.
+
+And a newer one on a machine that has it.
+"""
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from guest import Guest
+import guest
+import kernel as kernels
+import pytest
+from guest import TOP, Guest
 
 # What Debian itself writes down about any package that comes and goes.
 BOOKS = ("/var/lib/dpkg/", "/var/cache/", "/var/lib/systemd/catalog/", "/etc/ld.so.cache")
+NEWER = "99"
+NEWER_HOOK = "# the end of the newer hook"
 UNUSABLE = '[[volume]]\nmountpoint = "/run"\n'
 
 
-def files(guest: Guest) -> set[str]:
+def files(machine: Guest) -> set[str]:
     """Every file of the root subvolume; the virtual ones and other subvolumes are other filesystems."""
-    listed = guest.run("find / -xdev -path /tmp -prune -o -print").output.splitlines()
+    listed = machine.run("find / -xdev -path /tmp -prune -o -print").output.splitlines()
     return {path for path in listed if not path.startswith(BOOKS) and "/__pycache__" not in path}
 
 
@@ -53,3 +63,53 @@ def test_the_package_comes_runs_and_goes(bare: Guest, deb: Path, figures: dict[s
     bare.run("dpkg --purge impermanenced", timeout=120)
     # The administrator's own file is not the package's to remove.
     bare.run("test -f /etc/impermanence/config.toml")
+
+
+@pytest.fixture
+def newer_deb(deb: Path, workspace: Path) -> Path:
+    """The package with a higher version, and a hook that ends with NEWER_HOOK."""
+    tree = workspace / "newer"
+    guest.succeed(["dpkg-deb", "--raw-extract", str(deb), str(tree)])
+    control = tree / "DEBIAN/control"
+    control.write_text(re.sub(r"^Version: .*$", f"Version: {NEWER}", control.read_text(), flags=re.M))
+    with open(tree / "usr/lib/impermanence/impermanence-rollback", "a") as hook:
+        hook.write(NEWER_HOOK + "\n")
+    guest.succeed(["dpkg-deb", "--root-owner-group", "--build", str(tree), str(workspace / "newer.deb")])
+    return workspace / "newer.deb"
+
+
+@pytest.fixture
+def outdated(workspace: Path, kernel: kernels.Kernel, deb: Path, newer_deb: Path) -> Iterator[Guest]:
+    """Like `product`; its second disk is a newer package, padded to sectors."""
+    found = Guest(workspace, kernel, guest.image(kernel, deb), extra=[guest.as_disk(newer_deb, workspace)])
+    with found.machine:
+        yield found
+
+
+def test_an_upgrade(outdated: Guest, newer_deb: Path, figures: dict[str, object]) -> None:
+    outdated.boot()
+    # Debian builds an initrd for each kernel in /boot.
+    outdated.run("touch /boot/vmlinuz-$(uname -r)")
+    outdated.run("echo '# mine' >> /etc/impermanence/config.toml")
+    outdated.run("printf '[archive]\\nkeep-min = 7\\n' > /etc/impermanence/config.d/mine.toml")
+    outdated.run("impermanence setup && systemctl enable impermanence-prune.timer")
+    outdated.open_top()
+    kept = f"{TOP}/.impermanence/rollback.env $(find /etc/impermanence -type f | sort)"
+    before = outdated.run(f"sha256sum {kept}").output
+    assert before.count("\n") == 3
+    daemon = "systemctl show --value --property MainPID impermanenced.service"
+    pid = outdated.run(daemon).output
+
+    outdated.run(f"head -c {newer_deb.stat().st_size} /dev/vdb > /tmp/newer.deb")
+    upgraded = outdated.run("DEBIAN_FRONTEND=noninteractive dpkg --install /tmp/newer.deb", timeout=900)
+    figures["dpkg --install of a newer one, with an initrd, seconds (emulated)"] = round(upgraded.seconds, 1)
+    shown = outdated.run("dpkg-query --show --showformat '${Version} ${Status}' impermanenced").output
+    assert shown == f"{NEWER} install ok installed"
+    assert outdated.run(f"sha256sum {kept}").output == before
+    assert outdated.run("systemctl is-active impermanenced.service").output == "active\n"
+    assert outdated.run(daemon).output != pid
+    assert outdated.run("systemctl is-enabled impermanence-prune.timer").output == "enabled\n"
+    hook = "lsinitrd -f usr/lib/impermanence/impermanence-rollback /boot/initrd.img-$(uname -r)"
+    assert outdated.run(f"{hook} | tail -n 1", timeout=300).output == NEWER_HOOK + "\n"
+    assert outdated.run("systemctl is-system-running --wait", timeout=300).output == "running\n"
+    outdated.run("impermanence status --json", timeout=120)

@@ -8,26 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from guest import Guest
+from guest import TOP, Guest
 
-TOP = "/run/top"
 CRUD = "5708851a4b854e9ca0d4f872ddb637e6"  # MESSAGE_ID of an alert
 FIRST_LIFE = "old_roots/0-00000000-0000-0000-0000-000000000000"
 LOST = "/var/lib/scribbler/state.db"
-
-
-def fields(guest: Guest, path: str) -> dict[str, str]:
-    """A KEY=value file; of a repeated key the last."""
-    lines = guest.run(f"cat {path}").output.splitlines()
-    return dict(line.split("=", 1) for line in lines)
-
-
-def open_top(guest: Guest) -> None:
-    guest.run(f"mkdir -p {TOP} && mount -o subvolid=5 /dev/vda {TOP}")
-
-
-def root_uuid(guest: Guest) -> str:
-    return guest.run("btrfs subvolume show / | sed -n 's/^[[:space:]]*UUID:[[:space:]]*//p'").output.strip()
 
 
 def entries(guest: Guest, *, user: str | None = None) -> dict[str, dict[str, Any]]:
@@ -43,6 +28,12 @@ def alerts(guest: Guest, unit: str, *, timeout: int = 120) -> list[dict[str, str
     waiting = f"until {words} | grep .; do sleep 0.2; done"
     found = guest.run(f"timeout {timeout} sh -c '{waiting}'", timeout=timeout + 10).output
     return [json.loads(line) for line in found.splitlines()]
+
+
+def wait_good(guest: Guest, number: int) -> None:
+    """Until the running boot is on record as a good one."""
+    good = f"{TOP}/.impermanence/boots/{number}.good"
+    guest.run(f"timeout 120 sh -c 'until test -e {good}; do sleep 0.2; done'", timeout=130)
 
 
 def measure(guest: Guest, figures: dict[str, object]) -> None:
@@ -64,8 +55,8 @@ def measure(guest: Guest, figures: dict[str, object]) -> None:
 def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     # Installed, not set up: the hook is in the initrd and changes nothing.
     product.boot()
-    before = root_uuid(product)
-    open_top(product)
+    before = product.root_uuid()
+    product.open_top()
     product.run(f'test ! -e {TOP}/.impermanence/rollback.env && test -z "$(ls {TOP}/old_roots)"')
     product.run("echo first > /var/lib/first-life")
 
@@ -81,19 +72,18 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
 
     # The first wipe: the root is a copy of the blank, the life before is kept whole.
     product.reboot()
-    open_top(product)
-    result = fields(product, "/run/impermanence/rollback.env")
+    product.open_top()
+    result = product.fields("/run/impermanence/rollback.env")
     assert result["ACTION"] == "wiped", result
-    assert root_uuid(product) != before
+    assert product.root_uuid() != before
     product.run(f"test ! -e /var/lib/first-life && test -f {TOP}/{FIRST_LIFE}/var/lib/first-life")
-    first = fields(product, f"{TOP}/.impermanence/boots/1.env")
-    boot_id = product.run("cat /proc/sys/kernel/random/boot_id").output.strip()
+    first = product.fields(f"{TOP}/.impermanence/boots/1.env")
+    boot_id = product.boot_id()
     assert first["BOOT_ID"] == boot_id
     assert first["OLD"] == FIRST_LIFE
     said = product.run("journalctl --boot --identifier impermanence --output cat").output
     assert "boot 1: wiped" in said, said
-    good = f"{TOP}/.impermanence/boots/1.good"
-    product.run(f"timeout 120 sh -c 'until test -e {good}; do sleep 0.2; done'", timeout=130)
+    wait_good(product, 1)
     assert product.json("impermanence boots --json")["boots"][0]["number"] == 1
     assert product.run("systemctl --failed --no-legend").output == ""
 
@@ -114,21 +104,28 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     product.run("touch /home/alice/mine", user="alice")
     assert LOST not in entries(product, user="alice")
 
+    # What a container program would leave.
+    product.run("btrfs subvolume create /srv/pod && btrfs subvolume create /srv/pod/image")
+    product.run("touch /srv/pod/image/file && btrfs subvolume snapshot -r /srv/pod/image /srv/pod/layer")
+
     # The next boot takes it away, keeps it, and keeps what was declared.
     product.reboot()
-    open_top(product)
+    product.open_top()
     product.run("test ! -e /var/lib/scribbler && test -s /var/lib/kept/precious")
     product.run(f"test -s {TOP}/old_roots/1-{boot_id}{LOST}")
-    assert fields(product, f"{TOP}/.impermanence/boots/2.env")["OLD"] == f"old_roots/1-{boot_id}"
+    assert product.fields(f"{TOP}/.impermanence/boots/2.env")["OLD"] == f"old_roots/1-{boot_id}"
     assert LOST not in entries(product)
+    wait_good(product, 2)
+
+    second_id = product.boot_id()
 
     # impermanence=off: not even a mount, everything as it was.
     product.run("touch /var/lib/stays")
-    second = root_uuid(product)
+    second = product.root_uuid()
     product.reboot("impermanence=off")
-    open_top(product)
-    assert fields(product, "/run/impermanence/rollback.env")["ACTION"] == "off"
-    assert root_uuid(product) == second
+    product.open_top()
+    assert product.fields("/run/impermanence/rollback.env")["ACTION"] == "off"
+    assert product.root_uuid() == second
     product.run(f"test -f /var/lib/stays && test ! -e {TOP}/.impermanence/boots/3.env")
 
     # A configuration that nobody can read, in the blank itself, and then a power cut: the machine
@@ -140,7 +137,7 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     )
     product.cut_power()
     product.boot()
-    assert fields(product, "/run/impermanence/rollback.env")["ACTION"] == "wiped"
+    assert product.fields("/run/impermanence/rollback.env")["ACTION"] == "wiped"
     product.run("grep -q broken /etc/impermanence/config.toml && test ! -e /var/lib/stays")
     assert product.run("systemctl is-active multi-user.target").output == "active\n"
     said = product.run("journalctl --boot --unit impermanenced.service --output cat").output
