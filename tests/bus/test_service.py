@@ -15,6 +15,7 @@ import pytest
 from gi.repository import GLib
 
 from impermanenced.bus import client, desk, registration
+from impermanenced.bus.authority import Authority
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.bus.registration import PROPERTIES, request_name
 from impermanenced.bus.reports import report_for
@@ -37,7 +38,7 @@ REPORT = Report(True, None, 0, (), (entry(b"/a", 0, 10), entry(b"/b", NOBODY, 20
 class Served:
     """A `Service` in this process; calls come from a second connection."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, *, patience: int = 20_000, authority: Authority | None = None) -> None:
         self.con = bus.connect()
         self.caller = bus.connect()
         self.reports = 0
@@ -49,7 +50,9 @@ class Served:
         self.boots: dict[str, Any] = {"version": 1, "boots": []}
         properties = {"Version": lambda: GLib.Variant("s", "1")}
         work = Work(self._make, lambda: self.boots, self._request, lambda: len(self._make().entries))
-        self.service = Service(self.con, self.executor, self.clerk, work, properties, lambda: self.now)
+        authority = authority or Authority(self.con, patience)
+        executors = self.executor, self.clerk
+        self.service = Service(self.con, *executors, work, properties, lambda: self.now, authority)
         request_name(self.con, BUS_NAME)
 
     def _request(self, action: str, number: int) -> str:
