@@ -48,14 +48,18 @@ def _writer_fields(writer: Writer | None) -> dict[str, journal.Value]:
     return {key: value for key, value in fields.items() if value != ""}
 
 
-def alert_entry(alert: Alert) -> tuple[str, dict[str, journal.Value]]:
-    """Message and fields of the journal's entry."""
+def describe(alert: Alert) -> str:
+    """One line for a person, without raw control characters."""
     path = to_text(alert.path)
     what = path if alert.count == 1 else f"{alert.count} paths in {path}"
     name = _name(alert.writer)
     change = "changed" if alert.change == "metadata" else alert.change
-    message = f"undeclared: {what} {change}{f' by {name}' if name else ''}, {size_to_text(alert.size)}"
-    return message, {
+    return f"{what} {change}{f' by {name}' if name else ''}, {size_to_text(alert.size)}"
+
+
+def alert_entry(alert: Alert) -> tuple[str, dict[str, journal.Value]]:
+    """Message and fields of the journal's entry."""
+    return f"undeclared: {describe(alert)}", {
         "MESSAGE_ID": journal.MESSAGE_CRUD,
         **journal.path_fields(alert.path),
         "IMPERMANENCE_VERDICT": alert.verdict,

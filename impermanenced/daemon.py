@@ -17,13 +17,14 @@ import structlog
 import systemd.daemon
 from gi.repository import Gio, GLib
 
-from . import __version__, boots, journal, logger, watch
+from . import __version__, boots, farewell, journal, logger, watch
 from .activity import Activity
 from .announce import Announcer
 from .bus.introspection import BUS_NAME
+from .bus.login import Departure
 from .bus.registration import request_name
 from .bus.service import Service, Work
-from .bus.systemd import boot_has_finished
+from .bus.systemd import boot_has_finished, system_is_stopping
 from .confwatch import ConfigWatch
 from .errands import Errands
 from .errors import ImpermanenceError, NotSetUp, ServiceError
@@ -88,6 +89,7 @@ class Daemon:
         self._compare_after = 0.0
         self._forgotten = 0
         self._state = -1  # the state directory
+        self._leaving = False  # the system shuts down
         self._reload_timer = 0
 
     # Life
@@ -99,6 +101,7 @@ class Daemon:
         self._config_watch = ConfigWatch(
             self._manager.config.path, self._named is None, lambda: GLib.idle_add(self._edited)
         )
+        self._departure = Departure(self._con, self._clerk, self._on_leaving)
         self._con.connect("closed", self._bus_closed)
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGTERM, self._quit)
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGINT, self._quit)
@@ -115,6 +118,8 @@ class Daemon:
         return 1 if self._failed else 0
 
     def _close(self) -> None:
+        leaving = self._leaving or system_is_stopping(self._con)
+        self._departure.close()
         self._config_watch.stop()
         self._watch.stop()
         self._owners.close()
@@ -122,6 +127,8 @@ class Daemon:
         self._clerk.shutdown(cancel_futures=True)
         self._worker.shutdown(cancel_futures=True)
         self._storer.shutdown()
+        if leaving:
+            self._leave_record()
         self._activity.store()
         self._activity.ledger.close()
         if self._state >= 0:
@@ -149,6 +156,7 @@ class Daemon:
         except NotSetUp as error:
             log.warning("the state directory cannot be used", error=error.message)
             there = False
+        farewell.forget_record(machine, boot_id)
         if not there:
             log.info("without a state directory, writers are forgotten at a restart")
             return Ledger(None, boot_id, time.time)
@@ -296,6 +304,35 @@ class Daemon:
     def _look_at_boot_again(self) -> bool:
         self._look_at_boot()
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    # The end
+
+    def _on_leaving(self, leaving: bool) -> None:
+        self._leaving = leaving
+        if leaving:
+            self._submit(self._last_words)
+
+    def _last_words(self) -> None:
+        try:
+            last = self._farewell()
+            farewell.say(last)
+            self._service.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
+            self._con.flush_sync(None)
+        finally:
+            self._departure.release()
+
+    def _farewell(self) -> farewell.Farewell:
+        spared = farewell.spared(self._manager.machine, self._manager.config.rollback.wipe)
+        return farewell.compose(self._report(), spared)
+
+    def _leave_record(self) -> None:
+        """The sessions have ended, and with them what they write at the last moment."""
+        try:
+            last = self._farewell()
+        except (ImpermanenceError, OSError) as error:
+            log.warning("there is no last report", error=str(error))
+        else:
+            farewell.leave_record(self._manager.machine, boots.this_boot_id(), time.time(), last)
 
     # The configuration
 

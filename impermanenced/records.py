@@ -3,6 +3,7 @@
     rollback.env       RollbackEnv   what the hook needs; written here, read by the hook
     next               NextRequest   the one-shot request for the next boot; written here
     boots/N.env        BootRecord    what boot N did with its volumes; written by the hook
+    boots/N.end        EndRecord     what boot N left behind when it was shut down; written by the daemon
     /run/impermanence/rollback.env   the same for this boot, also when no record could be written
 
 Every line is `KEY=value` and ends with a newline; there are no comments and no empty lines.
@@ -33,6 +34,7 @@ ROLLBACK = b"rollback.env"
 NEXT = b"next"
 BOOTS = b"boots"
 GOOD = b".good"  # boots/N.good: an empty file that says boot N completed
+END = b".end"
 
 NO_BOOT_ID = "00000000-0000-0000-0000-000000000000"  # the life before the first record
 
@@ -120,6 +122,18 @@ class BootRecord:
     hold: bool = False  # the hook fell back to a good root, and wipes no more until it is asked to
     recovered: tuple[bytes, ...] = ()  # where leftovers of a cut were put
     volumes: tuple[BootVolume, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndRecord:
+    """Written after the last session ended and before the filesystems are unmounted: not by a boot that was
+    cut off."""
+
+    boot_id: str
+    time: int  # seconds since 1970
+    crud: int  # paths that nothing declares
+    size: int  # bytes of these
+    complete: bool  # False: a part could not be read
 
 
 def read(path: bytes, name: bytes, *, dir_fd: int | None = None) -> bytes:
@@ -489,3 +503,32 @@ def format_record(record: BootRecord) -> bytes:
             _line("OLD_UUID", volume.old_uuid),
         ]
     return _file(lines, parse_record)
+
+
+# -- boots/N.end ---------------------------------------------------------------------------------
+
+
+def parse_end(content: bytes, path: bytes = BOOTS) -> EndRecord:
+    head, groups = _split(content, path)
+    if groups:
+        raise head.error("the end of a boot has no VOLUME")
+    record = EndRecord(
+        boot_id=head.need("BOOT_ID", head.uuid("BOOT_ID")),
+        time=head.need("TIME", head.number("TIME", _TIME)),
+        crud=head.need("CRUD", head.number("CRUD", _GENERATION)),
+        size=head.need("BYTES", head.number("BYTES", _GENERATION)),
+        complete=head.choice("COMPLETE", ("yes", "no")) == "yes",
+    )
+    head.finish()
+    return record
+
+
+def format_end(record: EndRecord) -> bytes:
+    lines = [
+        _line("BOOT_ID", record.boot_id),
+        _line("TIME", record.time),
+        _line("CRUD", record.crud),
+        _line("BYTES", record.size),
+        _line("COMPLETE", "yes" if record.complete else "no"),
+    ]
+    return _file(lines, parse_end)

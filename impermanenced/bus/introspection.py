@@ -80,6 +80,12 @@ XML: Final = """\
       <arg name="bytes" type="t"/>
       <arg name="count" type="t"/>
     </signal>
+    <!-- Before a shutdown: what the next boot takes away, and the paths of the worst.  To root alone. -->
+    <signal name="Leaving">
+      <arg name="count" type="t"/>
+      <arg name="bytes" type="t"/>
+      <arg name="worst" type="aay"/>
+    </signal>
     <!-- To each caller of Follow: to root what is announced, to another user what belongs to them.  `event`
          is an object of `impermanence watch` as JSON. -->
     <signal name="News">

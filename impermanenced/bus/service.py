@@ -107,6 +107,10 @@ class Service:
         arguments = (fitting(path), verdict, unit, size, count)
         self._registration.emit("Crud", GLib.Variant("(aysstt)", arguments))
 
+    def emit_leaving(self, count: int, size: int, worst: Iterable[bytes]) -> None:
+        arguments = (count, size, [fitting(path) for path in worst])
+        self._registration.emit("Leaving", GLib.Variant("(ttaay)", arguments))
+
     def _send(self, to: str, text: str) -> None:
         self._registration.emit("News", GLib.Variant("(s)", (text,)), to)
 

@@ -9,10 +9,20 @@ from gi.repository import Gio, GLib
 from .registration import CALL_TIMEOUT, PROPERTIES
 
 _NOT_YET = {"initializing", "starting"}
+_STOPPING = "stopping"
 
 
 def boot_has_finished(con: Any) -> bool:
     """False while systemd still starts what belongs to the boot; a system without systemd has finished."""
+    return _state(con) not in _NOT_YET
+
+
+def system_is_stopping(con: Any) -> bool:
+    return _state(con) == _STOPPING
+
+
+def _state(con: Any) -> str:
+    """Empty where nobody says."""
     try:
         (state,) = con.call_sync(
             "org.freedesktop.systemd1",
@@ -26,5 +36,5 @@ def boot_has_finished(con: Any) -> bool:
             None,
         ).unpack()
     except GLib.Error:
-        return True
-    return state not in _NOT_YET
+        return ""
+    return str(state)

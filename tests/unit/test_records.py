@@ -123,3 +123,29 @@ def test_names_of_old_roots() -> None:
         b"blank",
     ):
         assert records.parse_archive_name(name) is None
+
+
+def test_the_end_of_a_boot_reads_back() -> None:
+    end = records.EndRecord(BOOT_ID, 1_700_000_000, 12, 3 << 40, complete=False)
+    content = records.format_end(end)
+    assert content.decode() == (
+        f"VERSION=1\nBOOT_ID={BOOT_ID}\nTIME=1700000000\nCRUD=12\nBYTES={3 << 40}\nCOMPLETE=no\n"
+    )
+    assert records.parse_end(content, b"boots/7.end") == end
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("VERSION=1", "VERSION=2"),
+        ("CRUD=12\n", ""),
+        ("CRUD=12", "CRUD=-1"),
+        ("COMPLETE=no", "COMPLETE=maybe"),
+        ("TIME=", "VOLUME=root\nTIME="),
+        ("TIME=", "OTHER=1\nTIME="),
+    ],
+)
+def test_the_end_of_a_boot_that_is_none(change: tuple[str, str]) -> None:
+    content = records.format_end(records.EndRecord(BOOT_ID, 1_700_000_000, 12, 5, complete=False))
+    with pytest.raises(RecordError, match=r"boots/7\.end"):
+        records.parse_end(content.decode().replace(*change).encode(), b"boots/7.end")

@@ -1,0 +1,248 @@
+"""The end of a boot: the last words, the moment they get, and the record that stays."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gi.repository import GLib
+
+from impermanenced import boots, records
+from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from impermanenced.bus.login import MANAGER, NAME, PATH
+from impermanenced.bus.registration import Registration, request_name
+from impermanenced.records import BootRecord, NextRequest
+
+from ..conftest import sh
+from .conftest import SYSTEMD, Bus, Daemon, FakeSystemd, Machine, a_bus, wait_until
+
+# As busctl introspects it on Debian 12, as far as it is used.
+LOGIND = f"""<node><interface name="{MANAGER}">
+  <method name="Inhibit">
+    <arg type="s" name="what" direction="in"/><arg type="s" name="who" direction="in"/>
+    <arg type="s" name="why" direction="in"/><arg type="s" name="mode" direction="in"/>
+    <arg type="h" name="pipe_fd" direction="out"/>
+  </method>
+  <signal name="PrepareForShutdown"><arg type="b" name="start"/></signal>
+</interface></node>"""
+BOOT_ID = boots.this_boot_id()
+
+
+class FakeLogind:
+    """Gives inhibitors as logind does: the writing end of a pipe, held by who wants the delay."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.con = bus.connect()
+        self.pipes: list[int] = []
+        self.registration = Registration(self.con, PATH, LOGIND, {"Inhibit": self._inhibit}, {})
+        request_name(self.con, NAME)
+
+    def _inhibit(self, call: Any) -> None:
+        self.asked.append(call.parameters.unpack())
+        reading, writing = os.pipe()
+        self.pipes.append(reading)
+        call.reply_fd(writing)
+        os.close(writing)
+
+    def held(self) -> int:
+        poll = select.poll()
+        for pipe in self.pipes:
+            poll.register(pipe, 0)
+        gone = {fd for fd, event in poll.poll(0) if event & select.POLLHUP}
+        return len(self.pipes) - len(gone)
+
+    def shut_down(self, start: bool = True) -> None:
+        self.registration.emit("PrepareForShutdown", GLib.Variant("(b)", (start,)))
+
+    def close(self) -> None:
+        self.registration.close()
+        for pipe in self.pipes:
+            os.close(pipe)
+
+
+@pytest.fixture
+def bus() -> Iterator[Bus]:
+    names = (SYSTEMD, NAME)
+    policy = "".join(f'<allow own="{name}"/><allow send_destination="{name}"/>' for name in names)
+    with a_bus(f'<policy context="default">{policy}</policy>') as bus:
+        yield bus
+
+
+@pytest.fixture
+def logind(bus: Bus) -> Iterator[FakeLogind]:
+    logind = FakeLogind(bus)
+    yield logind
+    logind.close()
+
+
+@pytest.fixture
+def wall(bus: Bus, tmp_path: Path) -> Path:
+    """wall(1), which writes to a file in place of terminals; the file."""
+    said, program = tmp_path / "said", tmp_path / "bin/wall"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nexec cat >>'{said}'\n")
+    program.chmod(0o755)
+    bus.environment["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+    return said
+
+
+@pytest.fixture
+def state(machine: Machine) -> Path:
+    """The state directory, with the record of this boot."""
+    path = machine.filesystem.subvolume(".impermanence")
+    path.chmod(0o700)
+    (path / "boots").mkdir()
+    record = BootRecord(7, BOOT_ID, 1_700_000_000, "6.1.0", "wiped")
+    (path / "boots/7.env").write_bytes(records.format_record(record))
+    return path
+
+
+@pytest.fixture
+def daemon(bus: Bus, machine: Machine, state: Path, wall: Path, tmp_path: Path) -> Iterator[Daemon]:
+    daemon = Daemon(bus, tmp_path, "--config", machine.config)
+    try:
+        daemon.wait_ready()
+        yield daemon
+    finally:
+        daemon.stop()
+    assert "Traceback" not in daemon.output(), daemon.output()
+
+
+class Leaving:
+    """What the daemon signals."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.got: list[Any] = []
+        self.con = bus.connect()
+        self.con.signal_subscribe(
+            BUS_NAME, INTERFACE, "Leaving", OBJECT_PATH, None, 0, lambda *a: self.got.append(a[5].unpack())
+        )
+
+
+def test_a_shutdown_waits_for_the_last_words(
+    bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon, wall: Path
+) -> None:
+    leaving = Leaving(bus)
+    wait_until(lambda: logind.held() == 1, "the inhibitor")
+    what, who, _, mode = logind.asked[0]
+    assert (what, who, mode) == ("shutdown", "impermanenced", "delay")
+    (machine.mountpoint / "etc/small\nforged").write_text("x")
+    (machine.mountpoint / "srv/big").write_text("x" * 5000)
+    logind.shut_down()
+    wait_until(lambda: logind.held() == 0, "the inhibitor let go")
+    said = wall.read_text().splitlines()
+    assert said[0] == "impermanence: the next boot takes away 2 undeclared paths, 4.9 KiB"
+    assert said[1].startswith("  /srv/big created"), "what hurts most first"
+    assert said[2].startswith("  /etc/small\\x0aforged created")
+    assert len(said) == 3
+    assert "impermanenced: the next boot takes away 2 undeclared paths, 4.9 KiB\n" in daemon.output()
+    wait_until(lambda: leaving.got, "the signal")
+    count, size, worst = leaving.got[0]
+    assert (count, size) == (2, 5001)
+    assert [bytes(path) for path in worst] == [b"/srv/big", b"/etc/small\nforged"]
+
+
+def test_a_shutdown_that_is_called_off_can_be_held_up_again(
+    logind: FakeLogind, daemon: Daemon, state: Path
+) -> None:
+    wait_until(lambda: logind.held() == 1, "the inhibitor")
+    logind.shut_down()
+    wait_until(lambda: logind.held() == 0, "the inhibitor let go")
+    logind.shut_down(False)
+    wait_until(lambda: logind.held() == 1, "another inhibitor")
+    assert daemon.stop() == 0
+    assert not (state / "boots/7.end").exists(), "the boot goes on"
+
+
+def test_nothing_lost_is_nothing_to_tell_everybody(logind: FakeLogind, daemon: Daemon, wall: Path) -> None:
+    wait_until(lambda: logind.held() == 1, "the inhibitor")
+    logind.shut_down()
+    wait_until(lambda: logind.held() == 0, "the inhibitor let go")
+    assert not wall.exists()
+    assert "takes away 0 undeclared paths" in daemon.output()
+
+
+@pytest.mark.parametrize("why", ["trial", "asked", "hold"])
+def test_what_is_not_wiped_is_not_lost(
+    why: str, bus: Bus, logind: FakeLogind, machine: Machine, state: Path, wall: Path, tmp_path: Path
+) -> None:
+    words = {"trial": "this is a trial", "asked": "somebody asked to keep", "hold": "wiping pauses"}[why]
+    if why == "trial":
+        machine.write_config("[rollback]\nwipe = false\n")
+    elif why == "asked":
+        (state / "next").write_bytes(records.format_next(NextRequest("keep", "some-id")))
+    else:
+        record = BootRecord(7, BOOT_ID, 1_700_000_000, "6.1.0", "kept", hold=True)
+        (state / "boots/7.env").write_bytes(records.format_record(record))
+    (machine.mountpoint / "etc/new").write_text("x")
+    daemon = Daemon(bus, tmp_path, "--config", machine.config)
+    try:
+        daemon.wait_ready()
+        wait_until(lambda: logind.held() == 1, "the inhibitor")
+        logind.shut_down()
+        wait_until(lambda: logind.held() == 0, "the inhibitor let go")
+        assert f"{words}" in daemon.output()
+        assert "does not take away 1 undeclared path" in daemon.output()
+        assert not wall.exists()
+    finally:
+        assert daemon.stop() == 0, daemon.output()
+
+
+def test_a_logind_that_starts_later_is_asked_too(bus: Bus, daemon: Daemon) -> None:
+    assert "will not wait" in daemon.output()
+    logind = FakeLogind(bus)
+    try:
+        wait_until(lambda: logind.held() == 1, "the inhibitor")
+    finally:
+        logind.close()
+
+
+@pytest.mark.parametrize("told_by", ["logind", "systemd"])
+def test_the_end_of_a_boot_is_recorded(
+    told_by: str, bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon, state: Path
+) -> None:
+    systemd = FakeSystemd(bus)
+    systemd.state = "running"
+    wait_until(lambda: logind.held() == 1, "the inhibitor")
+    sh("touch", machine.mountpoint / "etc/before")
+    if told_by == "logind":
+        logind.shut_down()
+        wait_until(lambda: logind.held() == 0, "the inhibitor let go")
+    else:
+        systemd.state = "stopping"
+    (machine.mountpoint / "etc/at-logout").write_text("12345")
+    daemon.process.terminate()
+    wait_until(lambda: daemon.process.poll() is not None, "its end")
+    assert daemon.process.returncode == 0
+    end = records.parse_end((state / "boots/7.end").read_bytes())
+    assert (end.boot_id, end.crud, end.size, end.complete) == (BOOT_ID, 2, 5, True)
+    assert end.time > 1_700_000_000
+    assert (state / "boots/7.end").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_restart_is_no_end(
+    bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon, state: Path, tmp_path: Path
+) -> None:
+    assert daemon.stop() == 0
+    assert not (state / "boots/7.end").exists()
+    (state / "boots/7.end").write_bytes(records.format_end(records.EndRecord(BOOT_ID, 1, 2, 3, True)))
+    again = Daemon(bus, tmp_path, "--config", machine.config)
+    again.wait_ready()
+    assert not (state / "boots/7.end").exists(), "this boot goes on"
+    assert again.stop() == 0
+
+
+def test_a_boot_without_a_record_has_no_end(
+    bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon, state: Path
+) -> None:
+    other = BootRecord(7, "00000000-1111-2222-3333-444444444444", 1_700_000_000, "6.1.0", "wiped")
+    (state / "boots/7.env").write_bytes(records.format_record(other))
+    logind.shut_down()
+    wait_until(lambda: "takes away" in daemon.output(), "the last words")
+    assert daemon.stop() == 0
+    assert not (state / "boots/7.end").exists()
