@@ -28,7 +28,8 @@ COMPILED = b"compiled.json"
 MAX_BYTES = 1 << 20
 MAX_FILES = 64
 MAX_PATTERNS = 4096  # in one file
-MAX_TREES = 128  # patterns with ** in one file
+MAX_WILD = 512  # of them with a wildcard
+MAX_ALL_WILD = 2048  # patterns with a wildcard in all files of a directory
 MAX_PROBLEMS = 20  # told of one file
 
 _KEYS: dict[str, type] = {
@@ -107,11 +108,20 @@ def _extensions(directory: bytes, problems: list[str]) -> Iterator[Rule]:
     names = [name for name in names if not name.startswith(b".")]
     if len(names) > MAX_FILES:
         problems.append(f"{to_text(directory)}: only the first {MAX_FILES} of {len(names)} files are read")
+    wild = 0
     for name in names[:MAX_FILES]:
+        file = os.path.join(directory, name)
         try:
-            yield from read(os.path.join(directory, name), trusted=False)
+            rules = read(file, trusted=False)
         except Malformed as error:
             problems += error.problems
+            continue
+        # What a path costs grows with the wildcards that are in play, so all of them are bounded.
+        wild += sum(paths.is_wild(text) for rule in rules for text in rule.paths)
+        if wild > MAX_ALL_WILD:
+            problems.append(f"{to_text(file)}: with this file there are more than {MAX_ALL_WILD} wildcards")
+            return
+        yield from rules
 
 
 def read(file: bytes, *, trusted: bool) -> list[Rule]:
@@ -163,7 +173,7 @@ class _Reader:
         self.text = text
         self.problems: list[str] = []
         self.patterns = 0
-        self.trees = 0
+        self.wild = 0
         self.headers = [match.start() for match in _HEADER.finditer(text)]
 
     def rules(self, document: dict[str, Any]) -> list[Rule]:
@@ -175,8 +185,9 @@ class _Reader:
         if not isinstance(tables, list):
             raise Malformed([f"{self.name}: one table: there can be several, write [[rule]]"])
         found = [self._rule(number, table) for number, table in enumerate(tables)]
-        if self.patterns > MAX_PATTERNS or self.trees > MAX_TREES:
-            self.problems.append(f"{self.name}: more than {MAX_PATTERNS} patterns, or {MAX_TREES} with **")
+        if self.patterns > MAX_PATTERNS or self.wild > MAX_WILD:
+            limits = f"{MAX_PATTERNS} patterns, or {MAX_WILD} with a wildcard"
+            self.problems.append(f"{self.name}: more than {limits}")
         if self.problems:
             more = len(self.problems) - MAX_PROBLEMS
             told = self.problems[:MAX_PROBLEMS] + ([f"{self.name}: and {more} more"] if more > 0 else [])
@@ -197,8 +208,8 @@ class _Reader:
                 self._problem(number, "", f"a rule needs {key}")
         if len(self.problems) > before:
             return None
-        for index, text in enumerate(table["paths"]):
-            self._check_pattern(number, text, index)
+        for text in table["paths"]:
+            self._check_pattern(number, text)
         for text in table.get("advice", []):
             self._check_advice(number, text)
         for text in table.get("examples", []):
@@ -226,14 +237,14 @@ class _Reader:
             tuple(table.get("examples", [])),
         )
 
-    def _check_pattern(self, number: int, text: str, index: int) -> None:
+    def _check_pattern(self, number: int, text: str) -> None:
         try:
-            parts, _ = paths.parse(text)
+            parts = paths.check(text)
         except paths.PatternError as error:
             self._problem(number, "paths", f"{_shown(text)}: {error}")
             return
         self.patterns += 1
-        self.trees += paths.DEEP in parts
+        self.wild += any(map(paths.is_wild, parts))
 
     def _check_advice(self, number: int, text: str) -> None:
         kind, _, argument = text.partition(" ")
@@ -245,7 +256,7 @@ class _Reader:
             self._problem(number, "advice", f'{_shown(argument)}: a path that begins with "/" or "~/"')
 
     def _problem(self, number: int, key: str, why: str) -> None:
-        place = f"line {self._line(number, key)}: {key}: " if key else f"line {self._line(number)}: "
+        place = f"line {self._line(number, key)}: {_shown(key)[1:-1]}: " if key else f"line {self._line(number)}: "
         self.problems.append(f"{self.name}: {place}{why}")
 
     def _line(self, number: int, key: str = "") -> int:
@@ -292,7 +303,7 @@ def _wrong(key: str, value: object) -> str | None:
 
 def _meant(word: str, words: Iterable[str]) -> str:
     words = list(words)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word[:80], words, n=1, cutoff=0.5)
     return f'did you mean "{close[0]}"?' if close else f"it can be: {', '.join(words)}"
 
 

@@ -18,7 +18,7 @@ from .facts import (
     Fact,
     Rule,
 )
-from .paths import NO_RANK, Node
+from .paths import Node
 
 MAX_STATES = 1 << 13
 HOMES = b"/home"  # file-hierarchy(7); /root is the other
@@ -55,13 +55,11 @@ class Knowledge:
     ) -> None:
         self.rules = tuple(rules)
         self.problems = tuple(problems)  # one line each: file, line, why
-        self._system, self._home = Node(NO_RANK, plain=True), Node(NO_RANK, plain=True)
+        self._system, self._home = Node(), Node()
         for number, rule in enumerate(self.rules):
             for text in rule.paths:
-                parts, directory = paths.parse(text)
-                tree = self._home if parts[:1] == (paths.HOME,) else self._system
-                named = parts[1:] if tree is self._home else parts
-                paths.insert(tree, named, directory, number, default=rule.default)
+                tree = self._home if text.startswith(paths.HOME) else self._system
+                tree.insert(text.removeprefix(paths.HOME), number, default=rule.default)
         self._homes: set[bytes] = set()
         self._above_homes: set[bytes] = set()
         self._states: dict[bytes, _State] = {}
@@ -100,7 +98,7 @@ class Knowledge:
         state = self._state(path[:cut])
         if not state.nodes:
             return state, None
-        entered = paths.step(state.nodes, path[cut + 1 :])
+        entered = paths.ends(state.nodes, path[cut + 1 :])
         return state, self._best(entered, file=True, directory=type is FileType.SYMLINK)
 
     def _state(self, directory: bytes) -> _State:
@@ -136,17 +134,14 @@ class Knowledge:
         return _State(nodes, rule, root, home, way=leads and not known)
 
     def _best(self, nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
-        best: int | None = None
-        most = (False, NO_RANK, -1)
+        found = []
         for node in nodes:
             number = node.file if file else None
             if number is None and directory:
                 number = node.directory
             if number is not None:
-                weight = (not self.rules[number].default, node.rank, number)
-                if best is None or weight > most:
-                    best, most = number, weight
-        return best
+                found.append((not self.rules[number].default, node.rank, number))
+        return max(found)[2] if found else None
 
     def _is_home(self, path: bytes) -> bool:
         return path == b"/root" or path[: path.rfind(b"/")] == HOMES or path in self._homes

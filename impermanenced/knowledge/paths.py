@@ -11,13 +11,13 @@ Hard facts
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 MAX_PATTERN = 512
 MAX_DEPTH = 24
 MAX_STARS = 4  # in one component
 MAX_TREES = 2  # `**` in one pattern
-MAX_SIBLINGS = 128  # wildcards that stand at the same place
 
 _REFUSED = "[]{}\\"
 HOME = "~"
@@ -28,13 +28,12 @@ class PatternError(ValueError):
     """A pattern that cannot be meant; the message says why."""
 
 
-def parse(text: str) -> tuple[tuple[str, ...], bool]:
-    """The components of a pattern, `~` first when it is for homes, and whether it is a directory's."""
+def check(text: str) -> list[str]:
+    """The components of a pattern; PatternError when it cannot be meant."""
     if any(character in _REFUSED or not character.isprintable() for character in text):
         raise PatternError(f"the wildcards are * ? and **; none of {_REFUSED} can stand in a pattern")
     if len(text) > MAX_PATTERN:
         raise PatternError(f"a pattern of {len(text)} characters is longer than {MAX_PATTERN}")
-    directory = text.endswith("/")
     parts = text.rstrip("/").split("/")
     if parts[0] not in ("", HOME) or (parts == [""] and text != "/"):
         raise PatternError('a pattern begins with "/" or "~/"')
@@ -54,18 +53,22 @@ def parse(text: str) -> tuple[tuple[str, ...], bool]:
         raise PatternError("a directory's pattern matches all that is below: leave out the last **")
     if any(pair == (DEEP, DEEP) for pair in itertools.pairwise(parts)):
         raise PatternError("** twice in a row")
-    return tuple(parts if parts[0] == HOME else parts[1:]), directory
+    return parts[1:]
+
+
+def is_wild(part: str) -> bool:
+    return "*" in part or "?" in part
 
 
 class Glob:
     """`*` and `?` in one component, as a shell reads them: neither matches a dot at the beginning."""
 
-    __slots__ = ("_head", "_hidden", "_pieces", "_shortest", "_simple", "_tail")
+    __slots__ = ("_hidden", "_pieces", "_shortest", "_simple", "head", "tail")
 
     def __init__(self, text: str) -> None:
         pieces = text.encode().split(b"*")
         self._pieces = pieces
-        self._head, self._tail = pieces[0], pieces[-1]
+        self.head, self.tail = pieces[0].partition(b"?")[0], pieces[-1].rpartition(b"?")[2]
         self._simple = len(pieces) == 2 and b"?" not in text.encode()
         self._shortest = sum(map(len, pieces))
         self._hidden = text.startswith(".")
@@ -74,12 +77,12 @@ class Glob:
         if len(name) < self._shortest or (not self._hidden and name.startswith(b".")):
             return False
         if self._simple:
-            return name.startswith(self._head) and name.endswith(self._tail)
+            return name.startswith(self.head) and name.endswith(self.tail)
         return self._slowly(name)
 
     def _slowly(self, name: bytes) -> bool:
         # The first place where a piece fits is as good as any later one: nothing is tried twice.
-        position = _fits(self._head, name, 0)
+        position = _fits(self._pieces[0], name, 0)
         if position < 0:
             return False
         if len(self._pieces) == 1:
@@ -90,7 +93,8 @@ class Glob:
                 start += 1
                 if start > len(name):
                     return False
-        return any(_fits(self._tail, name, start) == len(name) for start in range(position, len(name) + 1))
+        rest = range(position, len(name) + 1)
+        return any(_fits(self._pieces[-1], name, start) == len(name) for start in rest)
 
 
 def _fits(piece: bytes, name: bytes, position: int) -> int:
@@ -112,17 +116,34 @@ def _fits(piece: bytes, name: bytes, position: int) -> int:
 
 # How exactly a pattern names what it matches: component by component from the last, then fewer `**`.
 Rank = tuple[tuple[int, ...], int]
-NO_RANK: Rank = (), 0
+_NO_RANK: Rank = (), 0
+
+
+class _Waiting(NamedTuple):
+    """A pattern whose components from `depth` on are not in the trie yet."""
+
+    parts: Sequence[str]
+    depth: int
+    directory: bool
+    rule: int
+    default: bool
 
 
 class Node:
-    """Where some patterns are after the components read so far."""
+    """Where some patterns are after the components read so far.
 
-    __slots__ = ("at_tree", "directory", "file", "globs", "leads", "literal", "plain", "rank", "tree")
+    What is below is made when it is first asked for: a report meets few of the places there are.
+    """
 
-    def __init__(self, rank: Rank, *, plain: bool, at_tree: bool = False) -> None:
-        self.literal: dict[bytes, Node] = {}
-        self.globs: dict[str, tuple[Glob, Node]] = {}
+    __slots__ = ("_globs", "_heads", "_literal", "_tails", "_waiting", "at_tree", "directory", "file",
+                 "leads", "plain", "rank", "tree")  # fmt: skip
+
+    def __init__(self, rank: Rank = _NO_RANK, *, plain: bool = True, at_tree: bool = False) -> None:
+        self._literal: dict[bytes, Node] = {}
+        self._globs: dict[str, tuple[Glob, Node]] = {}
+        self._heads: tuple[bytes, ...] = ()  # a name that a wildcard matches has one of these,
+        self._tails: tuple[bytes, ...] = ()  # or one of these
+        self._waiting: list[_Waiting] = []
         self.tree: Node | None = None  # past a `**` that stands here
         self.at_tree = at_tree  # any visible component leads here again
         self.plain = plain  # no wildcard on the way here
@@ -131,59 +152,77 @@ class Node:
         self.directory: int | None = None  # the rule whose pattern ends here, with a slash
         self.file: int | None = None  # without
 
-    def child(self, part: str) -> Node:
-        """The node for one more component; PatternError when there are too many beside it."""
-        if part == DEEP:
-            if self.tree is None:
-                self.tree = Node((self.rank[0], self.rank[1] - 1), plain=False, at_tree=True)
-            return self.tree
-        if "*" not in part and "?" not in part:
+    def insert(self, text: str, rule: int, *, default: bool) -> None:
+        """Put in a pattern that `check` has passed, without what tells homes from the system."""
+        parts = text.strip("/").split("/") if text != "/" else []
+        self._put(_Waiting(parts, 0, text.endswith("/"), rule, default))
+
+    def _put(self, pattern: _Waiting) -> None:
+        if pattern.depth < len(pattern.parts):
+            self.leads = self.leads or not pattern.default
+            # Past a `**` a name may be this component or the next; the tree must be there to be entered.
+            if pattern.parts[pattern.depth] == DEEP:
+                if self.tree is None:
+                    self.tree = Node((self.rank[0], self.rank[1] - 1), plain=False, at_tree=True)
+                self.tree._put(pattern._replace(depth=pattern.depth + 1))
+            else:
+                self._waiting.append(pattern)
+        elif pattern.directory:
+            self.directory = pattern.rule
+        else:
+            self.file = pattern.rule
+
+    def _unfold(self) -> None:
+        """Make the nodes one component below."""
+        for pattern in self._waiting:
+            part = pattern.parts[pattern.depth]
+            self._child(part)._put(pattern._replace(depth=pattern.depth + 1))
+        self._waiting = []
+        globs = [glob for glob, _ in self._globs.values()]
+        self._heads = tuple({glob.head for glob in globs if glob.head or not glob.tail})
+        self._tails = tuple({glob.tail for glob in globs if glob.tail and not glob.head})
+
+    def _child(self, part: str) -> Node:
+        if not is_wild(part):
             name = part.encode()
-            if name not in self.literal:
-                self.literal[name] = Node(self._more(MAX_PATTERN), plain=self.plain)
-            return self.literal[name]
-        if part not in self.globs:
-            if len(self.globs) >= MAX_SIBLINGS:
-                raise PatternError(f"more than {MAX_SIBLINGS} wildcards at one place")
+            if name not in self._literal:
+                self._literal[name] = Node(self._more(MAX_PATTERN), plain=self.plain)
+            return self._literal[name]
+        if part not in self._globs:
             exactness = 1 + len(part.replace("*", "").replace("?", ""))
-            self.globs[part] = (Glob(part), Node(self._more(exactness), plain=False))
-        return self.globs[part][1]
+            self._globs[part] = (Glob(part), Node(self._more(exactness), plain=False))
+        return self._globs[part][1]
 
     def _more(self, exactness: int) -> Rank:
         return (exactness, *self.rank[0]), self.rank[1]
+
+    def collect(self, name: bytes, found: list[Node]) -> None:
+        """Add the nodes that one more component leads to."""
+        if self._waiting:
+            self._unfold()
+        child = self._literal.get(name)
+        if child is not None:
+            found.append(child)
+        if self._globs and (name.startswith(self._heads) or name.endswith(self._tails)):
+            found += [child for glob, child in self._globs.values() if glob.matches(name)]
 
 
 def start(root: Node) -> tuple[Node, ...]:
     return (root,) if root.tree is None else (root, root.tree)
 
 
-def step(nodes: Sequence[Node], name: bytes) -> tuple[Node, ...]:
-    """The nodes that one more component leads to."""
+def ends(nodes: Iterable[Node], name: bytes) -> list[Node]:
+    """The nodes whose patterns end with this component, among others."""
     found: list[Node] = []
     for node in nodes:
-        child = node.literal.get(name)
-        if child is not None:
-            found.append(child)
-        for glob, child in node.globs.values():
-            if glob.matches(name):
-                found.append(child)
-        if node.at_tree and not name.startswith(b"."):
-            found.append(node)
-    if any(node.tree is not None for node in found):
-        found += [node.tree for node in found if node.tree is not None]
-        return tuple(dict.fromkeys(found))
-    return tuple(found)
+        node.collect(name, found)
+    return found
 
 
-def insert(root: Node, parts: Sequence[str], directory: bool, rule: int, *, default: bool) -> int | None:
-    """Put a pattern in; the rule that had this very pattern before, if any."""
-    node = root
-    for part in parts:
-        if not default:
-            node.leads = True
-        node = node.child(part)
-    if directory:
-        before, node.directory = node.directory, rule
-    else:
-        before, node.file = node.file, rule
-    return before
+def step(nodes: Sequence[Node], name: bytes) -> tuple[Node, ...]:
+    """The nodes that this component leads to, and from which there may be a way on."""
+    found = ends(nodes, name)
+    trees = [node.tree for node in found if node.tree is not None]
+    if not name.startswith(b"."):
+        trees += [node for node in nodes if node.at_tree]
+    return tuple(dict.fromkeys((*found, *trees)))
