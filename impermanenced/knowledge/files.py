@@ -256,8 +256,8 @@ class _Reader:
             self._problem(number, "advice", f'{_shown(argument)}: a path that begins with "/" or "~/"')
 
     def _problem(self, number: int, key: str, why: str) -> None:
-        place = f"line {self._line(number, key)}: {_shown(key)[1:-1]}: " if key else f"line {self._line(number)}: "
-        self.problems.append(f"{self.name}: {place}{why}")
+        what = f"{_shown(key)[1:-1]}: " if key else ""
+        self.problems.append(f"{self.name}: line {self._line(number, key)}: {what}{why}")
 
     def _line(self, number: int, key: str = "") -> int:
         """The line of a rule's header, or of a key in it."""

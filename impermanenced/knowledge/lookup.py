@@ -46,8 +46,8 @@ class Knowledge:
     """The rules of all files, asked path by path.
 
     The rule that reaches deepest into the path decides.  Of two that reach the same component it is
-    the one that is no default, then the one that names the path more exactly, beginning with its
-    last component, then the one read later.
+    the one that is no default, then the one that names the path more exactly: by its last component,
+    with fewer `**`, by the components before.  Of two patterns alike it is the one read later.
     """
 
     def __init__(

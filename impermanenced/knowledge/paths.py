@@ -114,9 +114,9 @@ def _fits(piece: bytes, name: bytes, position: int) -> int:
     return position
 
 
-# How exactly a pattern names what it matches: component by component from the last, then fewer `**`.
-Rank = tuple[tuple[int, ...], int]
-_NO_RANK: Rank = (), 0
+# How exactly a pattern names what it matches: its last component, fewer `**`, then the components before.
+Rank = tuple[int, int, tuple[int, ...]]
+_NO_RANK: Rank = 0, 0, ()
 
 
 class _Waiting(NamedTuple):
@@ -163,7 +163,8 @@ class Node:
             # Past a `**` a name may be this component or the next; the tree must be there to be entered.
             if pattern.parts[pattern.depth] == DEEP:
                 if self.tree is None:
-                    self.tree = Node((self.rank[0], self.rank[1] - 1), plain=False, at_tree=True)
+                    last, trees, before = self.rank
+                    self.tree = Node((last, trees - 1, before), plain=False, at_tree=True)
                 self.tree._put(pattern._replace(depth=pattern.depth + 1))
             else:
                 self._waiting.append(pattern)
@@ -194,7 +195,8 @@ class Node:
         return self._globs[part][1]
 
     def _more(self, exactness: int) -> Rank:
-        return (exactness, *self.rank[0]), self.rank[1]
+        last, trees, before = self.rank
+        return exactness, trees, (last, *before)
 
     def collect(self, name: bytes, found: list[Node]) -> None:
         """Add the nodes that one more component leads to."""
