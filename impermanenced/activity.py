@@ -16,6 +16,8 @@ from .model import Writer
 BATCH = 8192  # inodes that wait at most before somebody is told to store them
 LIMIT = 65536  # that wait when nobody does; more are forgotten
 LOOKED_AT = 20_000  # inodes of which it is remembered that they were
+CROWDED = 20_000  # inodes to look at, of which somebody is told
+MOST = 100_000  # that wait to be looked at
 
 
 class Seen(NamedTuple):
@@ -26,6 +28,7 @@ class Seen(NamedTuple):
     named: bool  # a name came, went or moved; else content or metadata
 
 
+Dirty = dict[tuple[int, Origin | None], set[int]]  # inodes to look at, by directory and writer
 Event = tuple[int, int, int, Origin | None, bool]  # a Seen, or the same without its name
 _Waiting = dict[int, dict[int, Noted]]
 
@@ -59,7 +62,8 @@ class Activity:
         self._storing = threading.Lock()
         self._waiting: _Waiting = {}
         self._size = 0
-        self._dirty: dict[int, set[int]] = {}
+        self._dirty: dict[int, Dirty] = {}
+        self._dirty_size = 0
         self._too_many = False  # more than can be looked at one by one
         self._looked_at: dict[tuple[int, int], None] = {}
         self._overflowed = False
@@ -94,13 +98,13 @@ class Activity:
                     self._size += 1
                     waiting[inode] = Noted(origin, directory, named, now, now)
                     if named or (root_id, inode) not in self._looked_at:
-                        self._make_dirty(root_id, inode)
+                        self._make_dirty(root_id, inode, directory, origin)
                         self.last = now
                 else:
                     if origin is None or not (origin.comm or old.origin is None):
                         origin = old.origin
                     if named and not old.named:
-                        self._make_dirty(root_id, inode)
+                        self._make_dirty(root_id, inode, directory or old.directory, origin)
                         self.last = now
                     if old.last != now or old.origin is not origin or (named and not old.named):
                         waiting[inode] = Noted(
@@ -113,12 +117,25 @@ class Activity:
         if many:
             self._on_many()
 
-    def _make_dirty(self, root_id: int, inode: int) -> None:
-        found = self._dirty.setdefault(root_id, set())
-        if len(found) < LOOKED_AT:
-            found.add(inode)
-        else:
+    def _make_dirty(self, root_id: int, inode: int, directory: int, origin: Origin | None) -> None:
+        if self._dirty_size >= MOST:
             self._too_many = True
+            return
+        dirty = self._dirty.get(root_id)
+        if dirty is None:
+            dirty = self._dirty[root_id] = {}
+        key = directory, origin
+        inodes = dirty.get(key)
+        if inodes is None:
+            dirty[key] = {inode}
+        else:
+            inodes.add(inode)
+        self._dirty_size += 1  # or so: one that came by two ways counts twice
+
+    @property
+    def crowded(self) -> bool:
+        """So much is to be looked at that it must not wait until there is quiet."""
+        return self._dirty_size >= CROWDED
 
     def overflow(self) -> None:
         with self._lock:
@@ -136,12 +153,13 @@ class Activity:
             if batch:
                 self.ledger.write(batch)
 
-    def take(self) -> tuple[dict[int, set[int]], bool, bool]:
+    def take(self) -> tuple[dict[int, Dirty], bool, bool]:
         """What was written since the last call, by subvolume; whether that is not all of it, since it was too
         much; and whether the kernel dropped events."""
         with self._lock:
             taken = self._dirty, self._too_many, self._overflowed
             self._dirty, self._too_many, self._overflowed = {}, False, False
+            self._dirty_size = 0
         return taken
 
     def settle(self, root_id: int, inodes: Iterable[int]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
+from .ledger import Origin
 from .model import Change, Entry, FileType, Writer
 
 BURST = 20  # alerts at once
@@ -48,8 +50,12 @@ class Rest:
     size: int
 
 
-def _rank(alert: Alert) -> tuple[int, int]:
-    return (_LOSSES.index(alert.loss) if alert.loss in _LOSSES else len(_LOSSES), -alert.size)
+def _badness(loss: str) -> int:
+    return _LOSSES.index(loss) if loss in _LOSSES else len(_LOSSES)
+
+
+def rank(alert: Alert) -> tuple[int, int]:
+    return _badness(alert.loss), -alert.size
 
 
 def _last(entry: Entry) -> float:
@@ -57,10 +63,7 @@ def _last(entry: Entry) -> float:
 
 
 def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
-    worst = min(
-        (entry.loss or "unknown" for entry in entries),
-        key=lambda loss: _LOSSES.index(loss) if loss in _LOSSES else 99,
-    )
+    worst = min((entry.loss or "unknown" for entry in entries), key=_badness)
     changes = {entry.difference.change.value for entry in entries}
     return Alert(
         path=entries[0].difference.path if len(entries) == 1 else directory,
@@ -71,6 +74,22 @@ def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
         loss=worst,
         writer=max(entries, key=_last).writer,
     )
+
+
+def who(writer: Writer | Origin | None) -> bytes:
+    """What makes two writers one, for a person."""
+    return (writer.unit.encode() or writer.exe or writer.comm) if writer else b""
+
+
+def crowd_alert(directory: bytes, entries: Sequence[Entry], count: int, size: int) -> Alert:
+    """About `count` files below a directory, of which the entries are some."""
+    return dataclasses.replace(_alert(directory, entries), path=directory, count=count, size=size)
+
+
+def plus(alert: Alert, more: Alert) -> Alert:
+    """About the same directory and writer."""
+    return dataclasses.replace(more, count=alert.count + more.count, size=alert.size + more.size,
+                               loss=min(alert.loss, more.loss, key=_badness))  # fmt: skip
 
 
 def _top(path: bytes, made: Set[bytes]) -> bytes | None:
@@ -97,11 +116,10 @@ def group(entries: Sequence[Entry]) -> list[Alert]:
     trees = set(tops)
     groups: dict[tuple[bytes, bytes], list[Entry]] = {}
     for entry, top in zip(entries, tops, strict=True):
-        path, writer = entry.difference.path, entry.writer
-        who = (writer.unit.encode() or writer.exe or writer.comm) if writer else b""
+        path = entry.difference.path
         place = top or (path if path in trees else os.path.dirname(path))
-        groups.setdefault((place, who), []).append(entry)
-    return sorted((_alert(directory, members) for (directory, _), members in groups.items()), key=_rank)
+        groups.setdefault((place, who(entry.writer)), []).append(entry)
+    return sorted((_alert(directory, members) for (directory, _), members in groups.items()), key=rank)
 
 
 def rest(alerts: Sequence[Alert | Rest]) -> Rest:

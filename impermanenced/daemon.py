@@ -26,6 +26,7 @@ from .bus.registration import request_name
 from .bus.service import Service, Work
 from .bus.systemd import boot_has_finished, system_is_stopping
 from .confwatch import ConfigWatch
+from .crowds import GROWING, Crowds
 from .errands import Errands
 from .errors import ImpermanenceError, NotSetUp, ServiceError
 from .kernel import mounts, rooted
@@ -81,6 +82,10 @@ class Daemon:
             "Source": lambda: GLib.Variant("s", self._watch.source),
         })  # fmt: skip
         self._announcer = Announcer(self._service.emit_crud, listener=self._service.news)
+        self._crowds = Crowds(
+            lambda root_id, inodes: self._manager.entries_of(root_id, inodes, self._activity),
+            lambda root_id, inodes: self._activity.settle(root_id, inodes),
+        )
         self._pending: float | None = None  # since when news wait
         self._flushing = False
         self._dropped = False  # events, which a comparison of everything has to make up for
@@ -145,7 +150,7 @@ class Daemon:
             time.time,
             ledger,
             on_news=lambda: GLib.idle_add(self._arm),
-            on_many=lambda: self._store_by(self._activity.store),
+            on_many=lambda: self._store_by(self._store_many),
         )
 
     def _open_ledger(self) -> Ledger:
@@ -163,6 +168,11 @@ class Daemon:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         self._state = os.open(STATE, flags, dir_fd=machine.top)
         return Ledger(b"/", boot_id, time.time, inside=lambda work: rooted.call(self._state, work))
+
+    def _store_many(self) -> None:
+        self._activity.store()
+        if self._activity.crowded:
+            GLib.idle_add(self._hurry)
 
     def _store_by(self, work: Callable[[], None]) -> None:
         self._storer.submit(work).add_done_callback(_say_failure)
@@ -222,17 +232,29 @@ class Daemon:
         self._submit(self._flush)
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
+    def _hurry(self) -> bool:
+        """Do not wait for quiet."""
+        if not self._flushing:
+            self._flushing = True
+            self._submit(self._flush)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
     def _flush(self) -> None:
         try:
             dirty, too_many, overflowed = self._activity.take()
             self._activity.store()
             self._too_many = self._too_many or too_many
             self._dropped = self._dropped or overflowed
-            for root_id, inodes in dirty.items():
-                if any(volume.root_id == root_id for volume in self._manager.volumes):
+            for root_id, written in dirty.items():
+                volume = next((found for found in self._manager.volumes if found.root_id == root_id), None)
+                if volume is not None:
+                    inodes = self._crowds.sift(self._manager.machine.top, volume, written)
                     self._announcer.announce(self._look_up(root_id, inodes))
                 elif root_id not in self._nested:
                     self._nested[root_id] = False
+            self._announcer.announce_crowds(self._crowds.settled())
+            if self._crowds.waiting:
+                GLib.timeout_add(int(GROWING * 1000), self._arm)
             if self._dropped or self._too_many or not all(self._nested.values()):
                 wait = self._compare_after - time.monotonic()
                 if wait <= 0:

@@ -38,7 +38,7 @@ VERSION = 1
 ROWS = 100_000  # of one boot
 BOOTS = 10
 BYTES = 64 << 20
-CROWD = 1000  # files of one writer in one directory within a batch: one row from then on
+CROWD = 32  # files of one writer in one directory within a batch: one row from then on
 COMPANY = 8  # files in a directory that become one row when there are too many rows
 ORIGINS = 4096  # kept at hand
 
@@ -353,7 +353,12 @@ class Ledger:
             self._forget_origins()
 
     def _put(self, root_id: int, inodes: Mapping[int, Noted]) -> None:
-        found = [(inode, noted, self._id(noted.origin)) for inode, noted in inodes.items()]
+        found = []
+        then, origin = None, 0
+        for inode, noted in inodes.items():
+            if noted.origin is not then:
+                then, origin = noted.origin, self._id(noted.origin)
+            found.append((inode, noted, origin))
         company: dict[tuple[int, int], int] = {}
         for _, noted, origin in found:
             if noted.directory:

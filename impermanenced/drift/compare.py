@@ -71,6 +71,7 @@ class _Place:
     path: bytes
     blank: int | None  # the blank's directory at that path
     stable: bool  # it and all above it are the same inodes as in the blank
+    outermost: bytes | None = None  # of it and those above, the first that is not
 
 
 class Drift:
@@ -182,7 +183,8 @@ class Drift:
             return _Place(path, directory, stable=True)
         found = self._blank_entry(above.blank, name)
         blank = found.objectid if found is not None and not found.is_root else None
-        return _Place(path, blank, stable=above.stable and blank == directory)
+        stable = above.stable and blank == directory
+        return _Place(path, blank, stable=stable, outermost=above.outermost or (None if stable else path))
 
     def _blank_entry(self, directory: int | None, name: bytes) -> DirEntry | None:
         if self._blank is None or directory is None:
@@ -340,6 +342,14 @@ class Drift:
         )
 
     # Some of it
+
+    def outermost(self, directory: int) -> tuple[bytes, bool] | None:
+        """The outermost directory that holds a directory, or is it, and is not in the blank, and True; where
+        all of them are, the directory itself and False.  None: it is unlinked."""
+        place = self._place(directory)
+        if place is None:
+            return None
+        return (place.path or b"/", False) if place.outermost is None else (place.outermost, True)
 
     def of_inode(self, number: int) -> Iterator[Difference]:
         """The differences of the names that an inode has now, or had in the blank and lost."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from impermanenced.activity import LIMIT, LOOKED_AT, Activity, Seen
+from impermanenced.activity import CROWDED, MOST, Activity, Seen
 from impermanenced.ledger import Ledger, Origin
 
 ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
@@ -57,9 +57,11 @@ def test_news_is_told_once_until_it_is_taken() -> None:
     told: list[int] = []
     activity = make(on_news=lambda: told.append(1))
     activity.note([Seen(256, 5, 9, ONE, True)])
-    activity.note([Seen(256, 6, 9, ONE, True), Seen(300, 5, 9, ONE, True)])
+    activity.note([Seen(256, 6, 9, ONE, True), Seen(256, 7, 9, TWO, True), Seen(300, 5, 9, ONE, True)])
     assert told == [1]
-    assert activity.take() == ({256: {5, 6}, 300: {5}}, False, False)
+    assert activity.take() == (
+        {256: {(9, ONE): {5, 6}, (9, TWO): {7}}, 300: {(9, ONE): {5}}}, False, False
+    )  # fmt: skip
     assert activity.take() == ({}, False, False)
     activity.store()
     activity.note([Seen(256, 5, 9, ONE, False)])
@@ -77,11 +79,11 @@ def test_what_is_settled_is_news_only_under_another_name() -> None:
     assert activity.take() == ({}, False, False)
     assert activity.waits, "who wrote last is to be stored all the same"
     activity.note([Seen(256, 5, 9, ONE, True)])
-    assert activity.take() == ({256: {5}}, False, False)
+    assert activity.take() == ({256: {(9, ONE): {5}}}, False, False)
     activity.store()
     activity.unsettle()
     activity.note([Seen(256, 5, 9, ONE, False)])
-    assert activity.take() == ({256: {5}}, False, False)
+    assert activity.take() == ({256: {(9, ONE): {5}}}, False, False)
 
 
 def test_what_nobody_stores_is_bounded() -> None:
@@ -96,13 +98,16 @@ def test_what_nobody_stores_is_bounded() -> None:
     assert activity.forgotten == 15_000, "there is room again"
 
 
-def test_more_than_can_be_looked_at_one_by_one_is_said() -> None:
-    assert LOOKED_AT < LIMIT
-    activity = make()
-    activity.note(Seen(256, inode, 9, ONE, True) for inode in range(LOOKED_AT + 5))
+def test_more_than_can_be_looked_at_is_said() -> None:
+    activity = make(limit=2 * MOST)
+    activity.note(Seen(256, inode, 9, ONE, True) for inode in range(CROWDED - 1))
+    assert not activity.crowded
+    activity.note(Seen(256, inode, 9, ONE, True) for inode in range(MOST + 5))
+    assert activity.crowded
     dirty, too_many, overflowed = activity.take()
-    assert len(dirty[256]) == LOOKED_AT and too_many and not overflowed
+    assert len(dirty[256][9, ONE]) == MOST and too_many and not overflowed
     assert activity.take() == ({}, False, False)
+    assert not activity.crowded
 
 
 def test_overflow_is_told() -> None:

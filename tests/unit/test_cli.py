@@ -576,7 +576,8 @@ def test_the_command_loads_no_bus_and_no_heavy_library() -> None:
     heavy = ["gi", "pydbus", "structlog", "watchdog", "subprocess", "asyncio", "rich"]
     script = (
         "import sys; from impermanenced import cli; import impermanenced.manager, impermanenced.cli.act, "
-        f"impermanenced.cli.show; sys.exit(', '.join(name for name in {heavy} if type(sys.modules.get(name)) is type(sys)) or 0)"
+        f"impermanenced.cli.show; loaded = [name for name in {heavy}"
+        " if type(sys.modules.get(name)) is type(sys)]; sys.exit(', '.join(loaded) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")

@@ -248,7 +248,7 @@ def test_damage_while_it_runs_is_noticed_and_put_aside(tmp_path: Path, log: Log)
     book = open_ledger(tmp_path)
     for inode in range(0, 50_000, 100):
         book.of(256, inode)
-    book.write({256: {n: noted() for n in range(60_000, 60_100)}})
+    book.write({256: {n: noted(directory=0) for n in range(60_000, 60_100)}})
     assert book.of(256, 60_001) and not book.in_memory
     assert (tmp_path / "ledger.sqlite.aside").exists()
     assert len([line for line in log.said if "put aside" in line]) == 1
