@@ -43,7 +43,7 @@ def examine_rules(rules: Sequence[Rule]) -> list[str]:
             elif decides is not rule:
                 other = f"{decides.file}: line {decides.line}: {decides.application}"
                 problems.append(f"{place}: {example}: another rule decides ({other})")
-            elif rule.part and (fact := knowledge.of(path, type)) and fact.root == path:
+            elif rule.part and _stands_alone(knowledge, rule, path, type):
                 problems.append(f"{place}: {example}: a part of nothing: no rule names what is around it")
     return problems
 
@@ -53,6 +53,12 @@ def example_of(text: str) -> tuple[bytes, FileType]:
     path = ALICE + text[1:] if text.startswith("~/") else text
     type = FileType.DIRECTORY if path.endswith("/") else FileType.FILE
     return path.rstrip("/").encode(), type
+
+
+def _stands_alone(knowledge: Knowledge, rule: Rule, path: bytes, type: FileType) -> bool:
+    fact = knowledge.of(path, type)
+    root = fact.root if fact is not None else path
+    return root == path or knowledge.rule_of(root, FileType.DIRECTORY) is rule
 
 
 def _twice(rules: Sequence[Rule]) -> list[str]:
