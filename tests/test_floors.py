@@ -14,7 +14,7 @@ FLOORS = {
     "declared": 2,
     "drift": 3, "watch": 3, "boots": 3, "keep": 3, "knowledge": 3, "volumes": 3, "setup": 3,
     "requests": 3, "goodboot": 3, "trouble": 3,
-    "activity": 3, "attribution": 3, "farewell": 3, "alerts": 3, "announce": 3, "owners": 3, "treewatch": 3,
+    "activity": 3, "attribution": 3, "farewell": 3, "alerts": 3, "announce": 3, "owners": 3, "crowds": 3, "treewatch": 3,
     "archive": 3, "protect": 3, "prune": 3, "sizes": 3,
     "appraisal": 3, "asked": 3, "lives": 3, "managed": 3, "units": 3,
     "manager": 4, "grounds": 4,
