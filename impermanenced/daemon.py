@@ -25,6 +25,7 @@ from .bus.login import Departure
 from .bus.registration import request_name
 from .bus.service import Service, Work
 from .bus.systemd import boot_has_finished, system_is_stopping
+from .bus.units import OnBus
 from .confwatch import ConfigWatch
 from .crowds import GROWING, Crowds
 from .errands import Errands
@@ -67,7 +68,7 @@ class Daemon:
         self._failed = False
         self._named = config_file
         # What the unit mounts to protect the system from this process is not the system's.
-        self._manager = Manager(config_file, lambda: mounts.read(1))
+        self._manager = Manager(config_file, lambda: mounts.read(1), OnBus(lambda: self._con))
         self._con = connect()
         self._worker = ThreadPoolExecutor(1, "worker")
         self._storer = ThreadPoolExecutor(1, "ledger")  # a long report must not keep it waiting

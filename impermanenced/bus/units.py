@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gi.repository import Gio, GLib
 
-from ..units import KINDS, Owner, Units, directories
+from ..asked import Span
+from ..units import KINDS, Owner, Units, directories, from_files
 from .registration import CALL_TIMEOUT, PROPERTIES
 
 _SYSTEMD = "org.freedesktop.systemd1"
 _MANAGER = "org.freedesktop.systemd1.Manager"
 _SERVICE = "org.freedesktop.systemd1.Service"
 _MOST = 2000  # services that are asked
+
+
+class OnBus:
+    """What an appraisal asks of systemd, by a connection that need not be there before it is asked."""
+
+    def __init__(self, connection: Callable[[], Any]) -> None:
+        self._connection = connection
+
+    def units(self, root: int) -> Units:
+        found = loaded(self._connection())
+        return found if found is not None else from_files(root)
+
+    def span(self) -> Span | None:
+        times = boot_span(self._connection())
+        return Span(*times) if times else None
 
 
 def _call(con: Any, path: str, interface: str, method: str, arguments: Any, reply: str) -> Any:
