@@ -68,6 +68,11 @@ def wait_until(check: Callable[[], T], what: str, deadline: float = 20.0) -> T:
         subprocess.run(["sleep", "0.02"], check=True)
 
 
+# None is ever let go.  The collector could meet it in any line, holding Python's lock and wanting one of
+# GLib's, while GLib's thread holds that one and wants Python's, to say that its reference is gone: both wait.
+_CONNECTIONS: list[Any] = []
+
+
 class Bus:
     def __init__(self, directory: Path, more: str = "") -> None:
         self.directory = directory
@@ -86,7 +91,9 @@ class Bus:
         self.environment.pop("JOURNAL_STREAM", None)
 
     def connect(self) -> Any:
-        return pydbus.connect(self.address).con
+        con = pydbus.connect(self.address).con
+        _CONNECTIONS.append(con)
+        return con
 
     def close(self) -> None:
         assert self.process.stdout
