@@ -79,6 +79,11 @@ class Initrd:
         return Boot(result.returncode, words, records.parse_record(file.read_bytes(), bytes(file)), run)
 
 
+def check(kind: str, path: Path, shell: str = "dash") -> subprocess.CompletedProcess[bytes]:
+    """What the hook reads in a file."""
+    return subprocess.run([*SHELLS[shell], HOOK, "--check", kind, path], capture_output=True, check=False)
+
+
 class System:
     """A filesystem laid out for the hook: root (and home), their blanks, the state directory."""
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.shell.hook import HOOK, SHELLS
+from tests.shell.hook import SHELLS, check
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-
-
-def check(shell: str, path: Path) -> subprocess.CompletedProcess[bytes]:
-    argv = [*SHELLS[shell], HOOK, "--check", path.parent.parent.name, path]
-    return subprocess.run(argv, capture_output=True, check=False)
 
 
 def decoded(content: bytes) -> bytes:
@@ -25,7 +19,7 @@ def decoded(content: bytes) -> bytes:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_valid_files_are_taken_with_the_same_values(shell: str) -> None:
     for path in GOLDEN.glob("*/valid/*.env"):
-        result = check(shell, path)
+        result = check(path.parent.parent.name, path, shell)
         assert (result.returncode, result.stderr) == (0, b""), path
         assert result.stdout == decoded(path.read_bytes()), path
 
@@ -33,6 +27,6 @@ def test_valid_files_are_taken_with_the_same_values(shell: str) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_invalid_files_are_refused_with_a_reason(shell: str) -> None:
     for path in GOLDEN.glob("*/invalid/*.env"):
-        result = check(shell, path)
+        result = check(path.parent.parent.name, path, shell)
         assert result.returncode == 1, path
         assert re.fullmatch(rb"%s: [ -~]+\n" % re.escape(bytes(path)), result.stderr), result.stderr
