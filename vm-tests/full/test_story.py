@@ -12,6 +12,7 @@ from guest import TOP, Guest
 
 CRUD = "5708851a4b854e9ca0d4f872ddb637e6"  # MESSAGE_ID of an alert
 FIRST_LIFE = "old_roots/0-00000000-0000-0000-0000-000000000000"
+BRIEF = "[archive]\\nkeep-min = 1\\nkeep-days = 0\\n"
 LOST = "/var/lib/scribbler/state.db"
 
 
@@ -146,3 +147,18 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     answer = product.run("impermanence status", check=False)
     assert answer.status == 1, answer.output
     assert "/etc/impermanence/config.toml" in answer.output
+
+    # It is mended, and old roots that are over go, with all that is nested in them; what is pinned stays.
+    product.run(f"printf '{BRIEF}' > /etc/impermanence/config.toml")
+    product.run("systemctl reset-failed impermanenced && systemctl restart impermanenced")
+    product.open_top()
+    wait_good(product, 3)
+    product.run("impermanence pin 0")
+    product.run("systemctl start impermanence-prune.service", timeout=200)
+    said = product.run("journalctl --boot --unit impermanence-prune.service --output cat").output
+    assert f"deleted old_roots/1-{boot_id}\n" in said, said
+    assert "1 old root deleted." in said, said
+    left = product.run(f"cd {TOP} && ls -d old_roots/*").output.split()
+    assert left == [FIRST_LIFE, f"old_roots/2-{second_id}"]
+    product.run(f"cd {TOP} && test -f {left[0]}/var/lib/first-life && test -f {left[1]}/var/lib/stays")
+    assert "/srv/pod" not in product.run(f"btrfs subvolume list {TOP}").output
