@@ -19,7 +19,7 @@ from impermanenced.score import WORTH
 from ..corpus.reader import Row, rows
 
 # What holds today.  The goal is 0.95 for both: these only ever go up.
-PRECISION, RECALL = 0.88, 0.94
+PRECISION, RECALL = 0.90, 0.95
 
 
 @pytest.fixture(scope="module")
