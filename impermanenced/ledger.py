@@ -38,7 +38,7 @@ VERSION = 1
 ROWS = 100_000  # of one boot
 BOOTS = 10
 BYTES = 64 << 20
-CROWD = 32  # files of one writer in one directory within a batch: one row from then on
+CROWD = 128  # files of one writer in one directory within a batch: one row from then on
 COMPANY = 8  # files in a directory that become one row when there are too many rows
 ORIGINS = 4096  # kept at hand
 
