@@ -69,12 +69,6 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags))
 
 
-def malloc_trim() -> None:
-    """Give the system back what free(3) keeps.  Of the GNU C library; others have nothing to give."""
-    if hasattr(_libc, "malloc_trim"):
-        _libc.malloc_trim(0)
-
-
 def open_by_handle_at(mount_fd: int, handle_type: int, handle: bytes, flags: int) -> int:
     """struct file_handle is {u32 handle_bytes, i32 handle_type, u8 f_handle[]} (linux/exportfs.h)."""
     raw = len(handle).to_bytes(4, sys.byteorder) + handle_type.to_bytes(4, sys.byteorder) + handle
