@@ -32,7 +32,7 @@ def _judged() -> list[Judged]:
     for number in range(ENTRIES):
         path = _PLACES[number % len(_PLACES)] % (number // 800, number)
         difference = Difference(
-            path, FileType.FILE, Change.CREATED, "+......", number, 4096, 0, 0, 0o644, 0, 1, None
+            path, FileType.FILE, Change.CREATED, "+......", number, 4096, 0, 0, 0o644, 0, ctime=1
         )
         found.append(Judged(difference, Verdict.CRUD, "nothing declares it", None))
     return found

@@ -67,9 +67,9 @@ class Difference:
     gid: int
     mode: int  # permission bits only
     mtime: int  # nanoseconds since 1970
-    ctime: int = 0  # when anything about it changed last, which no program can set; 0: not known
     target: bytes | None = None  # of a symlink
     subvolume: int | None = None  # id of a nested subvolume
+    ctime: int = 0  # when anything about it changed last, which no program can set; 0: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def is_crud(knowledge: Knowledge, row: Row) -> bool:
     target = os.fsencode(facts["target"]) if "target" in facts else None
     size = 0 if facts.get("empty") else 100
     letters = "+......" if row.change == "created" else "c......"
-    difference = Difference(row.path, row.type, row.change, letters, 300, size, 0, 0, 0o644, 0, 0, target)
+    difference = Difference(row.path, row.type, row.change, letters, 300, size, 0, 0, 0o644, 0, target)
     if row.type is FileType.SOCKET:
         return False
     if links.rule_of(difference) is not None or "package" in facts or "tmpfiles" in facts:
