@@ -1,0 +1,42 @@
+"""The daemon in the sandbox that its unit makes, from the start of a boot to its end."""
+
+from __future__ import annotations
+
+from guest import Guest
+
+STATE = "/run/top/.impermanence"
+
+
+def test_watched_to_the_end(product: Guest, figures: dict[str, object]) -> None:
+    product.boot()
+    product.run("impermanence setup && systemctl restart impermanenced.service")
+    product.open_top()
+    product.run(f"test -s {STATE}/ledger.sqlite")
+    said = product.run("journalctl --boot --unit impermanenced.service --output cat").output
+    assert "in memory" not in said and "Traceback" not in said, said
+    product.reboot()
+    product.open_top()
+
+    # Who wrote is known; a mount inside the volume is one, and what the sandbox mounts is none.
+    product.run("systemd-run --wait --unit writer sh -c 'echo x > /etc/written; sleep 1'")
+    product.run("mkdir -p /opt/mounted && mount -t tmpfs none /opt/mounted && touch /opt/mounted/file")
+    report = product.json("impermanence status --json --all", timeout=120)
+    entries = {entry["path"]: entry for entry in report["entries"]}
+    writer = entries["/etc/written"]["writer"]
+    assert (writer["unit"], writer["kind"]) == ("writer.service", "system")
+    assert "/opt/mounted/file" not in entries
+    assert not [path for path in entries if path.startswith(("/lib/modules", "/usr/lib/modules"))]
+
+    security = product.run("systemd-analyze security --no-pager impermanenced.service | tail -n 1").output
+    figures["systemd-analyze security"] = security.strip().lstrip("→ ")
+    assert float(security.split(":")[1].split()[0]) <= 3.0
+
+    # The shutdown waits for it, and it stays until it has said how the boot ended.
+    manager = "org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
+    assert "impermanenced" in product.run(f"busctl call {manager} ListInhibitors").output
+    boot_id = product.boot_id()
+    product.reboot()
+    product.open_top()
+    end = product.fields(f"{STATE}/boots/1.end")
+    assert (end["BOOT_ID"], end["COMPLETE"]) == (boot_id, "yes")
+    assert int(end["CRUD"]) >= 1
