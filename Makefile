@@ -13,8 +13,8 @@ BENCH_PACKAGES := findutils fatrace gcc libc6-dev
 # Linters bring libraries of their own, which must not stand before Debian's.
 LINT := $(VENV)/lint
 
-# The tests that boot many machines: every initrd and layout, and what a login says.
-MACHINES := vm-tests/full/test_matrix.py vm-tests/full/test_alert.py
+# The tests that boot many machines: every initrd and layout, what a login says, how a boot ends.
+MACHINES := vm-tests/full/test_matrix.py vm-tests/full/test_alert.py vm-tests/full/test_watch.py
 
 PYTEST := $(VENV)/bin/python -m pytest
 
