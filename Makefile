@@ -16,7 +16,9 @@ LINT := $(VENV)/lint
 # The tests that boot many machines: every initrd and layout, what a login says, how a boot ends.
 MACHINES := vm-tests/full/test_matrix.py vm-tests/full/test_alert.py vm-tests/full/test_watch.py
 
-PYTEST := $(VENV)/bin/python -m pytest
+# A test that hangs fails by its name, and what it mounted is taken down.
+PYTEST := $(VENV)/bin/python -m pytest --timeout 180
+PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 
 .PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full vm-test-machines bench deb clean
 
@@ -34,7 +36,7 @@ $(VENV)/.stamp: pyproject.toml
 
 $(VENV)/.test-stamp: $(VENV)/.stamp
 	tools/need $(TEST_PACKAGES)
-	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'hypothesis>=6.67'
+	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'pytest-timeout>=2.1' 'hypothesis>=6.67'
 	touch $@
 
 $(LINT)/.stamp: $(VENV)/.test-stamp
@@ -57,15 +59,15 @@ vm-test: vm-test-micro vm-test-full
 
 vm-test-micro: $(VENV)/.test-stamp
 	tools/need $(VM_PACKAGES)
-	$(PYTEST) vm-tests/micro
+	$(PYTEST_VM) vm-tests/micro
 
 vm-test-full: $(VENV)/.test-stamp deb
 	tools/need $(VM_PACKAGES)
-	$(PYTEST) vm-tests/full $(patsubst %,--ignore=%,$(MACHINES))
+	$(PYTEST_VM) vm-tests/full $(patsubst %,--ignore=%,$(MACHINES))
 
 vm-test-machines: $(VENV)/.test-stamp deb
 	tools/need $(VM_PACKAGES)
-	$(PYTEST) $(MACHINES)
+	$(PYTEST_VM) $(MACHINES)
 
 bench: $(VENV)/.stamp
 	tools/need $(BENCH_PACKAGES)

@@ -176,6 +176,7 @@ def test_diff(system: System) -> None:
 
 def test_on_a_terminal(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bold, as wide as the terminal, and through the pager; elsewhere none of it."""
+    system.configure(RULES)
     populate(system.root)
     for name in ("NO_COLOR", "LESS", "SUDO_UID", "PKEXEC_UID"):
         monkeypatch.delenv(name, raising=False)
