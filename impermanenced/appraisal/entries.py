@@ -1,0 +1,57 @@
+"""From what was found of a difference to its entry in the report."""
+
+from __future__ import annotations
+
+from .. import score
+from ..model import Change, Entry, Verdict
+from ..rules import HIDDEN
+from ..wire import to_text
+from .ground import Ground
+from .view import DIRECTORIES, View, person
+
+
+def entry_of(ground: Ground, view: View, now: float) -> Entry:
+    judged = view.judged
+    difference = judged.difference
+    if view.verdict is not Verdict.CRUD:
+        return Entry(
+            ground.volume.name, difference, view.verdict, view.rule, view.loss, judged.writer,
+            application=view.application, unit=view.unit,
+        )  # fmt: skip
+    figure = score.score(
+        difference,
+        view.loss,
+        known=view.known,
+        person=person(judged.writer),
+        lost=view.lost,
+        age=now - difference.ctime / 1e9 if difference.ctime else None,
+    )
+    return Entry(
+        volume=ground.volume.name,
+        difference=difference,
+        verdict=view.verdict,
+        rule=view.rule,
+        loss=view.loss,
+        writer=judged.writer,
+        score=figure,
+        application=view.application,
+        unit=view.unit,
+        package=view.package,
+        group=view.group,
+        lost=view.lost,
+        because=view.because,
+        advice=_advice(view),
+    )
+
+
+def _advice(view: View) -> tuple[tuple[str, str], ...]:
+    """Every loss has one."""
+    difference = view.judged.difference
+    if view.rule.startswith(HIDDEN):
+        return (("copy", ""),)
+    if difference.change is Change.DELETED:
+        return (("blank", ""),)
+    if view.advice:
+        return view.advice
+    kind = "persist-directory" if difference.type in DIRECTORIES else "persist-file"
+    return ((kind, to_text(difference.path)),)

@@ -1,0 +1,145 @@
+"""What is asked about one volume."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+
+from ..asked import Asked, Span
+from ..kernel import beneath
+from ..knowledge import Knowledge
+from ..lives import Life, Lives
+from ..managed import Packages, packages_of, tmpfiles
+from ..managed.tmpfiles import Sysusers, Tmpfiles
+from ..model import Volume
+from ..units import Units
+
+
+class Ground:
+    """Each part is asked for when it is first needed.  Close it.
+
+    `root` is the volume's path for open(2), `system` where "/" of its system is mounted (None: nowhere).
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        root: bytes,
+        blank: bytes | None,
+        system: bytes | None,
+        asked: Asked,
+        knowledge: Callable[[Sequence[bytes]], Knowledge],
+        lives: Callable[[], Sequence[Life]],
+        boot_id: str,
+    ) -> None:
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.volume = volume
+        self.root = os.open(root, flags)
+        self.blank = os.open(blank, flags) if blank is not None else None
+        self._prefix = len(volume.path.rstrip(b"/"))
+        self._is_system = volume.path == b"/"
+        self._system = system
+        self._asked = asked
+        self._load = knowledge
+        self._find_lives = lives
+        self._boot_id = boot_id
+        self._faults: dict[str, None] = {}
+
+    def close(self) -> None:
+        os.close(self.root)
+        if self.blank is not None:
+            os.close(self.blank)
+
+    def __enter__(self) -> Ground:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def relative(self, path: bytes) -> bytes:
+        return path[self._prefix :]
+
+    def read(self, path: bytes, limit: int) -> bytes:
+        return beneath.read(self.root, self.relative(path), limit)
+
+    def read_blank(self, path: bytes, limit: int) -> bytes:
+        if self.blank is None:
+            raise FileNotFoundError(path)
+        return beneath.read(self.blank, self.relative(path), limit)
+
+    @functools.cached_property
+    def homes(self) -> tuple[bytes, ...]:
+        """Of people, where they are none of /home/NAME."""
+        try:
+            lines = self.read(b"/etc/passwd", 1 << 20).split(b"\n") if self._is_system else []
+        except OSError:
+            lines = []
+        found = []
+        for line in lines:
+            words = line.split(b":")
+            if len(words) == 7 and words[2].isdigit() and 1000 <= int(words[2]) < 65534:
+                home = os.path.normpath(words[5])
+                if home.count(b"/") > 1 and os.path.dirname(home) != b"/home":
+                    found.append(home)
+        return tuple(found[:1000])
+
+    @functools.cached_property
+    def knowledge(self) -> Knowledge:
+        return self._load(self.homes)
+
+    @functools.cached_property
+    def packages(self) -> Packages | None:
+        return packages_of(self.root, self.blank) if self._is_system else None
+
+    @functools.cached_property
+    def tmpfiles(self) -> Tmpfiles:
+        if not self._has(b"usr/lib/tmpfiles.d") or self._system is None:
+            return Tmpfiles()
+        return tmpfiles.ask(self._system)
+
+    @functools.cached_property
+    def sysusers(self) -> Sysusers:
+        if not self._has(b"usr/lib/sysusers.d") or self._system is None:
+            return Sysusers(frozenset())
+        return tmpfiles.ask_sysusers(self._system)
+
+    def _has(self, directory: bytes) -> bool:
+        if self._system is None or not self._is_system:
+            return False
+        try:
+            os.close(beneath.open_directory(self.root, directory))
+        except OSError:
+            return False
+        return True
+
+    @functools.cached_property
+    def units(self) -> Units:
+        return self._asked.units(self.root) if self._is_system else Units({})
+
+    @functools.cached_property
+    def span(self) -> Span | None:
+        return self._asked.span()
+
+    def lives(self) -> Lives:
+        """The caller's to close."""
+        return Lives(self._find_lives(), self.root, self.blank, self._boot_id)
+
+    def in_home(self, path: bytes) -> bool:
+        return path.startswith((b"/home/", b"/root/")) or any(
+            path.startswith(home + b"/") for home in self.homes
+        )
+
+    def faults(self) -> list[str]:
+        """What could not be asked of all that was asked."""
+        asked = vars(self)
+        found: list[str] = list(self._faults)
+        if "knowledge" in asked:
+            found += self.knowledge.problems
+        for name in ("packages", "tmpfiles", "sysusers"):
+            if asked.get(name) is not None:
+                found += asked[name].faults
+        return list(dict.fromkeys(found))
+
+    def say(self, fault: str) -> None:
+        self._faults[fault] = None

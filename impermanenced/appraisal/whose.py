@@ -1,0 +1,85 @@
+"""Steps 4 and 5: whose it is, by the knowledge of applications and by units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..knowledge import Fact
+from ..model import Change, Verdict
+from ..rules import HIDDEN
+from ..units import CACHE, LOGS, RUNTIME, STATE, WORDS, Units
+from ..wire import to_text
+from .ground import Ground
+from .view import DIRECTORIES, View
+
+
+def learn(ground: Ground, views: Sequence[View]) -> None:
+    knowledge = ground.knowledge
+    said = _Said()
+    for view in views:
+        if view.verdict is not Verdict.CRUD or view.package:
+            continue
+        difference = view.judged.difference
+        fact = knowledge.of(difference.path, difference.type)
+        if fact is not None:
+            _take_fact(view, fact, said)
+        if view.verdict is Verdict.CRUD and difference.path.startswith((b"/var/", b"/etc/", b"/run/")):
+            _take_unit(view, ground.units)
+        if difference.subvolume is not None:
+            view.loss = "subvolume"
+
+
+class _Said:
+    """A fact's words and advice.  Thousands of paths share one fact, and comparing facts costs more."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Fact, str, tuple[tuple[str, str], ...]]] = {}
+
+    def of(self, fact: Fact) -> tuple[Fact, str, tuple[tuple[str, str], ...]]:
+        found = self._known.get(id(fact))
+        if found is None:
+            because = f"{fact.source} ({fact.documented})" if fact.documented else fact.source
+            advice = tuple((advice.kind, advice.argument) for advice in fact.advice)
+            # Keeping the fact keeps its id.
+            found = self._known[id(fact)] = (fact, because, advice)
+        return found
+
+
+def _take_fact(view: View, fact: Fact, said: _Said) -> None:
+    _, because, advice = said.of(fact)
+    difference = view.judged.difference
+    if fact.verdict_hint == "crud":
+        if not view.named:
+            view.loss, view.known = fact.loss, fact.score
+        # Where the place alone speaks, one file beside another makes no whole.
+        lone = fact.default and fact.root == difference.path and difference.type not in DIRECTORIES
+        view.application, view.group = fact.application, b"" if lone else fact.root
+        view.advice = advice
+        view.because += (because,)
+        view.named = view.named or not fact.default
+        return
+    whole = difference.change in (Change.CREATED, Change.REPLACED) or difference.type not in DIRECTORIES
+    if whole and not view.rule.startswith(HIDDEN) and difference.subvolume is None:
+        view.loss, view.application = fact.loss, fact.application
+        view.verdict = Verdict.REGENERATED if fact.verdict_hint == "regenerated" else Verdict.IGNORED
+        view.rule = because
+
+
+def _take_unit(view: View, units: Units) -> None:
+    found = units.of(view.judged.difference.path)
+    if found is None:
+        return
+    directory, (unit, kind) = found
+    view.unit = unit
+    words = f"{WORDS[kind]} of {unit}: {to_text(directory)}"
+    if kind in (CACHE, RUNTIME):
+        if not view.named and view.judged.difference.change is not Change.DELETED:
+            view.verdict, view.rule, view.loss = Verdict.IGNORED, words, "cache"
+        return
+    view.because += (words,)
+    if not view.named:
+        view.application = unit.rpartition(".")[0]
+        view.group = directory
+        if kind in (STATE, LOGS):
+            view.loss, view.known = ("service-state" if kind == STATE else "log"), None
+        view.advice = (("persist-directory", to_text(directory)),)
