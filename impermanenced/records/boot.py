@@ -1,0 +1,114 @@
+"""boots/N.env: what a boot did with its volumes; and the same of this boot in /run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .keyvalue import LONG_NUMBER, NAME, TIME, WORD, Fields, assemble, line, split
+from .names import BOOTS
+
+ACTIONS = (
+    "wiped",  # the volumes are fresh copies of their blanks
+    "booted",  # the volumes are fresh copies of old roots
+    "kept",  # somebody asked for it
+    "trial",  # WIPE=no
+    "refused",  # the hook did not find what the record says; the previous root goes on
+    "failed",  # a step went wrong; the previous root goes on
+    "off",  # not even a mount (only in /run)
+)
+
+_RELEASE = re.compile(r"[!-~]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class BootVolume:
+    name: str
+    subvolume: bytes
+    uuid: str | None = None  # of the subvolume that boots
+    source: bytes | None = None  # what it was made from; b"": made empty; None: it is the previous one
+    source_uuid: str | None = None
+    generation: int | None = None  # of the new subvolume when it was made
+    old: bytes | None = None  # where this boot archived the previous life; None: there was no switch
+    old_uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootRecord:
+    number: int | None  # None: no record was written; only in the result in /run
+    boot_id: str  # as /proc/sys/kernel/random/boot_id has it
+    time: int  # seconds since 1970, by the clock of the initrd
+    release: str  # of the kernel
+    action: str  # of ACTIONS
+    reason: str = ""
+    boot: int | None = None  # the old root that was booted
+    request: str | None = None  # id of the request that this boot obeyed
+    request_left: int | None = None  # boots for which that request still holds
+    hold: bool = False  # the hook fell back to a good root, and wipes no more until it is asked to
+    recovered: tuple[bytes, ...] = ()  # where leftovers of a cut were put
+    volumes: tuple[BootVolume, ...] = ()
+
+
+def parse_record(content: bytes, path: bytes = BOOTS) -> BootRecord:
+    """The record of a boot; `number` is None only in the result in /run."""
+    head, groups = split(content, path)
+    reason = head.one("REASON")
+    record = BootRecord(
+        number=head.number("NUMBER"),
+        boot_id=head.need("BOOT_ID", head.uuid("BOOT_ID")),
+        time=head.need("TIME", head.number("TIME", TIME)),
+        release=head.need("RELEASE", head.text("RELEASE", _RELEASE, "a kernel release")),
+        action=head.choice("ACTION", ACTIONS),
+        reason="" if reason is None else reason[0].decode("utf-8", "backslashreplace"),
+        boot=head.number("BOOT"),
+        request=head.text("REQUEST", WORD, "letters, digits and dashes"),
+        request_left=head.number("REQUEST_LEFT"),
+        hold=head.optional_choice("HOLD", ("yes",)) is not None,
+        recovered=tuple(value for value, _ in head.many("RECOVERED")),
+        volumes=tuple(_boot_volume(group) for group in groups),
+    )
+    head.finish()
+    return record
+
+
+def _boot_volume(fields: Fields) -> BootVolume:
+    volume = BootVolume(
+        name=fields.need("VOLUME", fields.text("VOLUME", NAME, "a plain name")),
+        subvolume=fields.need("SUBVOLUME", fields.plain_path("SUBVOLUME")),
+        uuid=fields.uuid("UUID"),
+        source=fields.path_or_empty("SOURCE"),
+        source_uuid=fields.uuid("SOURCE_UUID"),
+        generation=fields.number("GENERATION", LONG_NUMBER),
+        old=fields.plain_path("OLD"),
+        old_uuid=fields.uuid("OLD_UUID"),
+    )
+    fields.finish()
+    return volume
+
+
+def format_record(record: BootRecord) -> bytes:
+    lines = [
+        line("NUMBER", record.number),
+        line("BOOT_ID", record.boot_id),
+        line("TIME", record.time),
+        line("RELEASE", record.release),
+        line("ACTION", record.action),
+        line("REASON", record.reason or None),
+        line("BOOT", record.boot),
+        line("REQUEST", record.request),
+        line("REQUEST_LEFT", record.request_left),
+        line("HOLD", "yes" if record.hold else None),
+        *(line("RECOVERED", path) for path in record.recovered),
+    ]
+    for volume in record.volumes:
+        lines += [
+            line("VOLUME", volume.name),
+            line("SUBVOLUME", volume.subvolume),
+            line("UUID", volume.uuid),
+            line("SOURCE", volume.source),
+            line("SOURCE_UUID", volume.source_uuid),
+            line("GENERATION", volume.generation),
+            line("OLD", volume.old),
+            line("OLD_UUID", volume.old_uuid),
+        ]
+    return assemble(lines, parse_record)

@@ -1,0 +1,46 @@
+"""boots/N.end: what a boot left behind when it was shut down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .keyvalue import LONG_NUMBER, TIME, assemble, line, split
+from .names import BOOTS
+
+
+@dataclass(frozen=True, slots=True)
+class EndRecord:
+    """Written after the last session ended and before the filesystems are unmounted: not by a boot that was
+    cut off."""
+
+    boot_id: str
+    time: int  # seconds since 1970
+    crud: int  # paths that nothing declares
+    size: int  # bytes of these
+    complete: bool  # False: a part could not be read
+
+
+def parse_end(content: bytes, path: bytes = BOOTS) -> EndRecord:
+    head, groups = split(content, path)
+    if groups:
+        raise head.error("the end of a boot has no VOLUME")
+    record = EndRecord(
+        boot_id=head.need("BOOT_ID", head.uuid("BOOT_ID")),
+        time=head.need("TIME", head.number("TIME", TIME)),
+        crud=head.need("CRUD", head.number("CRUD", LONG_NUMBER)),
+        size=head.need("BYTES", head.number("BYTES", LONG_NUMBER)),
+        complete=head.choice("COMPLETE", ("yes", "no")) == "yes",
+    )
+    head.finish()
+    return record
+
+
+def format_end(record: EndRecord) -> bytes:
+    lines = [
+        line("BOOT_ID", record.boot_id),
+        line("TIME", record.time),
+        line("CRUD", record.crud),
+        line("BYTES", record.size),
+        line("COMPLETE", "yes" if record.complete else "no"),
+    ]
+    return assemble(lines, parse_end)

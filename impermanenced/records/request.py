@@ -1,0 +1,47 @@
+"""next: the one-shot request for the next boot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .keyvalue import WORD, assemble, line, split
+from .names import NEXT
+
+REQUESTS = ("wipe", "keep", "boot")
+
+
+@dataclass(frozen=True, slots=True)
+class NextRequest:
+    action: str  # of REQUESTS
+    id: str  # unique: tells a consumed request from a new one
+    boot: int | None = None  # number of the old root, for "boot"
+    boots: int = 1  # for how many boots it holds
+
+
+def parse_next(content: bytes, path: bytes = NEXT) -> NextRequest:
+    head, groups = split(content, path)
+    if groups:
+        raise head.error("a request has no VOLUME")
+    boots = head.number("BOOTS")
+    request = NextRequest(
+        action=head.choice("ACTION", REQUESTS),
+        id=head.need("ID", head.text("ID", WORD, "letters, digits and dashes")),
+        boot=head.number("BOOT"),
+        boots=1 if boots is None else boots,
+    )
+    head.finish()
+    if (request.action == "boot") != (request.boot is not None):
+        raise head.error("BOOT goes with ACTION=boot, and only with it")
+    if request.boots == 0:
+        raise head.error("BOOTS is 0")
+    return request
+
+
+def format_next(request: NextRequest) -> bytes:
+    lines = [
+        line("ACTION", request.action),
+        line("BOOT", request.boot),
+        line("BOOTS", request.boots),
+        line("ID", request.id),
+    ]
+    return assemble(lines, parse_next)

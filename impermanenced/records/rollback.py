@@ -1,0 +1,116 @@
+"""rollback.env: what the hook needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .keyvalue import NAME, Fields, assemble, line, path_fault, split
+from .names import ROLLBACK
+
+ON_FAILURE = ("keep", "stop")
+ON_MISSING_BLANK = ("keep", "create-empty", "stop")
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackVolume:
+    name: str
+    subvolume: bytes  # path from the top level, as all of these
+    blank: bytes | None  # None: an empty subvolume is made
+    blank_uuid: str | None = None  # None: any read-only subvolume of that name will do
+    require: tuple[bytes, ...] = ()  # absolute paths inside the blank
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackEnv:
+    volumes: tuple[RollbackVolume, ...]
+    fsid: str | None = None  # None (a record made where the disk is not): the device decides
+    device: bytes | None = None  # None: found by fsid, else root= of the kernel command line
+    archive: bytes = b"old_roots"
+    wipe: bool = True
+    on_failure: str = "keep"
+    on_missing_blank: str = "keep"
+
+
+def parse_rollback(content: bytes, path: bytes = ROLLBACK) -> RollbackEnv:
+    """RecordError names file and line; also for volumes that the hook could not switch safely."""
+    head, groups = split(content, path)
+    wipe = head.choice("WIPE", ("yes", "no")) == "yes"
+    device = head.one("DEVICE")
+    if device is not None and (not device[0].startswith(b"/dev/") or path_fault(device[0][1:])):
+        raise head.error("DEVICE is not a plain path under /dev", device[1])
+    rollback = RollbackEnv(
+        volumes=tuple(_rollback_volume(group) for group in groups),
+        fsid=head.uuid("FSID"),
+        device=None if device is None else device[0],
+        archive=head.need("ARCHIVE", head.plain_path("ARCHIVE")),
+        wipe=wipe,
+        on_failure=head.choice("ON_FAILURE", ON_FAILURE),
+        on_missing_blank=head.choice("ON_MISSING_BLANK", ON_MISSING_BLANK),
+    )
+    head.finish()
+    fault = layout_fault(rollback)
+    if fault is not None:
+        raise head.error(fault)
+    return rollback
+
+
+def _rollback_volume(fields: Fields) -> RollbackVolume:
+    blank = fields.need("BLANK", fields.path_or_empty("BLANK"))
+    volume = RollbackVolume(
+        name=fields.need("VOLUME", fields.text("VOLUME", NAME, "a plain name")),
+        subvolume=fields.need("SUBVOLUME", fields.plain_path("SUBVOLUME")),
+        blank=blank or None,
+        blank_uuid=fields.uuid("BLANK_UUID"),
+        require=tuple(_required(fields, value, line) for value, line in fields.many("REQUIRE")),
+    )
+    fields.finish()
+    return volume
+
+
+def _required(fields: Fields, value: bytes, line: int) -> bytes:
+    if not value.startswith(b"/") or b"\0" in value or b".." in value.split(b"/"):
+        raise fields.error("REQUIRE is not an absolute path", line)
+    return value
+
+
+def _inside(path: bytes, directory: bytes) -> bool:
+    return (path + b"/").startswith(directory + b"/")
+
+
+def layout_fault(rollback: RollbackEnv) -> str | None:
+    """Why these volumes cannot be switched; None when they can."""
+    if not rollback.volumes:
+        return "no VOLUME"
+    for number, volume in enumerate(rollback.volumes):
+        for other in rollback.volumes[:number]:
+            if volume.name == other.name:
+                return f"two volumes are named {volume.name}"
+            if _inside(volume.subvolume, other.subvolume) or _inside(other.subvolume, volume.subvolume):
+                return f"volume {volume.name} and volume {other.name} lie in one another"
+    for volume in rollback.volumes:
+        if _inside(rollback.archive, volume.subvolume) or _inside(volume.subvolume, rollback.archive):
+            return f"the archive and volume {volume.name} lie in one another"
+        for other in rollback.volumes:
+            if other.blank is not None and _inside(other.blank, volume.subvolume):
+                return f"the blank of {other.name} lies in volume {volume.name}"
+    return None
+
+
+def format_rollback(rollback: RollbackEnv) -> bytes:
+    lines = [
+        line("FSID", rollback.fsid),
+        line("DEVICE", rollback.device),
+        line("ARCHIVE", rollback.archive),
+        line("WIPE", "yes" if rollback.wipe else "no"),
+        line("ON_FAILURE", rollback.on_failure),
+        line("ON_MISSING_BLANK", rollback.on_missing_blank),
+    ]
+    for volume in rollback.volumes:
+        lines += [
+            line("VOLUME", volume.name),
+            line("SUBVOLUME", volume.subvolume),
+            line("BLANK", volume.blank or b""),
+            line("BLANK_UUID", volume.blank_uuid),
+            *(line("REQUIRE", path) for path in volume.require),
+        ]
+    return assemble(lines, parse_rollback)
