@@ -10,7 +10,7 @@ import datetime
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import btrfsutil
@@ -18,7 +18,7 @@ import btrfsutil
 from . import records
 from .errors import ImpermanenceError, NotSetUp, RecordError, UsageError
 from .model import STATE
-from .records import BootRecord
+from .records import BootRecord, EndRecord
 from .volumes import Machine
 
 # How a boot stands.  Good: it completed (boots/N.good).  Bad: it did not, though one before it did.
@@ -28,7 +28,7 @@ CLEAN, CUT = "clean", "cut"
 
 NO_STATE = ("the machine is not set up: there is no .impermanence at the top level", "impermanence setup")
 
-_FILE = re.compile(r"(0|[1-9][0-9]{0,8})\.(env|good)")
+_FILE = re.compile(r"(0|[1-9][0-9]{0,8})\.(env|good|end)")
 _AGAIN = re.compile(rb"-[1-9][0-9]*$")  # what the hook puts behind a name that is taken
 _CLASSIC = "%Y-%m-%d_%H:%M:%S"  # what the well-known script calls its old roots; its day may have one digit
 
@@ -51,6 +51,7 @@ class Boot:
     record: BootRecord | None = None
     fault: str | None = None  # why its record cannot be understood
     old_roots: tuple[OldRoot, ...] = ()
+    left: EndRecord | None = None  # what nothing declared when it was shut down; None: nothing tells
     went_on: int | None = None  # the boot that kept its root, and counts as the root's owner now
 
 
@@ -112,7 +113,8 @@ def read(
     volumes = [volume.name for volume in hooks or machine.volumes]
     blanks = {volume.blank for volume in hooks} | {volume.blank for volume in machine.volumes}
     has_state = machine.has_state()
-    known, faults, good = _records(machine) if has_state else ({}, {}, set())
+    written = _records(machine) if has_state else _Written()
+    known, faults = written.boots, written.faults
     roots = _OldRoots(machine, volumes)
     ended = 0
     for number in sorted(known):
@@ -129,7 +131,7 @@ def read(
         record = known.get(number)
         of_boot = tuple(sorted(roots.of_boot.get(number, {}).values(), key=lambda root: root.path))
         its_id = record.boot_id if record else roots.boot_ids.get(number)
-        state = _ended(number, record, good, boot_id)
+        state = _ended(number, record, written.good, boot_id)
         last = last_entry(its_id) if its_id and state != RUNNING else None
         boots.append(
             Boot(
@@ -142,6 +144,7 @@ def read(
                 record=record,
                 fault=faults.get(number),
                 old_roots=of_boot,
+                left=written.left(number, its_id),
                 went_on=after if not of_boot and after is not None and _kept(known.get(after)) else None,
             )
         )
@@ -173,12 +176,23 @@ def _ended(number: int, record: BootRecord | None, good: set[int], boot_id: str)
     return BAD if record is not None and any(other < number for other in good) else UNKNOWN
 
 
-def _records(machine: Machine) -> tuple[dict[int, BootRecord], dict[int, str], set[int]]:
-    """Records, why others cannot be understood, and the numbers of the good boots."""
+@dataclass(slots=True)
+class _Written:
+    """What lies in boots/: a file that cannot be understood costs only what it alone knew."""
+
+    boots: dict[int, BootRecord] = field(default_factory=dict)
+    faults: dict[int, str] = field(default_factory=dict)  # why others cannot be understood
+    good: set[int] = field(default_factory=set)
+    ends: dict[int, EndRecord] = field(default_factory=dict)
+
+    def left(self, number: int, boot_id: str | None) -> EndRecord | None:
+        end = self.ends.get(number)
+        return end if end is not None and end.boot_id == boot_id else None
+
+
+def _records(machine: Machine) -> _Written:
     directory = STATE + b"/" + records.BOOTS
-    known: dict[int, BootRecord] = {}
-    faults: dict[int, str] = {}
-    good: set[int] = set()
+    found = _Written()
     try:
         names = os.listdir(machine.at(directory))
     except FileNotFoundError:
@@ -189,13 +203,18 @@ def _records(machine: Machine) -> tuple[dict[int, BootRecord], dict[int, str], s
             continue
         number, path = int(match[1]), directory + b"/" + name
         if match[2] == "good":
-            good.add(number)
+            found.good.add(number)
             continue
         try:
-            known[number] = records.parse_record(records.read(machine.at(path), path), path)
+            content = records.read(machine.at(path), path)
+            if match[2] == "end":
+                found.ends[number] = records.parse_end(content, path)
+            else:
+                found.boots[number] = records.parse_record(content, path)
         except ImpermanenceError as error:
-            faults[number] = error.message
-    return known, faults, good
+            if match[2] == "env":
+                found.faults[number] = error.message
+    return found
 
 
 class _OldRoots:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import trouble
 from ..boots import Boot, History
-from ..records import NextRequest
+from ..records import EndRecord, NextRequest
 from ..requests import Pending
 from ..trouble import Trouble
 from ..wire import JSON_VERSION, path_fields, size_to_text, time_to_text, to_text
@@ -59,6 +59,7 @@ def _boot(boot: Boot, sizes: Mapping[bytes, int]) -> dict[str, Any]:
         "ended": boot.ended,
         "last_entry": time_to_text(boot.last_entry),
         "shutdown": boot.shutdown,
+        "left": _left(boot.left),
         "kept_by": boot.went_on,
         "old_roots": [
             {
@@ -71,6 +72,10 @@ def _boot(boot: Boot, sizes: Mapping[bytes, int]) -> dict[str, Any]:
         ],
         "fault": boot.fault,
     }
+
+
+def _left(end: EndRecord | None) -> dict[str, Any] | None:
+    return None if end is None else {"paths": end.crud, "bytes": end.size, "complete": end.complete}
 
 
 def boots(found: Mapping[str, Any], *, columns: int, now: float) -> str:
@@ -146,8 +151,16 @@ def _remarks(boot: Mapping[str, Any]) -> Iterator[str]:
         yield f"the record cannot be understood: {boot['fault']}"
     if boot["reason"]:
         yield f"{boot['action']}: {boot['reason']}"
+    if boot["old_roots"] and boot["left"] and boot["left"]["paths"]:
+        yield _lost(boot["left"])
     if boot["hold"]:
         yield "held: wiping pauses"
+
+
+def _lost(left: Mapping[str, Any]) -> str:
+    least = "" if left["complete"] else "at least "
+    paths = "1 path" if left["paths"] == 1 else f"{left['paths']:,} paths"
+    return f"lost {least}{paths} that nothing declared, {size_to_text(left['bytes'])}"
 
 
 # What waits for the next boot

@@ -314,6 +314,10 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     for number in (1, 2):
         as_another_boot(machine, number, boot_id_of(number))
     (machine.state / "boots/1.good").touch()
+    for number, boot_id in [(2, boot_id_of(2)), (1, boot_id_of(7))]:  # the second one is of another boot
+        end = records.EndRecord(boot_id, 3000, 5, 38 << 20, complete=True)
+        (machine.state / f"boots/{number}.end").write_bytes(records.format_end(end))
+    (machine.state / "boots/3.end").write_text("nonsense\n")
     ends = {boot_id_of(1): (1000.0, True), boot_id_of(2): (2000.0, False)}
     with Manager(os.fsencode(machine.config)) as manager:
         archive = manager.config.archive.directory
@@ -333,6 +337,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
         "ended": "bad",
         "last_entry": time_to_text(2000),
         "shutdown": "cut",
+        "left": {"paths": 5, "bytes": 38 << 20, "complete": True},
         "kept_by": None,
         "old_roots": [
             {"path": f"old_roots/2-{boot_id_of(2)}", "volume": "root", "there": True, "bytes": None}
@@ -341,6 +346,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     }
     assert (one["ended"], one["shutdown"], one["last_entry"]) == ("good", "clean", time_to_text(1000))
     assert (one["time"], one["kept_by"]) == (time_to_text(times[1]), 2)
+    assert (one["left"], three["left"]) == (None, None)
     assert (three["ended"], three["shutdown"], three["boot_id"]) == ("running", None, boots.this_boot_id())
     assert (zero["ended"], zero["shutdown"], zero["boot_id"]) == ("unknown", None, None)
     text = history.boots(document, columns=200, now=time.time())
@@ -354,6 +360,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     }.items():
         assert [word for word in words if word not in rows[number]] == [], rows[number]
     assert "        kept: impermanence= on the kernel command line\n" in text
+    assert text.count("        lost 5 paths that nothing declared, 38.0 MiB\n") == 1
 
 
 def test_what_old_roots_hold(machine: Machine) -> None:

@@ -13,7 +13,7 @@ from impermanenced.cli import history
 from impermanenced.cli.parse import parse
 from impermanenced.errors import UsageError
 from impermanenced.lastentry import LastEntries
-from impermanenced.records import BootRecord, NextRequest
+from impermanenced.records import BootRecord, EndRecord, NextRequest
 from impermanenced.requests import Pending
 
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
@@ -164,6 +164,21 @@ def test_text_of_how_boots_ended() -> None:
     assert [ended("bad", how) for how in (CLEAN, CUT, None)] == ["bad"] * 3
     assert [ended("unknown", how) for how in (CLEAN, CUT, None)] == ["clean", "cut", "unknown"]
     assert ended("running", None) == "running"
+
+
+def test_text_of_what_boots_lost() -> None:
+    """What a boot left is lost only if its root was put away, and no word is made of nothing."""
+
+    def remarks(end: EndRecord, *roots: OldRoot) -> list[str]:
+        one = dataclasses.replace(boot(5, 99, "good", action="wiped"), left=end, old_roots=roots)
+        text = history.boots(history.document(a_history(one), None), columns=80, now=NOW)
+        return [line.strip() for line in text.splitlines() if line.startswith(" " * 8)]
+
+    whole, part = EndRecord(ID, 0, 1, 2048, True), EndRecord(ID, 0, 1200, 0, False)
+    assert remarks(whole, old_root(5)) == ["lost 1 path that nothing declared, 2.0 KiB"]
+    assert remarks(part, old_root(5)) == ["lost at least 1,200 paths that nothing declared, 0 B"]
+    assert remarks(EndRecord(ID, 0, 0, 0, True), old_root(5)) == []
+    assert remarks(whole) == []
 
 
 def test_a_running_boot_without_a_record() -> None:
