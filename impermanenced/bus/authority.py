@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from gi.repository import Gio, GLib
 
-from ..errors import ImpermanenceError, NotPermitted, ServiceError
+from ..errors import NotPermitted, ServiceError
 from .registration import CALL_TIMEOUT, Call, ask_uid, watch_caller
 
 # Name, path, interface.
@@ -47,7 +47,7 @@ class Authority:
             if uid is None:
                 call.fail(NotPermitted("the bus does not say who asks"))
             elif uid == 0:  # may do as much without us
-                _go_on(call, then)
+                call.attempt(then)
             elif self._open[uid] >= EACH:
                 call.fail(ServiceError("too many authorizations of yours are open", "answer these first"))
             else:
@@ -127,7 +127,7 @@ class _Question:
 
     def _still_there(self, uid: int | None) -> None:
         if uid == self._uid:
-            _go_on(self._call, self._then)
+            self._call.attempt(self._then)
         else:
             self._refuse("the caller has gone")
 
@@ -141,14 +141,3 @@ def _ignore(con: Any, result: Any) -> None:
         con.call_finish(result)
     except GLib.Error as error:
         log.debug("polkit took nothing back", error=error.message)
-
-
-def _go_on(call: Call, then: Then) -> None:
-    try:
-        then()
-    except (ImpermanenceError, OSError) as error:
-        call.fail(error)
-    except BaseException:
-        if not call.answered:
-            call.fail(None)
-        raise

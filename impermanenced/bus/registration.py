@@ -67,6 +67,17 @@ class Call:
             lambda invocation: invocation.return_value_with_unix_fd_list(GLib.Variant("(h)", (index,)), fds)
         )
 
+    def attempt(self, work: Callable[[], None]) -> None:
+        """What goes wrong in `work` is the answer; what is a mistake of ours is raised as well."""
+        try:
+            work()
+        except (ImpermanenceError, OSError) as error:
+            self.fail(error)
+        except BaseException:
+            if not self.answered:
+                self.fail(None)
+            raise
+
     def fail(self, error: BaseException | None) -> None:
         name, message = describe(error)
         self._finish(lambda invocation: invocation.return_dbus_error(name, message))
@@ -113,17 +124,10 @@ class Registration:
         invocation: Any,
     ) -> None:
         call = Call(invocation, sender, parameters)
-        try:
-            if interface == PROPERTIES:
-                self._property(call, method, parameters.unpack())
-            else:
-                self._methods[method](call)
-        except (ImpermanenceError, OSError) as error:
-            call.fail(error)
-        except BaseException:
-            if not call.answered:
-                call.fail(None)
-            raise
+        if interface == PROPERTIES:
+            call.attempt(lambda: self._property(call, method, parameters.unpack()))
+        else:
+            call.attempt(lambda: self._methods[method](call))
 
     def _property(self, call: Call, method: str, arguments: tuple[str, ...]) -> None:
         if method == "Get":
@@ -170,14 +174,18 @@ def request_name(con: Any, name: str) -> None:
         )
 
 
+def _uid(credentials: Mapping[str, Any]) -> int | None:
+    uid = credentials.get("UnixUserID")
+    return uid if isinstance(uid, int) else None
+
+
 def uid_of(con: Any, sender: str) -> int | None:
     """Who owns a connection, as the kernel told the bus.  None: gone, or not to be known."""
     try:
         (credentials,) = ask_bus(con, "GetConnectionCredentials", GLib.Variant("(s)", (sender,)), "(a{sv})")
     except GLib.Error:
         return None
-    uid = credentials.get("UnixUserID")
-    return uid if isinstance(uid, int) else None
+    return _uid(credentials)
 
 
 def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
@@ -188,8 +196,7 @@ def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
             (credentials,) = con.call_finish(result).unpack()
         except GLib.Error:
             credentials = {}
-        uid = credentials.get("UnixUserID")
-        then(uid if isinstance(uid, int) else None)
+        then(_uid(credentials))
 
     con.call(
         *_BUS,
