@@ -14,10 +14,10 @@ from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from .registration import PROPERTIES, ask_bus
 
 _REFUSED = {NotPermitted.dbus_name, "org.freedesktop.DBus.Error.AccessDenied"}
-_GONE = {"org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.ServiceUnknown"}
+GONE = {"org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.ServiceUnknown"}
 
 
-def _connect() -> Any | None:
+def connect() -> Any | None:
     """A connection of our own to the system bus, or None: what Gio shares would outlive the call."""
     try:
         return pydbus.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None))
@@ -53,7 +53,7 @@ def name_and_message(error: Any) -> tuple[str, str]:
     return name, error.message.removeprefix(f"GDBus.Error:{name}: ")
 
 
-def _explain(error: Any) -> ImpermanenceError:
+def explain(error: Any) -> ImpermanenceError:
     name, text = name_and_message(error)
     message, _, hint = text.partition("\nhint: ")
     if name in _REFUSED:
@@ -66,7 +66,7 @@ def fetch_status(timeout: float, config_file: bytes) -> dict[str, Any] | None:
 
     It is not started for this.  Raises NotPermitted, ServiceError.
     """
-    bus = _connect()
+    bus = connect()
     if bus is None:
         return None
     with bus:
@@ -80,9 +80,9 @@ def fetch_status(timeout: float, config_file: bytes) -> dict[str, Any] | None:
             (index,), fds = _ask(bus.con, INTERFACE, "Status", None, "(h)", timeout)
             report = json.loads(_read(fds.get(index)))
         except GLib.Error as error:
-            if Gio.DBusError.get_remote_error(error) in _GONE:
+            if Gio.DBusError.get_remote_error(error) in GONE:
                 return None
-            raise _explain(error) from None
+            raise explain(error) from None
         except ValueError as error:
             raise ServiceError(f"impermanenced: its report cannot be read: {error}") from None
     if not isinstance(report, dict):

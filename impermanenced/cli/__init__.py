@@ -81,6 +81,7 @@ def _run(options: Options) -> int:
         "status": _status,
         "diff": _diff,
         "explain": _explain,
+        "watch": _watch,
         "next": _next,
         "boots": _boots,
         "setup": _setup,
@@ -207,6 +208,18 @@ def _settings(config: bytes | None) -> Any:
         return load(config)
     except ImpermanenceError:
         return None
+
+
+def _watch(options: Options) -> int:
+    try:
+        from . import watching
+    except ImportError:
+        raise ServiceError(
+            "the libraries of the bus are missing", "apt-get install python3-gi python3-pydbus"
+        ) from None
+    from . import show
+
+    return watching.run(options, _write_now, _complain, show.Style(color=_color(options)))
 
 
 def _setup(options: Options) -> int:

@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "what the next boot would lose",
     "explain": "why a path would be lost, or would not",
     "diff": "everything that differs from the blank",
+    "watch": "what is written that the next boot would lose, as it happens",
     "next": "ask for something else than a wipe at the next boot, for once",
     "boots": "the boots, what the hook did, and their old roots",
     "setup": "make this machine an impermanent one",
@@ -42,10 +43,11 @@ VIEWS = ("unit", "app", "directory", "user", "class")
 ORDERS = ("score", "size", "time", "path")
 REQUESTS = ("wipe", "keep", "boot", "cancel")
 _NEXT = "impermanence next [wipe | keep [--boots N] | boot N | cancel]"
-_WITH_VALUE = ("--config", "--color")
+_WITH_VALUE = ("--config", "--color", "-n", "--lines")
 
 
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
+_LINES = re.compile(r"0|[1-9][0-9]{0,8}")
 _BOOT = re.compile(r"0|-?[1-9][0-9]{0,8}")
 
 
@@ -72,6 +74,7 @@ class Options:
     order: str = "score"  # one of ORDERS
     since: str | None = None  # "settled", "-1", or a time
     alert: bool = False
+    lines: int | None = 10  # of watch, to begin with; None: all there are
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -103,6 +106,11 @@ def _of(command: str) -> _Parser:
     parser = _common(f"impermanence {command}", COMMANDS[command])
     if command in ("status", "diff", "boots"):
         parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
+    if command == "watch":
+        parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
+        parser.add_argument(
+            "-n", "--lines", metavar="N|all", default="10", help="so many of before, to begin with"
+        )
     if command == "status":
         parser.add_argument("--all", action="store_true", help="also what is kept, declared or ignored")
         parser.add_argument(
@@ -188,7 +196,14 @@ def parse(argv: Sequence[str]) -> Options:
         view=getattr(found, "by", None),
         order=getattr(found, "sort", "score"),
         since=getattr(found, "since", None),
+        lines=_lines(getattr(found, "lines", "10")),
     )
+
+
+def _lines(word: str) -> int | None:
+    if word != "all" and not _LINES.fullmatch(word):
+        raise UsageError(f"--lines {word}: not a number of lines", 'a number, 0 or more, or "all"')
+    return None if word == "all" else int(word)
 
 
 def _request(found: argparse.Namespace) -> tuple[int | None, int]:

@@ -1,0 +1,134 @@
+"""Following the daemon's news, also when it is restarted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from gi.repository import Gio, GLib
+
+from ..errors import ImpermanenceError, ServiceError
+from ..wire import to_text
+from .client import GONE, explain
+from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from .registration import PROPERTIES, ask_bus
+
+EVERYTHING = 2**32 - 1  # of what the daemon remembers
+TIMEOUT = 10_000  # milliseconds
+
+_BUS = "org.freedesktop.DBus"
+_CLOSED = "org.freedesktop.DBus.Error.NoReply"  # who was asked went before it answered
+
+
+class Follower:
+    """Calls `tell` with each piece of news, which is JSON, and `changed` with false when the daemon has gone
+    and with true when there is one again.  An ImpermanenceError or OSError in either ends `run`, which raises
+    it."""
+
+    def __init__(
+        self,
+        con: Any,
+        tell: Callable[[str], None],
+        changed: Callable[[bool], None],
+        config_file: bytes | None = None,
+    ) -> None:
+        """`config_file`: a daemon that runs with another one is a ServiceError."""
+        self._con = con
+        self._tell = tell
+        self._changed = changed
+        self._config_file = config_file
+        self._loop = GLib.MainLoop()
+        self._error: BaseException | None = None
+        self._followed = ""  # the daemon's connection
+        self._subscription: int | None = None
+
+    def run(self, last: int, *, patient: bool = False) -> None:
+        """Begin with the `last` that the daemon remembers, and go on until something fails.
+
+        `patient`: a daemon that is not there yet is waited for, else that is a ServiceError.
+        """
+        self._con.connect("closed", self._closed)
+        # Asked for before it is looked at, so that no change falls in between.
+        self._con.signal_subscribe(
+            _BUS, _BUS, "NameOwnerChanged", "/org/freedesktop/DBus", BUS_NAME, Gio.DBusSignalFlags.NONE,
+            lambda *arguments: self._guard(self._owner_changed, arguments[5].unpack()[2]),
+        )  # fmt: skip
+        owner = self._owner()
+        if owner:
+            self._follow(owner, last)
+        elif not patient:
+            raise ServiceError("impermanenced does not run", "systemctl start impermanenced")
+        if self._error is None:
+            self._loop.run()
+        if self._error is not None:
+            raise self._error
+
+    def fail(self, error: BaseException) -> None:
+        """End `run` with this."""
+        self._error = error
+        self._loop.quit()
+
+    def _guard(self, work: Callable[[Any], None], argument: Any) -> None:
+        """GLib would print what is raised, and go on."""
+        if self._error is not None:
+            return
+        try:
+            work(argument)
+        except (ImpermanenceError, OSError) as error:
+            self.fail(error)
+
+    def _closed(self, *_: object) -> None:
+        self.fail(ServiceError("the system bus closed the connection", "systemctl status dbus"))
+
+    def _owner(self) -> str:
+        try:
+            return str(ask_bus(self._con, "GetNameOwner", GLib.Variant("(s)", (BUS_NAME,)), "(s)")[0])
+        except GLib.Error:
+            return ""
+
+    def _owner_changed(self, owner: str) -> None:
+        if owner == self._followed:
+            return
+        self._let_go()
+        self._changed(bool(owner))
+        if owner:
+            # What it remembers came while nobody followed.
+            self._follow(owner, EVERYTHING)
+
+    def _follow(self, owner: str, last: int) -> None:
+        """The news that come before the answer wait for the main loop, and so behind it."""
+        self._followed = owner
+        # By the connection's own name: what else is said under the daemon's may come from anybody.
+        self._subscription = self._con.signal_subscribe(
+            owner, INTERFACE, "News", OBJECT_PATH, None, Gio.DBusSignalFlags.NONE,
+            lambda *arguments: self._guard(self._tell, arguments[5].unpack()[0]),
+        )  # fmt: skip
+        try:
+            if self._config_file is not None:
+                wanted = GLib.Variant("(ss)", (INTERFACE, "ConfigFile"))
+                _check_config(bytes(self._call(PROPERTIES, "Get", wanted, "(v)")), self._config_file)
+            news = self._call(INTERFACE, "Follow", GLib.Variant("(u)", (last,)), "(as)")
+        except GLib.Error as error:
+            if Gio.DBusError.get_remote_error(error) not in GONE | {_CLOSED}:
+                raise explain(error) from None
+            return  # the bus says next that its name is free
+        for text in news:
+            self._tell(text)
+
+    def _call(self, interface: str, method: str, arguments: Any, answer: str) -> Any:
+        return self._con.call_sync(
+            self._followed, OBJECT_PATH, interface, method, arguments, GLib.VariantType(answer),
+            Gio.DBusCallFlags.NO_AUTO_START, TIMEOUT, None,
+        ).unpack()[0]  # fmt: skip
+
+    def _let_go(self) -> None:
+        self._followed = ""
+        if self._subscription is not None:
+            self._con.signal_unsubscribe(self._subscription)
+            self._subscription = None
+
+
+def _check_config(theirs: bytes, wanted: bytes) -> None:
+    if os.path.abspath(theirs) != os.path.abspath(wanted):
+        raise ServiceError(f"impermanenced runs with {to_text(theirs)}, not with {to_text(wanted)}")

@@ -1,0 +1,104 @@
+"""What `watch` does: the daemon's news, one a line, until somebody ends it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gi.repository import GLib
+
+from ..bus import client
+from ..bus.follow import EVERYTHING, Follower
+from ..errors import ServiceError
+from ..wire import size_to_text
+from . import words
+from .parse import Options
+from .show import Style
+
+_LOSS = len("service-state")
+_SERIOUS = ("secret", "database")
+
+
+def run(
+    options: Options, write: Callable[[str], int], complain: Callable[[str, str | None], None], style: Style
+) -> int:
+    """It ends by an exception: ServiceError where there is nobody to follow, BrokenPipeError when the reader
+    of the output has gone.  A signal ends the process, as it ends journalctl."""
+    gc.enable()  # this command goes on for days
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    bus = client.connect()
+    if bus is None:
+        raise ServiceError("there is no system bus", "systemctl status dbus")
+    if os.geteuid() != 0:
+        complain("only what belongs to you is shown", "root sees everything")
+
+    def tell(text: str) -> None:
+        news = read(text)
+        write((json.dumps(news) if options.json else line(news, time.time(), style)) + "\n")
+
+    def changed(there: bool) -> None:
+        if there:
+            complain("impermanenced is back", None)
+        else:
+            complain("impermanenced has stopped, what is written meanwhile is not seen", None)
+
+    follower = Follower(bus.con, tell, changed, options.config)
+    _watch_output(lambda: follower.fail(BrokenPipeError()))
+    follower.run(EVERYTHING if options.lines is None else options.lines)
+    return 0
+
+
+def _watch_output(gone: Callable[[], None]) -> None:
+    """Who reads may go long before there is something to write that would show it."""
+    if sys.stdout is None:
+        return
+
+    def look(*_: object) -> bool:
+        gone()
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    GLib.io_add_watch(1, GLib.PRIORITY_DEFAULT, GLib.IOCondition.ERR | GLib.IOCondition.HUP, look)
+
+
+def read(text: str) -> Mapping[str, Any]:
+    try:
+        news = json.loads(text)
+    except ValueError as error:
+        raise ServiceError(f"impermanenced: its news cannot be read: {error}") from None
+    if not isinstance(news, dict):
+        raise ServiceError("impermanenced: its news are no object")
+    return news
+
+
+def line(news: Mapping[str, Any], now: float, style: Style) -> str:
+    """`09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`"""
+    try:
+        when = words.clock(news["time"], now, exact=True)
+        about = _about(news)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ServiceError(f"impermanenced: its news cannot be understood: {error!r}") from None
+    loss = str(news.get("loss", ""))
+    padded = words.pad(loss, _LOSS)
+    return f"{when}  {style.bold(padded) if loss in _SERIOUS else padded}  {about}".rstrip()
+
+
+def _about(news: Mapping[str, Any]) -> str:
+    kind = news["kind"]
+    if kind == "overflow":
+        times = words.plural(news["overflows"], "time")
+        return f"the kernel dropped events, {times} by now: of some files it is not known who wrote them"
+    path, size = words.homely(news["path"]), size_to_text(news["bytes"])
+    paths = words.plural(news["count"], "path")
+    if kind == "boot":
+        return f"{path}  {paths} by the boot itself, {size}"
+    if kind == "more":
+        return f"{path}  {paths} more, {size}"
+    change = "changed" if news["change"] == "metadata" else news["change"]
+    what = change if news["count"] == 1 else f"{paths} {change}"
+    return f"{path}  {what}, {size}  {words.writer(news['writer'])}"

@@ -1,0 +1,80 @@
+"""The words of `impermanence watch`: what is typed, and a line for each kind of news."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from impermanenced.cli import watching
+from impermanenced.cli.parse import parse
+from impermanenced.cli.show import Style
+from impermanenced.errors import ServiceError, UsageError
+
+NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
+PLAIN = Style(color=False)
+
+
+def news(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"version": 1, "time": "2025-11-23T09:14:07+00:00", "kind": kind, **fields}
+
+
+WRITER = {"unit": "sonarr.service", "exe": "/usr/bin/sonarr", "comm": "sonarr", "uid": 977}
+
+
+@pytest.fixture(autouse=True)
+def in_london(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+ONE = news("crud", path="/etc/key", change="created", loss="secret", bytes=411, count=1, writer=WRITER)
+
+
+def test_what_is_typed() -> None:
+    assert parse(["watch"]).lines == 10
+    assert parse(["watch", "-n", "0", "--json"]).lines == 0
+    assert parse(["-n", "3", "watch"]).lines == 3
+    assert parse(["watch", "--lines=all"]).lines is None
+    for wrong in ("-1", "1.5", "", "many", "٣", "9" * 10):
+        with pytest.raises(UsageError, match="not a number of lines"):
+            parse(["watch", f"--lines={wrong}"])
+    with pytest.raises(UsageError):
+        parse(["watch", "/etc"])
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [
+        (ONE, "secret         /etc/key  created, 411 B  sonarr.service"),
+        ({**ONE, "writer": None}, "secret         /etc/key  created, 411 B"),
+        ({**ONE, "change": "metadata"}, "secret         /etc/key  changed, 411 B  sonarr.service"),
+        ({**ONE, "count": 1200}, "secret         /etc/key  1,200 paths created, 411 B  sonarr.service"),
+        (news("more", path="/var", bytes=300, count=30), "               /var  30 paths more, 300 B"),
+        (news("boot", path="/", bytes=1, count=1), "               /  1 path by the boot itself, 1 B"),
+        (
+            news("overflow", overflows=2),
+            "               the kernel dropped events, 2 times by now: "
+            "of some files it is not known who wrote them",
+        ),
+    ],
+)
+def test_a_line_of_each_kind(what: dict[str, Any], shown: str) -> None:
+    assert watching.line(what, NOW, PLAIN) == f"09:14:07  {shown}"
+
+
+def test_colour_is_for_what_hurts_most() -> None:
+    colour = Style(color=True)
+    assert "\x1b[1msecret" in watching.line(ONE, NOW, colour)
+    assert "\x1b" not in watching.line({**ONE, "loss": "log"}, NOW, colour)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"kind": "crud"}', '{"kind": 1, "time": "x"}'])
+def test_what_is_no_news_is_an_error_in_words(text: str) -> None:
+    with pytest.raises(ServiceError, match="impermanenced: "):
+        watching.line(watching.read(text), NOW, PLAIN)
