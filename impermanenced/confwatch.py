@@ -6,13 +6,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from watchdog.observers import Observer
 
-from . import treewatch
+from . import logger, treewatch
 from .config import DROP_INS
 
-log = structlog.get_logger()
+log = logger.get()
 
 
 class _Handler:

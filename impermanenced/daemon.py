@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pydbus
-import structlog
 import systemd.daemon
 from gi.repository import Gio, GLib
 
@@ -46,7 +45,7 @@ EDITING = 300  # milliseconds from an edit to the reload
 BOOT_POLL = 2000  # milliseconds, until the boot has finished
 HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 
-log = structlog.get_logger()
+log = logger.get()
 
 
 def connect() -> Any:

@@ -7,9 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import structlog
-
-from . import alerts, atomic, command, journal, records, requests
+from . import alerts, atomic, command, journal, logger, records, requests
 from .alerts import Alert
 from .announce import describe
 from .errors import CommandError, ImpermanenceError
@@ -21,7 +19,7 @@ from .wire import size_to_text
 WORST = 5  # that are named
 WALL_TIMEOUT = 3.0  # seconds; logind waits for five by default
 
-log = structlog.get_logger()
+log = logger.get()
 
 
 @dataclass(frozen=True, slots=True)

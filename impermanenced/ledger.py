@@ -26,8 +26,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
-import structlog
-
+from . import logger
 from .model import Writer
 from .wire import to_text
 
@@ -73,7 +72,7 @@ ON CONFLICT DO UPDATE SET last = excluded.last, pid = excluded.pid, count = coun
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
+log = logger.get()
 
 
 class Origin(NamedTuple):

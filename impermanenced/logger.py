@@ -1,4 +1,8 @@
-"""structlog, with the journal as its only output."""
+"""structlog, with the journal as its only output.
+
+Loggers come from `get`: structlog loads asyncio for a kind of logger that nobody here has, which would be
+7 MB of a daemon's memory.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import re
 import sys
 from typing import Any
 
-import structlog
-
 from . import journal
+from .lazy import at_first_use
 from .wire import to_text
+
+at_first_use("asyncio")
+structlog: Any = at_first_use("structlog")
 
 _PRIORITIES = {
     "debug": journal.LOG_DEBUG,
@@ -59,3 +65,7 @@ def configure() -> None:
         logger_factory=lambda *_: _Journal(),
         cache_logger_on_first_use=True,
     )
+
+
+def get() -> Any:
+    return structlog.get_logger()

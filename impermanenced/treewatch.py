@@ -13,10 +13,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import structlog
 from watchdog import events
 from watchdog.observers import Observer
 
+from . import logger
 from .activity import Activity, Seen
 from .model import Volume
 
@@ -34,7 +34,7 @@ WANTED = [
     events.DirDeletedEvent,
 ]
 
-log = structlog.get_logger()
+log = logger.get()
 
 
 def wanted_events(observer: Any) -> dict[str, Any]:

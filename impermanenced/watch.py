@@ -17,8 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import structlog
-
+from . import logger
 from .activity import Activity
 from .kernel import fanotify, procevents, procs
 from .ledger import Origin
@@ -44,7 +43,7 @@ EXECS = 50  # looked at within WINDOW; of a fork storm the rest is looked at whe
 REMEMBER_GONE = 5.0  # seconds that a pid stands for the process that had it; pids are not reused that soon
 ORIGINS = 4096  # processes kept apart from each other before the shared values are made anew
 
-log = structlog.get_logger()
+log = logger.get()
 
 
 def open_fanotify(mount_fd: int) -> int:

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import structlog
 from gi.repository import Gio, GLib
 
+from .. import logger
 from ..errors import NotPermitted, ServiceError
 from .registration import CALL_TIMEOUT, Call, ask_uid, watch_caller
 
@@ -28,7 +28,7 @@ ALLOW_USER_INTERACTION = 1  # polkitcheckauthorizationflags.h
 DIALOG = 120_000  # milliseconds for a person to type a password
 EACH = 4  # questions that one user may have open
 
-log = structlog.get_logger()
+log = logger.get()
 
 Then = Callable[[], None]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, Generic, TypeVar
 
-import structlog
 from gi.repository import GLib
 
+from .. import logger
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from .registration import Call, uid_of
 
@@ -23,7 +23,7 @@ EACH = 100  # calls of one user that may wait
 T = TypeVar("T")
 Answer = Callable[[Call, T, int], None]  # the last is the uid of the caller
 
-log = structlog.get_logger()
+log = logger.get()
 
 
 class Desk(Generic[T]):

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
-import structlog
 from gi.repository import Gio, GLib
 
+from .. import logger
 from .registration import CALL_TIMEOUT
 
 NAME = "org.freedesktop.login1"
 PATH = "/org/freedesktop/login1"
 MANAGER = "org.freedesktop.login1.Manager"
 
-log = structlog.get_logger()
+log = logger.get()
 
 
 class Departure:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import structlog
 from gi.repository import Gio, GLib
 
+from .. import logger
 from ..errors import ImpermanenceError, ServiceError, UsageError
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -26,7 +26,7 @@ DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER = 1
 # PyGObject without the second form keeps a reference to each invocation for ever.
 _LEAKS = not hasattr(Gio.DBusConnection, "register_object_with_closures2")
 
-log = structlog.get_logger()
+log = logger.get()
 
 
 class Call:
