@@ -20,7 +20,8 @@ from ..wire import report_to_json, to_text
 from .parse import COMMANDS, Options, parse
 
 BUS_SOCKET = "/run/dbus/system_bus_socket"
-TIMEOUT = 10.0  # seconds that the daemon has for an answer
+# Seconds that the daemon has for an answer.  A look of our own would take as long, and know no writers.
+TIMEOUT = 60.0
 
 
 def command() -> int:
