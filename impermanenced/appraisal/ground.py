@@ -109,7 +109,10 @@ class Ground:
             return False
         try:
             os.close(beneath.open_directory(self.root, directory))
-        except OSError:
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            self.say(f"/{directory.decode()}: {error.strerror}")
             return False
         return True
 

@@ -3,12 +3,15 @@
 Hard facts
     openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS gives an error (EXDEV, ELOOP) in place of a
     descriptor that lies elsewhere, whatever is renamed meanwhile.
+    A unit with RestrictSUIDSGID= has no openat2: a filter cannot see the mode in its structure, so systemd
+    makes it ENOSYS.  Directory by directory, each with O_NOFOLLOW, is the same, with a call for each.
     Opening a fifo waits for its other end and opening a device may do anything: with O_PATH neither happens.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 from collections.abc import Iterator
@@ -24,13 +27,13 @@ def relative(path: bytes) -> bytes:
 
 def open_directory(root_fd: int, path: bytes, flags: int = os.O_PATH) -> int:
     """By default a descriptor for looking at names, not for listing them."""
-    return libc.openat2(root_fd, relative(path), flags | os.O_DIRECTORY, _RESOLVE)
+    return _open(root_fd, relative(path), flags | os.O_DIRECTORY)
 
 
 def read(root_fd: int, path: bytes, limit: int, *, owner: int | None = None) -> bytes:
     """The first `limit` bytes of a regular file; OSError for anything else, or when it is not `owner`'s."""
     # What it is, is asked before it is opened for reading: a device could answer to the opening.
-    found = libc.openat2(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW, _RESOLVE)
+    found = _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
     try:
         facts = os.fstat(found)
         if not stat.S_ISREG(facts.st_mode):
@@ -48,6 +51,42 @@ def read(root_fd: int, path: bytes, limit: int, *, owner: int | None = None) -> 
         return b"".join(chunks)
     finally:
         os.close(fd)
+
+
+def _open(root_fd: int, path: bytes, flags: int) -> int:
+    if _has_openat2():
+        return libc.openat2(root_fd, path, flags, _RESOLVE)
+    return _step_by_step(root_fd, path, flags)
+
+
+@functools.cache
+def _has_openat2() -> bool:
+    try:
+        os.close(libc.openat2(libc.AT_FDCWD, b".", os.O_PATH, libc.RESOLVE_NO_MAGICLINKS))
+    except OSError as error:
+        return error.errno != errno.ENOSYS
+    return True
+
+
+def _step_by_step(root_fd: int, path: bytes, flags: int) -> int:
+    *above, last = [name for name in path.split(b"/") if name not in (b"", b".")] or [b"."]
+    if b".." in (*above, last):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+    if b"\0" in path:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+    at = root_fd
+    try:
+        for name in above:
+            below = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            if at != root_fd:
+                os.close(at)
+            at = below
+        return os.open(last, flags | os.O_NOFOLLOW, dir_fd=at)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
+    finally:
+        if at != root_fd:
+            os.close(at)
 
 
 class Directories:

@@ -21,6 +21,9 @@ SYS_fsconfig = 431
 SYS_fsmount = 432
 SYS_openat2 = 437
 
+# linux/fcntl.h
+AT_FDCWD = -100
+
 # linux/openat2.h
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02

@@ -1,12 +1,49 @@
 """Files by paths that others could have laid."""
 
+import ctypes
+import errno
 import os
+import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from impermanenced.kernel import beneath
+from impermanenced.kernel import beneath, libc
+
+# linux/filter.h, linux/seccomp.h, linux/prctl.h
+LOAD_NUMBER = (0x20, 0, 0, 0)  # BPF_LD | BPF_W | BPF_ABS
+RETURN_ERRNO, RETURN_ALLOW = 0x00050000, 0x7FFF0000
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+PR_SET_NO_NEW_PRIVS = 38
+
+
+def without_openat2() -> None:
+    """This process has none from here on, as in a unit with RestrictSUIDSGID=."""
+    program = [
+        LOAD_NUMBER,
+        (0x15, 0, 1, libc.SYS_openat2),  # BPF_JMP | BPF_JEQ | BPF_K
+        (0x06, 0, 0, RETURN_ERRNO | errno.ENOSYS),  # BPF_RET
+        (0x06, 0, 0, RETURN_ALLOW),
+    ]
+    lines = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in program))
+    filter_ = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(lines)))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    assert prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+    assert prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter_, 0, 0) == 0
+
+
+def test_it_is_the_same_without_openat2(request: pytest.FixtureRequest) -> None:
+    """All of this file again, in a process that has none."""
+    again = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not without_openat2"]
+    pid = os.fork()
+    if pid == 0:
+        without_openat2()
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSYS)):
+            libc.openat2(libc.AT_FDCWD, b".", os.O_PATH, 0)
+        os.execv(sys.executable, [sys.executable, *again, os.fspath(request.path)])
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @pytest.fixture

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from guest import Guest
 
+NO_BUS = "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere"
 STATE = "/run/top/.impermanence"
+
+
+def verdicts(report: Any) -> dict[str, tuple[str, str]]:
+    return {entry["path"]: (entry["verdict"], entry["rule"]) for entry in report["entries"]}
 
 
 def test_watched_to_the_end(product: Guest, figures: dict[str, object]) -> None:
@@ -21,11 +28,18 @@ def test_watched_to_the_end(product: Guest, figures: dict[str, object]) -> None:
     product.run("systemd-run --wait --unit writer sh -c 'echo x > /etc/written; sleep 1'")
     product.run("mkdir -p /opt/mounted && mount -t tmpfs none /opt/mounted && touch /opt/mounted/file")
     report = product.json("impermanence status --json --all", timeout=120)
+    assert report["watching_since"] is not None
     entries = {entry["path"]: entry for entry in report["entries"]}
     writer = entries["/etc/written"]["writer"]
     assert (writer["unit"], writer["kind"]) == ("writer.service", "system")
     assert "/opt/mounted/file" not in entries
     assert not [path for path in entries if path.startswith(("/lib/modules", "/usr/lib/modules"))]
+
+    # The sandbox takes nothing from it: whoever looks without the daemon sees no more.
+    alone = product.json(f"{NO_BUS} impermanence status --json --all", timeout=120)
+    assert alone["watching_since"] is None
+    assert verdicts(alone) == verdicts(report)
+    assert "tmpfiles.d" in entries["/tmp/.X11-unix"]["rule"]
 
     security = product.run("systemd-analyze security --no-pager impermanenced.service | tail -n 1").output
     figures["systemd-analyze security"] = security.strip().lstrip("→ ")
