@@ -20,20 +20,21 @@ from . import __version__, boots, farewell, journal, logger, watch
 from .activity import Activity
 from .announce import Announcer
 from .bus.introspection import BUS_NAME
-from .bus.login import Departure
 from .bus.registration import request_name
 from .bus.service import Service, Work
-from .bus.systemd import boot_has_finished, system_is_stopping
+from .bus.systemd import boot_has_finished
 from .bus.units import OnBus
-from .confwatch import ConfigWatch
 from .crowds import GROWING, Crowds
 from .errands import Errands
 from .errors import ImpermanenceError, NotSetUp, ServiceError
+from .farewell import Farewell
 from .kernel import mounts, rooted
 from .ledger import Ledger
 from .manager import Manager
 from .model import STATE, Entry, Report, Verdict
 from .owners import Owners
+from .parting import Parting
+from .reloading import Reloading
 from .treewatch import TreeWatch
 from .wire import to_text
 
@@ -41,7 +42,6 @@ QUIET = 2.0  # seconds without news before names are looked up
 AT_MOST = 10.0  # seconds that constant news can put that off
 COMPARE_REST = 10  # times as long as a comparison of everything took, before the next one
 TICK = 500  # milliseconds, only while there is news
-EDITING = 300  # milliseconds from an edit to the reload
 BOOT_POLL = 2000  # milliseconds, until the boot has finished
 HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 
@@ -94,8 +94,7 @@ class Daemon:
         self._compare_after = 0.0
         self._forgotten = 0
         self._state = -1  # the state directory
-        self._leaving = False  # the system shuts down
-        self._reload_timer = 0
+        self._parting = Parting(self._manager, self._report, self._say_farewell, self._submit)
 
     # Life
 
@@ -103,10 +102,8 @@ class Daemon:
         request_name(self._con, BUS_NAME)
         self._activity = self._start_activity()
         self._owners, self._watch = self._start_watch()
-        self._config_watch = ConfigWatch(
-            self._manager.config.path, self._named is None, lambda: GLib.idle_add(self._edited)
-        )
-        self._departure = Departure(self._con, self._clerk, self._on_leaving)
+        self._reloading = Reloading(self._manager, self._named is None, self._submit, self._loaded)
+        self._parting.begin(self._con, self._clerk)
         self._con.connect("closed", self._bus_closed)
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGTERM, self._quit)
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGINT, self._quit)
@@ -123,9 +120,8 @@ class Daemon:
         return 1 if self._failed else 0
 
     def _close(self) -> None:
-        leaving = self._leaving or system_is_stopping(self._con)
-        self._departure.close()
-        self._config_watch.stop()
+        leaving = self._parting.end()
+        self._reloading.stop()
         self._watch.stop()
         self._owners.close()
         self._service.close()
@@ -133,7 +129,7 @@ class Daemon:
         self._worker.shutdown(cancel_futures=True)
         self._storer.shutdown()
         if leaving:
-            self._leave_record()
+            self._parting.leave_record()
         self._activity.store()
         self._activity.ledger.close()
         if self._state >= 0:
@@ -179,6 +175,7 @@ class Daemon:
 
     def _start_watch(self) -> tuple[Owners, watch.Watch | TreeWatch]:
         manager = self._manager
+        self._volumes, self._device = manager.volumes, manager.device
         root_ids = frozenset(volume.root_id for volume in manager.volumes)
         owners = Owners(manager.machine.top, root_ids)
         started = watch.start(manager.machine.top, manager.volumes, self._activity, root_ids, owners)
@@ -310,6 +307,10 @@ class Daemon:
         self._activity.store()
         return self._manager.status(self._activity)
 
+    def _say_farewell(self, last: Farewell) -> None:
+        self._service.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
+        self._con.flush_sync(None)
+
     # The boot
 
     def _look_at_boot(self) -> bool:
@@ -327,73 +328,18 @@ class Daemon:
         self._look_at_boot()
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
-    # The end
-
-    def _on_leaving(self, leaving: bool) -> None:
-        self._leaving = leaving
-        if leaving:
-            self._submit(self._last_words)
-
-    def _last_words(self) -> None:
-        try:
-            last = self._farewell()
-            farewell.say(last)
-            self._service.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
-            self._con.flush_sync(None)
-        finally:
-            self._departure.release()
-
-    def _farewell(self) -> farewell.Farewell:
-        spared = farewell.spared(self._manager.machine, self._manager.config.rollback.wipe)
-        return farewell.compose(self._report(), spared)
-
-    def _leave_record(self) -> None:
-        """The sessions have ended, and with them what they write at the last moment."""
-        try:
-            last = self._farewell()
-        except (ImpermanenceError, OSError) as error:
-            log.warning("there is no last report", error=str(error))
-        else:
-            farewell.leave_record(self._manager.machine, boots.this_boot_id(), time.time(), last)
-
-    # The configuration
-
-    def _edited(self) -> bool:
-        if self._reload_timer:
-            GLib.source_remove(self._reload_timer)
-        self._reload_timer = GLib.timeout_add(EDITING, self._reload)
-        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+    # Another configuration
 
     def _hang_up(self) -> bool:
-        self._edited()
+        self._reloading.soon()
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
-    def _reload(self) -> bool:
-        self._reload_timer = 0
-        self._config_watch.look_again()
-        self._submit(self._load)
-        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
-
-    def _load(self) -> None:
-        before, device = self._manager.volumes, self._manager.device
-        try:
-            self._manager.reload()
-        except ImpermanenceError as error:
-            log.error(
-                "the configuration cannot be used, the one before stays",
-                message_id=journal.MESSAGE_CONFIG,
-                error=error.message,
-            )
-            return
-        except OSError as error:
-            log.error("the configuration cannot be read, the one before stays", error=str(error))
-            return
-        log.info("the configuration was read again")
+    def _loaded(self) -> None:
         self._activity.unsettle()
-        if self._manager.device != device:
+        if self._manager.device != self._device:
             log.warning("the volumes are on another filesystem: starting again")
             GLib.idle_add(self._fail)
-        elif self._manager.volumes != before:
+        elif self._manager.volumes != self._volumes:
             GLib.idle_add(self._watch_again)
 
     def _watch_again(self) -> bool:

@@ -19,7 +19,7 @@ FLOORS = {
     "appraisal": 3, "asked": 3, "lives": 3, "managed": 3, "units": 3,
     "manager": 4, "grounds": 4,
     "bus": 5,
-    "cli": 6, "confwatch": 6, "daemon": 6, "errands": 6, "tui": 6, "metrics": 6,
+    "cli": 6, "confwatch": 6, "daemon": 6, "errands": 6, "parting": 6, "reloading": 6, "tui": 6, "metrics": 6,
 }  # fmt: skip
 ROOT = Path(impermanenced.__file__).parent
 # The command line loads the module of the command that was asked for, and no other.

@@ -194,7 +194,7 @@ def test_what_is_not_wiped_is_not_lost(
 
 
 def test_a_logind_that_starts_later_is_asked_too(bus: Bus, daemon: Daemon) -> None:
-    assert "will not wait" in daemon.output()
+    wait_until(lambda: "will not wait" in daemon.output(), "the word that there is none")
     logind = FakeLogind(bus)
     try:
         wait_until(lambda: logind.held() == 1, "the inhibitor")
