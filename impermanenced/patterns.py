@@ -1,34 +1,24 @@
 """gitignore patterns, decided as git decides them.
 
-Hard facts
-    The last pattern that matches a name wins, but what is below an ignored directory cannot be
-    had back: git never looks into it.  pathspec matches whole paths and lets a pattern for a
-    directory match what is below as well (its group `ps_d` is the slash after the directory), so
-    every level is decided here by itself, from the top.
+The last pattern that matches a name wins, but what is below an ignored directory cannot be had back: git
+never looks into it.  So every level is decided by itself, from the top.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
-from .lazy import at_first_use
+from . import gitignore
 
-# A fifth of the time that a report takes to start, and most machines have no pattern.
-pathspec: Any = at_first_use("pathspec")
-
-_BELOW = "ps_d"
-# "a/**" matches at every depth below a by itself; older versions give it the group all the same.
-_EVERYTHING = re.compile(r"(?:^|[/!])\*\*\s*$")
-# "a/**/" means the directories below a, not a: written as "a/**/*/", pathspec agrees.
-_TREES = re.compile(r"(?:\*\*/)+\s*$")
+MAX_PATTERN = 4096
+MAX_KNOWN = 1 << 14  # directories whose decision is kept
 
 
 class Pattern:
     """One line of gitignore syntax; ValueError when it can match nothing."""
 
-    __slots__ = ("_below", "_matches", "_only_directories", "include", "text")
+    __slots__ = ("_matches", "expression", "include", "only_directories", "text")
 
     def __init__(self, text: str) -> None:
         if not text.strip():
@@ -37,36 +27,51 @@ class Pattern:
             raise ValueError(r"a pattern that begins with # is a comment; \# is the character")
         if any(ord(character) < 0x20 for character in text):
             raise ValueError("a pattern is one line without control characters")
-        compiled: Any = pathspec.GitIgnoreSpec.from_lines([_TREES.sub("**/*/", text)]).patterns[0]
-        if compiled.include is None or compiled.regex is None:
-            raise ValueError("a pattern that matches nothing")
+        if len(text) > MAX_PATTERN:
+            raise ValueError(f"a pattern of {len(text)} characters is longer than {MAX_PATTERN}")
         self.text = text
-        self.include: bool = compiled.include
-        # Most are anchored; that for any directory is a bare slash.
-        self._matches = compiled.regex.finditer
-        self._below = _BELOW in compiled.regex.groupindex and not _EVERYTHING.search(text)
-        self._only_directories = text.rstrip().endswith("/")
+        self.include = not text.startswith("!")
+        raw = _without_spaces(text).encode("utf-8", "surrogateescape").removeprefix(b"!")
+        self.only_directories = raw.endswith(b"/")
+        if self.only_directories:
+            raw = raw[:-1]
+        if not raw:
+            raise ValueError("a pattern that matches nothing")
+        self.expression = gitignore.expression(raw)
+        self._matches = re.compile(self.expression, re.DOTALL).fullmatch
 
-    def matches(self, name: str, directory: bool) -> bool:
+    def matches(self, name: bytes, directory: bool) -> bool:
         """`name` is relative to the root and has no slash at either end."""
-        if self._only_directories:
-            if not directory:
-                return False
-            name += "/"
-        return any(not self._below or match.end(_BELOW) in (-1, len(name)) for match in self._matches(name))
+        return (directory or not self.only_directories) and self._matches(name) is not None
+
+
+def _without_spaces(text: str) -> str:
+    """Without those at the end that no backslash keeps."""
+    kept = text.rstrip(" ")
+    escaped = (len(kept) - len(kept.rstrip("\\"))) % 2
+    return text[: len(kept) + escaped]
 
 
 class Patterns:
     def __init__(self, lines: Sequence[str]) -> None:
         self._latest_first = [Pattern(line) for line in lines][::-1]
         self._directories: dict[bytes, str | None] = {b"/": None, b"": None}
+        # Most names match none of the patterns: all of them are asked at once.
+        of_files = [one.expression for one in self._latest_first if not one.only_directories]
+        self._file = re.compile(b"|".join(b"(?:%s)" % one for one in of_files), re.DOTALL).fullmatch
+        self._files = bool(of_files)
 
     def decide(self, path: bytes, directory: bool) -> str | None:
         """The pattern that ignores this absolute path, or None."""
         if not self._latest_first:
             return None
-        above = self._directory(path[: path.rfind(b"/")])
-        return above if above is not None else self._level(path, directory)
+        above = path[: path.rfind(b"/")]
+        decision = self._directories[above] if above in self._directories else self._directory(above)
+        if decision is not None:
+            return decision
+        if not directory and (not self._files or self._file(path, 1) is None):
+            return None
+        return self._level(path, directory)
 
     def _directory(self, path: bytes) -> str | None:
         unknown = []
@@ -74,6 +79,8 @@ class Patterns:
             unknown.append(path)
             path = path[: path.rfind(b"/")]
         decision = self._directories[path]
+        if len(self._directories) > MAX_KNOWN:
+            self._directories = {b"/": None, b"": None}
         for below in reversed(unknown):
             if decision is None:
                 decision = self._level(below, True)
@@ -81,8 +88,7 @@ class Patterns:
         return decision
 
     def _level(self, path: bytes, directory: bool) -> str | None:
-        # In a regular expression a newline ends what is matched; no pattern can name one.
-        name = path[1:].decode("utf-8", "surrogateescape").replace("\n", "\r")
+        name = path[1:]
         for pattern in self._latest_first:
             if pattern.matches(name, directory):
                 return pattern.text if pattern.include else None

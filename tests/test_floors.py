@@ -7,7 +7,7 @@ import impermanenced
 
 FLOORS = {
     "errors": 0, "model": 0, "wire": 0, "patterns": 0, "rules": 0,
-    "score": 0, "lazy": 0,
+    "score": 0, "lazy": 0, "gitignore": 0,
     "command": 1,
     "kernel": 1, "atomic": 1, "journal": 1, "lastentry": 1, "logger": 1,
     "config": 2, "records": 2, "store": 2, "ledger": 2, "settings": 2, "values": 2, "sample": 2, "sources": 2,
