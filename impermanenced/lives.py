@@ -127,6 +127,9 @@ class Lives:
             self.complete = False
             return NOTHING
         self._left -= 1
+        # Most of what is new was never there before, and then nothing else has to be looked up.
+        if _look(self._places[0], path) is None:
+            return NOTHING
         now = _look(self._here, path)
         if now is None or stat.S_IFMT(now.st_mode) != _TYPES.get(difference.type):
             return NOTHING

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from .model import Change, Declaration, Difference, FileType, Mounted, Verdict
 from .patterns import Patterns
@@ -25,14 +24,27 @@ from .wire import to_text
 
 NOTHING = "nothing declares it"
 HIDDEN = "hidden under the mount of"
+MAX_PLACES = 1 << 14  # directories that are remembered
 NOT_MOUNTED = "but nothing is mounted there: this boot's writes go to the volume"
 
 
-class _Place(NamedTuple):
+_CRUD = Verdict.CRUD, NOTHING
+
+
+class _Place:
     """What is known of everything below one directory."""
 
-    mounted: Mounted | None
-    declaration: Declaration | None
+    __slots__ = ("declaration", "declared", "hidden", "mounted")
+
+    def __init__(self, mounted: Mounted | None, declaration: Declaration | None) -> None:
+        self.mounted = mounted
+        self.declaration = declaration
+        self.hidden = self.declared = _CRUD
+        if mounted is not None:
+            self.hidden = Verdict.CRUD, f"{HIDDEN} {_words(mounted)} at {to_text(mounted.path)}"
+        if declaration is not None:
+            words = f"below {to_text(declaration.path)}, declared by {declaration.source}, {NOT_MOUNTED}"
+            self.declared = Verdict.DECLARED, words
 
 
 def _parent(path: bytes) -> bytes:
@@ -73,14 +85,23 @@ class Rules:
 
     def judge(self, difference: Difference) -> tuple[Verdict, str]:
         path = difference.path
-        return (
-            self._mount_point(difference)
-            or self._symlink(difference)
-            or self._hidden(difference, self._below(_parent(path)))
-            or self._declaration(difference)
-            or self._ignored(difference)
-            or (Verdict.CRUD, NOTHING)
-        )
+        above = path[: path.rfind(b"/")]
+        place = self._places.get(above) or self._below(above)
+        if path in self._mounted or difference.type is FileType.DIRECTORY:
+            found = self._mount_point(difference)
+            if found is not None:
+                return found
+        if difference.target is not None:
+            found = self._symlink(difference)
+            if found is not None:
+                return found
+        if place.mounted is not None:
+            return self._ignored(difference) or place.hidden
+        if place.declaration is not None or path in self._declared or difference.type is FileType.DIRECTORY:
+            found = self._declaration(difference, place)
+            if found is not None:
+                return found
+        return self._ignored(difference) or _CRUD
 
     def _mount_point(self, difference: Difference) -> tuple[Verdict, str] | None:
         mount = self._mounted.get(difference.path)
@@ -109,26 +130,13 @@ class Rules:
                 return None
         return None
 
-    def _hidden(self, difference: Difference, place: _Place) -> tuple[Verdict, str] | None:
-        if place.mounted is None:
-            return None
-        ignored = self._ignored(difference)
-        if ignored is not None:
-            return ignored
-        return (
-            Verdict.CRUD,
-            f"{HIDDEN} {_words(place.mounted)} at {to_text(place.mounted.path)}",
-        )
-
-    def _declaration(self, difference: Difference) -> tuple[Verdict, str] | None:
+    def _declaration(self, difference: Difference, place: _Place) -> tuple[Verdict, str] | None:
         path = difference.path
         declaration = self._declared.get(path)
         if declaration is not None:
             return Verdict.DECLARED, f"declared by {declaration.source}, {NOT_MOUNTED}"
-        declaration = self._below(_parent(path)).declaration
-        if declaration is not None:
-            above = to_text(declaration.path)
-            return Verdict.DECLARED, f"below {above}, declared by {declaration.source}, {NOT_MOUNTED}"
+        if place.declaration is not None:
+            return place.declared
         if difference.type is FileType.DIRECTORY and difference.change is Change.CREATED:
             below = self._way_to_declared.get(path)
             if below is not None:
@@ -147,15 +155,20 @@ class Rules:
         """What holds below this directory: the nearest mount, and the nearest declared directory."""
         unknown = []
         path = directory
-        while path not in self._places and path != b"/":
+        while path and path not in self._places:
             unknown.append(path)
-            path = _parent(path)
+            path = path[: path.rfind(b"/")]
         place = self._places.get(path, _Place(None, None))
+        if len(self._places) > MAX_PLACES:
+            self._places.clear()
+        self._places[path] = place
         for path in reversed(unknown):
+            mounted = self._mounted.get(path, place.mounted)
             declaration = self._declared.get(path)
             if declaration is None or not declaration.directory:
                 declaration = place.declaration
-            place = _Place(self._mounted.get(path, place.mounted), declaration)
+            if (mounted, declaration) != (place.mounted, place.declaration):
+                place = _Place(mounted, declaration)
             self._places[path] = place
         return place
 

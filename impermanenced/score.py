@@ -12,6 +12,7 @@ A person reads the marks: two for SERIOUS and more, one for BAD and more.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping
 
 from .model import Change, Difference, FileType
@@ -32,6 +33,7 @@ SERIOUS = 85
 BAD = 60
 
 _HOUR = 3600.0
+_SIZES = (100, 100**2, 100**3, 100**4)
 _BROUGHT_BACK = (Change.DELETED, Change.METADATA)
 _EMPTY = (FileType.FILE, FileType.DIRECTORY)
 
@@ -49,10 +51,10 @@ def score(
     figure = WORTH[loss] if known is None else known
     if difference.change in _BROUGHT_BACK or (difference.size == 0 and difference.type in _EMPTY):
         figure //= 2
-    figure += 6 * person + min(lost, 6)
-    figure += min((len(str(difference.size)) - 1) // 2, 4)
-    figure += 2 * (age is not None and age < _HOUR)
-    return min(figure, 100)
+    figure += 6 * person + (lost if lost < 6 else 6) + bisect.bisect_right(_SIZES, difference.size)
+    if age is not None and age < _HOUR:
+        figure += 2
+    return figure if figure < 100 else 100
 
 
 def mark(figure: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..managed import links
+from ..managed import Packages, links
 from ..managed.packages import may_be_packaged
 from ..model import Change, FileType, Verdict
 from ..rules import HIDDEN
@@ -23,22 +23,28 @@ def excuse(ground: Ground, views: Sequence[View]) -> None:
     if packages is not None:
         packages.learn(view.judged.difference for view in open_views)
     for view in open_views:
-        difference = view.judged.difference
-        rule = links.rule_of(difference)
-        if difference.type is FileType.SOCKET and difference.change is not Change.DELETED:
-            rule = SOCKET
-        if rule is None and packages is not None:
-            finding = packages.find(difference)
-            if finding is not None and finding.verdict is Verdict.CRUD:
-                _take_finding(view, finding.rule, finding.package, finding.loss)
-            elif finding is not None:
-                rule = finding.rule
-        if rule is None and not view.package:
-            rule = ground.tmpfiles.rule_of(difference, ground.read)
-        if rule is None and not view.package and difference.path.startswith(b"/etc/"):
-            rule = ground.sysusers.rule_of(difference, ground.read, ground.read_blank)
+        rule = _rule_of(ground, packages, view)
         if rule is not None:
             view.verdict, view.rule = Verdict.REGENERATED, rule
+
+
+def _rule_of(ground: Ground, packages: Packages | None, view: View) -> str | None:
+    """What makes it anew; None: nothing that is known here, or a package is about it."""
+    difference = view.judged.difference
+    if difference.target is not None and (rule := links.rule_of(difference)) is not None:
+        return rule
+    if difference.type is FileType.SOCKET and difference.change is not Change.DELETED:
+        return SOCKET
+    if packages is not None and (finding := packages.find(difference)) is not None:
+        if finding.verdict is not Verdict.CRUD:
+            return finding.rule
+        _take_finding(view, finding.rule, finding.package, finding.loss)
+    if view.package:
+        return None
+    rule = ground.tmpfiles.rule_of(difference, ground.read)
+    if rule is None and difference.path.startswith(b"/etc/"):
+        rule = ground.sysusers.rule_of(difference, ground.read, ground.read_blank)
+    return rule
 
 
 def _take_finding(view: View, rule: str, package: str, loss: str | None) -> None:

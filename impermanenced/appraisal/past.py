@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from .. import lives
@@ -19,8 +18,9 @@ def look_back(ground: Ground, views: Sequence[View]) -> None:
     crud = [view for view in views if view.verdict is Verdict.CRUD and not view.package]
     if not crud:
         return
-    crud.sort(key=lambda view: os.path.split(view.judged.difference.path))
     with ground.lives() as past:
+        if len(past):
+            crud.sort(key=_by_directory)
         for view in crud:
             difference = view.judged.difference
             if len(past):
@@ -32,6 +32,11 @@ def look_back(ground: Ground, views: Sequence[View]) -> None:
                 view.rule = "made before the boot had settled"
         if not past.complete:
             ground.say(f"not everything was looked up in the old roots: more than {lives.CANDIDATES:,} paths")
+
+
+def _by_directory(view: View) -> tuple[bytes, bytes]:
+    directory, _, name = view.judged.difference.path.rpartition(b"/")
+    return directory, name
 
 
 def _by_boot(ground: Ground, view: View) -> bool:

@@ -12,41 +12,25 @@ from ..wire import to_text
 from .ground import Ground
 from .view import DIRECTORIES, View
 
+_OF_UNITS = (b"/var/", b"/etc/", b"/run/")
+
 
 def learn(ground: Ground, views: Sequence[View]) -> None:
     knowledge = ground.knowledge
-    said = _Said()
     for view in views:
         if view.verdict is not Verdict.CRUD or view.package:
             continue
         difference = view.judged.difference
         fact = knowledge.of(difference.path, difference.type)
         if fact is not None:
-            _take_fact(view, fact, said)
-        if view.verdict is Verdict.CRUD and difference.path.startswith((b"/var/", b"/etc/", b"/run/")):
+            _take_fact(view, fact)
+        if view.verdict is Verdict.CRUD and difference.path.startswith(_OF_UNITS):
             _take_unit(view, ground.units)
         if difference.subvolume is not None:
             view.loss = "subvolume"
 
 
-class _Said:
-    """A fact's words and advice.  Thousands of paths share one fact, and comparing facts costs more."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Fact, str, tuple[tuple[str, str], ...]]] = {}
-
-    def of(self, fact: Fact) -> tuple[Fact, str, tuple[tuple[str, str], ...]]:
-        found = self._known.get(id(fact))
-        if found is None:
-            because = f"{fact.source} ({fact.documented})" if fact.documented else fact.source
-            advice = tuple((advice.kind, advice.argument) for advice in fact.advice)
-            # Keeping the fact keeps its id.
-            found = self._known[id(fact)] = (fact, because, advice)
-        return found
-
-
-def _take_fact(view: View, fact: Fact, said: _Said) -> None:
-    _, because, advice = said.of(fact)
+def _take_fact(view: View, fact: Fact) -> None:
     difference = view.judged.difference
     if fact.verdict_hint == "crud":
         if not view.named:
@@ -54,15 +38,15 @@ def _take_fact(view: View, fact: Fact, said: _Said) -> None:
         # Where the place alone speaks, one file beside another makes no whole.
         lone = fact.default and fact.root == difference.path and difference.type not in DIRECTORIES
         view.application, view.group = fact.application, b"" if lone else fact.root
-        view.advice = advice
-        view.because += (because,)
+        view.advice = fact.advice
+        view.because += (fact.because,)
         view.named = view.named or not fact.default
         return
     whole = difference.change in (Change.CREATED, Change.REPLACED) or difference.type not in DIRECTORIES
     if whole and not view.rule.startswith(HIDDEN) and difference.subvolume is None:
         view.loss, view.application = fact.loss, fact.application
         view.verdict = Verdict.REGENERATED if fact.verdict_hint == "regenerated" else Verdict.IGNORED
-        view.rule = because
+        view.rule = fact.because
 
 
 def _take_unit(view: View, units: Units) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # The loss classes, and what a loss of each weighs when a rule has no score of its own.
 SCORES = {
@@ -35,8 +36,7 @@ ADVICE_WITH_PATH = (PERSIST_DIRECTORY, PERSIST_FILE, "ignore", "dotfile")
 BY_ITSELF = "*"  # an application named as the directory or file that the rule names
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """One thing that can be done.
 
     The argument: the path to persist, to ignore or to keep among the dotfiles; the option of
@@ -60,6 +60,7 @@ class Fact:
     source: str  # "servarr.toml: Sonarr's database", for a person
     documented: str  # an address or a man page
     default: bool = False  # the place alone says so; no rule knows the application
+    because: str = ""  # source and where it is documented, for a person
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from .paths import Node
 MAX_STATES = 1 << 13
 HOMES = b"/home"  # file-hierarchy(7); /root is the other
 ON_THE_WAY = "a directory on the way to what the rules name"
+_ON_THE_WAY = f"{ON_THE_WAY} (impermanence-knowledge(5))"
 _DIRECTORIES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 
 
@@ -63,6 +64,7 @@ class Knowledge:
         self._homes: set[bytes] = set()
         self._above_homes: set[bytes] = set()
         self._states: dict[bytes, _State] = {}
+        self._said: dict[int, tuple[str, str]] = {}
         for home in (HOMES + b"/*", *homes):
             self._add(home)
 
@@ -79,7 +81,8 @@ class Knowledge:
             root = self._root(number, state.root, path)
             return self._fact(number, root, state.home, directory=root is not path)
         if state.way and type in _DIRECTORIES:
-            return Fact("", "unknown", 0, IGNORED, path, (), ON_THE_WAY, "impermanence-knowledge(5)")
+            where = "impermanence-knowledge(5)"
+            return Fact("", "unknown", 0, IGNORED, path, (), ON_THE_WAY, where, because=_ON_THE_WAY)
         if state.fact is None and state.rule is not None:
             state.fact = self._fact(state.rule, state.root, state.home, directory=True)
         return state.fact
@@ -157,6 +160,7 @@ class Knowledge:
 
     def _fact(self, number: int, root: bytes, home: bytes, *, directory: bool) -> Fact:
         rule = self.rules[number]
+        source, because = self._words(number)
         application = rule.application
         if application == BY_ITSELF:
             application = to_text(root[root.rfind(b"/") + 1 :])
@@ -167,10 +171,21 @@ class Knowledge:
             rule.verdict,
             root,
             _advice(rule, root, home, directory=directory),
-            f"{rule.file}: {rule.what}",
+            source,
             rule.documented,
             rule.default,
+            because,
         )
+
+    def _words(self, number: int) -> tuple[str, str]:
+        """Of a rule, made once: its source, and that with where it is documented."""
+        found = self._said.get(number)
+        if found is None:
+            rule = self.rules[number]
+            source = f"{rule.file}: {rule.what}"
+            because = f"{source} ({rule.documented})" if rule.documented else source
+            found = self._said[number] = source, because
+        return found
 
 
 def _advice(rule: Rule, root: bytes, home: bytes, *, directory: bool) -> tuple[Advice, ...]:

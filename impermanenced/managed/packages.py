@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, NamedTuple, Protocol
 
 from ..lazy import at_first_use
@@ -20,6 +20,7 @@ hashlib: Any = at_first_use("hashlib")
 # Directories that came together under /usr: a package may know a file by either name.
 _MERGED = re.compile(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")
 _COMPILED = re.compile(rb"(.*)/__pycache__/([^/]+)\.[^./]+(?:\.opt-[12])?\.pyc")
+REMEMBERED = 1 << 14  # directories
 _HASHED = 16 << 20  # larger files are not read to see whether they are as packaged
 
 
@@ -75,18 +76,36 @@ class Finding(NamedTuple):
     loss: str | None = None
 
 
-def spellings(path: bytes) -> Iterator[bytes]:
-    """The names that a package may know a path by."""
-    yield path
-    if path.startswith(b"/usr/") and _MERGED.match(path, 4):
-        yield path[4:]
-    elif _MERGED.match(path):
-        yield b"/usr" + path
-
-
 def digest_as(kind: str, content: bytes) -> str:
     algorithm = kind.partition(":")[0]
     return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()}"
+
+
+_PACKAGED = re.compile(
+    rb"/(?:usr(?!/local/)|bin|sbin|lib|lib32|lib64|libx32|boot|etc|opt|var/lib|var/cache|srv)/"
+)
+
+
+def may_be_packaged(path: bytes) -> bool:
+    """Whether packages own anything near it: their lists are long."""
+    return _PACKAGED.match(path) is not None
+
+
+class _Place:
+    """What holds for all that stands in one directory; thousands of differences share it."""
+
+    __slots__ = ("books", "etc", "other", "packaged")
+
+    def __init__(self, directory: bytes, books: Iterable[bytes]) -> None:
+        inside = directory + b"/"
+        self.packaged = may_be_packaged(inside)
+        self.etc = inside.startswith(b"/etc/")
+        self.books = any(inside.startswith(place + b"/") for place in books)
+        self.other: bytes | None = None  # the name that a package may know it by
+        if inside.startswith(b"/usr/") and _MERGED.match(inside, 4):
+            self.other = directory[4:]
+        elif _MERGED.match(inside):
+            self.other = b"/usr" + directory
 
 
 class Packages:
@@ -108,7 +127,9 @@ class Packages:
         for package in sorted(removed):
             self._gone.update(dict.fromkeys(reader.files_removed(package), package))
         self._configuration: Mapping[bytes, Packaged] | None = None
-        self._known: dict[bytes, Packaged | None] = {}
+        self._asked: set[bytes] = set()
+        self._known: dict[bytes, Packaged] = {}
+        self._places: dict[bytes, _Place] = {}
 
     @property
     def faults(self) -> list[str]:
@@ -116,28 +137,50 @@ class Packages:
 
     def learn(self, differences: Iterable[Difference]) -> None:
         """Whom these belong to, asked of the whole database at once."""
-        wanted = set()
+        wanted: set[bytes] = set()
+        owner, asked = self._owner, self._asked
         for difference in differences:
-            if may_be_packaged(difference.path) and self._fresh(difference.path) is None:
-                wanted |= set(spellings(difference.path)) - self._known.keys()
+            path = difference.path
+            place, other = self._look(path)
+            if place.packaged and path not in asked and path not in owner:
+                if other is None:
+                    wanted.add(path)
+                elif other not in owner:
+                    wanted |= {path, other}
         if wanted:
-            found = self._reader.owners(frozenset(wanted))
-            self._known.update({path: found.get(path) for path in wanted})
+            self._known.update(self._reader.owners(frozenset(wanted)))
+            self._asked |= wanted
 
     def find(self, difference: Difference) -> Finding | None:
         """What the database says of this path; None: nothing."""
-        return self._conffile(difference) or self._part(difference) or self._packaged(difference)
+        path = difference.path
+        place, other = self._look(path)
+        if place.etc and difference.type is FileType.FILE:
+            found = self._conffile(difference)
+            if found is not None:
+                return found
+        if self._owner or self._gone or self.installed:
+            found = self._part(difference, place, other)
+            if found is not None:
+                return found
+        packaged = self._known.get(path)
+        if packaged is None and other is not None:
+            packaged = self._known.get(other)
+        return self._packaged(difference, packaged) if packaged is not None else None
 
-    def _fresh(self, path: bytes) -> str | None:
-        for spelling in spellings(path):
-            if spelling in self._owner:
-                return self._owner[spelling]
-        return None
+    def _look(self, path: bytes) -> tuple[_Place, bytes | None]:
+        """What is known of the directory, and the path's other name."""
+        cut = path.rfind(b"/")
+        directory = path[:cut]
+        place = self._places.get(directory)
+        if place is None:
+            if len(self._places) > REMEMBERED:
+                self._places.clear()
+            place = self._places[directory] = _Place(directory, self._reader.places)
+        return place, None if place.other is None else place.other + path[cut:]
 
     def _conffile(self, difference: Difference) -> Finding | None:
         path = difference.path
-        if not path.startswith(b"/etc/") or difference.type is not FileType.FILE:
-            return None
         if self._configuration is None:
             self._configuration = self._reader.configuration()
         packaged = self._configuration.get(path)
@@ -152,26 +195,34 @@ class Packages:
             )
         return None
 
-    def _part(self, difference: Difference) -> Finding | None:
+    def _part(self, difference: Difference, place: _Place, other: bytes | None) -> Finding | None:
         path = difference.path
         if difference.change is Change.DELETED:
-            for spelling in spellings(path):
-                if spelling in self._gone:
-                    package = self._gone[spelling]
-                    return Finding(Verdict.CRUD, f"the package {package} was removed", package, "unknown")
+            gone = self._gone.get(path) or self._gone.get(other or b"")
+            if gone is not None:
+                return Finding(Verdict.CRUD, f"the package {gone} was removed", gone, "unknown")
             return None
-        package = self._fresh(path) or self._linked(difference) or self._compiled(path) or ""
-        if package:
+        package = self._owner.get(path)
+        if package is None and other is not None:
+            package = self._owner.get(other)
+        if package is None and difference.target is not None:
+            package = self._linked(difference)
+        if package is None and path.endswith((b".pyc", b"/__pycache__")):
+            package = self._compiled(path)
+        if package is not None:
             return Finding(
                 Verdict.CRUD, f"part of the package {package}, installed since the blank", package, "unknown"
             )
-        if not self.installed and not self._gone:
-            return None
-        if path in self._reader.places or any(path.startswith(place + b"/") for place in self._reader.places):
+        if place.books or path in self._reader.places:
             return Finding(Verdict.CRUD, f"what {self.tool} knows of the packages", self.tool, "unknown")
-        if _by_scripts().fullmatch(path):
+        if place.packaged and _by_scripts().fullmatch(path):
             return Finding(Verdict.CRUD, "made while packages were installed", self.tool, "unknown")
         return None
+
+    def _fresh(self, path: bytes) -> str | None:
+        """What it came with, if that was installed since the blank."""
+        _, other = self._look(path)
+        return self._owner.get(path) or self._owner.get(other or b"")
 
     def _linked(self, difference: Difference) -> str | None:
         """A link that a package's script laid to one of its files."""
@@ -186,12 +237,9 @@ class Packages:
         match = _COMPILED.fullmatch(path)
         return self._fresh(match[1] + b"/" + match[2] + b".py") if match else None
 
-    def _packaged(self, difference: Difference) -> Finding | None:
+    def _packaged(self, difference: Difference, packaged: Packaged) -> Finding | None:
         """A file of a package that was there in the blank already."""
         path = difference.path
-        packaged = next((found for one in spellings(path) if (found := self._known.get(one))), None)
-        if packaged is None:
-            return None
         package, digest = packaged
         as_packaged = f"as the package {package} has it"
         if difference.change is Change.DELETED:
@@ -218,13 +266,3 @@ class Packages:
             return digest_as(kind, self._read(path, _HASHED))
         except (OSError, ValueError):
             return None
-
-
-_PACKAGED = re.compile(
-    rb"/(?:usr(?!/local/)|bin|sbin|lib|lib32|lib64|libx32|boot|etc|opt|var/lib|var/cache|srv)/"
-)
-
-
-def may_be_packaged(path: bytes) -> bool:
-    """Whether packages own anything near it: their lists are long."""
-    return _PACKAGED.match(path) is not None

@@ -17,6 +17,7 @@ from ..errors import CommandError
 from ..model import Change, Difference, FileType
 
 TIMEOUT = 5.0  # seconds
+REMEMBERED = 1 << 14  # directories
 LARGEST = 1 << 20  # bytes of a file whose content is compared
 
 ACCOUNTS = (b"/etc/passwd", b"/etc/group", b"/etc/shadow", b"/etc/gshadow")
@@ -51,21 +52,34 @@ class Line:
 class Tmpfiles:
     lines: dict[bytes, Line] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    _copies: dict[bytes, Line | None] = field(default_factory=dict)
 
     def rule_of(self, difference: Difference, read: Read) -> str | None:
         """The line that makes this; `read` gives the content of a file, or raises OSError."""
         if not self.lines or difference.change is Change.DELETED:
             return None
-        line = self.lines.get(difference.path)
+        path = difference.path
+        line = self.lines.get(path)
         if line is not None:
             return f"made by tmpfiles.d: {line}" if _makes(line, difference, read) else None
-        above = difference.path
-        while above := above[: above.rfind(b"/")]:
+        directory = path[: path.rfind(b"/")]
+        line = self._copies[directory] if directory in self._copies else self._copying(directory)
+        if line is None:
+            return None
+        copied = _copied(_source(line) + path[len(line.path) :], difference, read)
+        return f"copied by tmpfiles.d: {line}" if copied else None
+
+    def _copying(self, directory: bytes) -> Line | None:
+        """The nearest line that copies a tree to this directory or one above."""
+        if len(self._copies) > REMEMBERED:
+            self._copies.clear()
+        above = directory
+        while above:
             line = self.lines.get(above)
             if line is not None and line.type == b"C":
-                source = _source(line) + difference.path[len(above) :]
-                copied = _copied(source, difference, read)
-                return f"copied by tmpfiles.d: {line}" if copied else None
+                return self._copies.setdefault(directory, line)
+            above = above[: above.rfind(b"/")]
+        self._copies[directory] = None
         return None
 
 
