@@ -6,6 +6,7 @@
     ├── RecordError              1  org.impermanence.Error.Record
     ├── CommandError             1  org.impermanence.Error.Failed
     ├── ServiceError             1  org.impermanence.Error.Service
+    ├── TooMany                  1  org.impermanence.Error.Failed
     ├── NotPermitted             4  org.impermanence.Error.NotPermitted
     └── NotSetUp                 5  org.impermanence.Error.NotSetUp
 
@@ -55,6 +56,10 @@ class ServiceError(ImpermanenceError):
     """The daemon, or the bus to it, did not do its part."""
 
     dbus_name = "org.impermanence.Error.Service"
+
+
+class TooMany(ImpermanenceError):
+    """More than whoever asked wants to hold in its memory."""
 
 
 class NotPermitted(ImpermanenceError):

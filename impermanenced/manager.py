@@ -10,6 +10,7 @@ from .asked import Asked, WithoutBus
 from .attribution import Attribution, Writers
 from .declared import check_paths
 from .drift import Drift
+from .errors import TooMany
 from .grounds import Grounds
 from .kernel import mounts
 from .kernel.mounts import Mount
@@ -27,12 +28,15 @@ class Manager:
 
     def __init__(
         self,
-        config_path: bytes | None = None,
+        source: bytes | config.Config | None = None,
         read_mounts: Callable[[], list[Mount]] = mounts.read,
         asked: Asked | None = None,
     ) -> None:
-        """`read_mounts` is for who has mounts of its own, not the system's; `asked` for who has a bus."""
-        self._path = config_path
+        """`source` is the file to read, or what was read of it.
+
+        `read_mounts` is for who has mounts of its own, not the system's; `asked` for who has a bus.
+        """
+        self._source = source
         self._read_mounts = read_mounts
         self._asked = asked or WithoutBus()
         self.config, self.machine = self._load()
@@ -64,7 +68,8 @@ class Manager:
         self._grounds = Grounds(self.config, self.machine, self._asked)
 
     def _load(self) -> tuple[config.Config, Machine]:
-        fresh = config.load(self._path)
+        source = self._source
+        fresh = source if isinstance(source, config.Config) else config.load(source)
         machine = Machine(fresh.volumes)
         try:
             if (root := _system_root(machine.volumes)) is not None:
@@ -81,15 +86,15 @@ class Manager:
             found |= {volume.root_id} | self.machine.nested(volume.root_id)
         return frozenset(found)
 
-    def status(self, writers: Writers | None = None) -> Report:
-        """All drift, judged."""
+    def status(self, writers: Writers | None = None, most: int | None = None) -> Report:
+        """All drift, judged.  TooMany ends it where that would be about `most` entries of one volume."""
         self.machine.sync()
         self._grounds.renew()
         entries: list[Entry] = []
         complete = True
         for volume in self.volumes:
-            drift = self._drift(volume)
-            judged = self._judge(volume, drift.differences(), writers)
+            drift = Drift(self.machine.top, volume, self.machine.baseline(volume), most)
+            judged = self._judge(volume, _at_most(most, drift.differences()), writers)
             entries.extend(self._grounds.appraise(volume, judged))
             complete = complete and drift.complete
         span = self._grounds.span()
@@ -114,10 +119,6 @@ class Manager:
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
         return self._grounds.appraise(volume, self._judge(volume, differences, writers))
 
-    def _drift(self, volume: Volume) -> Drift:
-        base = self.machine.baseline(volume)
-        return Drift(self.machine.top, volume, base)
-
     def _mounts_around(self, volume: Volume) -> list[Mount]:
         table = self._read_mounts()
         return table if any(mount.path == volume.mountpoint for mount in table) else mounts.read()
@@ -132,6 +133,13 @@ class Manager:
             verdict, rule = rules.judge(difference)
             writer = attribution.of(difference) if attribution is not None else None
             yield Judged(difference, verdict, rule, writer)
+
+
+def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Difference]:
+    for number, difference in enumerate(differences):
+        if most is not None and number >= most:
+            raise TooMany(f"more than {most} differences")
+        yield difference
 
 
 def _system_root(volumes: tuple[Volume, ...]) -> bytes | None:

@@ -40,9 +40,9 @@ class _Side:
     known: btrfs.Changes = _NOTHING
     since: int = 0  # the transaction after which all is known
 
-    def read(self, since: int) -> None:
+    def read(self, since: int, most: int | None) -> None:
         self.since = since
-        self.known = self.tree.changed(since)
+        self.known = self.tree.changed(since, most)
 
     def inode(self, entry: DirEntry) -> Inode:
         if entry.is_root:
@@ -81,10 +81,14 @@ class Drift:
     could not be read.
     """
 
-    def __init__(self, fd: int, volume: Volume, base: int | None) -> None:
-        """`base` is what `lineage.baseline` found; without a blank it does not matter."""
+    def __init__(self, fd: int, volume: Volume, base: int | None, most: int | None = None) -> None:
+        """`base` is what `lineage.baseline` found; without a blank it does not matter.
+
+        TooMany ends the comparison where about `most` inodes of one side would have to be held in memory.
+        """
         self.complete = True  # False once something could not be read
         self._fd = fd
+        self._most = most
         self._prefix = volume.path.rstrip(b"/")
         self._base = base if volume.blank_id is not None else None
         tree = Tree(fd, volume.root_id)
@@ -100,15 +104,15 @@ class Drift:
     def differences(self) -> Iterator[Difference]:
         """Each name that differs, once; in no order that means anything."""
         if self._blank is None:
-            self._now.read(0)
+            self._now.read(0, self._most)
             yield from self._walk(self._prefix, DirEntry(ROOT_INODE, False), None)
         elif self._base is None:
-            self._now.read(0)
-            self._blank.read(0)
+            self._now.read(0, self._most)
+            self._blank.read(0, self._most)
             yield from self._walk(self._prefix, DirEntry(ROOT_INODE, False), DirEntry(ROOT_INODE, False))
         else:
-            self._now.read(self._base)
-            self._blank.read(self._base)
+            self._now.read(self._base, self._most)
+            self._blank.read(self._base, self._most)
             yield from self._changed(self._blank, self._base)
 
     def _changed(self, blank: _Side, base: int) -> Iterator[Difference]:

@@ -27,6 +27,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..errors import TooMany
 from . import libc
 
 # linux/btrfs.h
@@ -334,11 +335,12 @@ class Tree:
                 disk_bytenr = 0
             yield Extent(start, num_bytes, None, disk_bytenr, offset)
 
-    def changed(self, since: int) -> Changes:
-        """What came after a transaction.  The loop meets every item of every changed leaf: it is lean.
+    def changed(self, since: int, most: int | None = None) -> Changes:
+        """What came after a transaction; TooMany where that is far more than `most` inodes.
 
-        What is new lies in changed leaves as a whole, so one search meets all of it.  What was
-        taken away has left nothing to be found here but the changed inode of its directory.
+        The loop meets every item of every changed leaf: it is lean.  What is new lies in changed leaves
+        as a whole, so one search meets all of it.  What was taken away has left nothing to be found here
+        but the changed inode of its directory.
         """
         buffer = bytearray(_ARGS.size + _LARGE)
         changes = Changes({}, {}, {})
@@ -367,6 +369,8 @@ class Tree:
                 where += length
             offset = transid_at(buffer, where - length - 16)[0]  # of the last item's header
             key = _go_on(buffer, where, (objectid, kind, offset), last)
+            if most is not None and len(inodes) > most:
+                raise TooMany(f"more than {most} changed inodes")
         return changes
 
     def written(self, since: int) -> tuple[dict[int, int], int]:

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from impermanenced import ledger
-from impermanenced.ledger import Ledger, Noted, Origin
+from impermanenced.ledger import Ledger, Noted, Origin, book
 
-REPOSITORY = Path(ledger.__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
 TWO = Origin("", b"/usr/bin/two\xff", b"two\n", 11, None, "")
 
@@ -216,7 +215,7 @@ class Log:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
-    monkeypatch.setattr(ledger, "log", structlog.wrap_logger(None, processors=[log]))
+    monkeypatch.setattr(book, "log", structlog.wrap_logger(None, processors=[log]))
     return log
 
 

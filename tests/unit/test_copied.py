@@ -1,0 +1,63 @@
+"""What a copy of the ledger answers, beside what the ledger does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from impermanenced.ledger import Copied, Ledger, Noted, Origin
+from impermanenced.ledger.book import CROWD
+from impermanenced.ledger.copied import PIECE
+
+ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
+TWO = Origin("", b"/usr/bin/two\xff", b"two\n", 11, None, "")
+SINGLE = 3 * PIECE + 7
+CROWDED, SHARED = 7000, 7001  # directories
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    ledger = Ledger(None, "this", lambda: 100.0)
+    writers = (ONE, TWO, None)
+    ledger.write({
+        root: {1000 + n: Noted(writers[n % 3], 9 + n, True, 1.5 + n, 2.5 + n) for n in range(SINGLE)}
+        for root in (256, 300)
+    })  # fmt: skip
+    for base, directory, origin in ((10_000, CROWDED, ONE), (20_000, SHARED, ONE), (30_000, SHARED, TWO)):
+        ledger.write(
+            {256: {base + n: Noted(origin, directory, True, 3.0, 4.0) for n in range(CROWD)}}
+        )
+    yield ledger
+    ledger.close()
+
+
+def test_a_copy_answers_as_the_ledger_does(ledger: Ledger) -> None:
+    copied = Copied(1.0, ((2.0, 3.0),), 4)
+    copied.add(ledger.pieces())
+    for root in (256, 257, 300):
+        for inode in range(990, 1010 + SINGLE):
+            assert copied.of(root, inode) == ledger.of(root, inode)
+    assert copied.of(256, 1000) is not None and copied.of(256, 1002) is None
+    for directory in (CROWDED, SHARED, 5):
+        assert copied.of_crowd(256, directory) == ledger.of_crowd(256, directory)
+    assert copied.of_crowd(256, CROWDED) is not None and copied.of_crowd(256, SHARED) is None
+    assert copied.has_crowds()
+
+
+def test_it_comes_in_small_pieces_and_while_the_ledger_is_written_to(ledger: Ledger) -> None:
+    copied = Copied(None, (), 0)
+    for number, (table, rows) in enumerate(ledger.pieces()):
+        assert 0 < len(rows) <= PIECE
+        ledger.write({400: {5000 + number: Noted(TWO, 1, True, 5.0, 5.0)}})
+        copied.add([(table, rows)])
+    for inode in range(1000, 1000 + SINGLE):
+        assert copied.of(300, inode) == ledger.of(300, inode)
+
+
+def test_of_another_boot_it_knows_nothing() -> None:
+    copied = Copied(None, (), 0)
+    ledger = Ledger(None, "this", lambda: 100.0)
+    copied.add(ledger.pieces())
+    assert copied.of(256, 1000) is None and not copied.has_crowds()
+    ledger.close()
