@@ -107,6 +107,7 @@ def difference_to_json(difference: Difference) -> dict[str, Any]:
         "change": difference.change.value,
         "size": difference.size,
         "uid": difference.uid,
+        "gid": difference.gid,
         "mode": f"{difference.mode:04o}",
         "mtime": time_to_text(difference.mtime / 1e9),
         "ctime": time_to_text(difference.ctime / 1e9) if difference.ctime else None,

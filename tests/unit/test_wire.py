@@ -87,8 +87,8 @@ def test_the_document_has_the_documented_keys() -> None:
     assert document["volumes"][0]["blank"] is None
     assert set(document["entries"][0]) == {
         "volume", "path", "path_raw", "type", "change", "letters", "verdict", "loss", "rule", "size", "uid",
-        "mode", "mtime", "ctime", "writer", "score", "application", "state_of", "package", "group", "lost",
-        "because", "advice",
+        "gid", "mode", "mtime", "ctime", "writer", "score", "application", "state_of", "package", "group",
+        "lost", "because", "advice",
     }  # fmt: skip
     assert document["entries"][0]["mode"] == "0640"
     assert set(document["entries"][0]["writer"]) == {
