@@ -68,6 +68,8 @@ class Placement:
     hide: bool  # from file managers
     own: Ownership
     parent: Ownership
+    user: str | None = None  # below whose home it is declared
+    home: bytes | None = None  # that home
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,14 +302,17 @@ def _placements(reading: _Reading, foreign: bool) -> list[Placement]:
                     f"{quoted(to_text(path))} is {relation} the persist volume {to_text(persist)}",
                     "declare what is to live on, by its path in the root",
                 )
-        before, place = found.setdefault(path, (_placement(entry, declaration, reading), entry.where))
+        home = homes[entry.user] if entry.user else None
+        before, place = found.setdefault(path, (_placement(entry, declaration, reading, home), entry.where))
         same = (before.declaration.persist, before.declaration.directory)
         if same != (entry.persist, entry.directory):
             entry.where.fail(f"{quoted(to_text(path))} is declared otherwise in {place}", "leave one out")
     return [placement for placement, _ in found.values()]
 
 
-def _placement(entry: _Entry, declaration: Declaration, reading: _Reading) -> Placement:
+def _placement(
+    entry: _Entry, declaration: Declaration, reading: _Reading, home: bytes | None
+) -> Placement:
     table = entry.table
     parent = table.get("parent-directory", {})
     return Placement(
@@ -316,6 +321,8 @@ def _placement(entry: _Entry, declaration: Declaration, reading: _Reading) -> Pl
         hide=table.get("hide-mount", reading.hidden.get(entry.persist, False)),
         own=Ownership(table.get("user", entry.user), table.get("group"), table.get("mode")),
         parent=Ownership(parent.get("user", entry.user), parent.get("group"), parent.get("mode")),
+        user=entry.user,
+        home=home,
     )
 
 

@@ -30,6 +30,15 @@ def open_directory(root_fd: int, path: bytes, flags: int = os.O_PATH) -> int:
     return _open(root_fd, relative(path), flags | os.O_DIRECTORY)
 
 
+def facts(root_fd: int, path: bytes) -> os.stat_result:
+    """lstat(2) of what is there."""
+    fd = _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
 def read(root_fd: int, path: bytes, limit: int, *, owner: int | None = None) -> bytes:
     """The first `limit` bytes of a regular file; OSError for anything else, or when it is not `owner`'s."""
     # What it is, is asked before it is opened for reading: a device could answer to the opening.
