@@ -16,7 +16,7 @@ FLOORS = {
     "requests": 3, "goodboot": 3, "trouble": 3,
     "activity": 3, "attribution": 3, "farewell": 3, "alerts": 3, "announce": 3, "owners": 3, "treewatch": 3,
     "crowds": 3, "archive": 3, "protect": 3, "prune": 3, "sizes": 3,
-    "appraisal": 3, "asked": 3, "lives": 3, "managed": 3, "units": 3,
+    "appraisal": 3, "asked": 3, "lives": 3, "managed": 3, "suggest": 3, "units": 3,
     "manager": 4, "grounds": 4,
     "bus": 5,
     "cli": 6, "confwatch": 6, "daemon": 6, "errands": 6, "parting": 6, "reloading": 6, "tui": 6, "metrics": 6,

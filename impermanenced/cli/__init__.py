@@ -82,6 +82,7 @@ def _run(options: Options) -> int:
         "status": _status,
         "diff": _diff,
         "explain": _explain,
+        "suggest": _suggest,
         "watch": _watch,
         "next": _next,
         "boots": _boots,
@@ -194,6 +195,16 @@ def _explain(options: Options) -> int:
     )
     _write(text)
     return explanation.exit_code
+
+
+def _suggest(options: Options) -> int:
+    from . import suggesting
+
+    suggesting.check(options)  # before anything is read
+    relative = any(not path.startswith(b"/") for path in options.paths)
+    cwd = os.getcwdb() if relative else b"/"
+    found = suggesting.suggest(fetch(options.config), _settings(options.config), options, cwd)
+    return _write_json(found) if options.json else _write_long(found, options)
 
 
 def _directory(path: bytes) -> bytes:

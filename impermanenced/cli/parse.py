@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "what the next boot would lose",
     "explain": "why a path would be lost, or would not",
     "diff": "everything that differs from the blank",
+    "suggest": "the declarations that would keep what would be lost",
     "watch": "what is written that the next boot would lose, as it happens",
     "next": "ask for something else than a wipe at the next boot, for once",
     "boots": "the boots, what the hook did, and their old roots",
@@ -40,10 +41,11 @@ options, before or after the command:
   -h, --help                also of a command: impermanence status --help
 """
 VIEWS = ("unit", "app", "directory", "user", "class")
+FORMATS = ("toml", "impermanence", "preservation", "home-manager", "tmpfiles")
 ORDERS = ("score", "size", "time", "path")
 REQUESTS = ("wipe", "keep", "boot", "cancel")
 _NEXT = "impermanence next [wipe | keep [--boots N] | boot N | cancel]"
-_WITH_VALUE = ("--config", "--color", "-n", "--lines")
+_WITH_VALUE = ("--config", "--color", "-n", "--lines", "--format", "--persist")
 
 
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
@@ -63,6 +65,10 @@ class Options:
     exit_code: bool = False
     dry_run: bool = False
     path: bytes | None = None
+    paths: tuple[bytes, ...] = ()
+    format: str = "toml"  # one of FORMATS
+    persist: bytes | None = None
+    whole: bool = False
     yes: bool = False
     number: int | None = None  # of the boot that pin and unpin are about
     request: str | None = None  # one of REQUESTS
@@ -104,7 +110,7 @@ def _common(prog: str, description: str) -> _Parser:
 
 def _of(command: str) -> _Parser:
     parser = _common(f"impermanence {command}", COMMANDS[command])
-    if command in ("status", "diff", "boots"):
+    if command in ("status", "diff", "boots", "suggest"):
         parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
     if command == "watch":
         parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
@@ -121,6 +127,14 @@ def _of(command: str) -> _Parser:
         parser.add_argument("--sort", choices=ORDERS, default="score")
     if command in ("explain", "diff"):
         parser.add_argument("path", metavar="PATH", nargs="?", help="only this, and what is below")
+    if command == "suggest":
+        parser.add_argument("paths", metavar="PATH", nargs="*", help="only for these, and what is below")
+        parser.add_argument("--format", choices=FORMATS, default="toml")
+        parser.add_argument("--persist", metavar="VOLUME", help="the persist volume, such as /persist")
+        parser.add_argument("--whole", action="store_true", help="also what is declared already")
+        parser.add_argument(
+            "--all", action="store_true", help="also logs, and what is better kept in another way"
+        )
     if command == "prune":
         parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
         parser.add_argument("--dry-run", action="store_true", help="list them, delete nothing")
@@ -169,7 +183,9 @@ def parse(argv: Sequence[str]) -> Options:
     path = getattr(found, "path", None)
     if command == "explain" and path is None:
         raise UsageError("no path to explain", "impermanence explain PATH")
-    if path == "" or found.config == "":
+    paths = getattr(found, "paths", [])
+    persist = getattr(found, "persist", None)
+    if "" in (path, persist, found.config, *paths):
         raise UsageError("an empty path")
     number = getattr(found, "number", None)
     if number is not None and not (number.isascii() and number.isdecimal() and len(number) < 10):
@@ -185,6 +201,10 @@ def parse(argv: Sequence[str]) -> Options:
         exit_code=getattr(found, "exit_code", False),
         dry_run=getattr(found, "dry_run", False),
         path=None if path is None else os.fsencode(path),
+        paths=tuple(os.fsencode(one) for one in paths),
+        format=getattr(found, "format", "toml"),
+        persist=None if persist is None else os.fsencode(persist),
+        whole=getattr(found, "whole", False),
         yes=getattr(found, "yes", False),
         number=None if number is None else int(number),
         request=getattr(found, "request", None),

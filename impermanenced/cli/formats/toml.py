@@ -1,0 +1,88 @@
+"""Our own configuration: tables below [persist], which can stand in a drop-in as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ...suggest import Wanted
+from ...values import PATH_MAX
+from ...wire import to_text
+from .writing import Task, Written, about, by_user, differs, fields, hides
+
+HEAD = ("A drop-in of its own below /etc/impermanence/config.d/ can hold this as it is.",)
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def write(task: Task) -> Written:
+    written = Written()
+    for persist, block in task.blocks():
+        good = [one for one in block if written.take(one, _why_not(one))]
+        hidden = hides(block)
+        for user, entries in by_user(good):
+            if written.lines:
+                written.lines.append("")
+            header = f"persist.{string(to_text(persist))}"
+            written.lines.append(f"[{header}]" if user is None else f"[{header}.users.{_key(user)}]")
+            if user is None and hidden:
+                written.lines.append("hide-mounts = true")
+            elif user is not None:
+                written.lines += _home(entries)
+            written.lines += _entries(entries, hidden=hidden)
+        if hidden and not any(one.user is None for one in good):
+            written.lines += ["", f"[persist.{string(to_text(persist))}]", "hide-mounts = true"]
+    return written
+
+
+def _why_not(one: Wanted) -> str | None:
+    if b"\n" in one.path:
+        return "its name has a newline"
+    return "its path is longer than Linux takes" if len(one.path) >= PATH_MAX else None
+
+
+def _home(entries: Iterable[Wanted]) -> list[str]:
+    """Said where nobody would guess it."""
+    homes = {one.home: one.user for one in entries if one.home is not None and one.user is not None}
+    usual = {b"/root": "root", **{b"/home/" + user.encode(): user for user in homes.values()}}
+    return [f"home = {string(to_text(home))}" for home, user in homes.items() if usual.get(home) != user]
+
+
+def _entries(entries: list[Wanted], *, hidden: bool) -> list[str]:
+    lines = []
+    for key, directory in (("directories", True), ("files", False)):
+        found = [one for one in entries if one.directory == directory]
+        if found:
+            lines += [f"{key} = [", *(f"  {_entry(one, hidden=hidden)},{about(one)}" for one in found), "]"]
+    return lines
+
+
+def _entry(one: Wanted, *, hidden: bool) -> str:
+    table: dict[str, Any] = fields(one.own)
+    if one.method != "bind":
+        table["method"] = one.method
+    if differs(one, hidden=hidden):
+        table["hide-mount"] = one.hide
+    if not one.directory and (parent := fields(one.parent)):
+        table["parent-directory"] = parent
+    path = to_text(one.name)
+    return _table({"path": path, **table}) if table else string(path)
+
+
+def _table(table: dict[str, Any]) -> str:
+    return "{" + ", ".join(f"{key} = {_value(value)}" for key, value in table.items()) + "}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return _table(value)
+    return str(value).lower() if isinstance(value, bool) else string(str(value))
+
+
+def _key(word: str) -> str:
+    return word if _BARE.fullmatch(word) else string(word)
+
+
+def string(text: str) -> str:
+    """Of printable text, as `wire.to_text` gives it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

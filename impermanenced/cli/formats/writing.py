@@ -1,0 +1,88 @@
+"""What the writers share: what they are given, what they give, and which names plain text can hold."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...config import Ownership
+from ...suggest import Item, Suggestion, System, Wanted
+from ...wire import size_to_text, to_text
+from .. import words
+
+Ownerships = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """`wanted`: what is to be written of the suggestion, sorted; each persist volume is one block."""
+
+    suggestion: Suggestion
+    wanted: tuple[Wanted, ...]
+    items: Mapping[bytes, Item]
+    system: System
+
+    def blocks(self) -> Iterator[tuple[bytes, list[Wanted]]]:
+        blocks: dict[bytes, list[Wanted]] = collections.defaultdict(list)
+        for one in self.wanted:
+            blocks[one.persist].append(one)
+        yield from blocks.items()
+
+
+@dataclass(slots=True)
+class Written:
+    lines: list[str] = field(default_factory=list)
+    refused: list[tuple[Wanted, str]] = field(default_factory=list)  # and why
+    nodes: set[bytes] = field(default_factory=set)  # links and the like that the lines make, by their paths
+
+    def take(self, one: Wanted, why_not: str | None) -> bool:
+        """Whether it can be written."""
+        if why_not is not None:
+            self.refused.append((one, why_not))
+        return why_not is None
+
+
+def about(one: Wanted) -> str:
+    """Whose it is and how much: what stands behind a declaration."""
+    if not one.count:
+        return ""
+    paths = words.plural(one.count, "path") if one.directory else ""
+    size = size_to_text(one.size) if one.size else ""
+    return "  # " + ", ".join(filter(None, (one.why, paths, size)))
+
+
+def by_user(block: Iterable[Wanted]) -> Iterator[tuple[str | None, list[Wanted]]]:
+    """None, the system's own, comes first where there is any."""
+    users: dict[str | None, list[Wanted]] = collections.defaultdict(list)
+    for one in block:
+        users[one.user].append(one)
+    yield from users.items()
+
+
+def hides(block: Iterable[Wanted]) -> bool:
+    """Whether all that is declared in it already is hidden from file managers."""
+    declared = [one.hide for one in block if one.declared]
+    return bool(declared) and all(declared)
+
+
+def differs(one: Wanted, *, hidden: bool) -> bool:
+    """Whether the entry says otherwise than its block does; what is new goes with the block."""
+    return one.declared and one.hide != hidden
+
+
+def fields(own: Ownership) -> dict[str, Any]:
+    return {key: value for key in ("user", "group", "mode") if (value := getattr(own, key)) is not None}
+
+
+def unspeakable(raw: bytes, escapes: str = "") -> str | None:
+    """Why a language that has escapes for the characters `escapes` alone cannot say a name."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return "its name is not UTF-8"
+    plain = text.translate({ord(character): None for character in "\\" + escapes})
+    if to_text(plain.encode()) != plain:
+        return "its name has a character that cannot be seen"
+    return None

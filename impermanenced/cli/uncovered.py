@@ -1,0 +1,92 @@
+"""What no declaration covers, as lines of comment: what it is, what can be done, and which paths."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+from ..suggest import Wanted
+from ..wire import to_text
+from .formats import tmpfiles
+from .formats.writing import Task
+from .words import homely, plural
+
+SHOWN = 5  # paths of one remedy
+RC2NIX = "nix run github:nix-community/plasma-manager > plasma.nix"
+
+_SAYS: Mapping[str, str] = {
+    "blank": "gone from the blank: the next boot brings it back; take a new blank without it",
+    "cache": "nothing that anybody would miss: add a pattern to ignore below [watch]",
+    "copy": "hidden under a mount: copy it to what is mounted there",
+    "empty": "a directory that holds nothing to keep",
+    "inside": "in the place of the persist volume, which is not mounted",
+    "log": "logs: declare /var/log to keep them, or ask for --all",
+    "metadata": "mode or owner of a directory that the blank has: tmpfiles.d or a new blank sets them",
+    "node": "links, fifos and devices: a line of tmpfiles.d makes each",
+    "subvolume": "a nested subvolume: move it to the top level of the filesystem, and mount it here",
+}
+_ADVICE: Mapping[str, Callable[[str], str]] = {
+    "home-manager": "home-manager makes it: {}".format,
+    "dotfile": "keep it among your dotfiles: {}".format,
+    "state-directory": "let systemd make and name it: StateDirectory={}".format,
+}
+
+
+def lines(
+    task: Task, refused: Iterable[tuple[Wanted, str]], nodes: Collection[bytes], *, everything: bool
+) -> Iterator[str]:
+    """Without the sign that makes a comment of them.  `nodes`: those that something else makes already."""
+    for words, paths in _why_refused(refused).items():
+        yield f"  not in this format, {words}:"
+        yield from _paths(paths)
+    packages: list[str] = []
+    for remedy in task.suggestion.remedies:
+        paths = [path for path in remedy.paths if path not in nodes]
+        if remedy.kind == "package":
+            packages.append(remedy.argument[0][0])
+        elif paths and remedy.kind == "node":
+            yield f"  {_SAYS['node']}:"
+            yield from _nodes(task, paths)
+        elif paths and remedy.kind == "elsewhere":
+            for number, (kind, argument) in enumerate(remedy.argument):
+                yield f"  {'or ' * (number > 0)}{_advice(kind, argument)}"
+            yield from _paths(paths)
+        elif paths:
+            yield f"  {_SAYS[remedy.kind]}:"
+            yield from _paths(paths)
+    if packages:
+        yield "  packages installed since the blank: declare them, or install them into the blank:"
+        yield f"    {', '.join(packages)}"
+    if not everything and any(remedy.kind == "elsewhere" for remedy in task.suggestion.remedies):
+        yield "  (--all declares what is better kept in another way, too)"
+
+
+def _why_refused(refused: Iterable[tuple[Wanted, str]]) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = collections.defaultdict(list)
+    for one, words in refused:
+        found[words].append(one.path)
+    return found
+
+
+def _paths(paths: list[bytes]) -> Iterator[str]:
+    for path in paths[:SHOWN]:
+        yield f"    {homely(to_text(path))}"
+    if len(paths) > SHOWN:
+        yield f"    and {plural(len(paths) - SHOWN, 'more path')}"
+
+
+def _nodes(task: Task, paths: list[bytes]) -> Iterator[str]:
+    for path in paths[:SHOWN]:
+        yield f"    {tmpfiles.node(task, path) or homely(to_text(path))}"
+    if len(paths) > SHOWN:
+        yield f"    and {plural(len(paths) - SHOWN, 'more path')} (--format tmpfiles has them all)"
+
+
+def _advice(kind: str, argument: str) -> str:
+    if kind == "plasma-manager":
+        what = "" if argument == "rc2nix" else f", which goes to {argument}"
+        return f"plasma-manager's rc2nix captures it{what}:  {RC2NIX}"
+    if kind == "stylix":
+        switch = f"{argument}.enable = true;" if argument.startswith("stylix.targets.") else argument
+        return f"stylix makes it:  stylix.enable = true; {switch}"
+    return _ADVICE[kind](argument) if kind in _ADVICE else f"{kind} {argument}".rstrip()

@@ -1,0 +1,282 @@
+"""Which declarations would keep what is lost, and what none of them can.
+
+In this order:
+
+    1  what no declaration is for gets a remedy instead: what came with a package, what a mount hides, what
+       the blank brings back, caches; logs and what is better declared elsewhere unless they are asked for
+    2  what the knowledge or a unit names is declared as it says: the application's directory, the service's
+    3  a directory that is new as a whole and holds nothing but such losses stands for all of them
+    4  anything else is declared by itself
+
+Never a directory that everything lies in (`places`), and nothing below a directory that is declared already
+here.  What 1 left and what lies in such a directory is covered all the same.
+"""
+
+from __future__ import annotations
+
+import collections
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..config import Ownership, Placement
+from ..errors import UsageError
+from ..model import Change, FileType, Verdict
+from ..rules import HIDDEN
+from ..score import WORTH
+from ..wire import from_text
+from . import places
+from .ownership import of_directory, of_file, of_parent, standing, ways
+from .system import System
+from .wanted import Item, Remedy, Suggestion, Wanted
+
+PERSIST = ("persist-directory", "persist-file")
+ELSEWHERE = ("home-manager", "plasma-manager", "stylix", "dotfile")
+_TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
+_NODES = (FileType.SYMLINK, FileType.FIFO, FileType.SOCKET, FileType.BLOCK, FileType.CHAR)
+_MADE = (Change.CREATED, Change.REPLACED)
+# A directory that is new as a whole may hold these beside what is worth keeping.
+_HARMLESS = ("node", "log")
+
+
+def choose(
+    items: Sequence[Item],
+    system: System,
+    persist: bytes,
+    placements: Sequence[Placement] = (),
+    *,
+    narrow: Sequence[bytes] = (),
+    everything: bool = False,
+) -> Suggestion:
+    """What is declared already is among what is wanted.
+
+    `items`: all of the report; `narrow`: only losses at or below one of these; `everything`: also logs, and
+    what is better declared elsewhere.
+    """
+    choice = _Choice(items, system, persist, placements, everything=everything)
+    asked = [item for item in choice.crud if _is_asked(item, narrow)]
+    hidden = [item for item in items if _is_hidden(item) and _is_asked(item, narrow)]
+    found = choice.among(asked)
+    wanted = [*(_declared(placement, choice.made) for placement in placements), *found.wanted]
+    copy = [Remedy("copy", (), tuple(item.path for item in hidden))] if hidden else []
+    return Suggestion(
+        tuple(sorted(wanted, key=lambda one: (one.user or "", one.path))),
+        (*found.remedies, *copy),
+        ways(wanted, system, choice.made),
+        len(asked) + len(hidden),
+        found.covered,
+    )
+
+
+def _is_hidden(item: Item) -> bool:
+    """Another volume, or what is mounted there, may have something else by the same path."""
+    return item.verdict is Verdict.CRUD and item.rule.startswith(HIDDEN)
+
+
+def _is_asked(item: Item, narrow: Sequence[bytes]) -> bool:
+    return not narrow or any(places.within(item.path, path) for path in narrow)
+
+
+def _declared(placement: Placement, made: Mapping[bytes, Item]) -> Wanted:
+    user = placement.user
+    own, parent = (
+        Ownership(None if one.user == user else one.user, one.group, one.mode)
+        for one in (placement.own, placement.parent)
+    )
+    declaration = placement.declaration
+    return Wanted(
+        declaration.path,
+        declaration.directory,
+        declaration.persist,
+        user,
+        placement.home,
+        own,
+        parent,
+        placement.method,
+        placement.hide,
+        declared=True,
+        in_blank=declaration.path not in made,
+    )
+
+
+class _Found(NamedTuple):
+    wanted: list[Wanted]
+    remedies: list[Remedy]
+    covered: int
+
+
+class _Choice:
+    """What a whole report says; `among` is about a part of it."""
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        system: System,
+        persist: bytes,
+        placements: Iterable[Placement],
+        *,
+        everything: bool,
+    ) -> None:
+        items = [item for item in items if not _is_hidden(item)]
+        self.crud = [item for item in items if item.verdict is Verdict.CRUD]
+        self.made = {item.path: item for item in items if item.change in _MADE and item.type in _TREES}
+        self._system = system
+        self._persist = persist
+        self._volumes = {persist, *(one.declaration.persist for one in placements)}
+        self._everything = everything
+        self._filled = {above for item in items for above in places.above(item.path)[:1]}
+        self._kinds = {item.path: self._kind(item) for item in self.crud}
+        self._impure = self._find_impure(items)
+
+    # What no declaration is for
+
+    def _kind(self, item: Item) -> str:
+        """Of the remedy; "" for what can be declared."""
+        first = item.advice[0][0] if item.advice else PERSIST[0]
+        directory = item.type in _TREES
+        if item.change is Change.DELETED:
+            return "blank"
+        if any(places.within(item.path, volume) for volume in self._volumes):
+            return "inside"
+        if item.package:
+            return "package"
+        if item.type is FileType.SUBVOLUME:
+            return "subvolume"
+        if item.loss == "cache" or first == "ignore":
+            return "cache"
+        if item.type in _NODES:
+            return "node"
+        if directory and item.change is Change.METADATA:
+            return "metadata"
+        if not self._everything and item.loss == "log":
+            return "log"
+        if not self._everything and first in ELSEWHERE:
+            return "elsewhere"
+        if directory and (item.path in self._filled or not self._can_be_declared(item.path)):
+            return "empty"  # what it holds speaks for itself
+        return ""
+
+    def _is_structure(self, path: bytes) -> bool:
+        found = self._system.user(path)
+        return places.is_structure(path, found[1] if found else None)
+
+    def _find_impure(self, items: Iterable[Item]) -> set[bytes]:
+        """The directories with something in them that is not to be declared."""
+        found: set[bytes] = set()
+        for item in items:
+            kind = self._kinds.get(item.path, "other")
+            if kind and kind not in _HARMLESS and not (kind == "empty" and item.path in self.made):
+                for above in (item.path, *places.above(item.path)):
+                    if above in found:
+                        break
+                    found.add(above)
+        return found
+
+    # What is declared, and what for
+
+    def among(self, losses: Sequence[Item]) -> _Found:
+        targets = self._find_targets(losses)
+        on_the_way = {above for path in targets for above in places.above(path)}
+        groups: dict[bytes, list[Item]] = {path: [] for path in targets}
+        left = []
+        for item in losses:
+            path = next((path for path in (item.path, *places.above(item.path)) if path in targets), None)
+            if path is not None:
+                groups[path].append(item)
+            elif item.path not in on_the_way or item.type not in _TREES or item.change is not Change.CREATED:
+                left.append(item)
+        wanted = [self._wanted(path, targets[path], group) for path, group in groups.items()]
+        return _Found(wanted, self._remedies(left), len(losses) - len(left))
+
+    def _find_targets(self, losses: Iterable[Item]) -> dict[bytes, bool]:
+        """Each path to declare, and whether it is a directory."""
+        found = dict(self._target(item) for item in losses if not self._kinds[item.path])
+        directories = {path for path, directory in found.items() if directory}
+        return {
+            path: directory for path, directory in found.items() if directories.isdisjoint(places.above(path))
+        }
+
+    def _target(self, item: Item) -> tuple[bytes, bool]:
+        named = self._named(item)
+        if named is not None:
+            return named, True
+        whole = None
+        for path in (item.path, *places.above(item.path)):
+            if path in self.made:
+                if path in self._impure or not self._can_be_declared(path):
+                    break
+                whole = path
+            elif path != item.path:
+                break
+        return (whole, True) if whole else (item.path, item.type in _TREES)
+
+    def _named(self, item: Item) -> bytes | None:
+        """The directory around it that an advice names."""
+        for kind, argument in item.advice:
+            if kind == PERSIST[0] and argument:
+                try:
+                    path = from_text(argument)
+                except UsageError:
+                    return None
+                if path != item.path and places.within(item.path, path) and self._can_be_declared(path):
+                    facts = self._system.facts(path)
+                    # Who may not look there believes what was advised.
+                    return path if facts is None or _is_directory(facts.st_mode) else None
+        return None
+
+    def _can_be_declared(self, path: bytes) -> bool:
+        """As a whole."""
+        return not self._is_structure(path) and not any(
+            places.within(volume, path) or places.within(path, volume) for volume in self._volumes
+        )
+
+    def _wanted(self, path: bytes, directory: bool, items: Sequence[Item]) -> Wanted:
+        system = self._system
+        user, home = system.user(path) or (None, None)
+        secret = any(item.loss == "secret" for item in items)
+        now = standing(path, system, collections.ChainMap({item.path: item for item in items}, self.made))
+        parent = Ownership()
+        if directory:
+            own = of_directory(now, user, system, secret=secret)
+        else:
+            own = of_file(now, user, system)
+            above = (*places.above(path), b"/")[0]
+            around = standing(above, system, self.made)
+            parent = of_parent(above, around, user, system, private=secret and above in self.made)
+        return Wanted(
+            path,
+            directory,
+            self._persist,
+            user.name if user else None,
+            home,
+            own,
+            parent,
+            in_blank=not any(item.path == path and item.change is Change.CREATED for item in items),
+            why=_why(items),
+            count=len(items),
+            size=sum(item.size for item in items if item.change is not Change.DELETED),
+        )
+
+    def _remedies(self, left: Iterable[Item]) -> list[Remedy]:
+        groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[bytes]] = collections.defaultdict(list)
+        for item in left:
+            kind = self._kinds[item.path]
+            argument: tuple[tuple[str, str], ...] = ()
+            if kind == "package":
+                argument = ((item.package, ""),)
+            elif kind == "elsewhere":
+                argument = tuple(one for one in item.advice if one[0] in ELSEWHERE)
+            groups[kind, argument].append(item.path)
+        return [Remedy(kind, argument, tuple(paths)) for (kind, argument), paths in sorted(groups.items())]
+
+
+def _is_directory(mode: int) -> bool:
+    return stat.S_ISDIR(mode)
+
+
+def _why(items: Sequence[Item]) -> str:
+    """Whose most of it is, and the worst of what would be lost."""
+    whose = collections.Counter(name for item in items if (name := item.unit or item.application))
+    worst = max((item.loss for item in items), key=lambda loss: WORTH[loss], default="unknown")
+    names = [whose.most_common(1)[0][0]] if whose else []
+    return ", ".join(names if worst == "unknown" else [*names, worst])

@@ -1,0 +1,43 @@
+"""Directories that are never declared as a whole: everything lies in them, or other software makes them.
+
+Below a home only what the XDG base directories and file-hierarchy(7) put there is meant; a program's own
+directory in it can be declared.
+"""
+
+from __future__ import annotations
+
+_SYSTEM = frozenset(
+    b"""
+    / /bin /boot /dev /efi /etc /etc/opt /etc/systemd /etc/systemd/system /etc/systemd/user /home
+    /lib /lib32 /lib64 /libx32 /media /mnt /nix /opt /proc /root /run /sbin /srv /sys /tmp /usr
+    /usr/bin /usr/games /usr/include /usr/lib /usr/lib32 /usr/lib64 /usr/libexec /usr/libx32
+    /usr/sbin /usr/share /usr/src /var /var/cache /var/cache/private /var/lib /var/lib/private
+    /var/lock /var/log/private /var/opt /var/run /var/spool /var/tmp
+    """.split()
+)
+_HOME = frozenset(
+    b"""
+    .cache .config .config/systemd .local .local/share .local/state .var .var/app
+    """.split()
+)
+
+
+def within(path: bytes, directory: bytes) -> bool:
+    return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
+
+
+def is_structure(path: bytes, home: bytes | None) -> bool:
+    """`home`: the home that the path is, or lies in."""
+    if path in _SYSTEM or (path.startswith(b"/home/") and path.count(b"/") == 2):
+        return True
+    if home is None:
+        return False
+    return path == home or path[len(home) + 1 :] in _HOME
+
+
+def above(path: bytes) -> list[bytes]:
+    """The directories above a path, the nearest first, without "/"."""
+    found = []
+    while path := path[: path.rfind(b"/")]:
+        found.append(path)
+    return found

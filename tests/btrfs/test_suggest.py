@@ -1,0 +1,282 @@
+"""What `suggest` proposes on a real filesystem, and that it keeps what it says it covers."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from impermanenced.cli.parse import FORMATS
+
+from ..conftest import Filesystem, sh
+from ..unit.test_suggest import evaluated
+from .test_cli import System
+
+ALICE = 1000
+PASSWD = """\
+root:x:0:0:root:/root:/bin/bash
+alice:x:1000:1000::/home/alice:/usr/bin/fish
+bob:x:1001:1001::/srv/people/bob:/bin/sh
+sonarr:x:950:950::/var/lib/sonarr:/usr/sbin/nologin
+"""
+GROUP = "root:x:0:\nalice:x:1000:\nbob:x:1001:\nsonarr:x:950:\nmedia:x:951:\n"
+
+
+class Home(System):
+    """A root with people in it."""
+
+    def write(self, path: str, content: bytes | str = "x\n", *, uid: int = 0, gid: int | None = None) -> Path:
+        """New directories on the way belong to the same."""
+        where = self.root / path
+        gid = uid if gid is None else gid
+        missing = [above for above in where.parents if not above.exists()]
+        where.parent.mkdir(parents=True, exist_ok=True)
+        where.write_bytes(content.encode() if isinstance(content, str) else content)
+        for made in (*missing, where):
+            os.chown(made, uid, gid)
+        return where
+
+    def suggest(self, *argv: str) -> str:
+        result = self.run("suggest", *argv)
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout
+
+    def files(self) -> str:
+        """All names, times, owners and modes; reading leaves them as they are, but for atime."""
+        return self.everything().partition("\nID ")[0]
+
+    def crud(self) -> set[str]:
+        document = self.document("status")
+        return {entry["path"] for entry in document["entries"]}
+
+    def persists(self) -> dict[str, Any]:
+        """Of the suggestion in TOML, the table of the persist volume."""
+        tables = tomllib.loads(self.suggest("--persist", "/persist"))
+        return dict(tables.get("persist", {}).get("/persist", {}))
+
+
+@pytest.fixture
+def machine(filesystem: Filesystem, tmp_path: Path) -> Iterator[Home]:
+    root = filesystem.subvolume("root")
+    homes = ("root", "srv/people/bob", "home/alice/Documents")
+    for directory in (*homes, "etc/ssh", "etc/keep", "opt", "var/lib", "var/log"):
+        (root / directory).mkdir(parents=True)
+    (root / "home/alice").chmod(0o700)
+    for path in ("home/alice", "home/alice/Documents"):
+        os.chown(root / path, ALICE, ALICE)
+    os.chown(root / "srv/people/bob", 1001, 1001)
+    (root / "etc/passwd").write_text(PASSWD)
+    (root / "etc/group").write_text(GROUP)
+    (root / "etc/motd").write_text("welcome\n")
+    (root / "etc/hostname").write_text("blank\n")
+    filesystem.snapshot("root", "root-blank", readonly=True)
+    mounted = filesystem.mount(tmp_path / "root", "subvol=root")
+    found = Home(filesystem, mounted, tmp_path / "config.toml")
+    found.configure()
+    yield found
+
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "x" * 100
+
+
+def live(machine: Home) -> None:
+    """A few days of use."""
+    machine.write("etc/ssh/ssh_host_ed25519_key", KEY).chmod(0o600)
+    machine.write("etc/adjtime")
+    machine.write("etc/hostname", "other\n")
+    machine.write("etc/unheard-of/main.conf")
+    machine.write("opt/thing/bin/thing")
+    machine.write("opt/thing/README")
+    machine.write("var/lib/sonarr/sonarr.db", b"SQLite format 3\0" + bytes(100), uid=950, gid=951)
+    (machine.root / "var/lib/sonarr").chmod(0o750)
+    machine.write("var/log/thing.log")
+    machine.write("var/cache/thing/x")
+    (machine.root / "etc/localtime").symlink_to("/usr/share/zoneinfo/Europe/Berlin")
+    (machine.root / "etc/motd").unlink()
+    (machine.root / "etc/keep").chmod(0o700)
+    machine.filesystem.subvolume("root/var/lib/machines")
+    machine.write("home/alice/.ssh/id_ed25519", KEY, uid=ALICE)
+    machine.write("home/alice/Documents/letter.odt", uid=ALICE)
+    machine.write("home/alice/.config/kwinrc", uid=ALICE)
+    machine.write("home/alice/.config/unheard-of/rc", uid=ALICE)
+    machine.write("home/alice/.cache/x/y", uid=ALICE)
+    machine.write("srv/people/bob/code/plan.md", uid=1001)
+
+
+WANTED = {
+    "directories": [
+        "/etc/unheard-of",
+        "/opt/thing",
+        {"path": "/var/lib/sonarr", "user": "sonarr", "group": "media", "mode": "0750"},
+    ],
+    "files": [
+        "/etc/adjtime",
+        "/etc/hostname",
+        {"path": "/etc/ssh/ssh_host_ed25519_key", "mode": "0600"},
+    ],
+    "users": {
+        "alice": {"directories": [".config/unheard-of", {"path": ".ssh", "mode": "0700"}, "Documents"]},
+        "bob": {"home": "/srv/people/bob", "directories": ["code"]},
+    },
+}
+LEFT = {
+    "/etc/keep",
+    "/etc/localtime",
+    "/etc/motd",
+    "/home/alice/.config/kwinrc",
+    "/var/lib/machines",
+    "/var/log/thing.log",
+}
+
+
+def test_what_is_suggested(machine: Home) -> None:
+    live(machine)
+    before = machine.files()
+    assert machine.persists() == WANTED
+    found = machine.document("suggest")
+    left = {path["path"] for remedy in found["uncovered"] for path in remedy["paths"]}
+    assert left == LEFT
+    assert (found["losses"], found["losses"] - found["covered"]) == (len(machine.crud()), len(LEFT))
+    assert machine.files() == before
+
+
+def test_what_is_declared_is_off_the_list(machine: Home) -> None:
+    live(machine)
+    assert len(machine.crud()) > len(LEFT)
+    machine.configure(machine.suggest())
+    assert machine.crud() == LEFT
+    # What is there already is not suggested again, and what is left is said again.
+    again = machine.suggest()
+    assert tomllib.loads(again) == {}
+    assert (
+        again.splitlines()[-1]
+        == "# Covered: 0 of 6 paths that would be lost; not covered: 6, for the reasons above."
+    )
+    whole = tomllib.loads(machine.suggest("--whole"))["persist"]["/persist"]
+    assert whole == WANTED
+
+
+def test_all_takes_logs_and_dotfiles_in(machine: Home) -> None:
+    live(machine)
+    machine.configure(machine.suggest("--all"))
+    assert machine.crud() == LEFT - {"/home/alice/.config/kwinrc", "/var/log/thing.log"}
+
+
+def test_what_is_mounted_lives_on(machine: Home, tmp_path: Path) -> None:
+    """As the declarations want it: copied, and mounted over its place."""
+    live(machine)
+    persist = machine.filesystem.mount(tmp_path / "persist", "subvol=/")
+    persist = persist / "persist"
+    persist.mkdir()
+    machine.configure(machine.suggest())
+    for one in machine.document("suggest", "--whole")["declarations"]:
+        assert one["declared"]
+        name = one["path"].lstrip("/")
+        sh("cp", "-a", "--parents", name, persist, cwd=machine.root)
+        sh("mount", "--bind", persist / name, machine.root / name)
+        machine.filesystem.mounts.append(machine.root / name)
+    crud = machine.document("status", "--all")["entries"]
+    verdicts = {entry["path"]: (entry["verdict"], entry["rule"]) for entry in crud}
+    assert verdicts["/opt/thing"][0] == "persisted"
+    assert verdicts["/etc/adjtime"][0] == "persisted"
+    lost = {path for path, (verdict, rule) in verdicts.items() if verdict == "crud" and "hidden" not in rule}
+    assert lost == LEFT
+
+
+def test_the_lines_for_tmpfiles_make_the_same_links(machine: Home, tmp_path: Path) -> None:
+    """On the root as the next boot finds it: the blank."""
+    live(machine)
+    text = machine.suggest("--format", "tmpfiles")
+    blank = machine.filesystem.snapshot("root-blank", "next")
+    (blank / "etc/tmpfiles.d").mkdir()
+    (blank / "etc/tmpfiles.d/x.conf").write_text(text)
+    result = sh("systemd-tmpfiles", f"--root={blank}", "--create", "x.conf")
+    assert result == ""
+    for path in ("etc/adjtime", "opt/thing", "var/lib/sonarr", "home/alice/.ssh", "srv/people/bob/code"):
+        assert os.readlink(blank / path) == f"/persist/{path}"
+    assert os.readlink(blank / "etc/localtime") == "/usr/share/zoneinfo/Europe/Berlin"
+    found = {
+        path: (where.stat().st_uid, where.stat().st_gid, where.stat().st_mode & 0o7777)
+        for path in (
+            "var/lib/sonarr",
+            "home/alice",
+            "home/alice/.ssh",
+            "home/alice/.config/unheard-of",
+            "etc/ssh",
+        )
+        if (where := blank / "persist" / path).exists()
+    }
+    assert found == {
+        "var/lib/sonarr": (950, 951, 0o750),
+        "home/alice": (ALICE, ALICE, 0o700),
+        "home/alice/.ssh": (ALICE, ALICE, 0o700),
+        "home/alice/.config/unheard-of": (ALICE, ALICE, 0o755),
+        "etc/ssh": (0, 0, 0o755),
+    }
+    assert (blank / "home/alice/.config").stat().st_uid == ALICE
+    # The blank's own are refused, for a link does not take their place.
+    assert (blank / "home/alice/Documents").is_dir()
+    assert "#   not in this format, the blank has something there" in text
+    assert "#     /etc/hostname\n" in text
+    assert "#     /home/alice/Documents\n" in text or "#     ~alice/Documents\n" in text
+
+
+def test_a_trial_of_several_days(machine: Home) -> None:
+    """The root was never wiped: all of its drift is the history, and the whole whitelist comes out."""
+    machine.configure("[rollback]\nwipe = false")
+    live(machine)
+    status = machine.run("status")
+    assert status.stdout.startswith("16 things would be lost at the next boot, were this not a trial")
+    text = machine.suggest()
+    assert "# This is a trial (rollback.wipe is false): nothing is wiped yet.\n" in text
+    assert tomllib.loads(text)["persist"]["/persist"] == WANTED
+    # The next day's is added to what was taken over.
+    machine.configure("[rollback]\nwipe = false\n" + text)
+    machine.write("var/lib/other/state")
+    assert machine.persists() == {"directories": ["/var/lib/other"]}
+
+
+def test_narrowed_to_paths(machine: Home) -> None:
+    live(machine)
+    text = machine.suggest("var/lib/sonarr/sonarr.db", "/opt")
+    table = tomllib.loads(text)["persist"]["/persist"]
+    assert table == {"directories": WANTED["directories"][1:]}  # type: ignore[index]
+    assert machine.suggest("/nowhere").splitlines()[-1] == "# Nothing would be lost: there is nothing to add."
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_names_that_somebody_chose_to_be_misread(machine: Home, format: str) -> None:
+    for name in (
+        b"new\nline",
+        b"\x1b[31mred",
+        b"\xff",
+        b"${pkgs.x}",
+        b'"; x = "',
+        b"%h",
+        b"back\\slash",
+        b"a b",
+    ):
+        where = os.fsencode(machine.root) + b"/etc/" + name
+        os.close(os.open(where, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
+        os.symlink(b"target-" + name, os.fsencode(machine.root) + b"/etc/link-" + name)
+    result = machine.run("suggest", "--format", format)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.replace("\n", "").isprintable()
+    plain = [line for line in result.stdout.splitlines() if line and not line.startswith("#")]
+    if format == "toml":
+        files = tomllib.loads(result.stdout)["persist"]["/persist"]["files"]
+        assert len(files) == 7  # all but the one with a newline, which no configuration can hold
+    elif format == "tmpfiles":
+        assert sum(line.startswith(("L /etc/link-", 'L "/etc/link-')) for line in plain) == 5
+    else:
+        assert "x = " not in str(sorted(evaluated(result.stdout)))
+
+
+def test_what_cannot_be(machine: Home) -> None:
+    assert "--persist" in machine.refused(2, "suggest", "--persist", "relative")
+    assert "invalid choice" in machine.refused(2, "suggest", "--format", "yaml")
+    assert "empty path" in machine.run("suggest", "").stderr
