@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..config import Config
@@ -29,6 +29,7 @@ _FORMATS: Mapping[str, tuple[Callable[[Task], Written], Sequence[str]]] = {
     "home-manager": (modules.home_manager, modules.HEADS["home-manager"]),
     "tmpfiles": (tmpfiles.write, tmpfiles.HEAD),
 }
+_FOR_NIX = ("impermanence", "preservation", "home-manager")
 
 
 class Persist(NamedTuple):
@@ -50,14 +51,21 @@ def suggest(document: act.Document, config: Config | None, options: Options, cwd
             persist.path,
             config.placements if config else (),
             narrow=narrow,
-            everything=options.all,
+            logs=options.all,
+            dotfiles=options.all or not _has_nix(document, options),
         )
         if options.json:
             return _document(suggestion, persist)
         wanted = tuple(one for one in suggestion.wanted if options.whole or not one.declared)
         task = Task(suggestion, wanted, items, system)
         trial = config is not None and not config.rollback.wipe
-        return "".join(f"{line}\n" for line in _lines(task, options, persist, trial=trial))
+        notes = list(_notes(document, task, persist, trial=trial))
+        return "".join(f"{line}\n" for line in _lines(task, options, notes))
+
+
+def _has_nix(document: act.Document, options: Options) -> bool:
+    """Whether home-manager and its like can be had: what they do better is theirs then."""
+    return options.format in _FOR_NIX or os.path.isdir(act.location(document, b"/nix/store"))
 
 
 def _item(entry: Mapping[str, Any]) -> Item:
@@ -113,25 +121,32 @@ def _persist(document: act.Document, config: Config | None, options: Options) ->
 # As text
 
 
-def _lines(task: Task, options: Options, persist: Persist, *, trial: bool) -> Iterator[str]:
+def _lines(task: Task, options: Options, notes: Iterable[str]) -> Iterator[str]:
     write, head = _FORMATS[options.format]
     written = write(task)
     suggestion = task.suggestion
-    for line in [*head, *_head(task, persist, trial=trial)]:
+    for line in (*head, *notes):
         yield f"# {line}"
     yield from written.lines
-    left = list(uncovered.lines(task, written.refused, written.nodes, everything=options.all))
-    if left:
-        yield ""
-        yield "# Not by these declarations:"
-        yield from (f"# {line}" for line in left)
+    for title, lines in (
+        ("Not by these declarations:", uncovered.lines(task, written)),
+        ("Declared, and better kept in another way where there is Nix:", uncovered.better(task)),
+    ):
+        said = list(lines)
+        if said:
+            yield ""
+            yield from (f"# {line}" for line in (title, *said))
     refused = sum(one.count for one, _ in written.refused)
     yield f"# {_sum(suggestion, suggestion.covered - refused + len(written.nodes))}"
 
 
-def _head(task: Task, persist: Persist, *, trial: bool) -> Iterator[str]:
+def _notes(document: act.Document, task: Task, persist: Persist, *, trial: bool) -> Iterator[str]:
     if trial:
         yield "This is a trial (rollback.wipe is false): nothing is wiped yet."
+    if document.get("others", {"entries": 0})["entries"]:
+        yield "What belongs to other users is not in it: root sees all."
+    elif not document["complete"]:
+        yield "Not complete: a part could not be read."
     new = [one for one in task.wanted if not one.declared]
     if new:
         if persist.note:

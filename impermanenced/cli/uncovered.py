@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ..suggest import Wanted
+from ..suggest import places
 from ..wire import to_text
 from .formats import tmpfiles
-from .formats.writing import Task
+from .formats.writing import Task, Written
 from .words import homely, plural
 
 SHOWN = 5  # paths of one remedy
@@ -27,52 +27,67 @@ _SAYS: Mapping[str, str] = {
 }
 _ADVICE: Mapping[str, Callable[[str], str]] = {
     "home-manager": "home-manager makes it: {}".format,
+    "plasma-manager": "plasma-manager makes it: {}".format,
     "dotfile": "keep it among your dotfiles: {}".format,
     "state-directory": "let systemd make and name it: StateDirectory={}".format,
 }
 
 
-def lines(
-    task: Task, refused: Iterable[tuple[Wanted, str]], nodes: Collection[bytes], *, everything: bool
-) -> Iterator[str]:
-    """Without the sign that makes a comment of them.  `nodes`: those that something else makes already."""
-    for words, paths in _why_refused(refused).items():
+def lines(task: Task, written: Written) -> Iterator[str]:
+    """Without the sign that makes a comment of them."""
+    for words, paths in _why_refused(written).items():
         yield f"  not in this format, {words}:"
         yield from _paths(paths)
     packages: list[str] = []
+    elsewhere: dict[tuple[tuple[str, str], ...], list[bytes]] = {}
     for remedy in task.suggestion.remedies:
-        paths = [path for path in remedy.paths if path not in nodes]
+        paths = [path for path in remedy.paths if path not in written.nodes]
         if remedy.kind == "package":
             packages.append(remedy.argument[0][0])
-        elif paths and remedy.kind == "node":
-            yield f"  {_SAYS['node']}:"
-            yield from _nodes(task, paths)
-        elif paths and remedy.kind == "elsewhere":
-            for number, (kind, argument) in enumerate(remedy.argument):
-                yield f"  {'or ' * (number > 0)}{_advice(kind, argument)}"
-            yield from _paths(paths)
+        elif remedy.kind == "elsewhere":
+            elsewhere[remedy.argument] = paths
         elif paths:
             yield f"  {_SAYS[remedy.kind]}:"
-            yield from _paths(paths)
+            yield from _nodes(task, paths) if remedy.kind == "node" else _paths(paths)
     if packages:
         yield "  packages installed since the blank: declare them, or install them into the blank:"
         yield f"    {', '.join(packages)}"
-    if not everything and any(remedy.kind == "elsewhere" for remedy in task.suggestion.remedies):
+    yield from _ways(elsewhere)
+    if elsewhere:
         yield "  (--all declares what is better kept in another way, too)"
 
 
-def _why_refused(refused: Iterable[tuple[Wanted, str]]) -> dict[str, list[bytes]]:
+def better(task: Task) -> Iterator[str]:
+    """The better ways for what is declared."""
+    found: dict[tuple[tuple[str, str], ...], list[bytes]] = collections.defaultdict(list)
+    for one in task.wanted:
+        for ways in one.instead:
+            found[ways].append(one.path)
+    yield from _ways(found)
+
+
+def _ways(found: Mapping[tuple[tuple[str, str], ...], list[bytes]]) -> Iterator[str]:
+    for ways, paths in sorted(found.items()):
+        for number, (kind, argument) in enumerate(ways):
+            yield f"  {'or ' * (number > 0)}{_advice(kind, argument)}"
+        yield from _paths(paths)
+
+
+def _why_refused(written: Written) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = collections.defaultdict(list)
-    for one, words in refused:
+    for one, words in written.refused:
         found[words].append(one.path)
     return found
 
 
-def _paths(paths: list[bytes]) -> Iterator[str]:
-    for path in paths[:SHOWN]:
+def _paths(paths: Iterable[bytes]) -> Iterator[str]:
+    """Of directories and what is in them only the directories."""
+    known = set(paths)
+    tops = [path for path in sorted(known) if known.isdisjoint(places.above(path))]
+    for path in tops[:SHOWN]:
         yield f"    {homely(to_text(path))}"
-    if len(paths) > SHOWN:
-        yield f"    and {plural(len(paths) - SHOWN, 'more path')}"
+    if len(tops) > SHOWN:
+        yield f"    and {plural(len(tops) - SHOWN, 'more path')}"
 
 
 def _nodes(task: Task, paths: list[bytes]) -> Iterator[str]:
@@ -83,9 +98,8 @@ def _nodes(task: Task, paths: list[bytes]) -> Iterator[str]:
 
 
 def _advice(kind: str, argument: str) -> str:
-    if kind == "plasma-manager":
-        what = "" if argument == "rc2nix" else f", which goes to {argument}"
-        return f"plasma-manager's rc2nix captures it{what}:  {RC2NIX}"
+    if kind == "plasma-manager" and argument == "rc2nix":
+        return f"plasma-manager's rc2nix captures it:  {RC2NIX}"
     if kind == "stylix":
         switch = f"{argument}.enable = true;" if argument.startswith("stylix.targets.") else argument
         return f"stylix makes it:  stylix.enable = true; {switch}"

@@ -3,7 +3,7 @@
 In this order:
 
     1  what no declaration is for gets a remedy instead: what came with a package, what a mount hides, what
-       the blank brings back, caches; logs and what is better declared elsewhere unless they are asked for
+       the blank brings back, caches; logs and what is better kept in another way unless they are asked for
     2  what the knowledge or a unit names is declared as it says: the application's directory, the service's
     3  a directory that is new as a whole and holds nothing but such losses stands for all of them
     4  anything else is declared by itself
@@ -46,14 +46,15 @@ def choose(
     placements: Sequence[Placement] = (),
     *,
     narrow: Sequence[bytes] = (),
-    everything: bool = False,
+    logs: bool = False,
+    dotfiles: bool = False,
 ) -> Suggestion:
     """What is declared already is among what is wanted.
 
-    `items`: all of the report; `narrow`: only losses at or below one of these; `everything`: also logs, and
-    what is better declared elsewhere.
+    `items`: all of the report; `narrow`: only losses at or below one of these; `logs`, `dotfiles`: declare
+    also logs, and what is better kept in another way.
     """
-    choice = _Choice(items, system, persist, placements, everything=everything)
+    choice = _Choice(items, system, persist, placements, logs=logs, dotfiles=dotfiles)
     asked = [item for item in choice.crud if _is_asked(item, narrow)]
     hidden = [item for item in items if _is_hidden(item) and _is_asked(item, narrow)]
     found = choice.among(asked)
@@ -115,7 +116,8 @@ class _Choice:
         persist: bytes,
         placements: Iterable[Placement],
         *,
-        everything: bool,
+        logs: bool,
+        dotfiles: bool,
     ) -> None:
         items = [item for item in items if not _is_hidden(item)]
         self.crud = [item for item in items if item.verdict is Verdict.CRUD]
@@ -123,7 +125,8 @@ class _Choice:
         self._system = system
         self._persist = persist
         self._volumes = {persist, *(one.declaration.persist for one in placements)}
-        self._everything = everything
+        self._logs = logs
+        self._dotfiles = dotfiles
         self._filled = {above for item in items for above in places.above(item.path)[:1]}
         self._kinds = {item.path: self._kind(item) for item in self.crud}
         self._impure = self._find_impure(items)
@@ -132,7 +135,6 @@ class _Choice:
 
     def _kind(self, item: Item) -> str:
         """Of the remedy; "" for what can be declared."""
-        first = item.advice[0][0] if item.advice else PERSIST[0]
         directory = item.type in _TREES
         if item.change is Change.DELETED:
             return "blank"
@@ -142,19 +144,27 @@ class _Choice:
             return "package"
         if item.type is FileType.SUBVOLUME:
             return "subvolume"
-        if item.loss == "cache" or first == "ignore":
+        if item.loss == "cache" or (item.advice and item.advice[0][0] == "ignore"):
             return "cache"
         if item.type in _NODES:
             return "node"
         if directory and item.change is Change.METADATA:
             return "metadata"
-        if not self._everything and item.loss == "log":
+        if not self._logs and item.loss == "log":
             return "log"
-        if not self._everything and first in ELSEWHERE:
+        if not self._dotfiles and self._elsewhere(item):
             return "elsewhere"
         if directory and (item.path in self._filled or not self._can_be_declared(item.path)):
             return "empty"  # what it holds speaks for itself
         return ""
+
+    def _elsewhere(self, item: Item) -> tuple[tuple[str, str], ...]:
+        """The better ways, where the first advice is one.  What they make lies in homes."""
+        if not item.advice or item.advice[0][0] not in ELSEWHERE:
+            return ()
+        if self._system.user(item.path) is None and not places.is_homely(item.path):
+            return ()
+        return tuple(advice for advice in item.advice if advice[0] in ELSEWHERE)
 
     def _is_structure(self, path: bytes) -> bool:
         found = self._system.user(path)
@@ -237,7 +247,7 @@ class _Choice:
         now = standing(path, system, collections.ChainMap({item.path: item for item in items}, self.made))
         parent = Ownership()
         if directory:
-            own = of_directory(now, user, system, secret=secret)
+            own = of_directory(path, now, user, system, secret=secret)
         else:
             own = of_file(now, user, system)
             above = (*places.above(path), b"/")[0]
@@ -252,6 +262,7 @@ class _Choice:
             own,
             parent,
             in_blank=not any(item.path == path and item.change is Change.CREATED for item in items),
+            instead=tuple(dict.fromkeys(self._elsewhere(item) for item in items if self._elsewhere(item))),
             why=_why(items),
             count=len(items),
             size=sum(item.size for item in items if item.change is not Change.DELETED),
@@ -265,7 +276,7 @@ class _Choice:
             if kind == "package":
                 argument = ((item.package, ""),)
             elif kind == "elsewhere":
-                argument = tuple(one for one in item.advice if one[0] in ELSEWHERE)
+                argument = self._elsewhere(item)
             groups[kind, argument].append(item.path)
         return [Remedy(kind, argument, tuple(paths)) for (kind, argument), paths in sorted(groups.items())]
 

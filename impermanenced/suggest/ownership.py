@@ -34,9 +34,12 @@ def standing(path: bytes, system: System, made: Mapping[bytes, Item]) -> Standin
     return Standing(item.uid, item.gid, item.mode) if item is not None else None
 
 
-def of_directory(found: Standing | None, user: User | None, system: System, *, secret: bool) -> Ownership:
-    if secret and user is not None:
-        # Nobody else has to enter it; a service's secrets may be its group's.
+def of_directory(
+    path: bytes, found: Standing | None, user: User | None, system: System, *, secret: bool
+) -> Ownership:
+    hidden = user is not None and path[len(user.home) :].startswith(b"/.")
+    if secret and user is not None and hidden:
+        # Nobody else has to enter it.  A service's secrets may be its group's, a person's folder anybody's.
         found = (found or Standing(user.uid, user.gid, PRIVATE))._replace(mode=PRIVATE)
     return _ownership(found, user, system, DIRECTORY)
 

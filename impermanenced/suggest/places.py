@@ -12,7 +12,7 @@ _SYSTEM = frozenset(
     /lib /lib32 /lib64 /libx32 /media /mnt /nix /opt /proc /root /run /sbin /srv /sys /tmp /usr
     /usr/bin /usr/games /usr/include /usr/lib /usr/lib32 /usr/lib64 /usr/libexec /usr/libx32
     /usr/sbin /usr/share /usr/src /var /var/cache /var/cache/private /var/lib /var/lib/private
-    /var/lock /var/log/private /var/opt /var/run /var/spool /var/tmp
+    /var/lib/systemd /var/lock /var/log/private /var/opt /var/run /var/spool /var/tmp
     """.split()
 )
 _HOME = frozenset(
@@ -24,6 +24,11 @@ _HOME = frozenset(
 
 def within(path: bytes, directory: bytes) -> bool:
     return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
+
+
+def is_homely(path: bytes) -> bool:
+    """Whether it lies where homes are, somebody's or nobody's that is known."""
+    return path.startswith((b"/home/", b"/root/"))
 
 
 def is_structure(path: bytes, home: bytes | None) -> bool:

@@ -58,6 +58,7 @@ class Wanted:
     hide: bool = False
     declared: bool = False  # the configuration has it already
     in_blank: bool = False  # the blank holds something by this name
+    instead: tuple[tuple[tuple[str, str], ...], ...] = ()  # the better ways for parts of it, each some advice
     why: str = ""  # whose it is and what would be lost with it
     count: int = 0  # paths that would be lost
     size: int = 0  # bytes

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from impermanenced.cli.parse import FORMATS
+from impermanenced.model import Change, FileType
 
 from ..conftest import Filesystem, sh
+from ..corpus import reader as corpus
 from ..unit.test_suggest import evaluated
 from .test_cli import System
 
@@ -119,7 +121,10 @@ WANTED = {
         {"path": "/etc/ssh/ssh_host_ed25519_key", "mode": "0600"},
     ],
     "users": {
-        "alice": {"directories": [".config/unheard-of", {"path": ".ssh", "mode": "0700"}, "Documents"]},
+        "alice": {
+            "directories": [".config/unheard-of", {"path": ".ssh", "mode": "0700"}, "Documents"],
+            "files": [".config/kwinrc"],
+        },
         "bob": {"home": "/srv/people/bob", "directories": ["code"]},
     },
 }
@@ -127,7 +132,6 @@ LEFT = {
     "/etc/keep",
     "/etc/localtime",
     "/etc/motd",
-    "/home/alice/.config/kwinrc",
     "/var/lib/machines",
     "/var/log/thing.log",
 }
@@ -154,16 +158,65 @@ def test_what_is_declared_is_off_the_list(machine: Home) -> None:
     assert tomllib.loads(again) == {}
     assert (
         again.splitlines()[-1]
-        == "# Covered: 0 of 6 paths that would be lost; not covered: 6, for the reasons above."
+        == "# Covered: 0 of 5 paths that would be lost; not covered: 5, for the reasons above."
     )
     whole = tomllib.loads(machine.suggest("--whole"))["persist"]["/persist"]
     assert whole == WANTED
 
 
-def test_all_takes_logs_and_dotfiles_in(machine: Home) -> None:
+@pytest.mark.parametrize("nix", [False, True])
+def test_a_thousand_paths_that_programs_write(machine: Home, nix: bool) -> None:
+    """Of those of the corpus, what is said to be covered is off the list, and nothing else."""
+    if nix:
+        (machine.root / "nix/store").mkdir(parents=True)
+    rows = [row for row in corpus.rows() if row.change is not Change.DELETED]
+    for row in sorted(rows, key=lambda row: row.type is FileType.SYMLINK):
+        path = os.fsdecode(row.path).lstrip("/")
+        where = machine.root / path
+        if path in ("etc/passwd", "etc/group") or os.path.lexists(where):
+            continue
+        if row.type is FileType.FILE:
+            machine.write(path, uid=ALICE if path.startswith("home/alice/") else 0)
+            continue
+        where.parent.mkdir(parents=True, exist_ok=True)
+        if row.type is FileType.DIRECTORY:
+            where.mkdir()
+        elif row.type is FileType.SYMLINK:
+            where.symlink_to(row.facts.get("target", "elsewhere"))
+        elif row.type is FileType.FIFO:
+            os.mkfifo(where)
+    found = machine.document("suggest")
+    assert found["losses"] > 1500
+    left = {path["path"] for remedy in found["uncovered"] for path in remedy["paths"]}
+    assert len(left) == found["losses"] - found["covered"] < found["losses"] / 5
+    machine.configure(machine.suggest())
+    assert machine.crud() == left
+    kinds = {remedy["kind"] for remedy in found["uncovered"]}
+    assert ("elsewhere" in kinds) == nix
+    for one in found["declarations"]:
+        path = one["path"].removeprefix("/home/alice").removeprefix("/srv/people/bob")
+        assert path not in ("", "/", "/etc", "/var", "/var/lib", "/.config", "/.local", "/.local/share"), one
+        assert not path.startswith("/var/cache/"), one
+
+
+def test_all_takes_logs_in(machine: Home) -> None:
     live(machine)
     machine.configure(machine.suggest("--all"))
-    assert machine.crud() == LEFT - {"/home/alice/.config/kwinrc", "/var/log/thing.log"}
+    assert machine.crud() == LEFT - {"/var/log/thing.log"}
+
+
+def test_where_there_is_nix_dotfiles_are_not_persisted(machine: Home) -> None:
+    live(machine)
+    assert "#     /home/alice/.config/kwinrc\n" in machine.suggest()
+    (machine.root / "nix/store").mkdir(parents=True)
+    machine.configure(machine.suggest())
+    assert machine.crud() >= {"/home/alice/.config/kwinrc"}
+    text = machine.suggest()
+    assert (
+        "nix run github:nix-community/plasma-manager > plasma.nix\n#     /home/alice/.config/kwinrc\n" in text
+    )
+    machine.configure(machine.suggest("--whole", "--all"))
+    assert "/home/alice/.config/kwinrc" not in machine.crud()
 
 
 def test_what_is_mounted_lives_on(machine: Home, tmp_path: Path) -> None:

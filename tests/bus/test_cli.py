@@ -76,6 +76,17 @@ def test_another_user_sees_what_is_theirs(bus: Bus, machine: Machine, daemon: Da
     assert told.stdout.startswith("/etc/theirs   created")
 
 
+def test_another_user_gets_suggestions_for_what_is_theirs(bus: Bus, machine: Machine, daemon: Daemon) -> None:
+    write(bus, machine)
+    machine.config.chmod(0o600)
+    result = run(bus, machine.config, "suggest", uid=NOBODY)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "/etc/theirs" in result.stdout
+    assert "/etc/new" not in result.stdout
+    assert "# What belongs to other users is not in it: root sees all.\n" in result.stdout
+    assert "/etc/new" in run(bus, machine.config, "suggest").stdout
+
+
 def test_without_the_daemon_only_root_gets_an_answer(bus: Bus, machine: Machine) -> None:
     (machine.mountpoint / "etc/new").touch()
     result = run(bus, machine.config, "status")

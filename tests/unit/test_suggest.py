@@ -26,13 +26,15 @@ from impermanenced.model import Change, FileType, Verdict
 from impermanenced.suggest import Item, Suggestion, System, Wanted, choose
 
 from ..conftest import sh
-from .test_cli import document, entry
+from .test_cli import document as report
+from .test_cli import entry
 from .test_config import ARTICLE
 
 ALICE = 1000
 PERSIST = b"/persist"
 CREATED, MODIFIED = Change.CREATED, Change.MODIFIED
 PASSWD = """\
+root:x:0:0::/root:/bin/sh
 alice:x:1000:1000::/home/alice:/bin/sh
 bob:x:1001:1001::/srv/bob:/bin/sh
 daemon:x:2:2::/opt/d:/bin/sh
@@ -106,7 +108,6 @@ def test_a_new_directory_that_holds_only_losses_stands_for_them(system: System) 
         item("/opt/x/cache/a", verdict=Verdict.IGNORED),
         item("/opt/x/kept", verdict=Verdict.PERSISTED),
         item("/opt/x/sub", type=FileType.SUBVOLUME),
-        item("/opt/x/rc", ("plasma-manager", "rc2nix")),
         item("/opt/x/of-a-package", package="thing"),
     ],
     ids=lambda other: other.path.decode() + other.verdict,
@@ -134,6 +135,21 @@ def test_what_everything_lies_in_is_never_declared(system: System, path: str) ->
     assert (found.wanted, list(remedies(found))) == ((), ["metadata"])
     found = choose([item(f"{path}/")] if path != "/" else [new], system, PERSIST)
     assert found.wanted == ()
+
+
+def test_dotfiles_are_kept_in_a_better_way_where_there_is_one(system: System) -> None:
+    kde = ("plasma-manager", "rc2nix")
+    tree = [item("/root/x/"), item("/root/x/rc", kde, ("persist-file", "/root/x/rc")), item("/root/x/data")]
+    found = choose(tree, system, PERSIST)
+    assert [one.path for one in found.wanted] == [b"/root/x/data"]
+    assert remedies(found) == {"elsewhere": ["/root/x/rc"]}
+    found = choose(tree, system, PERSIST, dotfiles=True)
+    assert [(one.path, one.instead) for one in found.wanted] == [(b"/root/x", ((kde,),))]
+    # home-manager makes nothing outside a home.
+    service = item(
+        "/var/lib/mpd/state", ("home-manager", "services.mpd"), ("persist-directory", "/var/lib/mpd")
+    )
+    assert directories(system, service) == ["/var/lib/mpd/"]
 
 
 def test_a_service_is_declared_by_its_directory(system: System) -> None:
@@ -166,7 +182,7 @@ def test_what_is_not_by_persisting(system: System) -> None:
         item("/d", loss="cache"),
         item("/e", ("ignore", "/e")),
         item("/f", loss="log"),
-        item("/g", ("home-manager", "programs.g"), ("persist-file", "/g")),
+        item("/root/g", ("home-manager", "programs.g"), ("persist-file", "/root/g")),
         item("/h", type=FileType.FIFO),
         item("/i/", change=Change.METADATA),
         item("/j", type=FileType.SUBVOLUME),
@@ -177,11 +193,12 @@ def test_what_is_not_by_persisting(system: System) -> None:
     found = choose(lost, system, PERSIST)
     assert remedies(found) == {
         "package": ["/a"], "blank": ["/b"], "copy": ["/c"], "cache": ["/d", "/e"], "log": ["/f"],
-        "elsewhere": ["/g"], "node": ["/h"], "metadata": ["/i"], "subvolume": ["/j"], "empty": ["/k"],
+        "elsewhere": ["/root/g"], "node": ["/h"], "metadata": ["/i"], "subvolume": ["/j"], "empty": ["/k"],
         "inside": ["/persist/l"],
     }  # fmt: skip
     assert (found.wanted, found.covered, found.losses) == ((), 0, 12)
-    assert directories(system, *lost, everything=True) == ["/f", "/g"]
+    assert directories(system, *lost, logs=True) == ["/f"]
+    assert directories(system, *lost, dotfiles=True) == ["/root/g"]
 
 
 def test_hidden_under_a_mount_is_another_thing_by_the_same_path(system: System) -> None:
@@ -226,8 +243,9 @@ def test_owners_and_modes_are_kept_where_they_are_not_the_default(system: System
     assert own("/home/alice/g/", 0, 0, 0o755) == Ownership("root", "root")
     # DynamicUser=: another number at each start
     assert own("/var/lib/private/h/", 61200, 61200, 0o755) == Ownership()
-    # A person's secrets are that person's; a service's may be its group's.
+    # A person's secrets are that person's, but not a whole folder for one; a service's may be its group's.
     assert own("/home/alice/.ssh/", ALICE, ALICE, 0o755, loss="secret") == Ownership(mode="0700")
+    assert own("/home/alice/src/", ALICE, ALICE, 0o755, loss="secret") == Ownership()
     assert own("/etc/keys/", 0, 100, 0o750, loss="secret") == Ownership(None, "users", "0750")
 
 
@@ -271,7 +289,16 @@ def configured(tmp_path: Path, text: str) -> config.Config:
 
 
 def suggestion(tmp_path: Path, text: str, *argv: str, entries: Sequence[Any] = ()) -> str:
-    found = suggesting.suggest(document(*entries), configured(tmp_path, text), options(*argv), b"/")
+    # Not of this machine, which may have a Nix store.
+    volume = {
+        "name": "root",
+        "mountpoint": f"{tmp_path}/root",
+        "path": "/",
+        "subvolume": "root",
+        "blank": None,
+    }
+    document = report(*entries, volumes=[volume])
+    found = suggesting.suggest(document, configured(tmp_path, text), options(*argv), b"/")
     assert isinstance(found, str)
     return found
 
@@ -362,11 +389,14 @@ def test_the_last_line_counts_what_is_left(tmp_path: Path, format: str) -> None:
         *(entry(f"/usr/bin/{number}", package=f"p{number % 2}") for number in range(4)),
     ]
     text = suggestion(tmp_path, "", "--format", format, entries=lost)
-    covered = {"toml": 1, "impermanence": 2, "preservation": 2, "home-manager": 0, "tmpfiles": 1}[format]
+    covered = {"toml": 2, "impermanence": 2, "preservation": 2, "home-manager": 0, "tmpfiles": 2}[format]
     left = f"not covered: {7 - covered}, for the reasons above."
     assert text.splitlines()[-1] == f"# Covered: {covered} of 7 paths that would be lost; {left}"
     assert "nix run github:nix-community/plasma-manager > plasma.nix" in text
-    assert "stylix.enable = true; stylix.targets.kde.enable = true;" in text
+    assert "#   or stylix makes it:  stylix.enable = true; stylix.targets.kde.enable = true;\n" in text
+    declared = "better kept in another way where there is Nix" in text
+    assert declared == (format in ("toml", "tmpfiles"))
+    assert ("(--all declares what" in text) != declared
     assert "#     p0, p1\n" in text
     assert text.replace("\n", "").isprintable()
 
@@ -400,7 +430,7 @@ def test_a_trial_says_so(tmp_path: Path) -> None:
 
 def test_the_documents_keys(tmp_path: Path) -> None:
     lost = [entry("/opt/x"), entry("/opt/y", change="deleted")]
-    found = suggesting.suggest(document(*lost), configured(tmp_path, ARTICLE), options("--json"), b"/")
+    found = suggesting.suggest(report(*lost), configured(tmp_path, ARTICLE), options("--json"), b"/")
     assert list(found) == ["version", "persist", "losses", "covered", "declarations", "uncovered"]
     assert (found["persist"], found["losses"], found["covered"]) == ("/persist", 2, 1)
     assert [one["path"] for one in found["declarations"] if not one["declared"]] == ["/opt/x"]
