@@ -44,11 +44,10 @@ class Grounds:
         self._kept.clear()
 
     def span(self) -> Span | None:
-        """Of this boot, where it was asked for."""
+        """Of this boot."""
         for _, ground in self._kept.values():
-            if "span" in vars(ground):
-                return ground.span
-        return None
+            return ground.span
+        return self._asked.span()
 
     def renew(self) -> None:
         """What was asked is asked again."""
@@ -64,6 +63,7 @@ class Grounds:
                 ground.close()
             ground = self._ground(volume)
             self._kept[volume.name] = now, ground
+        ground.ask_again()
         entries = appraisal.appraise(ground, judged, now)
         self.notes = list(dict.fromkeys([*self.notes, *ground.faults()]))
         return entries

@@ -124,6 +124,11 @@ class Ground:
     def span(self) -> Span | None:
         return self._asked.span()
 
+    def ask_again(self) -> None:
+        """What nobody knew when it was asked."""
+        if "span" in vars(self) and self.span is None:
+            del self.span
+
     def lives(self) -> Lives:
         """The caller's to close."""
         return Lives(self._find_lives(), self.root, self.blank, self._boot_id)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .. import lives
 from ..lives import Past
-from ..model import Change, Verdict
+from ..model import Change, FileType, Verdict
 from .ground import Ground
 from .view import View, person
 
@@ -50,7 +50,7 @@ def _hold_against(ground: Ground, view: View, past: Past) -> None:
         return
     writer = view.judged.writer
     by_boot = _by_boot(ground, view)
-    if past.same and not person(writer):
+    if past.same and not person(writer) and not _stamp(view):
         alone = past.same >= 2 and not ground.in_home(view.judged.difference.path)
         if by_boot or alone:
             view.verdict = Verdict.REGENERATED
@@ -64,6 +64,12 @@ def _hold_against(ground: Ground, view: View, past: Past) -> None:
         )
         if view.loss in ("unknown", "config") and by_boot:
             view.loss, view.known = "service-state", None
+
+
+def _stamp(view: View) -> bool:
+    """Whether a rule names what holds nothing but its time: a time is never the same."""
+    difference = view.judged.difference
+    return view.named and difference.type is FileType.FILE and difference.size == 0
 
 
 def _excused_at_first(ground: Ground, view: View) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..knowledge import Fact
-from ..model import Change, Verdict
+from ..model import Change, FileType, Verdict
 from ..rules import HIDDEN
 from ..units import CACHE, LOGS, RUNTIME, STATE, WORDS, Units
 from ..wire import to_text
@@ -56,9 +56,14 @@ def _take_unit(view: View, units: Units) -> None:
     directory, (unit, kind) = found
     view.unit = unit
     words = f"{WORDS[kind]} of {unit}: {to_text(directory)}"
+    difference = view.judged.difference
     if kind in (CACHE, RUNTIME):
-        if not view.named and view.judged.difference.change is not Change.DELETED:
+        if not view.named and difference.change is not Change.DELETED:
             view.verdict, view.rule, view.loss = Verdict.IGNORED, words, "cache"
+        return
+    created = difference.change is Change.CREATED and difference.type is FileType.DIRECTORY
+    if difference.path == directory and created and not view.rule.startswith(HIDDEN):
+        view.verdict, view.rule = Verdict.REGENERATED, f"made for {unit} when it starts: {WORDS[kind]}"
         return
     view.because += (words,)
     if not view.named:

@@ -29,13 +29,13 @@ class Told:
     """A systemd that says what the test wants."""
 
     def __init__(self, span: Span | None, directories: dict[bytes, Owner]) -> None:
-        self._span, self._directories = span, directories
+        self.span_, self._directories = span, directories
 
     def units(self, root: int) -> Units:
         return Units(self._directories)
 
     def span(self) -> Span | None:
-        return self._span
+        return self.span_
 
 
 class Machine(Volumes):
@@ -65,7 +65,7 @@ class Machine(Volumes):
         return where
 
     @contextlib.contextmanager
-    def ground(self) -> Iterator[Ground]:
+    def ground(self, told: Told | None = None) -> Iterator[Ground]:
         volume = Volume("root", b"/", b"/", b"root", 256, b"root-blank", 257)
         found = [Life(None, os.fsencode(self.top / name)) for name in self.old]
 
@@ -77,7 +77,7 @@ class Machine(Volumes):
             os.fsencode(self.root),
             os.fsencode(self.top / "root-blank"),
             os.fsencode(self.root),
-            Told(self.span, self.units),
+            told or Told(self.span, self.units),
             lambda homes: load(homes=homes),
             lives,
             "",
@@ -143,6 +143,9 @@ def test_whose_state_it_is(machine: Machine) -> None:
     assert state.group == b"/var/lib/thing"
     assert "state of thing.service: /var/lib/thing" in state.because
     assert state.advice == (("persist-directory", "/var/lib/thing"),)
+    # The directory itself is the unit's to make; what is in it is nobody's.
+    made = found["/var/lib/thing"]
+    assert (made.verdict, made.rule) == (Verdict.REGENERATED, "made for thing.service when it starts: state")
     assert found["/var/cache/thing/x"].verdict is Verdict.IGNORED
     assert found["/var/lib/weird-cache/x"].rule == "cache of weird.service: /var/lib/weird-cache"
     assert (found["/var/log/thing/x"].verdict, found["/var/log/thing/x"].loss) == (Verdict.CRUD, "log")
@@ -204,6 +207,31 @@ def test_what_the_boot_makes_anew_is_no_loss(machine: Machine) -> None:
     assert found["/etc/made.conf"].rule == "each of the last 2 boots had it too, with the same content"
     # In a home somebody may have restored it by hand, each time.
     assert found["/home/alice/same"].verdict is Verdict.CRUD
+
+
+def test_a_stamp_is_not_the_same_because_it_is_empty(machine: Machine) -> None:
+    timer, stamp = "var/lib/systemd/timers/stamp-backup.timer", "var/lib/unheard-of/stamp"
+    for _ in range(2):
+        machine.write(timer, "")
+        machine.write(stamp, "")
+        machine.reboot()
+    machine.write(timer, "")
+    machine.write(stamp, "")
+    machine.span = Span(time.time() - 100, time.time() + 100)
+    found = machine.entries()
+    # What is known to keep a time in its own would be missed; what nobody knows comes back by itself.
+    assert (found["/" + timer].verdict, found["/" + timer].lost) == (Verdict.CRUD, 2)
+    assert found["/" + stamp].verdict is Verdict.REGENERATED
+
+
+def test_when_the_boot_has_settled_is_asked_until_it_has(machine: Machine) -> None:
+    told = Told(None, {})
+    with machine.ground(told) as ground:
+        assert ground.span is None
+        told.span_ = Span(1.0, 2.0)
+        assert ground.span is None, "not for each path anew"
+        ground.ask_again()
+        assert ground.span == Span(1.0, 2.0)
 
 
 def test_an_identity_that_comes_back_different_is_flagged(machine: Machine) -> None:
