@@ -18,6 +18,7 @@ from .packages import Packaged
 DATABASE = b"var/lib/dpkg"
 INFO = DATABASE + b"/info"
 STATUS = DATABASE + b"/status"
+UCF = b"var/lib/ucf"  # configuration that packages' scripts make, and its digests as they made it (ucf(1))
 LARGEST = 64 << 20  # bytes of one file
 MOST = 256 << 20  # bytes of all lists that one search reads
 
@@ -41,6 +42,7 @@ class Dpkg:
         self._now, self._blank = now, blank
         self._lists = _lists(now)
         self._before = _lists(blank) if blank is not None else {}
+        self._registered: dict[bytes, str] | None = None
 
     def installed(self) -> Set[str]:
         return {_name(key) for key, inode in self._lists.items() if self._before.get(key) != inode}
@@ -49,7 +51,8 @@ class Dpkg:
         return {_name(key) for key in self._before.keys() - self._lists.keys()}
 
     def files(self, package: str) -> Iterable[bytes]:
-        return self._files(self._now, self._lists, package)
+        yield from self._files(self._now, self._lists, package)
+        yield from (path for path, owner in self._by_ucf().items() if owner == package)
 
     def files_removed(self, package: str) -> Iterable[bytes]:
         assert self._blank is not None
@@ -70,7 +73,17 @@ class Dpkg:
                 package = name[1].decode("ascii", "replace")
                 for path, digest in _CONFFILE.findall(block, block.index(b"\nConffiles:")):
                     found[path] = Packaged(package, f"md5:{digest.decode()}")
+        for digest, path in _columns(self._read(self._now, UCF + b"/hashfile")):
+            package = self._by_ucf().get(path, "")
+            if package and len(digest) == 32:
+                found.setdefault(path, Packaged(package, f"md5:{digest.decode('ascii', 'replace')}"))
         return found
+
+    def _by_ucf(self) -> Mapping[bytes, str]:
+        if self._registered is None:
+            lines = _columns(self._read(self._now, UCF + b"/registry"))
+            self._registered = {path: _name(package) for package, path in lines}
+        return self._registered
 
     def owners(self, paths: frozenset[bytes]) -> Mapping[bytes, Packaged]:
         found: dict[bytes, Packaged] = {}
@@ -135,6 +148,14 @@ def _lists(root: int, at_most: int | None = None) -> dict[bytes, int]:
 
 def _name(key: bytes) -> str:
     return key.partition(b":")[0].decode("ascii", "replace")
+
+
+def _columns(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The lines of two words, the second a path."""
+    for line in content.split(b"\n"):
+        first, _, path = line.partition(b" ")
+        if path.strip().startswith(b"/"):
+            yield first, path.strip()
 
 
 def _paths(content: bytes) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ hashlib: Any = at_first_use("hashlib")
 _MERGED = re.compile(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")
 _COMPILED = re.compile(rb"(.*)/__pycache__/([^/]+)\.[^./]+(?:\.opt-[12])?\.pyc")
 REMEMBERED = 1 << 14  # directories
+ALTERNATIVES = b"/etc/alternatives/"  # update-alternatives(1) lays a link there, and others to it
 _HASHED = 16 << 20  # larger files are not read to see whether they are as packaged
 
 
@@ -74,6 +75,14 @@ class Finding(NamedTuple):
     rule: str
     package: str = ""  # what is lost as a part of it
     loss: str | None = None
+
+
+def _target(difference: Difference) -> bytes:
+    """Where a link leads, whole; empty for anything else."""
+    if difference.target is None:
+        return b""
+    target = os.path.normpath(os.path.join(os.path.dirname(difference.path), difference.target))
+    return b"/" + target.lstrip(b"/")
 
 
 def digest_as(kind: str, content: bytes) -> str:
@@ -215,7 +224,8 @@ class Packages:
             )
         if place.books or path in self._reader.places:
             return Finding(Verdict.CRUD, f"what {self.tool} knows of the packages", self.tool, "unknown")
-        if place.packaged and _by_scripts().fullmatch(path):
+        alternative = _target(difference).startswith(ALTERNATIVES)
+        if place.packaged and (alternative or _by_scripts().fullmatch(path)):
             return Finding(Verdict.CRUD, "made while packages were installed", self.tool, "unknown")
         return None
 
@@ -226,10 +236,8 @@ class Packages:
 
     def _linked(self, difference: Difference) -> str | None:
         """A link that a package's script laid to one of its files."""
-        if difference.target is None:
-            return None
-        target = os.path.normpath(os.path.join(os.path.dirname(difference.path), difference.target))
-        return self._fresh(b"/" + target.lstrip(b"/"))
+        target = _target(difference)
+        return self._fresh(target) if target else None
 
     def _compiled(self, path: bytes) -> str | None:
         if path.endswith(b"/__pycache__"):

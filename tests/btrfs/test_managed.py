@@ -161,6 +161,36 @@ def test_dpkg(system: System) -> None:
     assert "/usr/bin/old" not in found
 
 
+def ucf(root: Path, package: str, path: str, content: str) -> None:
+    """Configuration that a package's script makes, and what ucf(1) writes down of it."""
+    (root / path).write_text(content)
+    books = root / "var/lib/ucf"
+    books.mkdir(parents=True, exist_ok=True)
+    with open(books / "hashfile", "a") as hashes, open(books / "registry", "a") as registry:
+        hashes.write(f"{hashlib.md5(content.encode()).hexdigest()}  /{path}\n")
+        registry.write(f"{package} \t /{path}\n")
+
+
+def test_what_scripts_of_packages_make(system: System) -> None:
+    dpkg(system.seed, "--install", deb(system.work, "old", {"etc/old.d/part": "1\n"}))
+    ucf(system.seed, "old", "etc/old.conf", "packaged\n")
+    root = system.begin()
+    dpkg(root, "--install", deb(system.work, "fresh", {"usr/bin/fresh": "f\n", "etc/fresh.d/part": "1\n"}))
+    ucf(root, "fresh", "etc/fresh.conf", "packaged\n")
+    ucf(root, "fresh", "etc/edited.conf", "packaged\n")
+    (root / "etc/edited.conf").write_text("edited\n")
+    (root / "etc/old.conf").write_text("edited\n")
+    (root / "etc/alternatives").mkdir()
+    sh("update-alternatives", "--root", root, "--log", "/dev/null",
+       "--install", "/usr/bin/pick", "pick", "/usr/bin/fresh", "10")  # fmt: skip
+    found = system.findings()
+    assert found["/etc/fresh.conf"][1:] == ("part of the package fresh, installed since the blank", "fresh")
+    assert found["/etc/edited.conf"][1] == "configuration of the package fresh, not as packaged"
+    assert found["/etc/old.conf"][1] == "configuration of the package old, not as packaged"
+    assert found["/usr/bin/pick"] == (Verdict.CRUD, "made while packages were installed", "dpkg")
+    assert found["/etc/alternatives/pick"][2] == "fresh"
+
+
 def test_an_upgrade_counts_as_installed(system: System) -> None:
     dpkg(system.seed, "--install", deb(system.work, "one", {"usr/bin/one": "1\n"}))
     root = system.begin()
