@@ -11,6 +11,7 @@ from typing import Any
 
 BRACED = 4  # characters that names have in common, for them to be worth braces
 BRACES = 6  # names between them
+SHORT = 40  # characters of what is in any case plainer than the directory alone
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
@@ -79,12 +80,13 @@ def _in_common(texts: list[str]) -> str:
 
 
 def braces(directory: str, names: list[str]) -> str:
-    """`/etc/ssh/ssh_host_{ed25519,rsa}_key`, or the directory where their names have little in common."""
+    """`/etc/ssh/ssh_host_{ed25519,rsa}_key`, or the directory where that would be long and says little."""
     prefix = _in_common(names)
     suffix = _in_common([name[len(prefix) :][::-1] for name in names])[::-1]
     middles = sorted({name[len(prefix) : len(name) - len(suffix)] for name in names})
     short = f"{directory}/{prefix}{{{','.join(middles)}}}{suffix}"
-    if len(prefix) + len(suffix) < BRACED or len(names) > BRACES or any("{" in name for name in names):
+    apart = len(prefix) + len(suffix) < BRACED and len(short) > SHORT
+    if apart or len(names) > BRACES or any("{" in name for name in names):
         return directory + "/"
     return short
 

@@ -439,9 +439,9 @@ def test_lone_files_of_one_directory_are_one_row_a_writer() -> None:
         ]
     )
     assert [(row.path, row.what, row.size) for row in found] == [
-        ("/etc/", "2 files", 6),
+        ("/etc/{a,b}", "2 files", 6),
         ("/etc/c", "1 file", 2),
-        ("/etc/", "2 deleted", 0),
+        ("/etc/{d,e}", "2 deleted", 0),
     ]
 
 
