@@ -21,6 +21,8 @@ from .wire import to_text
 DEFAULT = b"/etc/impermanence/config.toml"
 DROP_INS = b"config.d"
 
+_NOTICE, _WARNING, _CRITICAL = Space(1 << 30), Space(5 << 30), Space(20 << 30)
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeSettings:
@@ -48,6 +50,24 @@ class RollbackSettings:
     on_failure: str = "keep"
     on_missing_blank: str = "keep"
     require: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSettings:
+    """How many undeclared bytes are news; NOTHING: none are."""
+
+    notice: Space = _NOTICE
+    warning: Space = _WARNING
+    critical: Space = _CRITICAL
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    warn: tuple[str, ...] = ("document", "service-state", "subvolume", "config", "unknown", "history")
+    block: tuple[str, ...] = ("secret", "database")
+    warn_bytes: Space = NOTHING
+    block_bytes: Space = NOTHING
+    inhibit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +103,8 @@ class Config:
     persist: tuple[bytes, ...]  # paths of the persist volumes
     ignore: tuple[str, ...]  # gitignore patterns relative to "/"
     placements: tuple[Placement, ...] = ()  # one for each declaration, in their order
+    levels: LevelSettings = LevelSettings()
+    gate: GateSettings = GateSettings()
 
 
 @dataclass(slots=True)
@@ -110,6 +132,8 @@ class _Reading:
     homes: dict[str, bytes] = field(default_factory=dict)
     hidden: dict[bytes, bool] = field(default_factory=dict)
     ignore: list[str] = field(default_factory=list)
+    levels: dict[str, Space] = field(default_factory=dict)
+    gate: dict[str, Any] = field(default_factory=dict)
 
 
 # Files add up
@@ -133,7 +157,7 @@ def load(path: bytes | None, *, default: bytes = DEFAULT) -> Config:
 
 
 def _take(reading: _Reading, document: dict[str, Any], where: Where) -> None:
-    parts = ("volume", "archive", "rollback", "persist", "watch")
+    parts = ("volume", "archive", "rollback", "persist", "watch", "gate")
     for key, value in document.items():
         here = where / key
         if key == "volume":
@@ -142,15 +166,24 @@ def _take(reading: _Reading, document: dict[str, Any], where: Where) -> None:
             reading.archive |= table_of(settings.ARCHIVE, value, here)
             reading.archive_where = here
         elif key == "rollback":
-            values = table_of(settings.ROLLBACK, value, here)
-            require = (*reading.rollback.get("require", ()), *values.get("require", ()))
-            reading.rollback |= {**values, "require": tuple(dict.fromkeys(require))}
+            _add_up(reading.rollback, table_of(settings.ROLLBACK, value, here))
         elif key == "persist":
             _take_persist(reading, value, here)
         elif key == "watch":
-            reading.ignore += table_of(settings.WATCH, value, here).get("ignore", [])
+            values = table_of(settings.WATCH, value, here)
+            reading.ignore += values.pop("ignore", [])
+            reading.levels |= {name.removesuffix("-bytes"): space for name, space in values.items()}
+        elif key == "gate":
+            _add_up(reading.gate, table_of(settings.GATE, value, here))
         else:
             here.fail("there is no such key", likely(key, parts))
+
+
+def _add_up(before: dict[str, Any], values: dict[str, Any]) -> None:
+    """Lists do; of what else there is the later one counts."""
+    for key, value in values.items():
+        listed = isinstance(value, tuple) and not isinstance(value, Space)
+        before[key] = tuple(dict.fromkeys((*before.get(key, ()), *value))) if listed else value
 
 
 def _take_volumes(reading: _Reading, value: object, where: Where) -> None:
@@ -219,6 +252,7 @@ def _take_entries(
 def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
     archive = ArchiveSettings(**{key.replace("-", "_"): value for key, value in reading.archive.items()})
     rollback = RollbackSettings(**{key.replace("-", "_"): value for key, value in reading.rollback.items()})
+    gate = GateSettings(**{key.replace("-", "_"): value for key, value in reading.gate.items()})
     _check_volumes(reading, archive)
     volumes = tuple(volume for volume, _ in reading.volumes) or (VolumeSettings(),)
     foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
@@ -233,6 +267,8 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
         persist=tuple(reading.persist),
         ignore=tuple(reading.ignore),
         placements=tuple(placements),
+        levels=LevelSettings(**reading.levels),
+        gate=gate,
     )
 
 

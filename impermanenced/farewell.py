@@ -42,20 +42,6 @@ def compose(report: Report, spared: str | None) -> Farewell:
     )
 
 
-def spared(machine: Machine, wipe: bool) -> str | None:
-    """Why the next boot will not wipe; None: it will."""
-    if not wipe:
-        return "this is a trial"
-    try:
-        pending = requests.pending(machine)
-        newest = requests.newest_record(machine)
-    except (ImpermanenceError, OSError):
-        return None
-    if pending is not None and pending.request is not None:
-        return "somebody asked to keep the root" if pending.request.action == "keep" else None
-    return "wiping pauses" if newest is not None and newest.hold else None
-
-
 def message(farewell: Farewell) -> str:
     paths = "1 undeclared path" if farewell.count == 1 else f"{farewell.count} undeclared paths"
     sums = f"{paths}, {size_to_text(farewell.size)}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
-from . import boots, farewell, logger
+from . import boots, farewell, logger, requests
 from .bus.login import Departure
 from .bus.systemd import system_is_stopping
 from .errors import ImpermanenceError
@@ -58,7 +58,7 @@ class Parting:
             self._departure.release()
 
     def _farewell(self) -> Farewell:
-        spared = farewell.spared(self._manager.machine, self._manager.config.rollback.wipe)
+        spared = requests.spared(self._manager.machine, self._manager.config.rollback.wipe)
         return farewell.compose(self._report(), spared)
 
     def leave_record(self) -> None:

@@ -16,6 +16,7 @@ from .model import STATE
 from .records import BootRecord, NextRequest
 from .volumes import Machine
 
+TRIAL = "this is a trial"
 NAME = STATE + b"/" + records.NEXT
 
 
@@ -57,6 +58,20 @@ def newest_record(machine: Machine) -> BootRecord | None:
             path = directory + b"/%d.env" % max(numbers)
             return records.parse_record(records.read(machine.at(path), path), path)
     return None
+
+
+def spared(machine: Machine, wipe: bool) -> str | None:
+    """Why the next boot will not wipe, as far as is known; None: it will."""
+    if not wipe:
+        return TRIAL
+    try:
+        waiting = pending(machine)
+        newest = newest_record(machine)
+    except (ImpermanenceError, OSError):
+        return None
+    if waiting is not None and waiting.request is not None:
+        return "somebody asked to keep the root" if waiting.request.action == "keep" else None
+    return "wiping pauses" if newest is not None and newest.hold else None
 
 
 def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:

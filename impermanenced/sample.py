@@ -28,6 +28,8 @@ def _kind(setting: Setting) -> str:
     """What the value must be, where the help does not say it already."""
     if setting.kind is Kind.WORD:
         return f"One of {', '.join(setting.words)}."
+    if setting.kind is Kind.WORDS:
+        return f"Of {', '.join(setting.words)}."
     return "" if setting.kind.value in setting.help else f"It is {setting.kind.value}."
 
 

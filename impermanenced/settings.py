@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from .score import WORTH
+
 
 class Kind(enum.Enum):
     """What a value must be, in words."""
@@ -21,6 +23,7 @@ class Kind(enum.Enum):
     MODE = "a mode such as 0700 or u=rwx,g=rx,o="
     PATHS = "a list of absolute paths"
     PATTERNS = "a list of gitignore patterns"
+    WORDS = "a list of words"
     ENTRIES = "a list of paths, or of tables with a path"
     TABLE = "a table"
 
@@ -32,7 +35,7 @@ class Setting:
     kind: Kind
     help: str
     sample: str  # TOML: the default where there is one, else an example
-    words: tuple[str, ...] = ()  # of a WORD: the ones there are
+    words: tuple[str, ...] = ()  # of a WORD or WORDS: the ones there are
     also: str = ""  # the name that the Nix modules have for it
 
 
@@ -42,6 +45,7 @@ ROLLBACK = "[rollback]"
 PERSIST = '[persist."/persist"]'
 USER = '[persist."/persist".users.alice]'
 WATCH = "[watch]"
+GATE = "[gate]"
 DIRECTORY = "directories = [{...}]"
 FILE = "files = [{...}]"
 PARENT = "parent-directory = {...}"
@@ -52,7 +56,8 @@ SECTIONS = {
     ROLLBACK: "What happens in the initrd.",
     PERSIST: "What lives on, and the persist volume that holds it; one table for each volume.",
     USER: "The same below the home of a user.",
-    WATCH: "What is no loss.",
+    WATCH: "What is no loss, and how much of it is news.",
+    GATE: "What impermanence gate warns of before a reboot, and what it blocks one for.",
 }
 # Tables that may stand in place of a path.
 ENTRIES = {
@@ -64,6 +69,7 @@ ENTRIES = {
 _USER = "who owns it when it has to be made"
 _MODE = "its mode when it has to be made"
 _METHODS = ("bind", "symlink")
+_LEVEL = 'undeclared bytes from which on that is said with this priority; "0": never'
 
 SETTINGS = (
     Setting(
@@ -173,6 +179,40 @@ SETTINGS = (
         Kind.PATTERNS,
         'gitignore patterns relative to "/"',
         '["/tmp/", "*.swp"]',
+    ),
+    Setting(WATCH, "notice-bytes", Kind.SPACE, _LEVEL, '"1GiB"'),
+    Setting(WATCH, "warning-bytes", Kind.SPACE, _LEVEL, '"5GiB"'),
+    Setting(WATCH, "critical-bytes", Kind.SPACE, _LEVEL, '"20GiB"'),
+    Setting(
+        GATE,
+        "warn",
+        Kind.WORDS,
+        "loss classes of which one path is enough to warn",
+        '["document", "service-state", "subvolume", "config", "unknown", "history"]',
+        tuple(WORTH),
+    ),
+    Setting(
+        GATE,
+        "block",
+        Kind.WORDS,
+        "loss classes of which one path is enough to block",
+        '["secret", "database"]',
+        tuple(WORTH),
+    ),
+    Setting(
+        GATE,
+        "warn-bytes",
+        Kind.SPACE,
+        'undeclared bytes, of whatever class, from which on it warns; "0": never',
+        '"0"',
+    ),
+    Setting(GATE, "block-bytes", Kind.SPACE, 'the same for a block; "0": never', '"0"'),
+    Setting(
+        GATE,
+        "inhibit",
+        Kind.SWITCH,
+        "while the gate blocks, the daemon has logind refuse to shut down or reboot",
+        "false",
     ),
     Setting(DIRECTORY, "path", Kind.PATH, "the directory", '"/var/lib/colord"', also="directory"),
     Setting(DIRECTORY, "user", Kind.OWNER, _USER, '"root"'),

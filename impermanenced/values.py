@@ -147,6 +147,8 @@ def _value(value: Any, setting: Setting, where: Where) -> Any:
         return tuple(path_of(text, place) for text, place in _strings(value, setting, where))
     if kind is Kind.PATTERNS:
         return [_pattern(text, place) for text, place in _strings(value, setting, where)]
+    if kind is Kind.WORDS:
+        return tuple(_word(text, setting, place) for text, place in _strings(value, setting, where))
     if not _is(value, kind):
         where.fail(f"{quoted(value)} is not {kind.value}", f"for example {setting.key} = {setting.sample}")
     if kind is Kind.SUBVOLUME or (kind is Kind.BLANK and value):
@@ -157,9 +159,15 @@ def _value(value: Any, setting: Setting, where: Where) -> Any:
         return _name(value, where, value)
     if kind is Kind.SPACE:
         return _space(value)
-    if kind is Kind.WORD and value not in setting.words:
-        where.fail(f"{quoted(value)} is none of the words it can be", _meant(value, setting.words))
+    if kind is Kind.WORD:
+        return _word(value, setting, where)
     return value  # a path as text: absolute, or relative to a home, as the caller knows
+
+
+def _word(text: str, setting: Setting, where: Where) -> str:
+    if text not in setting.words:
+        where.fail(f"{quoted(text)} is none of the words it can be", _meant(text, setting.words))
+    return text
 
 
 def _space(text: str) -> Space:

@@ -83,6 +83,7 @@ def _run(options: Options) -> int:
         "diff": _diff,
         "explain": _explain,
         "suggest": _suggest,
+        "gate": _gate,
         "watch": _watch,
         "next": _next,
         "boots": _boots,
@@ -220,6 +221,17 @@ def _settings(config: bytes | None) -> Any:
         return load(config)
     except ImpermanenceError:
         return None
+
+
+def _gate(options: Options) -> int:
+    from . import gating, show
+
+    judgement = gating.judge(fetch(options.config), options.config)
+    if options.json:
+        _write_json(gating.to_json(judgement))
+    else:
+        _write(gating.show(judgement, show.Style(color=_color(options))))
+    return gating.exit_code(judgement)
 
 
 def _watch(options: Options) -> int:

@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": "why a path would be lost, or would not",
     "diff": "everything that differs from the blank",
     "suggest": "the declarations that would keep what would be lost",
+    "gate": "whether a reboot may come now: pass, warn or block",
     "watch": "what is written that the next boot would lose, as it happens",
     "next": "ask for something else than a wipe at the next boot, for once",
     "boots": "the boots, what the hook did, and their old roots",
@@ -110,7 +111,7 @@ def _common(prog: str, description: str) -> _Parser:
 
 def _of(command: str) -> _Parser:
     parser = _common(f"impermanence {command}", COMMANDS[command])
-    if command in ("status", "diff", "boots", "suggest"):
+    if command in ("status", "diff", "boots", "suggest", "gate"):
         parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
     if command == "watch":
         parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")

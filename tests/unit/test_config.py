@@ -12,10 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impermanenced import config, declared, sample, settings
-from impermanenced.config import ArchiveSettings, Config, Ownership, RollbackSettings, VolumeSettings
+from impermanenced.config import (
+    ArchiveSettings,
+    Config,
+    GateSettings,
+    LevelSettings,
+    Ownership,
+    RollbackSettings,
+    VolumeSettings,
+)
 from impermanenced.errors import ConfigError, NotPermitted, UsageError
 from impermanenced.model import Declaration
-from impermanenced.values import NOTHING
+from impermanenced.values import NOTHING, Space
 
 ROOT = Path(config.__file__).parent.parent
 
@@ -162,11 +170,13 @@ def test_drop_ins_add_up_and_the_later_scalar_wins(tmp_path: Path) -> None:
     )
     (tmp_path / "config.d").mkdir()
     (tmp_path / "config.d/20.toml").write_text(
-        '[archive]\nkeep-min = 3\n[persist."/q"]\nfiles = ["/c"]\n[rollback]\nwipe = false'
+        '[archive]\nkeep-min = 3\n[persist."/q"]\nfiles = ["/c"]\n[rollback]\nwipe = false\n'
+        '[gate]\nblock = ["document", "secret"]\ninhibit = true\n[watch]\nwarning-bytes = "10%"'
     )
     (tmp_path / "config.d/10.toml").write_text(
         '[archive]\nkeep-min = 2\n[watch]\nignore = ["b"]\n[rollback]\nrequire = ["/b", "/a"]\n'
         '[[volume]]\nsubvolume = "home"\nmountpoint = "/home"\n[persist."/p"]\nfiles = ["/a", "/b"]\n'
+        '[gate]\nblock = ["secret"]\nwarn = []\nblock-bytes = "1GiB"\n'
     )
     (tmp_path / "config.d/30.toml~").write_text("not TOML")
     (tmp_path / "config.d/.40.toml").write_text("not TOML")
@@ -175,6 +185,8 @@ def test_drop_ins_add_up_and_the_later_scalar_wins(tmp_path: Path) -> None:
     assert found.archive == ArchiveSettings(b"old_roots", 3, 7)
     assert found.rollback == RollbackSettings(wipe=False, require=(b"/a", b"/b"))
     assert found.ignore == ("a", "b")
+    assert found.gate == GateSettings((), ("secret", "document"), block_bytes=Space(1 << 30), inhibit=True)
+    assert found.levels == LevelSettings(warning=Space(10, percent=True))
     assert [volume.subvolume for volume in found.volumes] == [b"root", b"home"]
     assert [(one.path, one.persist) for one in found.declarations] == [
         (b"/a", b"/p"),
@@ -222,6 +234,10 @@ def test_paths_may_have_any_bytes(tmp_path: Path) -> None:
         ("[archive]\nfree-min = '101%'", 'archive.free-min: "101%" is not a size', ""),
         ("[archive]\nfree-min = '10 GiB'", 'archive.free-min: "10 GiB" is not a size', ""),
         ("[archive]\nfree-min = '10GB'", 'archive.free-min: "10GB" is not a size', ""),
+        ("[gate]\nblock = ['secrets']", 'gate.block[0]: "secrets" is none of', 'did you mean "secret"?'),
+        ("[gate]\nblock = 'secret'", 'gate.block: "secret" is not a list of words', ""),
+        ("[gate]\ninhibit = 'yes'", 'gate.inhibit: "yes" is not true or false', ""),
+        ("[watch]\nwarning-bytes = '1GB'", 'watch.warning-bytes: "1GB" is not a size', ""),
         ("[archive]\nkeep-min = -1", "archive.keep-min: -1 is not a whole number, 0 or more", ""),
         ("[archive]\nkeep-min = true", "archive.keep-min: true is not a whole number", ""),
         ("[archive]\nkeep-min = 3.5", "archive.keep-min: 3.5 is not a whole number", ""),
@@ -362,7 +378,8 @@ def test_a_file_of_somebody_else(tmp_path: Path) -> None:
 
 words = st.sampled_from(
     [setting.key for setting in settings.SETTINGS]
-    + ["volume", "archive", "rollback", "persist", "watch", "/persist", "users", "alice", "keep", "..", "/"]
+    + ["volume", "archive", "rollback", "persist", "watch", "gate"]
+    + ["/persist", "users", "alice", "keep", "..", "/"]
 )
 values = st.recursive(
     st.one_of(words, st.text(max_size=6), st.integers(), st.booleans(), st.floats()),
@@ -454,6 +471,7 @@ def test_the_sample_can_be_uncommented(tmp_path: Path) -> None:
     found = load(tmp_path, "\n".join(lines))
     assert found.archive == ArchiveSettings()
     assert found.rollback == RollbackSettings()
+    assert (found.gate, found.levels) == (GateSettings(), LevelSettings())
     assert len(found.placements) == 6
 
 
@@ -466,6 +484,14 @@ def test_every_default_in_the_table_is_the_real_one() -> None:
             texts = {True: "true", False: "false", (): "[]", NOTHING: '"0"'}
             expected = f'"{written}"' if isinstance(written, str) else texts.get(written, str(written))
             assert setting.sample == expected, setting.key
+
+
+def test_the_defaults_of_gate_and_levels_are_those_of_the_table(tmp_path: Path) -> None:
+    lines = []
+    for section in ("[watch]", "[gate]"):
+        lines += [section, *(f"{key} = {one.sample}" for key, one in settings.of(section).items())]
+    found = load(tmp_path, "\n".join(lines))
+    assert (found.gate, found.levels) == (GateSettings(), LevelSettings())
 
 
 def test_the_man_page_lists_every_setting() -> None:

@@ -1,0 +1,78 @@
+"""`impermanence gate` on a real filesystem: what it lets pass, and what it returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from impermanenced import requests
+from impermanenced.config import VolumeSettings
+from impermanenced.volumes import Machine
+
+from .test_cli import NOBODY, System, system
+
+__all__ = ["system"]  # the fixture
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "x" * 400
+
+
+def gate(system: System, *argv: str) -> tuple[int, Any]:
+    result = system.run("gate", "--json", *argv)
+    assert result.stderr == ""
+    return result.returncode, json.loads(result.stdout)
+
+
+def test_nothing_passes(system: System) -> None:
+    code, found = gate(system)
+    assert (code, found["gate"], found["reasons"], found["count"]) == (0, "pass", [], 0)
+    assert system.run("gate").stdout == "pass: the next boot takes nothing away.\n"
+
+
+def test_a_secret_blocks_and_a_setting_warns(system: System) -> None:
+    (system.root / "etc/app.conf").write_text("x=1\n")
+    code, found = gate(system)
+    assert (code, found["gate"]) == (0, "warn")
+    assert found["classes"] == {"config": {"count": 1, "bytes": 4}}
+    (system.root / "etc/key").write_text(KEY)
+    result = system.run("gate")
+    assert result.returncode == 3, "as of status --exit-code"
+    assert result.stdout.startswith("block: the next boot takes away 2 paths, ")
+    assert "\n  block  secret: 1 path, " in result.stdout
+    system.configure('[gate]\nwarn = []\nblock = ["document"]\n')
+    assert gate(system)[0] == 0 and gate(system)[1]["gate"] == "pass"
+    system.configure('[gate]\nblock-bytes = "100%"\nblock = []\n')
+    assert gate(system)[1]["gate"] == "warn"
+    system.configure('[gate]\nblock-bytes = "1KiB"\nblock = []\n')
+    (system.root / "etc/big").write_text("x" * 1024)
+    assert gate(system)[0] == 3
+
+
+def test_what_is_not_wiped_passes(system: System) -> None:
+    (system.root / "etc/key").write_text(KEY)
+    assert gate(system)[0] == 3
+    system.configure("[rollback]\nwipe = false\n")
+    code, found = gate(system)
+    assert (code, found["gate"], found["spared"]) == (0, "pass", "this is a trial")
+    assert found["count"] == 1, "which would be lost"
+    system.configure()
+    assert system.run("setup").returncode == 0
+    assert gate(system)[0] == 3
+    for action, code in (("keep", 0), ("wipe", 3), ("boot", 3)):
+        with Machine([VolumeSettings(mountpoint=os.fsencode(system.root), path=b"/")]) as machine:
+            requests.write(machine, requests.new(action, boot=1 if action == "boot" else None))
+        assert gate(system)[0] == code, action
+
+
+def test_what_stops_it(system: System, tmp_path: Path) -> None:
+    assert system.run("gate", "now").returncode == 2
+    system.configure("[gate]\nblock = ['secrets']\n")
+    assert 'did you mean "secret"?' in system.refused(1, "gate")
+    system.configure()
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv: apt-get install util-linux")
+    system.refused(4, "gate", wrap=("setpriv", f"--reuid={NOBODY}", "--clear-groups"))

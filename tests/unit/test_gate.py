@@ -1,0 +1,128 @@
+"""Pass, warn or block, by class and by size; and the same from a report and from its JSON."""
+
+from __future__ import annotations
+
+import pytest
+
+from impermanenced import gate, tally
+from impermanenced.cli import gating
+from impermanenced.cli.show import Style
+from impermanenced.config import GateSettings
+from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
+from impermanenced.tally import Share, Tally
+from impermanenced.values import Space
+from impermanenced.wire import report_to_json
+
+MIB = 1 << 20
+
+
+def entry(
+    loss: str | None, size: int, change: Change = Change.CREATED, verdict: Verdict = Verdict.CRUD
+) -> Entry:
+    difference = Difference(b"/a", FileType.FILE, change, "+.......", 5, size, 0, 0, 0o644, 0)
+    return Entry("root", difference, verdict, "nothing declares it", loss, None)
+
+
+REPORT = Report(
+    True,
+    None,
+    0,
+    (),
+    (
+        entry("config", 20),
+        entry("secret", 300),
+        entry("secret", 5, Change.DELETED),
+        entry("secret", 5, Change.METADATA),
+        entry("secret", 5, Change.MODIFIED),
+        entry("secret", 5, verdict=Verdict.PERSISTED),
+        entry(None, 7),
+    ),
+)
+EVERYTHING = {"secret": Share(2, 305), "config": Share(1, 20), "unknown": Share(1, 7)}
+
+
+def test_what_is_counted_is_what_nothing_brings_back() -> None:
+    found = tally.of_report(REPORT)
+    assert found.classes == EVERYTHING and list(found.classes) == list(EVERYTHING), "what hurts most first"
+    assert (found.count, found.size, found.complete) == (4, 332, True)
+    assert tally.of_document(report_to_json(REPORT)) == found
+
+
+@pytest.mark.parametrize(
+    ("classes", "settings", "verdict", "why"),
+    [
+        ({}, GateSettings(), "pass", []),
+        ({"log": Share(9, MIB), "cache": Share(9, MIB)}, GateSettings(), "pass", []),
+        ({"config": Share(1, 20)}, GateSettings(), "warn", ["config: 1 path, 20 B"]),
+        ({"secret": Share(1, 0)}, GateSettings(), "block", ["secret: 1 path, 0 B"]),
+        (
+            EVERYTHING,
+            GateSettings(),
+            "block",
+            ["secret: 2 paths, 305 B", "config: 1 path, 20 B", "unknown: 1 path, 7 B"],
+        ),
+        (EVERYTHING, GateSettings((), ()), "pass", []),
+        (EVERYTHING, GateSettings(("secret",), ("secret", "log")), "block", ["secret: 2 paths, 305 B"]),
+        ({"log": Share(1, 10 * MIB)}, GateSettings(block_bytes=Space(10 * MIB + 1)), "pass", []),
+        (
+            {"log": Share(1, 10 * MIB)},
+            GateSettings(warn_bytes=Space(1), block_bytes=Space(10 * MIB)),
+            "block",
+            ["10.0 MiB altogether, block-bytes is 10.0 MiB", "10.0 MiB altogether, warn-bytes is 1 B"],
+        ),
+        (
+            {"log": Share(1, 10 * MIB)},
+            GateSettings(warn_bytes=Space(1, percent=True)),  # of 1000 MiB
+            "warn",
+            ["10.0 MiB altogether, warn-bytes is 10.0 MiB"],
+        ),
+    ],
+)
+def test_a_gate(classes: dict[str, Share], settings: GateSettings, verdict: str, why: list[str]) -> None:
+    found = gate.judge(Tally(classes), settings, 1000 * MIB, None)
+    assert (found.verdict, [words for _, words in found.reasons]) == (verdict, why)
+    spared = gate.judge(Tally(classes), settings, 1000 * MIB, "this is a trial")
+    assert (spared.verdict, spared.reasons, spared.spared) == ("pass", (), "this is a trial")
+
+
+def test_what_was_not_looked_at_is_a_reason_to_warn() -> None:
+    found = gate.judge(Tally({}, complete=False), GateSettings(), 1, None)
+    assert (found.verdict, found.reasons) == ("warn", (("warn", "a part was not looked at"),))
+    assert gate.judge(Tally(EVERYTHING, complete=False), GateSettings(), 1, None).verdict == "block"
+
+
+def test_in_words() -> None:
+    plain = Style(color=False)
+    block = gating.show(gate.judge(Tally(EVERYTHING), GateSettings(), 1, None), plain)
+    assert block == (
+        "block: the next boot takes away 4 paths, 332 B.\n\n"
+        "  block  secret: 2 paths, 305 B\n"
+        "  warn   config: 1 path, 20 B\n"
+        "  warn   unknown: 1 path, 7 B\n\n"
+        "What it is:  impermanence status      Not at the next boot:  impermanence next keep\n"
+    )
+    nothing = gate.judge(Tally({}), GateSettings(), 1, None)
+    assert gating.show(nothing, plain) == "pass: the next boot takes nothing away.\n"
+    trial = gate.judge(Tally(EVERYTHING), GateSettings(), 1, "this is a trial")
+    assert gating.show(trial, plain) == (
+        "pass: this is a trial, the next boot does not take away 4 paths, 332 B.\n"
+    )
+    unseen = gating.show(gate.judge(Tally({}, complete=False), GateSettings(), 1, None), plain)
+    assert unseen.startswith("warn: the next boot takes nothing away that was looked at.\n")
+
+
+def test_for_programs() -> None:
+    assert gating.to_json(gate.judge(Tally(EVERYTHING), GateSettings((), ("secret",)), 1, None)) == {
+        "version": 1,
+        "gate": "block",
+        "complete": True,
+        "count": 4,
+        "bytes": 332,
+        "classes": {
+            "secret": {"count": 2, "bytes": 305},
+            "config": {"count": 1, "bytes": 20},
+            "unknown": {"count": 1, "bytes": 7},
+        },
+        "reasons": [{"gate": "block", "why": "secret: 2 paths, 305 B"}],
+        "spared": None,
+    }
