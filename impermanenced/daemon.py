@@ -16,7 +16,7 @@ import pydbus
 import systemd.daemon
 from gi.repository import Gio, GLib
 
-from . import __version__, boots, farewell, journal, logger, watch
+from . import __version__, boots, farewell, journal, logger, tally, watch
 from .activity import Activity
 from .announce import Announcer
 from .bus.introspection import BUS_NAME
@@ -36,6 +36,7 @@ from .owners import Owners
 from .parting import Parting
 from .reloading import Reloading
 from .treewatch import TreeWatch
+from .warden import Warden
 from .wire import to_text
 
 QUIET = 2.0  # seconds without news before names are looked up
@@ -95,6 +96,7 @@ class Daemon:
         self._forgotten = 0
         self._state = -1  # the state directory
         self._parting = Parting(self._manager, self._report, self._say_farewell, self._submit)
+        self._warden = Warden(self._manager, self._report, self._service)
 
     # Life
 
@@ -104,6 +106,7 @@ class Daemon:
         self._owners, self._watch = self._start_watch()
         self._reloading = Reloading(self._manager, self._named is None, self._submit, self._loaded)
         self._parting.begin(self._con, self._clerk)
+        self._warden.begin(self._con, self._clerk)
         self._con.connect("closed", self._bus_closed)
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGTERM, self._quit)
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGINT, self._quit)
@@ -121,6 +124,7 @@ class Daemon:
 
     def _close(self) -> None:
         leaving = self._parting.end()
+        self._warden.close()
         self._reloading.stop()
         self._watch.stop()
         self._owners.close()
@@ -202,7 +206,9 @@ class Daemon:
             log.error("nothing is watched any more")
             self._fail()
         if self._activity.waits:
+            self._warden.stir()
             self._store_by(self._activity.store)
+        self._submit(self._warden.look)
         systemd.daemon.notify("WATCHDOG=1")
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
@@ -249,7 +255,10 @@ class Daemon:
                     self._announcer.announce(self._look_up(root_id, inodes))
                 elif root_id not in self._nested:
                     self._nested[root_id] = False
-            self._announcer.announce_crowds(self._crowds.settled())
+            crowds = self._crowds.settled()
+            self._announcer.announce_crowds(crowds)
+            for crowd in crowds:
+                self._warden.add(crowd.loss, crowd.size)
             if self._crowds.waiting:
                 GLib.timeout_add(int(GROWING * 1000), self._arm)
             if self._dropped or self._too_many or not all(self._nested.values()):
@@ -262,6 +271,7 @@ class Daemon:
             if forgotten > self._forgotten:
                 log.warning("too many files, of some it is forgotten who wrote them", count=forgotten)
                 self._forgotten = forgotten
+            self._warden.look()
         finally:
             self._flushing = False
 
@@ -301,11 +311,15 @@ class Daemon:
         self._activity.settle(root_id, found)
         # Who wrote what is as in the blank, or has gone again, does not matter.
         self._activity.ledger.drop(root_id, inodes - found)
+        self._warden.stir()
+        self._warden.note(entries)
         return entries
 
     def _report(self) -> Report:
         self._activity.store()
-        return self._manager.status(self._activity)
+        report = self._manager.status(self._activity)
+        self._warden.take(tally.of_report(report))
+        return report
 
     def _say_farewell(self, last: Farewell) -> None:
         self._service.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
@@ -321,6 +335,7 @@ class Daemon:
     def _settle(self) -> None:
         if boot_has_finished(self._con):
             self._announcer.settle()
+            self._warden.settle()
         else:
             GLib.timeout_add(BOOT_POLL, self._look_at_boot_again)
 
@@ -336,6 +351,8 @@ class Daemon:
 
     def _loaded(self) -> None:
         self._activity.unsettle()
+        self._warden.unsettle()
+        self._warden.look()
         if self._manager.device != self._device:
             log.warning("the volumes are on another filesystem: starting again")
             GLib.idle_add(self._fail)

@@ -190,7 +190,7 @@ def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Si
         tree = frozenset({root.id}) | machine.nested(root.id)
         if reason := guard.reason(root.path, tree):
             protected[root.id] = reason
-    whole = size(machine)
+    whole = machine.size()
     limit = config.archive.keep_bytes.of(whole)
     return plan(
         found,
@@ -206,11 +206,6 @@ def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Si
 def free(machine: Machine) -> int:
     status = os.fstatvfs(machine.top)
     return status.f_bavail * status.f_frsize
-
-
-def size(machine: Machine) -> int:
-    status = os.fstatvfs(machine.top)
-    return status.f_blocks * status.f_frsize
 
 
 # Doing

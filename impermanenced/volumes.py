@@ -88,6 +88,11 @@ class Machine:
             raise NotSetUp(f"{to_text(STATE)} at the top level is not a subvolume", "move it away")
         return True
 
+    def size(self) -> int:
+        """Bytes of the filesystem, used or not."""
+        status = os.fstatvfs(self.top)
+        return status.f_blocks * status.f_frsize
+
     def subvolume(self, root_id: int) -> Subvolume:
         with _btrfs_errors(b"subvolume %d" % root_id):
             info = btrfsutil.subvolume_info(self.top, root_id)

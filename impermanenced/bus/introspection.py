@@ -86,6 +86,13 @@ XML: Final = """\
       <arg name="bytes" type="t"/>
       <arg name="worst" type="aay"/>
     </signal>
+    <!-- What is undeclared has come to a level of the configuration: "notice", "warning" or "critical".
+         To root alone. -->
+    <signal name="Level">
+      <arg name="level" type="s"/>
+      <arg name="bytes" type="t"/>
+      <arg name="count" type="t"/>
+    </signal>
     <!-- To each caller of Follow: to root what is announced, to another user what belongs to them.  `event`
          is an object of `impermanence watch` as JSON. -->
     <signal name="News">

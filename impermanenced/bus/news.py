@@ -27,7 +27,7 @@ AT_ONCE = 20  # of one user's; the rest is one sum
 FOLLOWERS = 200
 FOLLOWERS_EACH = 8
 
-CRUD, MORE, BOOT, OVERFLOW = "crud", "more", "boot", "overflow"
+CRUD, MORE, BOOT, OVERFLOW, LEVEL = "crud", "more", "boot", "overflow", "level"
 
 ROOT = 0
 
@@ -84,6 +84,11 @@ class News:
         """Of whose files the kernel dropped events nobody knows, so it is for everybody."""
         for uid in list(self._users):
             self._tell(uid, {"kind": OVERFLOW, "overflows": overflows})
+
+    def level(self, name: str, size: int, count: int) -> None:
+        """A sum of everybody's, which everybody may know."""
+        for uid in list(self._users):
+            self._tell(uid, {"kind": LEVEL, "level": name, "bytes": size, "count": count})
 
     def entries(self, entries: Iterable[Entry]) -> None:
         """What was written, for those whom it belongs to; root has it by `alert` and `rest`."""

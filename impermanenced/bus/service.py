@@ -111,6 +111,10 @@ class Service:
         arguments = (count, size, [fitting(path) for path in worst])
         self._registration.emit("Leaving", GLib.Variant("(ttaay)", arguments))
 
+    def level(self, name: str, size: int, count: int) -> None:
+        self._registration.emit("Level", GLib.Variant("(stt)", (name, size, count)))
+        self.news.level(name, size, count)
+
     def _send(self, to: str, text: str) -> None:
         self._registration.emit("News", GLib.Variant("(s)", (text,)), to)
 

@@ -58,7 +58,7 @@ def run(options: Options, write: Write, style: Style) -> int:
         plan = prune.look(config, machine, archive, clocks(), sizes)
         pruned = None
         if not options.json:
-            whole = prune.size(machine)
+            whole = machine.size()
             limits = Limits(config.archive.keep_bytes.of(whole), config.archive.free_min.of(whole))
             write(show(plan, limits, prune.free(machine), style))
         if plan.may_go and not options.dry_run:

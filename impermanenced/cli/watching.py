@@ -93,6 +93,9 @@ def _about(news: Mapping[str, Any]) -> str:
     if kind == "overflow":
         times = words.plural(news["overflows"], "time")
         return f"the kernel dropped events, {times} by now: of some files it is not known who wrote them"
+    if kind == "level":
+        sums = f"{size_to_text(news['bytes'])} in {words.plural(news['count'], 'path')}"
+        return f"{news['level']}: what is undeclared has come to {sums}"
     path, size = words.homely(news["path"]), size_to_text(news["bytes"])
     paths = words.plural(news["count"], "path")
     if kind == "boot":

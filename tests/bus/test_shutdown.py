@@ -38,30 +38,31 @@ class FakeLogind:
     def __init__(self, bus: Bus) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.con = bus.connect()
-        self.pipes: list[int] = []
+        self.pipes: list[tuple[int, str]] = []  # and the mode
         self.registration = Registration(self.con, PATH, LOGIND, {"Inhibit": self._inhibit}, {})
         request_name(self.con, NAME)
 
     def _inhibit(self, call: Any) -> None:
         self.asked.append(call.parameters.unpack())
         reading, writing = os.pipe()
-        self.pipes.append(reading)
+        self.pipes.append((reading, self.asked[-1][3]))
         call.reply_fd(writing)
         os.close(writing)
 
-    def held(self) -> int:
+    def held(self, mode: str = "delay") -> int:
         poll = select.poll()
-        for pipe in self.pipes:
+        pipes = [pipe for pipe, its_mode in self.pipes if its_mode == mode]
+        for pipe in pipes:
             poll.register(pipe, 0)
         gone = {fd for fd, event in poll.poll(0) if event & select.POLLHUP}
-        return len(self.pipes) - len(gone)
+        return len(pipes) - len(gone)
 
     def shut_down(self, start: bool = True) -> None:
         self.registration.emit("PrepareForShutdown", GLib.Variant("(b)", (start,)))
 
     def close(self) -> None:
         self.registration.close()
-        for pipe in self.pipes:
+        for pipe, _ in self.pipes:
             os.close(pipe)
 
 

@@ -58,6 +58,10 @@ def test_what_is_typed() -> None:
         (news("more", path="/var", bytes=300, count=30), "               /var  30 paths more, 300 B"),
         (news("boot", path="/", bytes=1, count=1), "               /  1 path by the boot itself, 1 B"),
         (
+            news("level", level="warning", bytes=18_000, count=2),
+            "               warning: what is undeclared has come to 17.6 KiB in 2 paths",
+        ),
+        (
             news("overflow", overflows=2),
             "               the kernel dropped events, 2 times by now: "
             "of some files it is not known who wrote them",

@@ -1,0 +1,211 @@
+"""When a report is worth its time, with a clock of our own and nothing of a bus."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from impermanenced import warden
+from impermanenced.config import Config, GateSettings, LevelSettings, RollbackSettings
+from impermanenced.tally import Share, Tally
+from impermanenced.values import NOTHING, Space
+from impermanenced.warden import Warden
+
+OFF = LevelSettings(NOTHING, NOTHING, NOTHING)
+LEVELS = LevelSettings(Space(1000), Space(2000), Space(4000))
+
+
+class Machine:
+    def size(self) -> int:
+        return 1 << 40
+
+    def has_state(self) -> bool:
+        return False
+
+
+@dataclass
+class Manager:
+    config: Config
+    machine: Machine = field(default_factory=Machine)
+
+
+class Case:
+    """A warden, what its reports find, and what it does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+        config = Config(b"", (), (), None, RollbackSettings(), (), (), (), **settings)  # type: ignore[arg-type]
+        self.now = 10_000.0
+        self.reports = 0
+        self.takes = 0.0
+        self.classes: dict[str, Share] = {}
+        self.said: list[tuple[str, int, int]] = []
+        self.held = False
+        monkeypatch.setattr(warden, "Inhibitor", lambda *_: self)
+        monkeypatch.setattr("impermanenced.requests.spared", lambda machine, wipe: self.spared)
+        self.spared: str | None = None
+        self.manager = Manager(config)
+        self.warden = Warden(self.manager, self.report, self, lambda: self.now)  # type: ignore[arg-type]
+        self.warden.begin(None, None)  # type: ignore[arg-type]
+
+    def settle(self) -> None:
+        self.warden.settle()
+        self.warden.look()
+
+    def report(self) -> None:
+        self.reports += 1
+        self.now += self.takes
+        self.warden.take(Tally(dict(self.classes)))
+
+    def level(self, name: str, size: int, count: int) -> None:
+        self.said.append((name, size, count))
+
+    def hold(self, why: str, then: Any) -> None:
+        self.held = True
+        then()
+
+    def release(self) -> bool:
+        held, self.held = self.held, False
+        return held
+
+    def write(self, loss: str, size: int) -> None:
+        """One more path, which is looked up."""
+        count, before = self.classes.get(loss, Share(0, 0))
+        self.classes[loss] = Share(count + 1, before + size)
+        self.warden.add(loss, size)
+        self.warden.look()
+
+
+def test_it_costs_nothing_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=OFF)
+    case.settle()
+    case.write("secret", 1 << 40)
+    case.now += 10_000
+    case.warden.look()
+    assert case.reports == 0 and not case.held and not case.said
+
+
+def test_nothing_is_said_before_the_boot_has_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=LEVELS, gate=GateSettings(inhibit=True))
+    case.write("secret", 5000)
+    case.report()
+    assert case.reports == 1 and not case.held and not case.said
+    case.settle()
+    assert case.held and case.said == [("critical", 5000, 1)]
+
+
+def test_a_report_is_made_when_a_level_may_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=LEVELS)
+    case.settle()
+    assert case.reports == 1, "how much there is to begin with"
+    for _ in range(9):
+        case.write("log", 100)
+    assert case.reports == 1 and not case.said
+    case.write("log", 100)
+    assert case.reports == 2 and case.said == [("notice", 1000, 10)]
+    case.write("log", 100)
+    assert case.reports == 2
+    case.write("log", 900)
+    assert case.reports == 3 and case.said[1:] == [("warning", 2000, 12)]
+
+
+def test_a_file_that_only_grows_is_seen_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=LEVELS)
+    case.settle()
+    case.classes["log"] = Share(1, 3000)
+    case.now += warden.SELDOM
+    case.warden.look()
+    assert case.reports == 1, "nothing was written"
+    case.warden.stir()
+    case.warden.look()
+    assert case.reports == 2 and case.said == [("warning", 3000, 1)]
+    case.warden.stir()
+    case.now += warden.SELDOM - 1
+    case.warden.look()
+    assert case.reports == 2
+
+
+@pytest.mark.parametrize(("takes", "most"), [(0.1, 100), (20.0, 17), (100.0, 4)])
+def test_constant_news_do_not_make_it_look_all_the_time(
+    takes: float, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty minutes in which a secret comes every two seconds."""
+    case = Case(monkeypatch, levels=OFF, gate=GateSettings(inhibit=True))
+    case.takes = takes
+    case.settle()
+    end = case.now + 3000
+    while case.now < end:
+        case.now += 2
+        case.write("secret", 1)
+    assert 1 < case.reports <= most + warden.BURST + 1
+
+
+def test_the_gate_shuts_and_opens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = Case(monkeypatch, levels=OFF, gate=GateSettings(inhibit=True, block_bytes=Space(1000)))
+    case.settle()
+    case.write("config", 10)
+    assert case.reports == 1 and not case.held, "nothing that blocks"
+    case.write("secret", 10)
+    assert case.reports == 2 and case.held
+    case.classes = {}
+    case.warden.stir()
+    case.warden.look()
+    assert case.reports == 3 and not case.held
+    case.write("log", 990)
+    assert case.reports == 3 and not case.held
+    case.write("log", 10)
+    assert case.reports == 4 and case.held
+    assert capsys.readouterr().err.splitlines() == [
+        "impermanenced: a reboot is refused: secret: 1 path, 10 B "
+        "(systemctl reboot --check-inhibitors=no goes on regardless)",
+        "impermanenced: a reboot is not refused any more",
+        "impermanenced: a reboot is refused: 1000 B altogether, block-bytes is 1000 B "
+        "(systemctl reboot --check-inhibitors=no goes on regardless)",
+    ]
+
+
+def test_a_request_to_keep_the_root_opens_it_without_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=OFF, gate=GateSettings(inhibit=True))
+    case.settle()
+    case.write("secret", 10)
+    reports = case.reports
+    assert case.held
+    case.spared = "somebody asked to keep the root"
+    case.warden.look()
+    assert not case.held
+    case.spared = None
+    case.warden.look()
+    assert case.held and case.reports == reports
+
+
+def test_another_configuration_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=OFF)
+    case.settle()
+    case.write("secret", 10)
+    for inhibit in (True, False, True):
+        gate = GateSettings(inhibit=inhibit)
+        case.manager.config = replace(case.manager.config, gate=gate)
+        case.warden.unsettle()
+        case.warden.look()
+        assert case.held is inhibit
+
+
+def test_a_report_that_fails_is_not_tried_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=LEVELS)
+    tried = 0
+
+    def fail() -> None:
+        nonlocal tried
+        tried += 1
+        raise OSError("no")
+
+    case.warden._report = fail
+    for _ in range(100):
+        case.now += 1
+        with contextlib.suppress(OSError):
+            case.settle()
+    assert tried <= warden.BURST + 100 / warden.EACH + 1
