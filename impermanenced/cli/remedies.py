@@ -10,11 +10,24 @@ from ..rules import HIDDEN
 
 BRINGS_BACK = "the next boot brings it back: take a new blank without it"
 HIDES = "copy it to what is mounted there: the mount lives on, what it hides does not"
+RC2NIX = "nix run github:nix-community/plasma-manager > plasma.nix"
+
+
+def _plasma_manager(argument: str) -> str:
+    if argument == "rc2nix":
+        return f"plasma-manager's rc2nix captures it:  {RC2NIX}"
+    return f"plasma-manager makes it: {argument}"
+
+
+def _stylix(argument: str) -> str:
+    switch = f"{argument}.enable = true;" if argument.startswith("stylix.targets.") else argument
+    return f"stylix makes it:  stylix.enable = true; {switch}"
+
 
 _SAYS: Mapping[str, Callable[[str], str]] = {
     "home-manager": "home-manager makes it: {}".format,
-    "plasma-manager": "plasma-manager captures it: nix run github:nix-community/plasma-manager  ({})".format,
-    "stylix": "stylix makes it: {}".format,
+    "plasma-manager": _plasma_manager,
+    "stylix": _stylix,
     "dotfile": "keep it among your dotfiles: {}".format,
     "state-directory": "let systemd make and name it: StateDirectory={}".format,
     "declare-package": "declare the package {}, or install it into the blank".format,
@@ -42,7 +55,12 @@ def lines(entry: Mapping[str, Any], *, persist: str, config: str, commands: Coll
         elif kind == "push":
             yield f"git -C {shlex.quote(argument)} push"
         elif kind in _SAYS:
-            yield _SAYS[kind](argument)
+            yield elsewhere(kind, argument)
+
+
+def elsewhere(kind: str, argument: str) -> str:
+    """How something is kept that is not persisted."""
+    return _SAYS[kind](argument)
 
 
 def _persist(

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..suggest import places
 from ..wire import to_text
 from .formats import tmpfiles
 from .formats.writing import Task, Written
+from .remedies import elsewhere
 from .words import homely, plural
 
 SHOWN = 5  # paths of one remedy
-RC2NIX = "nix run github:nix-community/plasma-manager > plasma.nix"
 
 _SAYS: Mapping[str, str] = {
     "blank": "gone from the blank: the next boot brings it back; take a new blank without it",
     "cache": "nothing that anybody would miss: add a pattern to ignore below [watch]",
     "copy": "hidden under a mount: copy it to what is mounted there",
     "empty": "a directory that holds nothing to keep",
+    "follows": "links that live on as soon as what they lead to is mounted",
     "inside": "in the place of the persist volume, which is not mounted",
     "log": "logs: declare /var/log to keep them, or ask for --all",
     "metadata": "mode or owner of a directory that the blank has: tmpfiles.d or a new blank sets them",
     "node": "links, fifos and devices: a line of tmpfiles.d makes each",
     "subvolume": "a nested subvolume: move it to the top level of the filesystem, and mount it here",
-}
-_ADVICE: Mapping[str, Callable[[str], str]] = {
-    "home-manager": "home-manager makes it: {}".format,
-    "plasma-manager": "plasma-manager makes it: {}".format,
-    "dotfile": "keep it among your dotfiles: {}".format,
-    "state-directory": "let systemd make and name it: StateDirectory={}".format,
 }
 
 
@@ -39,21 +34,21 @@ def lines(task: Task, written: Written) -> Iterator[str]:
         yield f"  not in this format, {words}:"
         yield from _paths(paths)
     packages: list[str] = []
-    elsewhere: dict[tuple[tuple[str, str], ...], list[bytes]] = {}
+    better_ways: dict[tuple[tuple[str, str], ...], list[bytes]] = {}
     for remedy in task.suggestion.remedies:
         paths = [path for path in remedy.paths if path not in written.nodes]
         if remedy.kind == "package":
             packages.append(remedy.argument[0][0])
         elif remedy.kind == "elsewhere":
-            elsewhere[remedy.argument] = paths
+            better_ways[remedy.argument] = paths
         elif paths:
             yield f"  {_SAYS[remedy.kind]}:"
             yield from _nodes(task, paths) if remedy.kind == "node" else _paths(paths)
     if packages:
         yield "  packages installed since the blank: declare them, or install them into the blank:"
         yield f"    {', '.join(packages)}"
-    yield from _ways(elsewhere)
-    if elsewhere:
+    yield from _ways(better_ways)
+    if better_ways:
         yield "  (--all declares what is better kept in another way, too)"
 
 
@@ -69,7 +64,7 @@ def better(task: Task) -> Iterator[str]:
 def _ways(found: Mapping[tuple[tuple[str, str], ...], list[bytes]]) -> Iterator[str]:
     for ways, paths in sorted(found.items()):
         for number, (kind, argument) in enumerate(ways):
-            yield f"  {'or ' * (number > 0)}{_advice(kind, argument)}"
+            yield f"  {'or ' * (number > 0)}{elsewhere(kind, argument)}"
         yield from _paths(paths)
 
 
@@ -95,12 +90,3 @@ def _nodes(task: Task, paths: list[bytes]) -> Iterator[str]:
         yield f"    {tmpfiles.node(task, path) or homely(to_text(path))}"
     if len(paths) > SHOWN:
         yield f"    and {plural(len(paths) - SHOWN, 'more path')} (--format tmpfiles has them all)"
-
-
-def _advice(kind: str, argument: str) -> str:
-    if kind == "plasma-manager" and argument == "rc2nix":
-        return f"plasma-manager's rc2nix captures it:  {RC2NIX}"
-    if kind == "stylix":
-        switch = f"{argument}.enable = true;" if argument.startswith("stylix.targets.") else argument
-        return f"stylix makes it:  stylix.enable = true; {switch}"
-    return _ADVICE[kind](argument) if kind in _ADVICE else f"{kind} {argument}".rstrip()

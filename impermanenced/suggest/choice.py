@@ -15,6 +15,7 @@ here.  What 1 left and what lies in such a directory is covered all the same.
 from __future__ import annotations
 
 import collections
+import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -124,6 +125,7 @@ class _Choice:
         self.made = {item.path: item for item in items if item.change in _MADE and item.type in _TREES}
         self._system = system
         self._persist = persist
+        self._declared = {one.declaration.path for one in placements if one.declaration.directory}
         self._volumes = {persist, *(one.declaration.persist for one in placements)}
         self._logs = logs
         self._dotfiles = dotfiles
@@ -196,7 +198,8 @@ class _Choice:
             elif item.path not in on_the_way or item.type not in _TREES or item.change is not Change.CREATED:
                 left.append(item)
         wanted = [self._wanted(path, targets[path], group) for path, group in groups.items()]
-        return _Found(wanted, self._remedies(left), len(losses) - len(left))
+        kept = {one.path for one in wanted if one.directory} | self._declared
+        return _Found(wanted, self._remedies(left, kept), len(losses) - len(left))
 
     def _find_targets(self, losses: Iterable[Item]) -> dict[bytes, bool]:
         """Each path to declare, and whether it is a directory."""
@@ -234,6 +237,13 @@ class _Choice:
                     return path if facts is None or _is_directory(facts.st_mode) else None
         return None
 
+    def _leads_to(self, link: bytes, directories: set[bytes]) -> bool:
+        target = self._system.link(link)
+        if target is None:
+            return False
+        path = os.path.normpath(os.path.join(os.path.dirname(link), target))
+        return not directories.isdisjoint((path, *places.above(path)))
+
     def _can_be_declared(self, path: bytes) -> bool:
         """As a whole."""
         return not self._is_structure(path) and not any(
@@ -268,10 +278,12 @@ class _Choice:
             size=sum(item.size for item in items if item.change is not Change.DELETED),
         )
 
-    def _remedies(self, left: Iterable[Item]) -> list[Remedy]:
+    def _remedies(self, left: Iterable[Item], kept: set[bytes]) -> list[Remedy]:
         groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[bytes]] = collections.defaultdict(list)
         for item in left:
             kind = self._kinds[item.path]
+            if item.type is FileType.SYMLINK and self._leads_to(item.path, kept):
+                kind = "follows"
             argument: tuple[tuple[str, str], ...] = ()
             if kind == "package":
                 argument = ((item.package, ""),)

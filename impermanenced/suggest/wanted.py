@@ -14,6 +14,7 @@ KINDS = (
     "copy",  # a mount hides it
     "elsewhere",  # a dotfile, a setting that another tool captures
     "empty",  # a directory that holds nothing to keep
+    "follows",  # a link into what is declared
     "inside",  # in the place of the persist volume, which is not mounted
     "log",
     "metadata",  # mode or owner of a directory that the blank has

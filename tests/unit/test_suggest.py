@@ -7,6 +7,7 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,18 @@ def test_what_is_not_by_persisting(system: System) -> None:
     assert directories(system, *lost, dotfiles=True) == ["/root/g"]
 
 
+def test_a_link_into_what_is_declared_follows_it(system: System, tmp_path: Path) -> None:
+    """As systemd lays them for DynamicUser=."""
+    (tmp_path / "var/lib/private").mkdir(parents=True)
+    (tmp_path / "var/lib/thing").symlink_to("private/thing")
+    (tmp_path / "var/lib/other").symlink_to("/var/lib/private/other")
+    links = [item(path, type=FileType.SYMLINK) for path in ("/var/lib/thing", "/var/lib/other")]
+    advice = ("persist-directory", "/var/lib/private/thing")
+    found = choose([*links, item("/var/lib/private/thing/state", advice)], system, PERSIST)
+    assert [one.path for one in found.wanted] == [b"/var/lib/private/thing"]
+    assert remedies(found) == {"follows": ["/var/lib/thing"], "node": ["/var/lib/other"]}
+
+
 def test_hidden_under_a_mount_is_another_thing_by_the_same_path(system: System) -> None:
     hidden = item("/home/alice/a", rule="hidden under the mount of x")
     found = choose([hidden, item("/home/alice/a")], system, PERSIST)
@@ -349,6 +362,82 @@ def test_the_articles_declarations_for_preservation(tmp_path: Path) -> None:
     assert {"directory": ".local/share/Steam", "how": "symlink"} in at["users"]["talyz"]["directories"]
     assert at["users"]["talyz"]["files"] == [".screenrc"]
     assert len(at["directories"]) + len(at["files"]) + len(at["users"]["talyz"]["directories"]) == 21
+
+
+# The options of the modules, as their sources declare them.
+ENTRY = {
+    "impermanence": {
+        "directories": {"directory", "user", "group", "mode", "hideMount", "method"},
+        "files": {"file", "parentDirectory", "method"},
+    },
+    "preservation": {
+        "directories": {
+            "directory", "how", "user", "group", "mode", "configureParent", "parent", "mountOptions",
+            "createLinkTarget", "inInitrd",
+        },
+        "files": {
+            "file", "how", "user", "group", "mode", "configureParent", "parent", "mountOptions",
+            "createLinkTarget", "inInitrd",
+        },
+    },
+}  # fmt: skip
+BLOCK = {
+    "impermanence": {"hideMounts", "directories", "files", "users"},
+    "preservation": {"commonMountOptions", "directories", "files", "users"},
+}
+ODD = """
+[persist."/persist"]
+hide-mounts = true
+directories = [
+  {path = "/a", user = "u", group = "g", mode = "0700", method = "symlink"},
+  {path = "/b", hide-mount = false},
+]
+files = [
+  {path = "/c/d", user = "u", mode = "0600", method = "symlink", parent-directory = {user = "u"}},
+]
+[persist."/persist".users.alice]
+home = "/srv/alice"
+files = [{path = "e/f", mode = "0600", parent-directory = {mode = "0700"}}]
+[persist."/other"]
+directories = ["/x", {path = "/y", hide-mount = true}]
+"""
+
+
+@pytest.mark.parametrize("text", [ARTICLE, ODD], ids=["article", "odd"])
+def test_the_whole_means_what_was_declared(tmp_path: Path, text: str) -> None:
+    def meant(found: config.Config) -> set[Any]:
+        without_source = [replace(one.declaration, source="") for one in found.placements]
+        return {
+            replace(one, declaration=declaration)
+            for one, declaration in zip(found.placements, without_source, strict=True)
+        }
+
+    wanted = meant(configured(tmp_path, text))
+    assert meant(configured(tmp_path, suggestion(tmp_path, text, "--whole"))) == wanted
+
+
+@pytest.mark.parametrize("text", [ARTICLE, ODD], ids=["article", "odd"])
+@pytest.mark.parametrize("format", ["impermanence", "preservation", "home-manager"])
+def test_only_options_that_the_modules_have(tmp_path: Path, format: str, text: str) -> None:
+    module = evaluated(suggestion(tmp_path, text, "--whole", "--format", format))
+    if format == "home-manager":
+        homes = module["home-manager"]["users"].values()
+        blocks = [block for home in homes for block in home["home"]["persistence"].values()]
+    elif format == "impermanence":
+        blocks = list(module["environment"]["persistence"].values())
+    else:
+        blocks = list(module["preservation"]["preserveAt"].values())
+    language = format.replace("home-manager", "impermanence")
+    users = [user for block in blocks for user in block.get("users", {}).values()]
+    assert all(set(block) <= BLOCK[language] for block in blocks)
+    assert all(set(user) <= {"home", "directories", "files"} for user in users)
+    tables = 0
+    for block in (*blocks, *users):
+        for key, options in ENTRY[language].items():
+            for one in block.get(key, []):
+                assert isinstance(one, str) or set(one) <= options
+                tables += not isinstance(one, str)
+    assert tables
 
 
 def test_the_articles_declarations_for_a_home(tmp_path: Path) -> None:

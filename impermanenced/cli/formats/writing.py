@@ -62,14 +62,15 @@ def by_user(block: Iterable[Wanted]) -> Iterator[tuple[str | None, list[Wanted]]
 
 
 def hides(block: Iterable[Wanted]) -> bool:
-    """Whether all that is declared in it already is hidden from file managers."""
-    declared = [one.hide for one in block if one.declared]
-    return bool(declared) and all(declared)
+    """Whether what is declared in it already is hidden from file managers; a file goes with its block."""
+    declared = [one for one in block if one.declared]
+    of_files = [one.hide for one in declared if not one.directory]
+    return all(of_files or [one.hide for one in declared]) and bool(declared)
 
 
 def differs(one: Wanted, *, hidden: bool) -> bool:
     """Whether the entry says otherwise than its block does; what is new goes with the block."""
-    return one.declared and one.hide != hidden
+    return one.declared and one.directory and one.hide != hidden
 
 
 def fields(own: Ownership) -> dict[str, Any]:
