@@ -2,10 +2,12 @@
 
 The rules of the configuration decide first (`rules`).  Of what they leave as crud it is asked, in this order:
 
-    1  a link that NixOS or home-manager lays; a socket  regenerated
+    1  a link that NixOS or home-manager lays          regenerated
+       what holds nothing: a socket                    regenerated
     2  the package manager: as packaged                regenerated
        part of what was installed since the blank      crud, one group
-    3  a line of tmpfiles.d or sysusers.d              regenerated
+    3  a line of tmpfiles.d or sysusers.d; as in       regenerated
+       /etc/skel; a new directory with nothing in it
     4  the knowledge of applications                   its class, score and advice; ignored: a cache
     5  a unit's directory                              "state of x.service"; ignored: a cache
     6  the lives before: there in each with the same   regenerated

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from ..managed import Packages, links
 from ..managed.packages import may_be_packaged
-from ..model import Change, FileType, Verdict
+from ..model import Change, Difference, FileType, Verdict
 from ..rules import HIDDEN
-from .ground import Ground
+from .ground import SKELETON, Ground
 from .view import View
 
 PACKAGE_SCORE = 40
+EMPTY = "an empty directory, which holds nothing"
+LARGEST = 64 << 10  # bytes of a file that is held against the skeleton of a home
 SOCKET = "a socket, which holds nothing: its program makes it anew"
 
 
@@ -22,14 +24,20 @@ def excuse(ground: Ground, views: Sequence[View]) -> None:
         packages = ground.packages
     if packages is not None:
         packages.learn(view.judged.difference for view in open_views)
-    for view in open_views:
-        rule = _rule_of(ground, packages, view)
+    following = [view.judged.difference.path for view in views[1:]] + [b""]
+    for view, after in zip(views, following, strict=True):
+        if view.rule.startswith(HIDDEN):
+            continue
+        rule = _rule_of(ground, packages, view, after)
         if rule is not None:
             view.verdict, view.rule = Verdict.REGENERATED, rule
 
 
-def _rule_of(ground: Ground, packages: Packages | None, view: View) -> str | None:
-    """What makes it anew; None: nothing that is known here, or a package is about it."""
+def _rule_of(ground: Ground, packages: Packages | None, view: View, following: bytes) -> str | None:
+    """What makes it anew; None: nothing that is known here, or a package is about it.
+
+    `following` is the next path of the report.
+    """
     difference = view.judged.difference
     if difference.target is not None and (rule := links.rule_of(difference)) is not None:
         return rule
@@ -44,7 +52,29 @@ def _rule_of(ground: Ground, packages: Packages | None, view: View) -> str | Non
     rule = ground.tmpfiles.rule_of(difference, ground.read)
     if rule is None and difference.path.startswith(b"/etc/"):
         rule = ground.sysusers.rule_of(difference, ground.read, ground.read_blank)
-    return rule
+    return rule or _skeleton(ground, difference) or _empty(ground, difference, following)
+
+
+def _skeleton(ground: Ground, difference: Difference) -> str | None:
+    path = difference.path
+    home = ground.home_of(path) if difference.type is FileType.FILE else None
+    if home is None or difference.size > LARGEST or difference.change is Change.DELETED:
+        return None
+    name = path[len(home) :]
+    if name.split(b"/", 2)[1] not in ground.skeleton:
+        return None
+    try:
+        same = ground.read(path, LARGEST) == ground.read(SKELETON + name, LARGEST + 1)
+    except OSError:
+        return None
+    return f"as {SKELETON.decode()} has it, where each new home begins" if same else None
+
+
+def _empty(ground: Ground, difference: Difference, following: bytes) -> str | None:
+    if difference.type is not FileType.DIRECTORY or difference.change is not Change.CREATED:
+        return None
+    path = difference.path
+    return EMPTY if not following.startswith(path + b"/") and ground.empty(path) else None
 
 
 def _take_finding(view: View, rule: str, package: str, loss: str | None) -> None:

@@ -15,6 +15,8 @@ from ..managed.tmpfiles import Sysusers, Tmpfiles
 from ..model import Volume
 from ..units import Units
 
+SKELETON = b"/etc/skel"
+
 
 class Ground:
     """Each part is asked for when it is first needed.  Close it.
@@ -134,9 +136,37 @@ class Ground:
         return Lives(self._find_lives(), self.root, self.blank, self._boot_id)
 
     def in_home(self, path: bytes) -> bool:
-        return path.startswith((b"/home/", b"/root/")) or any(
-            path.startswith(home + b"/") for home in self.homes
-        )
+        return self.home_of(path) is not None
+
+    def home_of(self, path: bytes) -> bytes | None:
+        """The home that the path is in."""
+        if path.startswith(b"/root/"):
+            return b"/root"
+        if path.startswith(b"/home/"):
+            end = path.find(b"/", len(b"/home/"))
+            return path[:end] if end > 0 else None
+        return next((home for home in self.homes if path.startswith(home + b"/")), None)
+
+    def empty(self, directory: bytes) -> bool:
+        try:
+            return not self._names(self.relative(directory))
+        except OSError:
+            return False
+
+    @functools.cached_property
+    def skeleton(self) -> frozenset[bytes]:
+        """The names that a new home begins with (useradd(8))."""
+        try:
+            return frozenset(self._names(SKELETON)) if self._is_system else frozenset()
+        except OSError:
+            return frozenset()
+
+    def _names(self, directory: bytes) -> list[bytes]:
+        fd = beneath.open_directory(self.root, directory, os.O_RDONLY)
+        try:
+            return [os.fsencode(name) for name in os.listdir(fd)]
+        finally:
+            os.close(fd)
 
     def faults(self) -> list[str]:
         """What could not be asked of all that was asked."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..knowledge import Fact
 from ..model import Change, FileType, Verdict
 from ..rules import HIDDEN
+from ..score import WORTH
 from ..units import CACHE, LOGS, RUNTIME, STATE, WORDS, Units
 from ..wire import to_text
 from .ground import Ground
@@ -69,6 +70,7 @@ def _take_unit(view: View, units: Units) -> None:
     if not view.named:
         view.application = unit.rpartition(".")[0]
         view.group = directory
-        if kind in (STATE, LOGS):
+        # A name may have told of something worse.
+        if kind in (STATE, LOGS) and WORTH[view.loss] <= WORTH["service-state"]:
             view.loss, view.known = ("service-state" if kind == STATE else "log"), None
         view.advice = (("persist-directory", to_text(directory)),)

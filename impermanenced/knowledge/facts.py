@@ -79,4 +79,6 @@ class Rule:
     default: bool
     advice: tuple[tuple[str, str], ...]  # kind and argument, which may be empty or begin with ~/
     documented: str
+    names: tuple[str, ...] = ()  # in place of paths: at any depth of what programs keep
+    whole: bool = False  # names tell nothing more of what is below
     examples: tuple[str, ...] = ()

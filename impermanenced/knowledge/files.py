@@ -36,17 +36,19 @@ _KEYS: dict[str, type] = {
     "application": str,
     "what": str,
     "paths": list,
+    "names": list,
     "class": str,
     "score": int,
     "verdict": str,
     "part": bool,
     "default": bool,
+    "whole": bool,
     "advice": list,
     "documented": str,
     "examples": list,
 }
 _WORDS = {str: "a string", list: "a list of strings", int: "a whole number", bool: "true or false"}
-_NEEDED = ("application", "what", "paths", "class")
+_NEEDED = ("application", "what", "class")
 _HEADER = re.compile(r"^\s*\[\[\s*rule\s*\]\]", re.MULTILINE)
 
 
@@ -83,6 +85,7 @@ def compiled() -> list[Rule]:
 def _restored(fields: list[Any]) -> Rule:
     fields[4] = tuple(fields[4])
     fields[10] = tuple(map(tuple, fields[10]))
+    fields[12] = tuple(fields[12])
     return Rule(*fields)
 
 
@@ -92,7 +95,7 @@ def compile(rules: Iterable[Rule]) -> str:
     for rule in rules:
         fields = list(astuple(rule))
         fields[1] = 0
-        lines.append(json.dumps(fields[:12], ensure_ascii=False, separators=(",", ":")))
+        lines.append(json.dumps(fields[:14], ensure_ascii=False, separators=(",", ":")))
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
@@ -117,7 +120,7 @@ def _extensions(directory: bytes, problems: list[str]) -> Iterator[Rule]:
             problems += error.problems
             continue
         # What a path costs grows with the wildcards that are in play, so all of them are bounded.
-        wild += sum(paths.is_wild(text) for rule in rules for text in rule.paths)
+        wild += sum(paths.is_wild(text) for rule in rules for text in (*rule.paths, *rule.names))
         if wild > MAX_ALL_WILD:
             problems.append(f"{to_text(file)}: with this file there are more than {MAX_ALL_WILD} wildcards")
             return
@@ -206,10 +209,14 @@ class _Reader:
         for key in _NEEDED:
             if not table.get(key):
                 self._problem(number, "", f"a rule needs {key}")
+        if bool(table.get("paths")) == bool(table.get("names")):
+            self._problem(number, "", "a rule needs paths, or names in their place")
         if len(self.problems) > before:
             return None
-        for text in table["paths"]:
+        for text in table.get("paths", []):
             self._check_pattern(number, text)
+        for text in table.get("names", []):
+            self._check_name(number, text)
         for text in table.get("advice", []):
             self._check_advice(number, text)
         for text in table.get("examples", []):
@@ -226,7 +233,7 @@ class _Reader:
             self._line(number),
             table["application"],
             table["what"],
-            tuple(table["paths"]),
+            tuple(table.get("paths", [])),
             loss,
             table.get("score", SCORES[loss]),
             table.get("verdict", IGNORED if loss == "cache" else CRUD),
@@ -234,14 +241,24 @@ class _Reader:
             table.get("default", False),
             tuple(text.partition(" ")[::2] for text in table.get("advice", [])),
             table.get("documented", ""),
+            tuple(table.get("names", [])),
+            table.get("whole", False),
             tuple(table.get("examples", [])),
         )
 
-    def _check_pattern(self, number: int, text: str) -> None:
+    def _check_name(self, number: int, text: str) -> None:
+        name = text.removeprefix(paths.HOME).removeprefix("/")
+        if "/" in name.rstrip("/") or not name.rstrip("/") or name.rstrip("/") == paths.DEEP:
+            why = 'a name is one component, for one side alone with "/" or "~/" before it'
+            self._problem(number, "names", f"{_shown(text)}: {why}")
+            return
+        self._check_pattern(number, f"/{name}", "names")
+
+    def _check_pattern(self, number: int, text: str, key: str = "paths") -> None:
         try:
             parts = paths.check(text)
         except paths.PatternError as error:
-            self._problem(number, "paths", f"{_shown(text)}: {error}")
+            self._problem(number, key, f"{_shown(text)}: {error}")
             return
         self.patterns += 1
         self.wild += any(map(paths.is_wild, parts))

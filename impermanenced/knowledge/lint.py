@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..model import FileType
 from . import files
-from .facts import Rule
+from .facts import CRUD, Rule
 from .lookup import Knowledge
 
 ALICE = "/home/alice"
@@ -37,12 +37,16 @@ def examine_rules(rules: Sequence[Rule]) -> list[str]:
             problems.append(f"{place}: examples are missing")
         for example in rule.examples:
             path, type = example_of(example)
-            decides = knowledge.rule_of(path, type)
+            decides, name = knowledge.rules_of(path, type)
+            if rule.names:
+                decides = name
             if decides is None:
                 problems.append(f"{place}: {example}: no rule matches this example")
             elif decides is not rule:
                 other = f"{decides.file}: line {decides.line}: {decides.application}"
                 problems.append(f"{place}: {example}: another rule decides ({other})")
+            elif name is not None and name.verdict != rule.verdict == CRUD:
+                problems.append(f"{place}: {example}: no loss by its name ({name.file}: line {name.line})")
             elif rule.part and _stands_alone(knowledge, rule, path, type):
                 problems.append(f"{place}: {example}: a part of nothing: no rule names what is around it")
     return problems
@@ -58,7 +62,7 @@ def example_of(text: str) -> tuple[bytes, FileType]:
 def _stands_alone(knowledge: Knowledge, rule: Rule, path: bytes, type: FileType) -> bool:
     fact = knowledge.of(path, type)
     root = fact.root if fact is not None else path
-    return root == path or knowledge.rule_of(root, FileType.DIRECTORY) is rule
+    return root == path or knowledge.rules_of(root, FileType.DIRECTORY)[0] is rule
 
 
 def _twice(rules: Sequence[Rule]) -> list[str]:
@@ -66,7 +70,7 @@ def _twice(rules: Sequence[Rule]) -> list[str]:
     seen: dict[str, Rule] = {}
     problems = []
     for rule in rules:
-        for text in rule.paths:
+        for text in (*rule.paths, *rule.names):
             other = seen.setdefault(text, rule)
             if other is not rule:
                 problems.append(

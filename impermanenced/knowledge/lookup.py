@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ..model import FileType
 from ..wire import to_text
@@ -14,6 +15,7 @@ from .facts import (
     IGNORED,
     PERSIST_DIRECTORY,
     PERSIST_FILE,
+    SCORES,
     Advice,
     Fact,
     Rule,
@@ -24,23 +26,39 @@ MAX_STATES = 1 << 13
 HOMES = b"/home"  # file-hierarchy(7); /root is the other
 ON_THE_WAY = "a directory on the way to what the rules name"
 _ON_THE_WAY = f"{ON_THE_WAY} (impermanence-knowledge(5))"
+_PROGRAMS = (b"/etc", b"/opt", b"/var")
+_NOBODY, _SYSTEM, _HOME = range(3)
+_LITTLE = ("service-state", "config", "unknown")  # classes that a place alone gives
 _DIRECTORIES = (FileType.DIRECTORY, FileType.SUBVOLUME)
+
+
+class _Says(NamedTuple):
+    """Which rules decide: one that names the path or a directory above, and one about a name below that."""
+
+    rule: int | None
+    name: int | None
+    root: bytes  # of the rule
 
 
 class _State:
     """What is known of one directory, and so of everything below it that no rule names."""
 
-    __slots__ = ("fact", "home", "nodes", "root", "rule", "way")
+    __slots__ = ("facts", "home", "nodes", "says", "side", "way")
 
-    def __init__(
-        self, nodes: tuple[Node, ...], rule: int | None, root: bytes, home: bytes, *, way: bool
-    ) -> None:
+    def __init__(self, nodes: tuple[Node, ...], says: _Says, home: bytes, side: int, *, way: bool) -> None:
         self.nodes = nodes
-        self.rule = rule
-        self.root = root  # of the rule
+        self.says = says
         self.home = home  # that the directory is, or is below; b"" for none
+        self.side = side  # whose names are asked for
         self.way = way  # holds nothing by itself
-        self.fact: Fact | None = None  # made when it is asked for
+        self.facts: dict[int | None, Fact] = {}  # made when they are asked for
+
+
+def _side(path: bytes, home: bytes) -> int:
+    """Where programs keep what is theirs, and names are what they give."""
+    if home:
+        return _HOME if path.startswith(home + b"/.") else _NOBODY
+    return _SYSTEM if path in _PROGRAMS else _NOBODY
 
 
 class Knowledge:
@@ -49,6 +67,8 @@ class Knowledge:
     The rule that reaches deepest into the path decides.  Of two that reach the same component it is
     the one that is no default, then the one that names the path more exactly: by its last component,
     with fewer `**`, by the components before.  Of two patterns alike it is the one read later.
+
+    A rule about names refines what the one that decides says of a directory; of two it is the later.
     """
 
     def __init__(
@@ -57,10 +77,15 @@ class Knowledge:
         self.rules = tuple(rules)
         self.problems = tuple(problems)  # one line each: file, line, why
         self._system, self._home = Node(), Node()
+        self._names = {_SYSTEM: Node(), _HOME: Node()}
         for number, rule in enumerate(self.rules):
             for text in rule.paths:
                 tree = self._home if text.startswith(paths.HOME) else self._system
                 tree.insert(text.removeprefix(paths.HOME), number, default=rule.default)
+            for text in rule.names:
+                for side, mark in ((_SYSTEM, "/"), (_HOME, "~/")):
+                    if text.startswith(mark) or not text.startswith(("/", "~/")):
+                        self._names[side].insert(text.removeprefix(mark), number, default=False)
         self._homes: set[bytes] = set()
         self._above_homes: set[bytes] = set()
         self._states: dict[bytes, _State] = {}
@@ -76,33 +101,65 @@ class Knowledge:
         """
         if home is not None and home not in self._homes:
             self._add(home)
-        state, number = self._decide(path, type)
-        if number is not None:
-            root = self._root(number, state.root, path)
-            return self._fact(number, root, state.home, directory=root is not path)
-        if state.way and type in _DIRECTORIES:
-            where = "impermanence-knowledge(5)"
-            return Fact("", "unknown", 0, IGNORED, path, (), ON_THE_WAY, where, because=_ON_THE_WAY)
-        if state.fact is None and state.rule is not None:
-            state.fact = self._fact(state.rule, state.root, state.home, directory=True)
-        return state.fact
+        state, says = self._decide(path, type)
+        if says.rule == state.says.rule and says.root is state.says.root:
+            if state.way and type in _DIRECTORIES:
+                where = "impermanence-knowledge(5)"
+                return Fact("", "unknown", 0, IGNORED, path, (), ON_THE_WAY, where, because=_ON_THE_WAY)
+            fact = state.facts.get(says.name)
+            if fact is None and says.rule is not None:
+                fact = state.facts[says.name] = self._fact(says, state.home, directory=True)
+            return fact
+        return self._fact(says, state.home, directory=says.root is not path)
 
-    def rule_of(self, path: bytes, type: FileType) -> Rule | None:
-        """The rule that decides."""
-        state, number = self._decide(path, type)
-        number = state.rule if number is None else number
-        return None if number is None else self.rules[number]
+    def rules_of(self, path: bytes, type: FileType) -> tuple[Rule | None, Rule | None]:
+        """The rule that decides, and the one about a name that refines what it says."""
+        _, says = self._decide(path, type)
+        rule = None if says.rule is None else self.rules[says.rule]
+        return rule, None if says.name is None else self.rules[says.name]
 
-    def _decide(self, path: bytes, type: FileType) -> tuple[_State, int | None]:
-        """What is known of the directory, and the rule that names the path itself, if any."""
+    def _decide(self, path: bytes, type: FileType) -> tuple[_State, _Says]:
+        """What is known of the directory (of a file: of the one it is in), and what decides."""
         if type in _DIRECTORIES:
-            return self._state(path if path != b"/" else b""), None
+            state = self._state(path if path != b"/" else b"")
+            return state, state.says
         cut = path.rfind(b"/")
         state = self._state(path[:cut])
-        if not state.nodes:
-            return state, None
-        entered = paths.ends(state.nodes, path[cut + 1 :])
-        return state, self._best(entered, file=True, directory=type is FileType.SYMLINK)
+        name = path[cut + 1 :]
+        link = type is FileType.SYMLINK
+        says = state.says
+        if state.nodes:
+            number = self._best(paths.ends(state.nodes, name), file=True, directory=link)
+            if number is not None:
+                says = _Says(number, None, self._root(number, says.root, path))
+                if not self.rules[number].default:
+                    return state, says
+        return state, self._named(says, name, state.side, file=True, directory=link)
+
+    def _named(self, says: _Says, name: bytes, side: int, *, file: bool, directory: bool) -> _Says:
+        """What the name itself tells of what a program keeps.
+
+        It tells that there is no loss, that it is a log, or of a worse loss than is known.  Where little is
+        known it tells of any, and so does the very name of a file, but not that a secret is none.
+        """
+        if side == _NOBODY or says.rule is None or self.rules[says.rule].whole:
+            return says
+        found = [
+            (number, node.exact)
+            for node in paths.ends((self._names[side],), name)
+            for number in (node.file if file else None, node.directory if directory else None)
+            if number is not None
+        ]
+        if not found:
+            return says
+        number, exact = max(found)
+        rule, known = self.rules[number], self.rules[says.rule if says.name is None else says.name]
+        if known.verdict != CRUD:
+            return says
+        worse = known.loss in _LITTLE or SCORES[rule.loss] > SCORES[known.loss]
+        worse = worse or (known.loss != "secret" and (rule.loss == "log" or (exact and file)))
+        tells = rule.verdict != CRUD or (worse and rule.loss != known.loss)
+        return says._replace(name=number) if tells else says
 
     def _state(self, directory: bytes) -> _State:
         unknown = []
@@ -122,19 +179,24 @@ class Knowledge:
     def _below(self, above: _State, path: bytes) -> _State:
         if self._is_home(path):
             return self._enter(paths.start(self._home), None, path, path)
+        name = path[path.rfind(b"/") + 1 :]
         if not above.nodes and not above.way:
-            return above
-        entered = paths.step(above.nodes, path[path.rfind(b"/") + 1 :])
-        return self._enter(entered, above, path, above.home)
+            says = self._named(above.says, name, above.side, file=False, directory=True)
+            return above if says is above.says else _State((), says, above.home, above.side, way=False)
+        return self._enter(paths.step(above.nodes, name), above, path, above.home)
 
     def _enter(self, nodes: tuple[Node, ...], above: _State | None, path: bytes, home: bytes) -> _State:
         number = self._best(nodes, directory=True, file=False)
-        rule, root = (above.rule, above.root) if above is not None else (None, path)
+        says = above.says if above is not None else _Says(None, None, path)
         if number is not None:
-            rule, root = number, self._root(number, root, path)
-        known = rule is not None and not self.rules[rule].default
+            says = _Says(number, None, self._root(number, says.root, path))
+        side = _NOBODY if above is None else above.side or _side(path, home)
+        known = says.rule is not None and not self.rules[says.rule].default
+        # A directory that a service has for itself is the service's to name.
+        if number is None or (not known and side == _HOME):
+            says = self._named(says, path[path.rfind(b"/") + 1 :], side, file=False, directory=True)
         leads = path in self._above_homes or any(node.plain and node.leads for node in nodes)
-        return _State(nodes, rule, root, home, way=leads and not known)
+        return _State(nodes, says, home, side, way=leads and not known)
 
     def _best(self, nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
         found = []
@@ -158,21 +220,23 @@ class Knowledge:
     def _root(self, number: int, above: bytes, path: bytes) -> bytes:
         return above if self.rules[number].part and above else path
 
-    def _fact(self, number: int, root: bytes, home: bytes, *, directory: bool) -> Fact:
-        rule = self.rules[number]
-        source, because = self._words(number)
+    def _fact(self, says: _Says, home: bytes, *, directory: bool) -> Fact:
+        assert says.rule is not None
+        rule = self.rules[says.rule]
+        tells = rule if says.name is None else self.rules[says.name]
+        source, because = self._words(says.rule if says.name is None else says.name)
         application = rule.application
         if application == BY_ITSELF:
-            application = to_text(root[root.rfind(b"/") + 1 :])
+            application = to_text(says.root[says.root.rfind(b"/") + 1 :])
         return Fact(
             application,
-            rule.loss,
-            rule.score,
-            rule.verdict,
-            root,
-            _advice(rule, root, home, directory=directory),
+            tells.loss,
+            tells.score if tells.loss != rule.loss else rule.score,
+            tells.verdict,
+            says.root,
+            _advice(rule, says.root, home, directory=directory) if tells.verdict == CRUD else (),
             source,
-            rule.documented,
+            tells.documented,
             rule.default,
             because,
         )

@@ -152,6 +152,11 @@ class Node:
         self.directory: int | None = None  # the rule whose pattern ends here, with a slash
         self.file: int | None = None  # without
 
+    @property
+    def exact(self) -> bool:
+        """Whether the last component is no wildcard."""
+        return self.rank[0] == MAX_PATTERN
+
     def insert(self, text: str, rule: int, *, default: bool) -> None:
         """Put in a pattern that `check` has passed, without what tells homes from the system."""
         parts = text.strip("/").split("/") if text != "/" else []

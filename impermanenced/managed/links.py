@@ -2,8 +2,8 @@
 
 NixOS links /etc into /etc/static and that into the store; home-manager links dotfiles into a generation of
 its own in the store.  From boot to boot only the store path differs, which is no change: the link is made
-from the configuration, and its new target is as good.  A link into the store that a person made (`result`
-of nix-build) is none of these.
+from the configuration, and its new target is as good.  nix lays links of its own (`result` of nix-build, the
+channels of root), which hold nothing.  A link into the store that a person made is none of these.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _HOME_MANAGER = re.compile(
 _SYSTEM = re.compile(
     rb"/nix/store/|/etc/static(?:/|$)|/run/(?:current|booted)-system(?:/|$)|/nix/var/nix/profiles/"
 )
+_OF_NIX = re.compile(rb"(?:.*/result(?:-[a-z0-9]+)*|.*/\.nix-defexpr/channels(?:_root)?)")
 _OF_PERSONS = re.compile(rb"/(?:home/[^/]+|root|tmp|var/tmp|srv)/")
 
 
@@ -32,4 +33,6 @@ def rule_of(difference: Difference) -> str | None:
         return "home-manager links it from its generation"
     if _SYSTEM.match(target) and not _OF_PERSONS.match(difference.path):
         return "the activation of NixOS links it"
+    if _SYSTEM.match(target) and _OF_NIX.fullmatch(difference.path):
+        return "nix links it to its store, and what it leads to is there"
     return None

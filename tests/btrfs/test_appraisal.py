@@ -84,8 +84,10 @@ class Machine(Volumes):
         ) as ground:
             yield ground
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self, only: str = "") -> dict[str, Entry]:
         differences: list[Difference] = self.differences()
+        if only:
+            differences = [one for one in differences if os.fsdecode(one.path) == only]
         judged = [
             Judged(one, Verdict.CRUD, "nothing declares it", self.writers.get(os.fsdecode(one.path)))
             for one in differences
@@ -149,6 +151,40 @@ def test_whose_state_it_is(machine: Machine) -> None:
     assert found["/var/cache/thing/x"].verdict is Verdict.IGNORED
     assert found["/var/lib/weird-cache/x"].rule == "cache of weird.service: /var/lib/weird-cache"
     assert (found["/var/log/thing/x"].verdict, found["/var/log/thing/x"].loss) == (Verdict.CRUD, "log")
+
+
+def test_what_holds_nothing_is_no_loss(machine: Machine) -> None:
+    (machine.root / "opt/empty").mkdir()
+    (machine.root / "opt/full").mkdir()
+    machine.write("opt/full/x")
+    (machine.root / "opt/full-of-nothing").mkdir()
+    found = machine.entries()
+    assert found["/opt/empty"].rule == "an empty directory, which holds nothing"
+    assert found["/opt/empty"].verdict is Verdict.REGENERATED
+    assert found["/opt/full-of-nothing"].verdict is Verdict.REGENERATED
+    assert found["/opt/full"].verdict is Verdict.CRUD
+
+
+def test_a_directory_is_empty_by_what_the_disk_has_not_by_what_was_asked(machine: Machine) -> None:
+    """The daemon asks for single paths: the file in the directory is none of them."""
+    (machine.root / "opt/full").mkdir()
+    machine.write("opt/full/x")
+    found = machine.entries(only="/opt/full")
+    assert found["/opt/full"].verdict is Verdict.CRUD
+
+
+def test_a_copy_of_the_skeleton_of_homes_is_no_loss(machine: Machine) -> None:
+    for name in (".profile", ".bashrc", ".config/thing/rc"):
+        machine.write(f"etc/skel/{name}", "as delivered\n")
+        machine.write(f"home/alice/{name}", "as delivered\n")
+    machine.write("home/alice/.bashrc", "edited\n")
+    machine.write("home/alice/.zshrc", "as delivered\n")
+    found = machine.entries()
+    assert found["/home/alice/.profile"].rule == "as /etc/skel has it, where each new home begins"
+    assert found["/home/alice/.profile"].verdict is Verdict.REGENERATED
+    assert found["/home/alice/.config/thing/rc"].verdict is Verdict.REGENERATED
+    assert found["/home/alice/.bashrc"].verdict is Verdict.CRUD
+    assert found["/home/alice/.zshrc"].verdict is Verdict.CRUD
 
 
 def test_content_tells_what_names_do_not(machine: Machine) -> None:

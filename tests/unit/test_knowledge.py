@@ -104,6 +104,62 @@ def test_a_default_never_comes_before_a_rule_that_knows_the_application() -> Non
     assert fact is not None and fact.default
 
 
+# What names tell
+
+NAMES = (
+    'application = "*"\npaths = ["/var/lib/*/", "~/.config/*/", "~/*/"]\ndefault = true',
+    'application = "Known"\npaths = ["~/.config/known/"]\nadvice = ["home-manager known"]',
+    'application = "Mail"\npaths = ["/var/lib/mail/"]\nwhole = true',
+    'application = "Gone"\npaths = ["~/.config/gone/"]\nverdict = "ignored"',
+    'application = "*"\nnames = ["*.db"]\nscore = 75',
+    'application = "*"\nnames = ["cache/", "*.lock"]\nverdict = "regenerated"',
+    'application = "*"\nnames = ["flake.lock"]',
+    'application = "*"\nnames = ["~/*.log"]\nverdict = "ignored"',
+)
+
+
+def named(path: bytes, type: FileType = FileType.FILE) -> tuple[str, str, str]:
+    classes = ["config", "secret", "document", "config", "database", "cache", "config", "log"]
+    tables = [
+        f'[[rule]]\nwhat = "x"\nclass = "{loss}"\n{table}\n'
+        for loss, table in zip(classes, NAMES, strict=True)
+    ]
+    fact = Knowledge(files.parse("".join(tables).encode(), "x.toml")).of(path, type)
+    assert fact is not None
+    return fact.application, fact.loss, fact.verdict_hint
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (b"/var/lib/thing/a/b.db", ("thing", "database", "crud")),
+        (b"/var/lib/thing/a/cache/b.db", ("thing", "cache", "regenerated")),
+        (b"/home/alice/.config/known/a.db", ("Known", "secret", "crud")),  # a secret stays one
+        (b"/home/alice/.config/known/cache/a", ("Known", "cache", "regenerated")),
+        (b"/home/alice/.config/thing/a.lock", ("thing", "cache", "regenerated")),
+        (b"/home/alice/.config/thing/flake.lock", ("thing", "config", "crud")),  # the later name
+        (b"/home/alice/.config/gone/a.db", ("Gone", "config", "ignored")),  # no loss stays none
+        (b"/home/alice/.config/thing/a.log", ("thing", "log", "ignored")),
+        (b"/var/lib/thing/a.log", ("thing", "config", "crud")),  # of homes alone
+        (b"/var/lib/mail/cache/a.db", ("Mail", "document", "crud")),
+        (b"/home/alice/code/cache/a.lock", ("code", "config", "crud")),  # a person's own files
+    ],
+)
+def test_names_refine_what_is_said_of_a_directory(path: bytes, told: tuple[str, str, str]) -> None:
+    assert named(path) == told
+
+
+def test_what_a_name_refines_keeps_root_and_advice_of_the_rule_around_it() -> None:
+    asked = knowledge(
+        'application = "Thing"\npaths = ["~/.config/thing/"]\nadvice = ["home-manager thing"]',
+        'application = "*"\nnames = ["*.key"]\nscore = 85',
+    )
+    plain = asked.of(b"/home/alice/.config/thing/x", FileType.FILE)
+    key = asked.of(b"/home/alice/.config/thing/a/x.key", FileType.FILE)
+    assert plain is not None and key is not None
+    assert (key.root, key.advice, key.default) == (plain.root, plain.advice, plain.default)
+
+
 def test_of_the_same_pattern_twice_the_later_one_decides() -> None:
     both = [f'application = "{name}"\npaths = ["/etc/x"]' for name in ("first", "later")]
     asked = knowledge(*both)
@@ -264,7 +320,7 @@ def test_a_pattern_that_cannot_be_meant_is_refused(text: str, why: str) -> None:
     ("path", "type", "loss", "root"),
     [
         # The declarations of the article that this project starts from.
-        ("/etc/nixos", "directory", "document", "/etc/nixos"),
+        ("/etc/nixos", "directory", "config", "/etc/nixos"),
         ("/var/log", "directory", "log", "/var/log"),
         ("/var/lib/bluetooth", "directory", "secret", "/var/lib/bluetooth"),
         ("/var/lib/nixos", "directory", "service-state", "/var/lib/nixos"),
@@ -276,7 +332,7 @@ def test_a_pattern_that_cannot_be_meant_is_refused(text: str, why: str) -> None:
             "/etc/NetworkManager/system-connections",
         ),
         ("/var/lib/colord", "directory", "service-state", "/var/lib/colord"),
-        ("/etc/machine-id", "file", "secret", "/etc/machine-id"),
+        ("/etc/machine-id", "file", "service-state", "/etc/machine-id"),
         ("/var/keys/secret_file", "file", "secret", "/var/keys"),
         ("/home/alice/Downloads", "directory", "document", "/home/alice/Downloads"),
         ("/home/alice/Music", "directory", "document", "/home/alice/Music"),
@@ -288,7 +344,7 @@ def test_a_pattern_that_cannot_be_meant_is_refused(text: str, why: str) -> None:
         ("/home/alice/.ssh", "directory", "config", "/home/alice/.ssh"),
         ("/home/alice/.nixops", "directory", "secret", "/home/alice/.nixops"),
         ("/home/alice/.local/share/keyrings", "directory", "secret", "/home/alice/.local/share/keyrings"),
-        ("/home/alice/.local/share/direnv", "directory", "service-state", "/home/alice/.local/share/direnv"),
+        ("/home/alice/.local/share/direnv", "directory", "config", "/home/alice/.local/share/direnv"),
         ("/home/alice/.local/share/Steam", "directory", "service-state", "/home/alice/.local/share/Steam"),
         ("/home/alice/.screenrc", "file", "config", "/home/alice/.screenrc"),
     ],

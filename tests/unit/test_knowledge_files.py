@@ -80,6 +80,17 @@ def test_no_file_of_the_package_is_beyond_the_limits_for_others() -> None:
         assert os.path.getsize(os.path.join(DATA, name)) < files.MAX_BYTES
 
 
+NO_LOSS = """
+[[rule]]
+application = "*"
+what = "databases that nobody needs"
+names = ["d?"]
+class = "cache"
+documented = "thing(1)"
+examples = ["/var/lib/thing/dx"]
+"""
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -89,6 +100,7 @@ def test_no_file_of_the_package_is_beyond_the_limits_for_others() -> None:
         (("score = 77", "part = true"), "a part of nothing"),
         (("[[rule]]", GOOD + GOOD.replace("Thing", "Twin") + "[[rule]]"), "is shadowed by"),
         (("[[rule]]", GOOD.replace("thing/", "thing/d*") + "[[rule]]"), "another rule decides"),
+        (("[[rule]]", NO_LOSS + "[[rule]]"), "no loss by its name"),
     ],
 )
 def test_the_linter_finds(change: tuple[str, str], problem: str) -> None:
