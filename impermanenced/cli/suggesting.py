@@ -181,12 +181,17 @@ def _document(suggestion: Suggestion, persist: Persist) -> dict[str, Any]:
         "uncovered": [
             {
                 "kind": remedy.kind,
-                "advice": [{"kind": kind, "argument": argument} for kind, argument in remedy.argument],
+                "advice": _advice(remedy.argument) if remedy.kind == "elsewhere" else [],
+                "package": remedy.argument[0][0] if remedy.kind == "package" else None,
                 "paths": [path_fields(path) for path in remedy.paths],
             }
             for remedy in suggestion.remedies
         ],
     }
+
+
+def _advice(ways: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"kind": kind, "argument": argument} for kind, argument in ways]
 
 
 def _declaration(one: Wanted) -> dict[str, Any]:
@@ -201,6 +206,7 @@ def _declaration(one: Wanted) -> dict[str, Any]:
         "parent": {"user": one.parent.user, "group": one.parent.group, "mode": one.parent.mode},
         "method": one.method,
         "declared": one.declared,
+        "better": [_advice(ways) for ways in one.instead],
         "why": one.why,
         "paths": one.count,
         "size": one.size,

@@ -523,7 +523,8 @@ def test_the_documents_keys(tmp_path: Path) -> None:
     assert list(found) == ["version", "persist", "losses", "covered", "declarations", "uncovered"]
     assert (found["persist"], found["losses"], found["covered"]) == ("/persist", 2, 1)
     assert [one["path"] for one in found["declarations"] if not one["declared"]] == ["/opt/x"]
-    assert found["uncovered"] == [{"kind": "blank", "advice": [], "paths": [{"path": "/opt/y"}]}]
+    left = {"kind": "blank", "advice": [], "package": None, "paths": [{"path": "/opt/y"}]}
+    assert found["uncovered"] == [left]
     json.dumps(found)
 
 
@@ -563,6 +564,50 @@ def test_toml_reads_back(nobody: System, names: list[bytes]) -> None:
     assert refused == {one.path for one in given_task.wanted if b"\n" in one.path}
     wanted = {(one.path, one.directory) for one in given_task.wanted if one.path not in refused}
     assert {(one.path, one.directory) for one in found.declarations} == wanted
+
+
+WORDS = st.none() | st.sampled_from(["u", "1000", "_a.b-c"])
+OWNERSHIPS = st.builds(Ownership, WORDS, WORDS, st.none() | st.sampled_from(["0700", "u=rwx,g=rx,o="]))
+USERS = st.sampled_from([(None, None), ("alice", b"/home/alice"), ("b.c", b"/srv/b c"), ("root", b"/root")])
+
+
+@st.composite
+def declared(draw: st.DrawFn) -> list[Wanted]:
+    """As a configuration can have them: files go with their block, a directory has no parent's owner."""
+    names = draw(
+        st.lists(st.one_of(NAMES, DIFFICULT).filter(lambda raw: b"\n" not in raw), unique=True, max_size=8)
+    )
+    hidden = draw(st.booleans())
+    found = []
+    for name in names:
+        user, home = draw(USERS)
+        directory = draw(st.booleans())
+        found.append(
+            Wanted(
+                os.path.join(home or b"/", b"x" + name),
+                directory,
+                draw(st.sampled_from([PERSIST, b"/other"])),
+                user,
+                home,
+                draw(OWNERSHIPS),
+                Ownership() if directory else draw(OWNERSHIPS),
+                draw(st.sampled_from(["bind", "symlink"])),
+                draw(st.booleans()) if directory else hidden,
+                declared=True,
+            )
+        )
+    return found
+
+
+@given(wanted=declared())
+def test_a_whole_configuration_reads_back(nobody: System, wanted: list[Wanted]) -> None:
+    given_task = Task(Suggestion(tuple(wanted), (), (), 0, 0), tuple(wanted), {}, nobody)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as stream:
+        stream.write("\n".join(toml.write(given_task).lines))
+        stream.flush()
+        found = config.load(os.fsencode(stream.name))
+    again = choose([], nobody, PERSIST, found.placements).wanted
+    assert {replace(one, in_blank=False) for one in again} == set(wanted)
 
 
 @hypothesis.settings(max_examples=25, deadline=None)
