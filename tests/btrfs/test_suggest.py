@@ -15,6 +15,7 @@ from impermanenced.model import Change, FileType
 
 from ..conftest import Filesystem, sh
 from ..corpus import reader as corpus
+from ..shell.hook import Initrd
 from ..unit.test_suggest import evaluated
 from .test_cli import System
 
@@ -333,3 +334,50 @@ def test_what_cannot_be(machine: Home) -> None:
     assert "--persist" in machine.refused(2, "suggest", "--persist", "relative")
     assert "invalid choice" in machine.refused(2, "suggest", "--format", "yaml")
     assert "empty path" in machine.run("suggest", "").stderr
+
+
+def test_from_a_trial_to_wiping_with_the_real_hook(machine: Home, tmp_path: Path) -> None:
+    """Three days of a trial, what they lost declared and copied, wiping switched on: all of it is there."""
+    filesystem = machine.filesystem
+    initrd = Initrd(tmp_path, filesystem.device)
+
+    def reboot() -> str:
+        filesystem.umount(machine.root)
+        boot = initrd.boot()
+        filesystem.mount(machine.root, "subvol=root")
+        return str(boot.result.action)
+
+    machine.configure("[rollback]\nwipe = false")
+    assert machine.run("setup").returncode == 0
+    machine.write("var/lib/sonarr/sonarr.db", b"SQLite format 3\0" + bytes(100), uid=950, gid=951)
+    assert reboot() == "trial"
+    machine.write("home/alice/.ssh/id_ed25519", KEY, uid=ALICE)
+    assert reboot() == "trial"
+    machine.write("etc/adjtime", "0.0\n")
+    assert [boot["action"] for boot in machine.document("boots")["boots"]][:2] == ["trial", "trial"]
+    text = machine.suggest("--persist", "/persist")
+    assert "# This is a trial" in text
+    assert tomllib.loads(text)["persist"]["/persist"] == {
+        "directories": [{"path": "/var/lib/sonarr", "user": "sonarr", "group": "media"}],
+        "files": ["/etc/adjtime"],
+        "users": {"alice": {"directories": [{"path": ".ssh", "mode": "0700"}]}},
+    }
+
+    persist = filesystem.subvolume("persist")
+    kept = ("etc/adjtime", "var/lib/sonarr", "home/alice/.ssh")
+    for name in kept:
+        sh("cp", "-a", "--parents", name, persist, cwd=machine.root)
+    machine.configure(text)
+    assert machine.run("setup").returncode == 0
+    assert reboot() == "wiped"
+    assert not (machine.root / "etc/adjtime").exists()
+    for name in kept:
+        source, target = persist / name, machine.root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.mkdir() if source.is_dir() else target.touch()
+        sh("mount", "--bind", source, target)
+        filesystem.mounts.append(target)
+    assert (machine.root / "etc/adjtime").read_text() == "0.0\n"
+    assert (machine.root / "home/alice/.ssh/id_ed25519").read_text() == KEY
+    assert (machine.root / "var/lib/sonarr/sonarr.db").stat().st_gid == 951
+    assert machine.crud() == set()
