@@ -130,6 +130,7 @@ class _Choice:
         self._logs = logs
         self._dotfiles = dotfiles
         self._filled = {above for item in items for above in places.above(item.path)[:1]}
+        self._vaults = self._find_vaults(items)
         self._kinds = {item.path: self._kind(item) for item in self.crud}
         self._impure = self._find_impure(items)
 
@@ -171,6 +172,14 @@ class _Choice:
     def _is_structure(self, path: bytes) -> bool:
         found = self._system.user(path)
         return places.is_structure(path, found[1] if found else None)
+
+    def _find_vaults(self, items: Iterable[Item]) -> set[bytes]:
+        """The new directories that hold nothing that anybody else would read."""
+        found = {path for path in self.made if not self._is_structure(path)}
+        for item in items:
+            if item.loss not in ("secret", "cache"):
+                found.difference_update(places.above(item.path)[:1])
+        return found
 
     def _find_impure(self, items: Iterable[Item]) -> set[bytes]:
         """The directories with something in them that is not to be declared."""
@@ -262,7 +271,7 @@ class _Choice:
             own = of_file(now, user, system)
             above = (*places.above(path), b"/")[0]
             around = standing(above, system, self.made)
-            parent = of_parent(above, around, user, system, private=secret and above in self.made)
+            parent = of_parent(above, around, user, system, private=secret and above in self._vaults)
         return Wanted(
             path,
             directory,

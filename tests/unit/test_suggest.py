@@ -262,18 +262,21 @@ def test_owners_and_modes_are_kept_where_they_are_not_the_default(system: System
     assert own("/etc/keys/", 0, 100, 0o750, loss="secret") == Ownership(None, "users", "0750")
 
 
-def test_the_directory_around_a_secret_is_private_unless_others_use_it(
-    system: System, tmp_path: Path
-) -> None:
-    (tmp_path / "etc/ssh").mkdir()
-    (tmp_path / "var/keys").mkdir(parents=True)
-    shared, alone = item("/etc/ssh/key", loss="secret"), item("/var/keys/key", loss="secret")
-    cache = item("/var/keys/cache", loss="cache")
-    found = choose([shared, item("/var/keys/"), alone, cache], system, PERSIST)
-    assert {one.path: one.parent.mode for one in found.wanted} == {
-        b"/etc/ssh/key": None,
-        b"/var/keys/key": "0700",
-    }
+def test_the_directory_around_a_secret_is_private_if_nobody_else_reads_in_it(system: System) -> None:
+    """impermanence gives the live directory the same mode: /etc/ssh has what every client reads."""
+
+    def modes(*items: Item) -> dict[bytes, str | None]:
+        return {one.path: one.parent.mode for one in choose(items, system, PERSIST).wanted}
+
+    key, cache = item("/var/keys/key", loss="secret"), item("/var/keys/cache", loss="cache")
+    assert modes(item("/var/keys/"), key, cache) == {b"/var/keys/key": "0700"}
+    assert modes(item("/etc/ssh/key", loss="secret")) == {b"/etc/ssh/key": None}
+    # A root that begins empty has a new /etc at each boot.
+    link = item("/etc/ssh/ssh_config", type=FileType.SYMLINK, verdict=Verdict.REGENERATED)
+    everything = [item("/etc/"), item("/etc/ssh/"), link, item("/etc/ssh/key", loss="secret")]
+    shadow = item("/etc/shadow", loss="secret")
+    assert modes(*everything, shadow) == {b"/etc/shadow": None, b"/etc/ssh/key": None}
+    assert modes(item("/etc/"), shadow) == {b"/etc/shadow": None}
 
 
 def test_a_path_in_a_home_belongs_to_its_user(system: System) -> None:
@@ -488,6 +491,16 @@ def test_the_last_line_counts_what_is_left(tmp_path: Path, format: str) -> None:
     assert ("(--all declares what" in text) != declared
     assert "#     p0, p1\n" in text
     assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("format", ["impermanence", "preservation"])
+def test_users_are_nixos_own(tmp_path: Path, format: str) -> None:
+    text = suggestion(tmp_path, "", "--format", format, entries=[entry("/etc/shadow"), entry("/etc/x")])
+    assert '"/etc/x"' in text
+    assert '"/etc/shadow"' not in text
+    assert "hashedPasswordFile:\n#     /etc/shadow\n" in text
+    declared = '[persist."/persist"]\nfiles = ["/etc/shadow"]'
+    assert '"/etc/shadow"' in suggestion(tmp_path, declared, "--whole", "--format", format)
 
 
 def test_the_persist_volume(tmp_path: Path) -> None:

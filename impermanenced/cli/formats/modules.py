@@ -30,6 +30,7 @@ HEADS = {
 }
 # In preservation's documentation these are prepared in the initrd: they are read before the root is complete.
 _EARLY = (b"/etc/machine-id", b"/var/lib/nixos")
+_USERS = tuple(b"/etc/" + name for name in b"group gshadow passwd shadow subgid subuid".split())
 _OLD_METHOD = "  # method: only the branch home-manager-v1 has it"
 _NO_OWNER = "  # owner and mode of a file are those of the file itself"
 
@@ -88,6 +89,8 @@ def home_manager(task: Task) -> Written:
 
 
 def _why_not(one: Wanted) -> str | None:
+    if one.path in _USERS and not one.declared:
+        return "NixOS makes it of users.users, passwords of hashedPasswordFile"
     return nix.why_not(one.path) or nix.why_not(one.persist)
 
 
