@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..config import Config
 from ..errors import ConfigError, UsageError
 from ..model import Change, FileType, Verdict
-from ..suggest import Item, Suggestion, System, Wanted, choose
+from ..suggest import Item, Suggestion, System, Wanted, choose, places
 from ..values import Where
 from ..values import path_of as configured_path
 from ..wire import JSON_VERSION, path_fields, path_of, to_text
@@ -39,14 +39,14 @@ class Persist(NamedTuple):
 
 def suggest(document: act.Document, config: Config | None, options: Options, cwd: bytes) -> Any:
     """Text, or with --json an object.  `config`: None for who may not read it."""
-    items = {item.path: item for item in map(_item, document["entries"])}
+    items = [_item(entry) for entry in document["entries"]]
     narrow = [act.meant(document, path, cwd) for path in options.paths]
     persist = _persist(document, config, options)
     volumes = document["volumes"]
     native = all(path_of(volume, "mountpoint") == path_of(volume) for volume in volumes)
     with System(functools.partial(act.location, document), native=native) as system:
         suggestion = choose(
-            [_item(entry) for entry in document["entries"]],
+            items,
             system,
             persist.path,
             config.placements if config else (),
@@ -57,7 +57,7 @@ def suggest(document: act.Document, config: Config | None, options: Options, cwd
         if options.json:
             return _document(suggestion, persist)
         wanted = tuple(one for one in suggestion.wanted if options.whole or not one.declared)
-        task = Task(suggestion, wanted, items, system)
+        task = Task(suggestion, wanted, {item.path: item for item in items}, system)
         trial = config is not None and not config.rollback.wipe
         notes = list(_notes(document, task, persist, trial=trial))
         return "".join(f"{line}\n" for line in _lines(task, options, notes))
@@ -124,7 +124,6 @@ def _persist(document: act.Document, config: Config | None, options: Options) ->
 def _lines(task: Task, options: Options, notes: Iterable[str]) -> Iterator[str]:
     write, head = _FORMATS[options.format]
     written = write(task)
-    suggestion = task.suggestion
     for line in (*head, *notes):
         yield f"# {line}"
     yield from written.lines
@@ -136,8 +135,7 @@ def _lines(task: Task, options: Options, notes: Iterable[str]) -> Iterator[str]:
         if said:
             yield ""
             yield from (f"# {line}" for line in (title, *said))
-    refused = sum(one.count for one, _ in written.refused)
-    yield f"# {_sum(suggestion, suggestion.covered - refused + len(written.nodes))}"
+    yield f"# {_sum(task, written)}"
 
 
 def _notes(document: act.Document, task: Task, persist: Persist, *, trial: bool) -> Iterator[str]:
@@ -160,10 +158,16 @@ def _adopt(persist: Persist) -> str:
     return f"cp -a --reflink=auto --parents PATH {shlex.quote(to_text(persist.path))}"
 
 
-def _sum(suggestion: Suggestion, covered: int) -> str:
-    losses, left = suggestion.losses, suggestion.losses - covered
+def _sum(task: Task, written: Written) -> str:
+    losses = task.suggestion.losses
     if not losses:
         return "Nothing would be lost: there is nothing to add."
+    refused = {one.path for one, _ in written.refused}
+    reached = {above for one in task.wanted if one.path not in refused for above in places.above(one.path)}
+    lost = sum(one.count for one, _ in written.refused)
+    lost += sum(path not in reached for path in task.suggestion.on_the_way)
+    covered = task.suggestion.covered - lost + len(written.nodes)
+    left = losses - covered
     said = f"Covered: {covered:,} of {words.plural(losses, 'path')} that would be lost"
     return f"{said}; not covered: {left:,}, for the reasons above." if left else f"{said}."
 

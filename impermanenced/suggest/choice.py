@@ -67,6 +67,7 @@ def choose(
         ways(wanted, system, choice.made),
         len(asked) + len(hidden),
         found.covered,
+        found.on_the_way,
     )
 
 
@@ -105,6 +106,7 @@ class _Found(NamedTuple):
     wanted: list[Wanted]
     remedies: list[Remedy]
     covered: int
+    on_the_way: tuple[bytes, ...]
 
 
 class _Choice:
@@ -199,16 +201,18 @@ class _Choice:
         targets = self._find_targets(losses)
         on_the_way = {above for path in targets for above in places.above(path)}
         groups: dict[bytes, list[Item]] = {path: [] for path in targets}
-        left = []
+        left, passed = [], []
         for item in losses:
             path = next((path for path in (item.path, *places.above(item.path)) if path in targets), None)
             if path is not None:
                 groups[path].append(item)
-            elif item.path not in on_the_way or item.type not in _TREES or item.change is not Change.CREATED:
+            elif item.path in on_the_way and item.type in _TREES and item.change is Change.CREATED:
+                passed.append(item.path)
+            else:
                 left.append(item)
         wanted = [self._wanted(path, targets[path], group) for path, group in groups.items()]
         kept = {one.path for one in wanted if one.directory} | self._declared
-        return _Found(wanted, self._remedies(left, kept), len(losses) - len(left))
+        return _Found(wanted, self._remedies(left, kept), len(losses) - len(left), tuple(passed))
 
     def _find_targets(self, losses: Iterable[Item]) -> dict[bytes, bool]:
         """Each path to declare, and whether it is a directory."""
@@ -243,7 +247,7 @@ class _Choice:
                 if path != item.path and places.within(item.path, path) and self._can_be_declared(path):
                     facts = self._system.facts(path)
                     # Who may not look there believes what was advised.
-                    return path if facts is None or _is_directory(facts.st_mode) else None
+                    return path if facts is None or stat.S_ISDIR(facts.st_mode) else None
         return None
 
     def _leads_to(self, link: bytes, directories: set[bytes]) -> bool:
@@ -300,10 +304,6 @@ class _Choice:
                 argument = self._elsewhere(item)
             groups[kind, argument].append(item.path)
         return [Remedy(kind, argument, tuple(paths)) for (kind, argument), paths in sorted(groups.items())]
-
-
-def _is_directory(mode: int) -> bool:
-    return stat.S_ISDIR(mode)
 
 
 def _why(items: Sequence[Item]) -> str:

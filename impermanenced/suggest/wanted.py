@@ -98,3 +98,4 @@ class Suggestion:
     ways: tuple[Way, ...]
     losses: int  # paths that would be lost, of what was asked for
     covered: int  # of them, by what is wanted
+    on_the_way: tuple[bytes, ...] = ()  # of these, the new directories that only lead there

@@ -329,6 +329,19 @@ def test_names_that_somebody_chose_to_be_misread(machine: Home, format: str) -> 
         assert "x = " not in str(sorted(evaluated(result.stdout)))
 
 
+def test_what_is_refused_is_not_counted_as_covered(machine: Home) -> None:
+    """Nor is the new directory that leads to nothing else."""
+    machine.write("usr/share/thing/new\nline")
+    machine.filesystem.subvolume("root/usr/share/thing/subvolume")
+    lost = machine.crud()
+    text = machine.suggest()
+    assert tomllib.loads(text) == {}
+    assert len(lost) == 3
+    assert text.splitlines()[-1].startswith("# Covered: 0 of 3 paths that would be lost; not covered: 3,")
+    machine.configure(text)
+    assert machine.crud() == lost
+
+
 def test_what_cannot_be(machine: Home) -> None:
     assert "--persist" in machine.refused(2, "suggest", "--persist", "relative")
     assert "invalid choice" in machine.refused(2, "suggest", "--format", "yaml")
