@@ -82,6 +82,7 @@ class Options:
     since: str | None = None  # "settled", "-1", or a time
     alert: bool = False
     lines: int | None = 10  # of watch, to begin with; None: all there are
+    notify: bool = False
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -116,8 +117,9 @@ def _of(command: str) -> _Parser:
     if command == "watch":
         parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
         parser.add_argument(
-            "-n", "--lines", metavar="N|all", default="10", help="so many of before, to begin with"
+            "-n", "--lines", metavar="N|all", help="so many of before, to begin with (10)"
         )
+        parser.add_argument("--notify", action="store_true", help="on the desktop, in place of lines")
     if command == "status":
         parser.add_argument("--all", action="store_true", help="also what is kept, declared or ignored")
         parser.add_argument(
@@ -217,11 +219,15 @@ def parse(argv: Sequence[str]) -> Options:
         view=getattr(found, "by", None),
         order=getattr(found, "sort", "score"),
         since=getattr(found, "since", None),
-        lines=_lines(getattr(found, "lines", "10")),
+        lines=_lines(found) if command == "watch" else 10,
+        notify=getattr(found, "notify", False),
     )
 
 
-def _lines(word: str) -> int | None:
+def _lines(found: argparse.Namespace) -> int | None:
+    if found.notify and (found.json or found.lines is not None):
+        raise UsageError("watch: --json and --lines do not go with --notify", "impermanence watch --help")
+    word = "10" if found.lines is None else found.lines
     if word != "all" and not _LINES.fullmatch(word):
         raise UsageError(f"--lines {word}: not a number of lines", 'a number, 0 or more, or "all"')
     return None if word == "all" else int(word)

@@ -8,16 +8,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gi.repository import GLib
 
-from ..bus import client
+from ..bus import client, desktop
 from ..bus.follow import EVERYTHING, Follower
 from ..errors import ServiceError
 from ..wire import size_to_text
 from . import words
+from .notifying import Notices
 from .parse import Options
 from .show import Style
 
@@ -35,12 +36,6 @@ def run(
     bus = client.connect()
     if bus is None:
         raise ServiceError("there is no system bus", "systemctl status dbus")
-    if os.geteuid() != 0:
-        complain("only what belongs to you is shown", "root sees everything")
-
-    def tell(text: str) -> None:
-        news = read(text)
-        write((json.dumps(news) if options.json else line(news, time.time(), style)) + "\n")
 
     def changed(there: bool) -> None:
         if there:
@@ -48,10 +43,44 @@ def run(
         else:
             complain("impermanenced has stopped, what is written meanwhile is not seen", None)
 
+    def show(news: Mapping[str, Any]) -> None:
+        write((json.dumps(news) if options.json else line(news, time.time(), style)) + "\n")
+
+    handle = show
+
+    def tell(text: str) -> None:
+        take(text, handle)
+
     follower = Follower(bus.con, tell, changed, options.config)
-    _watch_output(lambda: follower.fail(BrokenPipeError()))
-    follower.run(EVERYTHING if options.lines is None else options.lines)
+    if options.notify:
+        handle = _notices(follower, lambda message: complain(message, None)).tell
+        follower.run(0, patient=True)
+    else:
+        if os.geteuid() != 0:
+            complain("only what belongs to you is shown", "root sees everything")
+        _watch_output(lambda: follower.fail(BrokenPipeError()))
+        follower.run(EVERYTHING if options.lines is None else options.lines)
     return 0
+
+
+def _notices(follower: Follower, complain: Callable[[str], None]) -> Notices:
+    """On the desktop of the session's own user."""
+
+    def show(summary: str, lines: Sequence[str], worth_a_look: bool) -> None:
+        screen.show(summary, lines, desktop.NORMAL if worth_a_look else desktop.LOW)
+
+    def later(seconds: float, work: Callable[[], None]) -> None:
+        def once() -> bool:
+            work()
+            return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+        GLib.timeout_add(int(seconds * 1000), once)
+
+    con = desktop.connect()
+    con.connect("closed", lambda *_: follower.fail(ServiceError("the session bus closed the connection")))
+    notices = Notices(show, later, time.monotonic, complain)
+    screen = desktop.Desktop(con, notices.seen)
+    return notices
 
 
 def _watch_output(gone: Callable[[], None]) -> None:
@@ -66,26 +95,23 @@ def _watch_output(gone: Callable[[], None]) -> None:
     GLib.io_add_watch(1, GLib.PRIORITY_DEFAULT, GLib.IOCondition.ERR | GLib.IOCondition.HUP, look)
 
 
-def read(text: str) -> Mapping[str, Any]:
+def take(text: str, handle: Callable[[Mapping[str, Any]], object]) -> None:
+    """One piece of news as the daemon sent it; ServiceError where it makes no sense."""
     try:
         news = json.loads(text)
-    except ValueError as error:
-        raise ServiceError(f"impermanenced: its news cannot be read: {error}") from None
-    if not isinstance(news, dict):
-        raise ServiceError("impermanenced: its news are no object")
-    return news
+        if not isinstance(news, dict):
+            raise TypeError("no object")
+        handle(news)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ServiceError(f"impermanenced: its news cannot be understood: {error!r}") from None
 
 
 def line(news: Mapping[str, Any], now: float, style: Style) -> str:
     """`09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`"""
-    try:
-        when = words.clock(news["time"], now, exact=True)
-        about = _about(news)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ServiceError(f"impermanenced: its news cannot be understood: {error!r}") from None
+    when = words.clock(news["time"], now, exact=True)
     loss = str(news.get("loss", ""))
     padded = words.pad(loss, _LOSS)
-    return f"{when}  {style.bold(padded) if loss in _SERIOUS else padded}  {about}".rstrip()
+    return f"{when}  {style.bold(padded) if loss in _SERIOUS else padded}  {_about(news)}".rstrip()
 
 
 def _about(news: Mapping[str, Any]) -> str:

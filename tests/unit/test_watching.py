@@ -44,8 +44,10 @@ def test_what_is_typed() -> None:
     for wrong in ("-1", "1.5", "", "many", "٣", "9" * 10):
         with pytest.raises(UsageError, match="not a number of lines"):
             parse(["watch", f"--lines={wrong}"])
-    with pytest.raises(UsageError):
-        parse(["watch", "/etc"])
+    for words in (["/etc"], ["--notify", "--json"], ["--notify", "-n", "0"]):
+        with pytest.raises(UsageError):
+            parse(["watch", *words])
+    assert parse(["watch", "--notify"]).notify
 
 
 @pytest.mark.parametrize(
@@ -81,4 +83,4 @@ def test_colour_is_for_what_hurts_most() -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"kind": "crud"}', '{"kind": 1, "time": "x"}'])
 def test_what_is_no_news_is_an_error_in_words(text: str) -> None:
     with pytest.raises(ServiceError, match="impermanenced: "):
-        watching.line(watching.read(text), NOW, PLAIN)
+        watching.take(text, lambda news: watching.line(news, NOW, PLAIN))
