@@ -1,193 +1,61 @@
-"""The trees of a BTRFS, read through TREE_SEARCH_V2.
-
-Hard facts
-    Every tree block and inode carries the transaction (its generation) that last changed it.  A
-    search with `min_transid` skips unchanged blocks whole, so its cost follows the changes and
-    not the tree.  What it returns are all items of the changed leaves, changed or not.
-    The bounds of a search are keys in lexicographic order, not three ranges.
-    A snapshot keeps inode numbers and the inodes' own generations: an inode is new when its
-    generation is later than the snapshot, changed when only its transid is.  Numbers are not
-    used again while the filesystem lives.
-    Whatever changes about an inode or about the names in a directory updates the inode's item,
-    and so its transid.  Reading does too, where atime is written.
-    The search sees what was committed or inserted.  Delayed inodes appear after a sync.
-    A nested subvolume is a directory entry that points to a ROOT_ITEM.  In a snapshot the entry
-    stays and looks like an empty directory with inode 2; only a ROOT_REF makes it real.
-
-Layouts are those of linux/btrfs_tree.h, all little-endian.
-"""
+"""The search in a tree."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import os
 import stat
 import struct
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
-from ..errors import TooMany
-from . import libc
+from ...errors import TooMany
+from .items import (
+    BTRFS_DIR_INDEX_KEY,
+    BTRFS_DIR_ITEM_KEY,
+    BTRFS_EXTENT_DATA_KEY,
+    BTRFS_FILE_EXTENT_INLINE,
+    BTRFS_FILE_EXTENT_PREALLOC,
+    BTRFS_FIRST_FREE_OBJECTID,
+    BTRFS_INODE_EXTREF_KEY,
+    BTRFS_INODE_ITEM_KEY,
+    BTRFS_INODE_REF_KEY,
+    BTRFS_LAST_FREE_OBJECTID,
+    BTRFS_ROOT_ITEM_KEY,
+    BTRFS_ROOT_REF_KEY,
+    BTRFS_ROOT_TREE_OBJECTID,
+    BTRFS_XATTR_ITEM_KEY,
+    DIR,
+    DISK,
+    EXTENT,
+    EXTENT_DISK,
+    EXTREF,
+    HEADER,
+    HEADER_DIR,
+    HEADER_SHORT,
+    INODE,
+    INODE_SHORT,
+    MAX_U64,
+    U32,
+    U64,
+    Changes,
+    DirEntry,
+    Extent,
+    Facts,
+    Inode,
+    attributes,
+    dir_entry,
+    name_hash,
+    references,
+)
 
-# linux/btrfs.h
-BTRFS_IOC_FS_INFO = 0x8400941F
-BTRFS_IOC_DEV_INFO = 0xD000941E
-BTRFS_IOC_TREE_SEARCH_V2 = 0xC0709411
+BTRFS_IOC_TREE_SEARCH_V2 = 0xC0709411  # linux/btrfs.h
 
-# linux/btrfs_tree.h
-BTRFS_ROOT_TREE_OBJECTID = 1
-BTRFS_FS_TREE_OBJECTID = 5
-BTRFS_FIRST_FREE_OBJECTID = 256
-BTRFS_LAST_FREE_OBJECTID = 2**64 - 256
-BTRFS_INODE_ITEM_KEY = 1
-BTRFS_INODE_REF_KEY = 12
-BTRFS_INODE_EXTREF_KEY = 13
-BTRFS_XATTR_ITEM_KEY = 24
-BTRFS_DIR_ITEM_KEY = 84
-BTRFS_DIR_INDEX_KEY = 96
-BTRFS_EXTENT_DATA_KEY = 108
-BTRFS_ROOT_ITEM_KEY = 132
-BTRFS_ROOT_REF_KEY = 156
-BTRFS_FILE_EXTENT_INLINE = 0
-BTRFS_FILE_EXTENT_PREALLOC = 2
-
-FILEID_BTRFS_WITHOUT_PARENT = 0x4D  # linux/exportfs.h
-
-MAX_U64 = 2**64 - 1
 _ARGS = struct.Struct("<7Q4I4QQ")  # btrfs_ioctl_search_args_v2 up to its buffer
-_HEADER = struct.Struct("<QQQII")  # transid, objectid, offset, type, len
-_INODE = struct.Struct("<5Q4I3Q32xqIqIqIqI")
-_INODE_SHORT = struct.Struct("<16xQ16xI8xI")  # its size, nlink, mode
-_DIR = struct.Struct("<QBQQHHB")  # location (objectid, type, offset), transid, data_len, name_len, type
-_HEADER_SHORT = struct.Struct("<8xQ8xII")  # its objectid, type, len
-_HEADER_DIR = struct.Struct("<16xQIIQBQQHHB")  # offset, type and len of the header; the entry behind it
-_REF = struct.Struct("<QH")
-_EXTREF = struct.Struct("<QQH")
-_EXTENT = struct.Struct("<QQBBHB")
-_EXTENT_DISK = struct.Struct("<QQQQ")
-_DISK = struct.Struct("<QQ")  # disk_bytenr, disk_num_bytes: how that begins
-_U32 = struct.Struct("<I")
-_U64 = struct.Struct("<Q")
-_HANDLE = struct.Struct("<QQI")
 
-_LARGEST_ITEM = (64 << 10) + _HEADER.size  # no item is larger than the largest tree block
+_LARGEST_ITEM = (64 << 10) + HEADER.size  # no item is larger than the largest tree block
 _SMALL = 128 << 10
 _LARGE = 1 << 20
 
 Key = tuple[int, int, int]  # objectid, type, offset
-
-
-class Inode(NamedTuple):
-    """btrfs_inode_item."""
-
-    generation: int
-    transid: int
-    size: int
-    nbytes: int
-    block_group: int
-    nlink: int
-    uid: int
-    gid: int
-    mode: int
-    rdev: int
-    flags: int
-    sequence: int
-    atime: int
-    atime_nsec: int
-    ctime: int
-    ctime_nsec: int
-    mtime: int
-    mtime_nsec: int
-    otime: int
-    otime_nsec: int
-
-
-class DirEntry(NamedTuple):
-    """What a name in a directory points to: an inode of the same subvolume, or a subvolume."""
-
-    objectid: int
-    is_root: bool
-
-
-class Extent(NamedTuple):
-    """btrfs_file_extent_item: `start` and `length` are bytes of the file as it reads."""
-
-    start: int
-    length: int
-    inline: bytes | None  # the stored bytes, compressed or not, with the kind of compression before
-    disk_bytenr: int  # 0: a hole, or allocated and never written
-    offset: int  # into the extent on disk
-
-
-class Facts(NamedTuple):
-    """What an inode is: its item, its hard links as (directory, name), its extended attributes."""
-
-    inode: Inode
-    names: list[tuple[int, bytes]]
-    xattrs: dict[bytes, bytes]
-
-
-class Changes(NamedTuple):
-    """What a subvolume's tree got after a transaction."""
-
-    inodes: dict[int, Inode]  # changed or new
-    names: dict[int, dict[bytes, DirEntry]]  # added to directories; of a new directory these are all
-    targets: dict[int, bytes]  # of new symlinks
-
-
-def _crc32c_table() -> list[int]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-        table.append(crc)
-    return table
-
-
-_CRC32C = _crc32c_table()
-
-
-def name_hash(name: bytes) -> int:
-    """The offset of a name's DIR_ITEM: btrfs_name_hash() in fs/btrfs/ctree.h."""
-    crc = 0xFFFFFFFE
-    for byte in name:
-        crc = _CRC32C[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    return crc
-
-
-def fs_info(fd: int) -> tuple[bytes, int]:
-    """The UUID of the filesystem, 16 bytes, and its highest device id."""
-    buffer = bytearray(1024)  # btrfs_ioctl_fs_info_args
-    fcntl.ioctl(fd, BTRFS_IOC_FS_INFO, buffer)
-    return bytes(buffer[16:32]), _U64.unpack_from(buffer)[0]
-
-
-def devices(fd: int) -> list[bytes]:
-    """The paths of the filesystem's devices, as the kernel knows them."""
-    found = []
-    for devid in range(1, fs_info(fd)[1] + 1):
-        buffer = bytearray(4096)  # btrfs_ioctl_dev_info_args
-        _U64.pack_into(buffer, 0, devid)
-        try:
-            fcntl.ioctl(fd, BTRFS_IOC_DEV_INFO, buffer)
-        except OSError as error:
-            if error.errno == errno.ENODEV:  # ids of removed devices are not used again
-                continue
-            raise
-        if path := bytes(buffer[3072:]).partition(b"\0")[0]:
-            found.append(path)
-    return found
-
-
-def open_inode(top_fd: int, root_id: int, inode: int, generation: int) -> int:
-    """A read descriptor on an inode of any subvolume, by file handle: no path, so no race.
-
-    Only for regular files and directories: a fifo would block.  ESTALE when it is gone.
-    """
-    handle = _HANDLE.pack(inode, root_id, generation & 0xFFFFFFFF)
-    return libc.open_by_handle_at(top_fd, FILEID_BTRFS_WITHOUT_PARENT, handle, os.O_RDONLY | os.O_NOATIME)
 
 
 class Tree:
@@ -213,17 +81,17 @@ class Tree:
             fcntl.ioctl(self.fd, BTRFS_IOC_TREE_SEARCH_V2, buffer)
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror} (searching tree {self.root_id})") from error
-        return int(_U32.unpack_from(buffer, 64)[0])  # nr_items
+        return int(U32.unpack_from(buffer, 64)[0])  # nr_items
 
     def _search(self, buffer: bytearray, first: Key, last: Key) -> Iterator[tuple[int, int, int, int]]:
         """(type, offset, where in the buffer, length) of each item between two keys."""
-        header = _HEADER.unpack_from
+        header = HEADER.unpack_from
         key: Key | None = first
         while key is not None and (count := self._fill(buffer, key, last)):
             where = _ARGS.size
             for _ in range(count):
                 _, objectid, offset, kind, length = header(buffer, where)
-                where += _HEADER.size
+                where += HEADER.size
                 yield kind, offset, where, length
                 where += length
             key = _go_on(buffer, where, (objectid, kind, offset), last)
@@ -234,7 +102,7 @@ class Tree:
 
     def inode(self, inode: int) -> Inode | None:
         for _, _, where, _ in self._items(inode, BTRFS_INODE_ITEM_KEY, BTRFS_INODE_ITEM_KEY):
-            return Inode._make(_INODE.unpack_from(self._small, where))
+            return Inode._make(INODE.unpack_from(self._small, where))
         return None
 
     def sizes(self, inodes: Iterable[int]) -> tuple[int, int]:
@@ -243,7 +111,7 @@ class Tree:
         Numbers that follow each other closely cost one search together.
         """
         count = size = 0
-        header, unpack = _HEADER_SHORT.unpack_from, _INODE_SHORT.unpack_from
+        header, unpack = HEADER_SHORT.unpack_from, INODE_SHORT.unpack_from
         buffer, wanted = self._small, set(inodes)
         for first, final in _runs(sorted(wanted)):
             last = final, BTRFS_INODE_ITEM_KEY, MAX_U64
@@ -252,14 +120,14 @@ class Tree:
                 where = _ARGS.size
                 for _ in range(items):
                     objectid, kind, length = header(buffer, where)
-                    where += 32  # _HEADER.size
+                    where += 32  # HEADER.size
                     if kind == 1 and objectid in wanted:  # BTRFS_INODE_ITEM_KEY
                         bytes_, nlink, mode = unpack(buffer, where)
                         if nlink:
                             count += 1
                             size += 0 if stat.S_ISDIR(mode) else bytes_
                     where += length
-                offset = _U64.unpack_from(buffer, where - length - 16)[0]  # of the last item's header
+                offset = U64.unpack_from(buffer, where - length - 16)[0]  # of the last item's header
                 key = _go_on(buffer, where, (objectid, kind, offset), last)
         return count, size
 
@@ -270,23 +138,23 @@ class Tree:
         xattrs: dict[bytes, bytes] = {}
         for kind, offset, where, length in self._items(inode, BTRFS_INODE_ITEM_KEY, BTRFS_XATTR_ITEM_KEY):
             if kind == BTRFS_INODE_ITEM_KEY:
-                item = Inode._make(_INODE.unpack_from(buffer, where))
+                item = Inode._make(INODE.unpack_from(buffer, where))
             elif kind in (BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
-                names.extend(_references(buffer, kind, offset, where, length))
+                names.extend(references(buffer, kind, offset, where, length))
             elif kind == BTRFS_XATTR_ITEM_KEY:
-                xattrs.update(_attributes(buffer, where, length))
+                xattrs.update(attributes(buffer, where, length))
         return Facts(item, names, xattrs) if item is not None else None
 
     def names(self, inode: int) -> list[tuple[int, bytes]]:
         """(directory, name) of each hard link."""
         found: list[tuple[int, bytes]] = []
         for kind, parent, where, length in self._items(inode, BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
-            found.extend(_references(self._small, kind, parent, where, length))
+            found.extend(references(self._small, kind, parent, where, length))
         return found
 
     def entries(self, directory: int) -> dict[bytes, DirEntry]:
         """The names in a directory, in the order of their creation."""
-        buffer, found, unpack = self._small, {}, _HEADER_DIR.unpack_from
+        buffer, found, unpack = self._small, {}, HEADER_DIR.unpack_from
         make = tuple.__new__  # what DirEntry() comes to, in half the time
         last = directory, BTRFS_DIR_INDEX_KEY, MAX_U64
         key: Key | None = (directory, BTRFS_DIR_INDEX_KEY, 0)
@@ -294,10 +162,10 @@ class Tree:
             where = _ARGS.size
             for _ in range(count):
                 offset, _, length, objectid, kind, _, _, _, size, _ = unpack(buffer, where)
-                start = where + _HEADER_DIR.size
+                start = where + HEADER_DIR.size
                 entry = make(DirEntry, (objectid, kind == BTRFS_ROOT_ITEM_KEY))
                 found[bytes(buffer[start : start + size])] = entry
-                where += _HEADER.size + length
+                where += HEADER.size + length
             key = _go_on(buffer, where, (directory, BTRFS_DIR_INDEX_KEY, offset), last)
         return found
 
@@ -307,16 +175,16 @@ class Tree:
         for _, _, where, length in self._search(buffer, key, key):
             end = where + length
             while where < end:  # names whose hashes collide share an item
-                found, entry = _dir_entry(buffer, where)
+                found, entry = dir_entry(buffer, where)
                 if found == name:
                     return entry
-                where += _DIR.size + len(found) + _DIR.unpack_from(buffer, where)[4]
+                where += DIR.size + len(found) + DIR.unpack_from(buffer, where)[4]
         return None
 
     def target(self, inode: int) -> bytes:
         """Where a symlink points to."""
         for _, _, where, length in self._items(inode, BTRFS_EXTENT_DATA_KEY, BTRFS_EXTENT_DATA_KEY):
-            return bytes(self._small[where + _EXTENT.size : where + length])
+            return bytes(self._small[where + EXTENT.size : where + length])
         return b""
 
     def extents(self, inode: int) -> Iterator[Extent]:
@@ -324,13 +192,13 @@ class Tree:
         buffer = bytearray(_ARGS.size + _SMALL)
         bounds = (inode, BTRFS_EXTENT_DATA_KEY, 0), (inode, BTRFS_EXTENT_DATA_KEY, MAX_U64)
         for _, start, where, length in self._search(buffer, *bounds):
-            _, ram_bytes, compression, _, _, kind = _EXTENT.unpack_from(buffer, where)
-            rest = where + _EXTENT.size
+            _, ram_bytes, compression, _, _, kind = EXTENT.unpack_from(buffer, where)
+            rest = where + EXTENT.size
             if kind == BTRFS_FILE_EXTENT_INLINE:
                 inline = bytes([compression]) + bytes(buffer[rest : where + length])
                 yield Extent(start, ram_bytes, inline, 0, 0)
                 continue
-            disk_bytenr, _, offset, num_bytes = _EXTENT_DISK.unpack_from(buffer, rest)
+            disk_bytenr, _, offset, num_bytes = EXTENT_DISK.unpack_from(buffer, rest)
             if kind == BTRFS_FILE_EXTENT_PREALLOC:
                 disk_bytenr = 0
             yield Extent(start, num_bytes, None, disk_bytenr, offset)
@@ -345,7 +213,7 @@ class Tree:
         buffer = bytearray(_ARGS.size + _LARGE)
         changes = Changes({}, {}, {})
         inodes, names, targets = changes
-        header, transid_at, unpack_inode = _HEADER_SHORT.unpack_from, _U64.unpack_from, _INODE.unpack_from
+        header, transid_at, unpack_inode = HEADER_SHORT.unpack_from, U64.unpack_from, INODE.unpack_from
         new_link = -1
         last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
         key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
@@ -353,7 +221,7 @@ class Tree:
             where = _ARGS.size
             for _ in range(count):
                 objectid, kind, length = header(buffer, where)
-                where += 32  # _HEADER.size
+                where += 32  # HEADER.size
                 if kind == 1:  # BTRFS_INODE_ITEM_KEY
                     if transid_at(buffer, where + 8)[0] > since:
                         inode = Inode._make(unpack_inode(buffer, where))
@@ -362,10 +230,10 @@ class Tree:
                             new_link = objectid
                 elif kind == 96:  # BTRFS_DIR_INDEX_KEY
                     if transid_at(buffer, where + 17)[0] > since:  # the entry's own transid
-                        name, entry = _dir_entry(buffer, where)
+                        name, entry = dir_entry(buffer, where)
                         names.setdefault(objectid, {})[name] = entry
                 elif objectid == new_link and kind == BTRFS_EXTENT_DATA_KEY:
-                    targets[objectid] = bytes(buffer[where + _EXTENT.size : where + length])
+                    targets[objectid] = bytes(buffer[where + EXTENT.size : where + length])
                 where += length
             offset = transid_at(buffer, where - length - 16)[0]  # of the last item's header
             key = _go_on(buffer, where, (objectid, kind, offset), last)
@@ -382,19 +250,19 @@ class Tree:
         buffer = bytearray(_ARGS.size + _LARGE)
         extents: dict[int, int] = {}
         inline = 0
-        header, generation_at, unpack_disk = _HEADER_SHORT.unpack_from, _U64.unpack_from, _DISK.unpack_from
+        header, generation_at, unpack_disk = HEADER_SHORT.unpack_from, U64.unpack_from, DISK.unpack_from
         last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
         key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
         while key is not None and (count := self._fill(buffer, key, last, since + 1)):
             where = _ARGS.size
             for _ in range(count):
                 objectid, kind, length = header(buffer, where)
-                where += 32  # _HEADER.size
+                where += 32  # HEADER.size
                 if kind == 108 and generation_at(buffer, where)[0] > since:  # BTRFS_EXTENT_DATA_KEY
                     if buffer[where + 20] == BTRFS_FILE_EXTENT_INLINE:
-                        inline += length - _EXTENT.size
+                        inline += length - EXTENT.size
                     else:
-                        address, size = unpack_disk(buffer, where + _EXTENT.size)
+                        address, size = unpack_disk(buffer, where + EXTENT.size)
                         if address:  # else a hole
                             extents[address] = size
                 where += length
@@ -407,8 +275,8 @@ class Tree:
         roots = Tree(self.fd, BTRFS_ROOT_TREE_OBJECTID)
         found = {}
         for _, child, where, length in roots._items(self.root_id, BTRFS_ROOT_REF_KEY, BTRFS_ROOT_REF_KEY):
-            directory, _, size = _EXTREF.unpack_from(roots._small, where)
-            start = where + _EXTREF.size
+            directory, _, size = EXTREF.unpack_from(roots._small, where)
+            start = where + EXTREF.size
             found[child] = (directory, bytes(roots._small[start : min(start + size, where + length)]))
         return found
 
@@ -439,37 +307,3 @@ def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
         last = number
     if first >= 0:
         yield first, last
-
-
-def _references(
-    buffer: bytearray, kind: int, parent: int, where: int, length: int
-) -> Iterator[tuple[int, bytes]]:
-    """The names in an INODE_REF or INODE_EXTREF item."""
-    end = where + length
-    while where < end:
-        if kind == BTRFS_INODE_REF_KEY:
-            _, size = _REF.unpack_from(buffer, where)
-            where += _REF.size
-        else:
-            parent, _, size = _EXTREF.unpack_from(buffer, where)
-            where += _EXTREF.size
-        yield parent, bytes(buffer[where : where + size])
-        where += size
-
-
-def _attributes(buffer: bytearray, where: int, length: int) -> Iterator[tuple[bytes, bytes]]:
-    """The names and values in an XATTR_ITEM; names whose hashes collide share one."""
-    end = where + length
-    while where < end:
-        _, _, _, _, data_size, name_size, _ = _DIR.unpack_from(buffer, where)
-        where += _DIR.size
-        name = bytes(buffer[where : where + name_size])
-        where += name_size
-        yield name, bytes(buffer[where : where + data_size])
-        where += data_size
-
-
-def _dir_entry(buffer: bytearray, where: int) -> tuple[bytes, DirEntry]:
-    objectid, kind, _, _, _, size, _ = _DIR.unpack_from(buffer, where)
-    where += _DIR.size
-    return bytes(buffer[where : where + size]), DirEntry(objectid, kind == BTRFS_ROOT_ITEM_KEY)
