@@ -19,22 +19,26 @@ from .model import Difference, Entry, Report, Volume, Writer
 
 JSON_VERSION = 1
 
-# C0, DEL, C1, the line and paragraph separators, and the bidirectional controls and invisible
-# characters that make one name look like another.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\\\\\udc80-\udcff]"
-)
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
-def _escape_character(match: re.Match[str]) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in match.group().encode("utf-8", "surrogateescape"))
-
-
 def to_text(raw: bytes) -> str:
-    """The one printable word for these bytes."""
+    """The one printable word for these bytes.
+
+    What Unicode has as printable stays.  A backslash, and what nobody could see or tell from a space, does
+    not: control and format characters, separators, what is not assigned, bytes that are not UTF-8.
+    """
     text = raw.decode("utf-8", "surrogateescape")
-    return _UNSAFE.sub(_escape_character, text) if _UNSAFE.search(text) else text
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(
+        character if character.isprintable() and character != "\\" else _escape(character)
+        for character in text
+    )
+
+
+def _escape(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
 def from_text(text: str) -> bytes:

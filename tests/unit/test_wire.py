@@ -28,7 +28,7 @@ def test_any_bytes_round_trip(raw: bytes) -> None:
 def test_text_is_one_printable_line(raw: bytes) -> None:
     text = wire.to_text(raw)
     assert len(text.splitlines()) <= 1
-    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in text)
+    assert text.isprintable()
     text.encode()  # no lone surrogate is left
 
 
@@ -51,6 +51,9 @@ def test_fields_carry_the_exact_bytes(raw: bytes) -> None:
         ("/\u202etxt.exe".encode(), r"/\xe2\x80\xaetxt.exe"),
         ("/a\u200bb".encode(), r"/a\xe2\x80\x8bb"),
         ("/\u0085".encode(), r"/\xc2\x85"),
+        ("/a\u00a0b".encode(), r"/a\xc2\xa0b"),  # reads as a space
+        ("/a\u00adb".encode(), r"/a\xc2\xadb"),  # a hyphen that is not there
+        ("/\U000e0041".encode(), r"/\xf3\xa0\x81\x81"),  # a tag character
     ],
 )
 def test_escapes(raw: bytes, text: str) -> None:
