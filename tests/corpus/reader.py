@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from impermanenced.model import Change, FileType
 
 PATHS = Path(__file__).with_name("paths.tsv")
+HELD_OUT = Path(__file__).with_name("held-out.tsv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,10 @@ class Row:
     facts: dict[str, str]  # what the machine knows of it besides
     argument: str
     source: str
-    split: str  # tune, held-out
 
     @property
     def crud(self) -> bool:
         return self.expected == "crud"
-
-
-def split_of(path: bytes) -> str:
-    return "tune" if hashlib.sha256(path).digest()[0] % 2 == 0 else "held-out"
 
 
 def fields(file: Path = PATHS) -> list[dict[str, str]]:
@@ -61,5 +56,4 @@ def parse(written: dict[str, str]) -> Row:
         facts={} if facts == "-" else dict(fact.split("=", 1) for fact in facts.split(";")),
         argument=written["argument"],
         source=written["source"],
-        split=written["split"],
     )
