@@ -57,7 +57,7 @@ class _State:
 def _side(path: bytes, home: bytes) -> int:
     """Where programs keep what is theirs, and names are what they give."""
     if home:
-        return _HOME if path.startswith(home + b"/.") else _NOBODY
+        return _HOME if path[path.rfind(b"/") + 1 :].startswith(b".") and path != home else _NOBODY
     return _SYSTEM if path in _PROGRAMS else _NOBODY
 
 
@@ -134,7 +134,8 @@ class Knowledge:
                 says = _Says(number, None, self._root(number, says.root, path))
                 if not self.rules[number].default:
                     return state, says
-        return state, self._named(says, name, state.side, file=True, directory=link)
+        side = _HOME if state.home and name.startswith(b".") else state.side
+        return state, self._named(says, name, side, file=True, directory=link)
 
     def _named(self, says: _Says, name: bytes, side: int, *, file: bool, directory: bool) -> _Says:
         """What the name itself tells of what a program keeps.

@@ -254,6 +254,8 @@ class Packages:
             return Finding(Verdict.CRUD, f"belongs to the package {package}, and was deleted", "", "config")
         if difference.type is FileType.DIRECTORY:
             return Finding(Verdict.REGENERATED, as_packaged) if difference.change is Change.CREATED else None
+        if difference.type is FileType.SYMLINK and difference.change is Change.CREATED:
+            return Finding(Verdict.REGENERATED, as_packaged)  # no database has the targets of links
         if difference.letters == "......m":
             return Finding(Verdict.REGENERATED, f"{as_packaged}, but for its time")
         if digest is not None and difference.type is FileType.FILE:
