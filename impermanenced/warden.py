@@ -27,7 +27,7 @@ REST = 10  # times as long as one takes, before the next
 SELDOM = 600.0  # seconds, and
 LONG_REST = 100  # times as long, where something was written and nothing is known of it
 
-REGARDLESS = "systemctl reboot --check-inhibitors=no goes on regardless"
+REGARDLESS = "systemctl reboot -i goes on regardless"
 _WHY = "The next boot takes away what must not be lost: impermanence gate"
 _PRIORITIES = {
     "notice": journal.LOG_NOTICE,

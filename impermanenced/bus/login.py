@@ -50,7 +50,7 @@ class Inhibitor:
         self._executor.submit(self._take)
 
     def _owner_changed(self, *arguments: Any) -> None:
-        self._put(-1)  # what another logind gave
+        self._let_go()  # what another logind gave
         if arguments[5].unpack()[2]:
             self._executor.submit(self._take)
 
@@ -66,30 +66,25 @@ class Inhibitor:
         except GLib.Error as error:
             log.info(self._without, error=error.message)
             return
-        if self._put(fds.get(answer.unpack()[0]), wanted=True):
-            then, self._then = self._then, _nothing
-            then()
-
-    def _put(self, fd: int, *, wanted: bool = False) -> bool:
-        """In place of the one before; whether one is held now."""
+        fd = fds.get(answer.unpack()[0])
         with self._lock:
-            if wanted and not self._why:  # not any more
-                fd, old = -1, fd
-            else:
-                fd, old = fd, self._fd
-                self._fd = fd
-        if old >= 0:
-            with contextlib.suppress(OSError):
-                os.close(old)
+            if self._why:
+                fd, self._fd = self._fd, fd
+                then, self._then = self._then, _nothing
+                then()  # before anybody can say that it was released
+        _close(fd)
+
+    def _let_go(self) -> bool:
+        with self._lock:
+            fd, self._fd = self._fd, -1
+        _close(fd)
         return fd >= 0
 
     def release(self) -> bool:
         """Whether it was held."""
         with self._lock:
             self._why = ""
-            held = self._fd >= 0
-        self._put(-1)
-        return held
+        return self._let_go()
 
     def close(self) -> None:
         self._con.signal_unsubscribe(self._subscription)
@@ -98,6 +93,12 @@ class Inhibitor:
 
 def _nothing() -> None:
     pass
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
 
 class Departure:

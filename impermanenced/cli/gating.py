@@ -19,8 +19,10 @@ from .show import Style
 def judge(document: Document, config_file: bytes | None) -> Judgement:
     """Of the whole report, by the rules of the configuration."""
     config = load(config_file)
-    status = os.statvfs(path_of(document["volumes"][0], "mountpoint"))
-    total = status.f_blocks * status.f_frsize
+    total = 0
+    if config.gate.warn_bytes.percent or config.gate.block_bytes.percent:
+        status = os.statvfs(path_of(document["volumes"][0], "mountpoint"))
+        total = status.f_blocks * status.f_frsize
     return gate.judge(tally.of_document(document), config.gate, total, _spared(config))
 
 

@@ -36,11 +36,12 @@ def daemon(bus: Bus, machine: Machine, tmp_path: Path) -> Any:
     assert "Traceback" not in daemon.output(), daemon.output()
 
 
-def blocked(logind: FakeLogind, machine: Machine) -> Path:
+def blocked(logind: FakeLogind, machine: Machine, daemon: Daemon) -> Path:
     """A secret that would be lost, and the reboot that is refused for it."""
     key = machine.mountpoint / "etc/key"
     key.write_text(KEY)
     wait_until(lambda: logind.held("block") == 1, "a reboot refused")
+    wait_until(lambda: "a reboot is refused" in daemon.output(), "the word in the journal")
     return key
 
 
@@ -50,11 +51,10 @@ def test_a_reboot_is_refused_while_a_secret_would_be_lost(
     (machine.mountpoint / "etc/app.conf").write_text("x=1\n")
     wait_until(lambda: "/etc/app.conf" in daemon.output(), "the entry")
     assert logind.held("block") == 0, "a warning refuses nothing"
-    key = blocked(logind, machine)
+    key = blocked(logind, machine, daemon)
     what, who, why, _ = next(asked for asked in logind.asked if asked[3] == "block")
     assert (what, who) == ("shutdown", "impermanenced")
     assert why == "The next boot takes away what must not be lost: impermanence gate"
-    wait_until(lambda: "a reboot is refused" in daemon.output(), "the word in the journal")
     assert "a reboot is refused: secret: 1 path, 436 B (systemctl reboot" in daemon.output()
     assert run(bus, machine.config, "gate").returncode == 3
     key.unlink()
@@ -68,8 +68,7 @@ def test_whoever_asks_has_it_looked_at_again(
     bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon
 ) -> None:
     """Asking makes a report, and what that finds counts whatever was left to be made for it alone."""
-    key = blocked(logind, machine)
-    daemon_rest = daemon.output().count("a reboot is")
+    key = blocked(logind, machine, daemon)
     for _ in range(6):
         key.unlink()
         assert run(bus, machine.config, "gate").returncode == 0
@@ -77,13 +76,13 @@ def test_whoever_asks_has_it_looked_at_again(
         key.write_text(KEY)
         assert run(bus, machine.config, "gate").returncode == 3
         wait_until(lambda: logind.held("block") == 1, "refused again")
-    assert daemon.output().count("a reboot is") == daemon_rest + 12
+    wait_until(lambda: daemon.output().count("a reboot is") == 13, "each said in the journal")
 
 
 def test_a_request_to_keep_the_root_lets_go(
     logind: FakeLogind, machine: Machine, state: Path, daemon: Daemon
 ) -> None:
-    blocked(logind, machine)
+    blocked(logind, machine, daemon)
     (state / "next").write_bytes(records.format_next(NextRequest("keep", "some-id")))
     wait_until(lambda: logind.held("block") == 0, "it let go", 30)
 
@@ -91,7 +90,7 @@ def test_a_request_to_keep_the_root_lets_go(
 def test_it_refuses_nothing_where_that_is_not_configured(
     bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon
 ) -> None:
-    blocked(logind, machine)
+    blocked(logind, machine, daemon)
     machine.write_config()
     wait_until(lambda: logind.held("block") == 0, "it let go")
     assert run(bus, machine.config, "gate").returncode == 3
@@ -104,8 +103,7 @@ def test_it_refuses_nothing_where_that_is_not_configured(
 def test_a_logind_that_starts_again_is_asked_again(
     bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon
 ) -> None:
-    blocked(logind, machine)
-    wait_until(lambda: "a reboot is refused" in daemon.output(), "the word in the journal")
+    blocked(logind, machine, daemon)
     logind.con.close_sync(None)
     again = FakeLogind(bus)
     try:
@@ -119,6 +117,27 @@ def test_without_logind_it_says_that_it_cannot(bus: Bus, machine: Machine, daemo
     (machine.mountpoint / "etc/key").write_text(KEY)
     wait_until(lambda: "a reboot cannot be refused" in daemon.output(), "the word in the journal")
     assert "a reboot is refused" not in daemon.output()
+
+
+def test_who_is_not_root_is_told_what_was_not_looked_at(
+    bus: Bus, machine: Machine, tmp_path: Path
+) -> None:
+    (machine.mountpoint / "etc/key").write_text(KEY)
+    config = bus.directory / "config.toml"  # where everybody may read it
+    config.write_text(machine.config.read_text())
+    daemon = Daemon(bus, tmp_path, "--config", config)
+    try:
+        daemon.wait_ready()
+        assert run(bus, config, "gate").returncode == 3
+        result = run(bus, config, "gate", uid=NOBODY)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.splitlines()[0] == "warn: the next boot takes nothing away that was looked at."
+        assert "a part was not looked at" in result.stdout
+        config.chmod(0o600)
+        result = run(bus, config, "gate", uid=NOBODY)
+        assert (result.returncode, result.stdout) == (4, ""), "by rules it may not read it judges nothing"
+    finally:
+        assert daemon.stop() == 0
 
 
 # Levels

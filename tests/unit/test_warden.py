@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from impermanenced import warden
+from impermanenced import journal, warden
 from impermanenced.config import Config, GateSettings, LevelSettings, RollbackSettings
 from impermanenced.tally import Share, Tally
 from impermanenced.values import NOTHING, Space
@@ -111,6 +111,22 @@ def test_a_report_is_made_when_a_level_may_be_reached(monkeypatch: pytest.Monkey
     assert case.reports == 3 and case.said[1:] == [("warning", 2000, 12)]
 
 
+def test_a_level_has_its_priority_and_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[int, Any]] = []
+    monkeypatch.setattr(journal, "write", lambda text, priority, fields: written.append((priority, fields)))
+    case = Case(monkeypatch, levels=LEVELS)
+    case.settle()
+    for _ in range(3):
+        case.write("log", 1500)
+    assert [priority for priority, _ in written] == [5, 4, 2], "syslog's notice, warning and critical"
+    assert written[0][1] == {
+        "MESSAGE_ID": journal.MESSAGE_LEVEL,
+        "IMPERMANENCE_LEVEL": "notice",
+        "IMPERMANENCE_BYTES": 1500,
+        "IMPERMANENCE_COUNT": 1,
+    }
+
+
 def test_a_file_that_only_grows_is_seen_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(monkeypatch, levels=LEVELS)
     case.settle()
@@ -161,10 +177,10 @@ def test_the_gate_shuts_and_opens(
     assert case.reports == 4 and case.held
     assert capsys.readouterr().err.splitlines() == [
         "impermanenced: a reboot is refused: secret: 1 path, 10 B "
-        "(systemctl reboot --check-inhibitors=no goes on regardless)",
+        "(systemctl reboot -i goes on regardless)",
         "impermanenced: a reboot is not refused any more",
         "impermanenced: a reboot is refused: 1000 B altogether, block-bytes is 1000 B "
-        "(systemctl reboot --check-inhibitors=no goes on regardless)",
+        "(systemctl reboot -i goes on regardless)",
     ]
 
 

@@ -8,6 +8,34 @@ from guest import Guest
 
 NO_BUS = "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere"
 STATE = "/run/top/.impermanence"
+LOGIND = "org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----"
+GATE = "/etc/impermanence/config.d/gate.toml"
+
+
+def wait_for_gate(product: Guest, *, shut: bool) -> None:
+    """Until logind refuses a reboot for us, or does not."""
+    word = "" if shut else "!"
+    listed = f"busctl call {LOGIND} ListInhibitors | grep -q '\"impermanenced\" \"[^\"]*\" \"block\"'"
+    product.run(f"until {word} {listed}; do sleep 0.5; done", timeout=120)
+
+
+def check_gate(product: Guest) -> None:
+    """The real logind refuses a reboot while a secret would be lost, and says why."""
+    product.run(f"mkdir -p /etc/impermanence/config.d && printf '[gate]\\ninhibit = true\\n' > {GATE}")
+    product.run(f"echo '{KEY}' > /etc/key")
+    wait_for_gate(product, shut=True)
+    assert product.run("impermanence gate", check=False).status == 3
+    refused = product.run("systemctl reboot --check-inhibitors=yes", check=False)
+    assert refused.status != 0 and "impermanence gate" in refused.output, refused.output
+    product.run("impermanence next keep")
+    wait_for_gate(product, shut=False)
+    product.run("impermanence next cancel")
+    wait_for_gate(product, shut=True)
+    product.run(f"rm {GATE}")
+    wait_for_gate(product, shut=False)
+    said = product.run("journalctl --boot --unit impermanenced.service --output cat").output
+    assert "a reboot is refused: secret: " in said and "a reboot is not refused any more" in said, said
 
 
 def verdicts(report: Any) -> dict[str, tuple[str, str]]:
@@ -45,9 +73,10 @@ def test_watched_to_the_end(product: Guest, figures: dict[str, object]) -> None:
     figures["systemd-analyze security"] = security.strip().lstrip("→ ")
     assert float(security.split(":")[1].split()[0]) <= 3.0
 
+    check_gate(product)
+
     # The shutdown waits for it, and it stays until it has said how the boot ended.
-    manager = "org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
-    assert "impermanenced" in product.run(f"busctl call {manager} ListInhibitors").output
+    assert "impermanenced" in product.run(f"busctl call {LOGIND} ListInhibitors").output
     boot_id = product.boot_id()
     product.reboot()
     product.open_top()
