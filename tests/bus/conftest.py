@@ -242,6 +242,19 @@ class Signals:
         return {signal[0] for signal in self.got}
 
 
+class Emitted:
+    """What comes with one of the daemon's signals."""
+
+    def __init__(self, bus: Bus, signal: str) -> None:
+        self.got: list[Any] = []
+        self.con = bus.connect()
+        none = Gio.DBusSignalFlags.NONE
+        self.con.signal_subscribe(BUS_NAME, INTERFACE, signal, OBJECT_PATH, None, none, self._receive)
+
+    def _receive(self, *arguments: Any) -> None:
+        self.got.append(arguments[5].unpack())
+
+
 @pytest.fixture
 def machine(filesystem: Filesystem, tmp_path: Path) -> Machine:
     return Machine(filesystem, tmp_path)

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from impermanenced import records
-from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.records import NextRequest
 
-from .conftest import NOBODY, Bus, Daemon, Machine, fetch, wait_until
+from .conftest import NOBODY, Bus, Daemon, Emitted, Machine, fetch, wait_until
 from .test_cli import run
 from .test_shutdown import FakeLogind, bus, logind, state, wall
 from .test_watch import watching
@@ -143,19 +142,10 @@ def test_who_is_not_root_is_told_what_was_not_looked_at(
 # Levels
 
 
-class LevelSignals:
-    def __init__(self, bus: Bus) -> None:
-        self.got: list[Any] = []
-        self.con = bus.connect()
-        self.con.signal_subscribe(
-            BUS_NAME, INTERFACE, "Level", OBJECT_PATH, None, 0, lambda *a: self.got.append(a[5].unpack())
-        )
-
-
 def test_levels_are_said_once_on_the_way_up(
     bus: Bus, machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
-    signals = LevelSignals(bus)
+    signals = Emitted(bus, "Level")
     with watching(bus, tmp_path, "--json", "-n", "all", uid=NOBODY) as watch:
         wait_until(lambda: "only what belongs" in watch.err.read_text(), "the beginning")
         fetch(bus, machine.config, NOBODY)

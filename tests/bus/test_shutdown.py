@@ -12,13 +12,12 @@ import pytest
 from gi.repository import GLib
 
 from impermanenced import boots, records
-from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.bus.login import MANAGER, NAME, PATH
 from impermanenced.bus.registration import Registration, request_name
 from impermanenced.records import BootRecord, NextRequest
 
 from ..conftest import sh
-from .conftest import SYSTEMD, Bus, Daemon, FakeSystemd, Machine, a_bus, wait_until
+from .conftest import SYSTEMD, Bus, Daemon, Emitted, FakeSystemd, Machine, a_bus, wait_until
 
 # As busctl introspects it on Debian 12, as far as it is used.
 LOGIND = f"""<node><interface name="{MANAGER}">
@@ -114,21 +113,10 @@ def daemon(bus: Bus, machine: Machine, state: Path, wall: Path, tmp_path: Path) 
     assert "Traceback" not in daemon.output(), daemon.output()
 
 
-class Leaving:
-    """What the daemon signals."""
-
-    def __init__(self, bus: Bus) -> None:
-        self.got: list[Any] = []
-        self.con = bus.connect()
-        self.con.signal_subscribe(
-            BUS_NAME, INTERFACE, "Leaving", OBJECT_PATH, None, 0, lambda *a: self.got.append(a[5].unpack())
-        )
-
-
 def test_a_shutdown_waits_for_the_last_words(
     bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon, wall: Path
 ) -> None:
-    leaving = Leaving(bus)
+    leaving = Emitted(bus, "Leaving")
     wait_until(lambda: logind.held() == 1, "the inhibitor")
     what, who, _, mode = logind.asked[0]
     assert (what, who, mode) == ("shutdown", "impermanenced", "delay")
