@@ -38,6 +38,7 @@ class Alert:
     change: str  # of all of them, or "changed"
     loss: str
     writer: Writer | None  # of the entry that was written last
+    owner: int | None = None  # of a crowd: the uid that all have who were looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,17 @@ def who(writer: Writer | Origin | None) -> bytes:
 
 def crowd_alert(directory: bytes, entries: Sequence[Entry], count: int, size: int) -> Alert:
     """About `count` files below a directory, of which the entries are some."""
-    return dataclasses.replace(_alert(directory, entries), path=directory, count=count, size=size)
+    owners = {entry.difference.uid for entry in entries}
+    owner = owners.pop() if len(owners) == 1 else None
+    alert = _alert(directory, entries)
+    return dataclasses.replace(alert, path=directory, count=count, size=size, owner=owner)
 
 
 def plus(alert: Alert, more: Alert) -> Alert:
     """About the same directory and writer."""
     return dataclasses.replace(more, count=alert.count + more.count, size=alert.size + more.size,
-                               loss=min(alert.loss, more.loss, key=_badness))  # fmt: skip
+                               loss=min(alert.loss, more.loss, key=_badness),
+                               owner=more.owner if more.owner == alert.owner else None)  # fmt: skip
 
 
 def _top(path: bytes, made: Set[bytes]) -> bytes | None:

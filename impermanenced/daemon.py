@@ -258,6 +258,7 @@ class Daemon:
             crowds = self._crowds.settled()
             self._announcer.announce_crowds(crowds)
             for crowd in crowds:
+                self._service.news.crowd(crowd)
                 self._warden.add(crowd.loss, crowd.size)
             if self._crowds.waiting:
                 GLib.timeout_add(int(GROWING * 1000), self._arm)

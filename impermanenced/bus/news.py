@@ -77,6 +77,11 @@ class News:
     def alert(self, alert: Alert) -> None:
         self._tell(ROOT, _of_alert(alert))
 
+    def crowd(self, alert: Alert) -> None:
+        """For whom it belongs to; root has it by `alert`."""
+        if alert.owner is not None and alert.owner != ROOT:
+            self._tell(alert.owner, _of_alert(alert))
+
     def rest(self, rest: Rest, *, boot: bool) -> None:
         self._tell(ROOT, _of_rest(rest, BOOT if boot else MORE))
 

@@ -19,6 +19,7 @@ from gi.repository import GLib
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.wire import path_of
 
+from ..conftest import sh
 from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, wait_until
 
 PROGRAM = (
@@ -150,6 +151,24 @@ def test_a_user_sees_what_is_theirs(bus: Bus, machine: Machine, daemon: Daemon, 
         assert watch.err.read_text() == (
             "impermanence: only what belongs to you is shown\nhint: root sees everything\n"
         )
+
+
+def test_a_user_hears_of_a_crowd_of_theirs(
+    bus: Bus, machine: Machine, daemon: Daemon, tmp_path: Path
+) -> None:
+    """So many files that they are not looked at one by one."""
+    home = machine.mountpoint / "srv/theirs"
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    of_root = machine.mountpoint / "srv/of-root"
+    of_root.mkdir()
+    script = 'i=0; while [ $i -lt 200 ]; do echo x > "$0/$i"; i=$((i+1)); done'
+    with watching(bus, tmp_path, "--json", "--lines=all", uid=NOBODY) as watch:
+        sh("setpriv", f"--reuid={NOBODY}", "--clear-groups", "sh", "-c", script, ".", cwd=home)
+        sh("sh", "-c", script, of_root)
+        wait_until(lambda: "of-root" in daemon.output(), "root's crowd")
+        wait_until(lambda: sum(one["count"] for one in watch.news()) >= 200, "theirs")
+        assert all(one["path"].startswith("/srv/theirs") for one in watch.news())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

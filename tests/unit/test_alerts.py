@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 from impermanenced import alerts, announce, journal
 from impermanenced.model import Change, Difference, Entry, FileType, Verdict, Writer
 from impermanenced.wire import to_text
@@ -105,3 +107,18 @@ def test_a_plain_path_has_no_raw_field() -> None:
     _, fields = announce.alert_entry(alerts.group([entry("/home/ü".encode())])[0])
     assert fields["IMPERMANENCE_PATH"] == "/home/ü"
     assert "IMPERMANENCE_PATH_RAW" not in fields
+
+
+def test_a_crowd_is_whose_all_are_that_were_looked_at() -> None:
+    def of(*uids: int) -> alerts.Alert:
+        entries = [
+            dataclasses.replace(one, difference=dataclasses.replace(one.difference, uid=uid))
+            for uid in uids
+            for one in [entry(b"/srv/x")]
+        ]
+        return alerts.crowd_alert(b"/srv", entries, 100, 1000)
+
+    assert of(7, 7).owner == 7
+    assert of(7, 0).owner is None
+    assert alerts.plus(of(7), of(7)).owner == 7
+    assert alerts.plus(of(7), of(8)).owner is None
