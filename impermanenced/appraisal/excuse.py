@@ -56,8 +56,10 @@ def _rule_of(ground: Ground, packages: Packages | None, view: View, following: b
 
 
 def _skeleton(ground: Ground, difference: Difference) -> str | None:
+    if difference.type is not FileType.FILE or not ground.skeleton:
+        return None
     path = difference.path
-    home = ground.home_of(path) if difference.type is FileType.FILE else None
+    home = ground.home_of(path)
     if home is None or difference.size > LARGEST or difference.change is Change.DELETED:
         return None
     name = path[len(home) :]

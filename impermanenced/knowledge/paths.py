@@ -14,6 +14,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from .globs import Glob, Index
+
 MAX_PATTERN = 512
 MAX_DEPTH = 24
 MAX_STARS = 4  # in one component
@@ -60,60 +62,6 @@ def is_wild(part: str) -> bool:
     return "*" in part or "?" in part
 
 
-class Glob:
-    """`*` and `?` in one component, as a shell reads them: neither matches a dot at the beginning."""
-
-    __slots__ = ("_hidden", "_pieces", "_shortest", "_simple", "head", "tail")
-
-    def __init__(self, text: str) -> None:
-        pieces = text.encode().split(b"*")
-        self._pieces = pieces
-        self.head, self.tail = pieces[0].partition(b"?")[0], pieces[-1].rpartition(b"?")[2]
-        self._simple = len(pieces) == 2 and b"?" not in text.encode()
-        self._shortest = sum(map(len, pieces))
-        self._hidden = text.startswith(".")
-
-    def matches(self, name: bytes) -> bool:
-        if len(name) < self._shortest or (not self._hidden and name.startswith(b".")):
-            return False
-        if self._simple:
-            return name.startswith(self.head) and name.endswith(self.tail)
-        return self._slowly(name)
-
-    def _slowly(self, name: bytes) -> bool:
-        # The first place where a piece fits is as good as any later one: nothing is tried twice.
-        position = _fits(self._pieces[0], name, 0)
-        if position < 0:
-            return False
-        if len(self._pieces) == 1:
-            return position == len(name)
-        for piece in self._pieces[1:-1]:
-            start = position
-            while (position := _fits(piece, name, start)) < 0:
-                start += 1
-                if start > len(name):
-                    return False
-        rest = range(position, len(name) + 1)
-        return any(_fits(self._pieces[-1], name, start) == len(name) for start in rest)
-
-
-def _fits(piece: bytes, name: bytes, position: int) -> int:
-    """Where the piece ends when it stands at this position of the name, else -1."""
-    for byte in piece:
-        if position >= len(name):
-            return -1
-        if byte == 0x3F:
-            position += 1
-            # One character, not one byte of it.
-            while position < len(name) and name[position] & 0xC0 == 0x80:
-                position += 1
-        elif name[position] == byte:
-            position += 1
-        else:
-            return -1
-    return position
-
-
 # How exactly a pattern names what it matches: its last component, fewer `**`, then the components before.
 Rank = tuple[int, int, tuple[int, ...]]
 _NO_RANK: Rank = 0, 0, ()
@@ -135,14 +83,13 @@ class Node:
     What is below is made when it is first asked for: a report meets few of the places there are.
     """
 
-    __slots__ = ("_globs", "_heads", "_literal", "_tails", "_waiting", "at_tree", "directory", "file",
+    __slots__ = ("_globs", "_index", "_literal", "_waiting", "at_tree", "directory", "file",
                  "leads", "plain", "rank", "tree")  # fmt: skip
 
     def __init__(self, rank: Rank = _NO_RANK, *, plain: bool = True, at_tree: bool = False) -> None:
         self._literal: dict[bytes, Node] = {}
         self._globs: dict[str, tuple[Glob, Node]] = {}
-        self._heads: tuple[bytes, ...] = ()  # a name that a wildcard matches has one of these,
-        self._tails: tuple[bytes, ...] = ()  # or one of these
+        self._index: Index[Node] | None = None  # of the globs
         self._waiting: list[_Waiting] = []
         self.tree: Node | None = None  # past a `**` that stands here
         self.at_tree = at_tree  # any visible component leads here again
@@ -184,9 +131,7 @@ class Node:
             part = pattern.parts[pattern.depth]
             self._child(part)._put(pattern._replace(depth=pattern.depth + 1))
         self._waiting = []
-        globs = [glob for glob, _ in self._globs.values()]
-        self._heads = tuple({glob.head for glob in globs if glob.head or not glob.tail})
-        self._tails = tuple({glob.tail for glob in globs if glob.tail and not glob.head})
+        self._index = Index(self._globs.values()) if self._globs else None
 
     def _child(self, part: str) -> Node:
         if not is_wild(part):
@@ -210,8 +155,8 @@ class Node:
         child = self._literal.get(name)
         if child is not None:
             found.append(child)
-        if self._globs and (name.startswith(self._heads) or name.endswith(self._tails)):
-            found += [child for glob, child in self._globs.values() if glob.matches(name)]
+        if self._index is not None:
+            found += self._index.of(name)
 
 
 def start(root: Node) -> tuple[Node, ...]:

@@ -22,6 +22,7 @@ UCF = b"var/lib/ucf"  # configuration that packages' scripts make, and its diges
 LARGEST = 64 << 20  # bytes of one file
 MOST = 256 << 20  # bytes of all lists that one search reads
 
+_TOO_LARGE = f"the lists of dpkg are over {MOST >> 20} MiB: the rest was not read"
 _CONFFILE = re.compile(rb"^ (/\S[^\n]*?) ([0-9a-f]{32})(?: obsolete)?(?: remove-on-upgrade)?$", re.MULTILINE)
 _PACKAGE = re.compile(rb"^Package: (\S+)$", re.MULTILINE)
 
@@ -42,6 +43,8 @@ class Dpkg:
         self._now, self._blank = now, blank
         self._lists = _lists(now)
         self._before = _lists(blank) if blank is not None else {}
+        self._named = (_by_name(self._lists), _by_name(self._before))
+        self._left = MOST
         self._registered: dict[bytes, str] | None = None
 
     def installed(self) -> Set[str]:
@@ -51,17 +54,21 @@ class Dpkg:
         return {_name(key) for key in self._before.keys() - self._lists.keys()}
 
     def files(self, package: str) -> Iterable[bytes]:
-        yield from self._files(self._now, self._lists, package)
+        yield from self._files(self._now, self._named[0].get(package, ()))
         yield from (path for path, owner in self._by_ucf().items() if owner == package)
 
     def files_removed(self, package: str) -> Iterable[bytes]:
         assert self._blank is not None
-        return self._files(self._blank, self._before, package)
+        return self._files(self._blank, self._named[1].get(package, ()))
 
-    def _files(self, root: int, lists: Mapping[bytes, int], package: str) -> Iterator[bytes]:
-        for key in (package.encode(), *(key for key in lists if _name(key) == package and b":" in key)):
-            if key in lists:
-                yield from _paths(self._read(root, INFO + b"/" + key + b".list"))
+    def _files(self, root: int, keys: Iterable[bytes]) -> Iterator[bytes]:
+        for key in keys:
+            content = self._read(root, INFO + b"/" + key + b".list") if self._left >= 0 else b""
+            self._left -= len(content)
+            if self._left < 0:
+                self.faults[_TOO_LARGE] = None
+                return
+            yield from _paths(content)
 
     def configuration(self) -> Mapping[bytes, Packaged]:
         status = self._read(self._now, STATUS)
@@ -92,7 +99,7 @@ class Dpkg:
             content = self._read(self._now, INFO + b"/" + key + b".list")
             budget -= len(content)
             if budget < 0:
-                self.faults[f"the lists of dpkg are over {MOST >> 20} MiB: the rest was not read"] = None
+                self.faults[_TOO_LARGE] = None
                 break
             mine = paths.intersection(content.split(b"\n"))
             if mine:
@@ -143,6 +150,14 @@ def _lists(root: int, at_most: int | None = None) -> dict[bytes, int]:
                         break
     finally:
         os.close(fd)
+    return found
+
+
+def _by_name(lists: Iterable[bytes]) -> dict[str, list[bytes]]:
+    """A package may be there for several architectures."""
+    found: dict[str, list[bytes]] = {}
+    for key in lists:
+        found.setdefault(_name(key), []).append(key)
     return found
 
 

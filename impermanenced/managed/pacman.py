@@ -18,6 +18,7 @@ from .packages import Packaged
 LOCAL = b"var/lib/pacman/local"
 LARGEST = 64 << 20  # bytes of one file, also when it is decompressed
 MOST = 256 << 20  # bytes that one search reads
+_TOO_LARGE = f"the lists of pacman are over {MOST >> 20} MiB: the rest was not read"
 
 _VERSION = re.compile(rb"-[^-]+-[^-]+$")
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
@@ -38,6 +39,8 @@ class Pacman:
         self._now, self._blank = now, blank
         self._entries = _packages(now)
         self._before = _packages(blank) if blank is not None else {}
+        self._named = (_by_name(self._entries), _by_name(self._before))
+        self._left = MOST
 
     def installed(self) -> Set[str]:
         return {_name(key) for key, inode in self._entries.items() if self._before.get(key) != inode}
@@ -47,16 +50,20 @@ class Pacman:
         return {_name(key) for key in self._before} - names
 
     def files(self, package: str) -> Iterable[bytes]:
-        return self._files(self._now, self._entries, package)
+        return self._files(self._now, self._named[0].get(package, ()))
 
     def files_removed(self, package: str) -> Iterable[bytes]:
         assert self._blank is not None
-        return self._files(self._blank, self._before, package)
+        return self._files(self._blank, self._named[1].get(package, ()))
 
-    def _files(self, root: int, entries: Mapping[bytes, int], package: str) -> Iterator[bytes]:
-        for key in entries:
-            if _name(key) == package:
-                yield from _section(self._read(root, key, b"files"), b"%FILES%")
+    def _files(self, root: int, keys: Iterable[bytes]) -> Iterator[bytes]:
+        for key in keys:
+            content = self._read(root, key, b"files") if self._left >= 0 else b""
+            self._left -= len(content)
+            if self._left < 0:
+                self.faults[_TOO_LARGE] = None
+                return
+            yield from _section(content, b"%FILES%")
 
     def configuration(self) -> Mapping[bytes, Packaged]:
         found = {}
@@ -74,9 +81,7 @@ class Pacman:
             content = self._read(self._now, key, b"files")
             budget -= len(content)
             if budget < 0:
-                self.faults[
-                    f"the lists of pacman are larger than {MOST >> 20} MiB: the rest was not read"
-                ] = None
+                self.faults[_TOO_LARGE] = None
                 break
             mine = paths.intersection(_section(content, b"%FILES%"))
             if mine:
@@ -133,6 +138,13 @@ def _packages(root: int) -> dict[bytes, int]:
             }
     finally:
         os.close(fd)
+
+
+def _by_name(entries: Iterable[bytes]) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for key in entries:
+        found.setdefault(_name(key), []).append(key)
+    return found
 
 
 def _name(key: bytes) -> str:

@@ -325,6 +325,29 @@ def test_a_repository_that_lies_is_not_followed(machine: Machine, tmp_path: Path
         assert not [one for one in entry.because if one.startswith("git: ")]
 
 
+def test_links_in_loops_are_links_and_no_more(machine: Machine) -> None:
+    """Wherever something is looked up: content, repositories, old roots, accounts, homes, the skeleton."""
+    machine.write("home/alice/code/main.c", "int main;\n", ALICE)
+    loops = (
+        "etc/passwd", "etc/skel", "home/alice/loop", "home/alice/code/.git", "var/lib/one", "opt/thing",
+        "var/lib/dpkg", "usr/lib/tmpfiles.d", "usr/lib/systemd", ".git",
+    )  # fmt: skip
+    for path in loops:
+        (machine.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (machine.root / path).symlink_to((machine.root / path).name)
+    (machine.root / "var/lib/two").symlink_to("three")
+    (machine.root / "var/lib/three").symlink_to("two")
+    machine.reboot()
+    for path in (*loops[:6], "var/lib/two"):
+        (machine.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (machine.root / path).symlink_to((machine.root / path).name)
+    machine.write("var/lib/three", SQLITE)
+    found = machine.entries()
+    assert set(found) >= {f"/{path}" for path in loops[:6]}
+    assert found["/var/lib/three"].loss == "database"
+    assert found["/home/alice/loop"].verdict is Verdict.CRUD
+
+
 def test_what_is_hidden_under_a_mount_is_not_excused(machine: Machine) -> None:
     machine.write("var/cache/thing/x")
     difference = next(one for one in machine.differences() if one.path == b"/var/cache/thing/x")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from impermanenced.kernel import beneath
+from impermanenced.managed import dpkg as dpkg_database
 from impermanenced.managed import packages_of, tmpfiles
 from impermanenced.managed.packages import Packages
 from impermanenced.model import Difference, Verdict
@@ -230,6 +231,31 @@ def test_a_huge_database_is_not_read(system: System) -> None:
         stream.truncate(1 << 40)
     with system.packages() as packages:
         assert packages.faults == ["/var/lib/dpkg/info/huge.list is larger than 64 MiB and was not read"]
+
+
+def test_of_many_large_lists_the_rest_is_not_read(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dpkg_database, "MOST", 3000)
+    root = system.begin()
+    info = root / "var/lib/dpkg/info"
+    info.mkdir(parents=True)
+    for number in range(5):
+        (info / f"package{number}.list").write_bytes(b"/usr/share/thing/file\n" * 50)
+    with system.packages() as packages:
+        assert packages.faults == [dpkg_database._TOO_LARGE]
+        packages.learn(system.differences())
+        assert packages.faults == [dpkg_database._TOO_LARGE]
+
+
+def test_a_database_of_links_in_loops_is_none(system: System) -> None:
+    root = system.begin()
+    info = root / "var/lib/dpkg/info"
+    info.parent.mkdir(parents=True)
+    info.symlink_to("info")
+    fd = os.open(root, os.O_PATH)
+    try:
+        assert packages_of(fd, None) is None
+    finally:
+        os.close(fd)
 
 
 def test_no_database(volumes: Volumes) -> None:

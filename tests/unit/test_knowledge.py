@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impermanenced.knowledge import DATA, Advice, Knowledge, files, load, recognise, sniff
-from impermanenced.knowledge.paths import MAX_PATTERN, Glob, PatternError, check
+from impermanenced.knowledge.globs import Glob, Index
+from impermanenced.knowledge.paths import MAX_PATTERN, PatternError, check
 from impermanenced.model import FileType
 
 
@@ -249,6 +250,18 @@ def test_a_wildcard_matches_as_its_regular_expression_does(pattern: str, name: s
     hidden = name.startswith(".") and not pattern.startswith(".")
     expected = not hidden and re.fullmatch(escaped, name) is not None
     assert Glob(pattern).matches(name.encode()) is expected
+
+
+@given(
+    st.lists(
+        st.text("ab*?.", min_size=1, max_size=6).filter(lambda text: "*" in text or "?" in text), max_size=12
+    ),
+    st.text("ab.", min_size=1, max_size=6),
+)
+def test_of_many_wildcards_those_are_found_that_match_by_themselves(patterns: list[str], name: str) -> None:
+    globs = [(Glob(pattern), pattern) for pattern in patterns]
+    alone = sorted(pattern for glob, pattern in globs if glob.matches(name.encode()))
+    assert sorted(Index(globs).of(name.encode())) == alone
 
 
 def test_a_hostile_pattern_and_name_cost_no_more_than_their_product() -> None:

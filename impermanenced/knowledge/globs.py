@@ -1,0 +1,114 @@
+"""Wildcards of one component, and many of them asked of one name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Glob:
+    """`*` and `?` in one component, as a shell reads them: neither matches a dot at the beginning."""
+
+    __slots__ = ("_hidden", "_pieces", "_shortest", "_simple", "_unknown", "head", "inner", "tail")
+
+    def __init__(self, text: str) -> None:
+        pieces = text.encode().split(b"*")
+        self._pieces = pieces
+        self.head, self.tail = pieces[0].partition(b"?")[0], pieces[-1].rpartition(b"?")[2]
+        self.inner = max(re.split(rb"[*?]", text.encode()), key=len)  # what a name must hold
+        self._simple = len(pieces) == 2 and b"?" not in text.encode()
+        self._unknown = "?" in text or len(pieces) == 1
+        self._shortest = sum(map(len, pieces))
+        self._hidden = text.startswith(".")
+
+    def matches(self, name: bytes) -> bool:
+        if len(name) < self._shortest or (not self._hidden and name.startswith(b".")):
+            return False
+        if self._simple:
+            return name.startswith(self.head) and name.endswith(self.tail)
+        return self._slowly(name) if self._unknown else self._in_order(name)
+
+    def _in_order(self, name: bytes) -> bool:
+        first, *middle, last = self._pieces
+        if not name.startswith(first) or not name.endswith(last):
+            return False
+        position = len(first)
+        for piece in middle:
+            # The first place where a piece fits is as good as any later one: nothing is tried twice.
+            found = name.find(piece, position)
+            if found < 0:
+                return False
+            position = found + len(piece)
+        return position <= len(name) - len(last)
+
+    def _slowly(self, name: bytes) -> bool:
+        position = _fits(self._pieces[0], name, 0)
+        if position < 0:
+            return False
+        if len(self._pieces) == 1:
+            return position == len(name)
+        for piece in self._pieces[1:-1]:
+            start = position
+            while (position := _fits(piece, name, start)) < 0:
+                start += 1
+                if start > len(name):
+                    return False
+        rest = range(position, len(name) + 1)
+        return any(_fits(self._pieces[-1], name, start) == len(name) for start in rest)
+
+
+def _fits(piece: bytes, name: bytes, position: int) -> int:
+    """Where the piece ends when it stands at this position of the name, else -1."""
+    for byte in piece:
+        if position >= len(name):
+            return -1
+        if byte == 0x3F:
+            position += 1
+            # One character, not one byte of it.
+            while position < len(name) and name[position] & 0xC0 == 0x80:
+                position += 1
+        elif name[position] == byte:
+            position += 1
+        else:
+            return -1
+    return position
+
+
+class Index(Generic[Value]):
+    """Wildcards by what a name has to begin or end with, or to hold: it is tried against few of them."""
+
+    __slots__ = ("_always", "_heads", "_inside", "_might", "_tails")
+
+    def __init__(self, globs: Iterable[tuple[Glob, Value]]) -> None:
+        self._heads: dict[bytes, list[tuple[Glob, Value]]] = {}
+        self._tails: dict[bytes, list[tuple[Glob, Value]]] = {}
+        self._inside: list[tuple[Glob, Value]] = []
+        self._always: list[tuple[Glob, Value]] = []
+        for entry in globs:
+            head, tail = entry[0].head, entry[0].tail
+            if tail and len(tail) >= len(head):
+                self._tails.setdefault(tail[-2:], []).append(entry)
+            elif head:
+                self._heads.setdefault(head[:2], []).append(entry)
+            elif entry[0].inner:
+                self._inside.append(entry)
+            else:
+                self._always.append(entry)
+        self._might = re.compile(b"|".join(re.escape(glob.inner) for glob, _ in self._inside)).search
+
+    def of(self, name: bytes) -> list[Value]:
+        found = [value for glob, value in self._always if glob.matches(name)]
+        for table, whole, part in (
+            (self._heads, name[:2], name[:1]),
+            (self._tails, name[-2:], name[-1:]),
+        ):
+            for key in (whole, part) if table and whole != part else (whole,):
+                for glob, value in table.get(key, ()):
+                    if glob.matches(name):
+                        found.append(value)
+        if self._inside and self._might(name) is not None:
+            found += [value for glob, value in self._inside if glob.matches(name)]
+        return found
