@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from .ledger import Origin
 from .model import Change, Entry, FileType, Writer
+from .said import Said
 
 BURST = 20  # alerts at once
 PER_SECOND = 0.5  # and after that
+ROOT = 0
 REMEMBERED = 200_000  # paths that are not said again
 
 # What hurts most first; of the rest the biggest.
@@ -49,6 +51,16 @@ class Rest:
     groups: int
     count: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tidings:
+    """What there is to say of many entries."""
+
+    count: int  # paths that are undeclared, also those that were said before
+    size: int  # bytes of these
+    groups: tuple[Alert | Rest, ...]  # worst first, as many as can be said at once; then the sum of the rest
+    of_users: Mapping[int, tuple[Alert | Rest, ...]]  # the same of what belongs to each user but root
 
 
 def _badness(loss: str) -> int:
@@ -136,6 +148,24 @@ def rest(alerts: Sequence[Alert | Rest]) -> Rest:
     )
 
 
+def _worst(found: Sequence[Alert]) -> tuple[Alert | Rest, ...]:
+    return (*found[:BURST], rest(found[BURST:])) if found[BURST:] else tuple(found)
+
+
+def tidings(fresh: Sequence[Entry], undeclared: Sequence[Entry]) -> Tidings:
+    """`fresh` are those of the undeclared that were not said before."""
+    owned: dict[int, list[Entry]] = {}
+    for entry in fresh:
+        if entry.difference.uid != ROOT:
+            owned.setdefault(entry.difference.uid, []).append(entry)
+    return Tidings(
+        count=len(undeclared),
+        size=sum(entry.difference.size for entry in undeclared),
+        groups=_worst(group(fresh)),
+        of_users={uid: _worst(group(theirs)) for uid, theirs in owned.items()},
+    )
+
+
 class Restraint:
     """What was said already, and how much more may be said now (a token bucket)."""
 
@@ -144,21 +174,17 @@ class Restraint:
         self._per_second = per_second
         self._tokens = float(burst)
         self._then = 0.0
-        self._said: dict[int, None] = {}
+        self._said = Said(REMEMBERED)
+
+    def unsaid(self, paths: Sequence[bytes]) -> list[int]:
+        """Which of them were not said before; from now on they were."""
+        # The hash is keyed with this process's secret: nobody can choose a collision.
+        return [index for index, path in enumerate(paths) if self._said.add(hash(path))]
 
     def fresh(self, entries: Iterable[Entry]) -> list[Entry]:
         """Those whose path was not said before; from now on it was."""
-        result = []
-        for entry in entries:
-            key = hash(
-                entry.difference.path
-            )  # keyed with this process's secret: nobody can choose a collision
-            if key not in self._said:
-                self._said[key] = None
-                result.append(entry)
-        while len(self._said) > REMEMBERED:
-            del self._said[next(iter(self._said))]
-        return result
+        asked = list(entries)
+        return [asked[index] for index in self.unsaid([entry.difference.path for entry in asked])]
 
     def admit(self, alerts: Sequence[Alert], now: float) -> tuple[Sequence[Alert], Sequence[Alert]]:
         """What to say, and what to hold back."""

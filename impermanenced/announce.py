@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from . import alerts, journal
-from .alerts import Alert, Rest
+from .alerts import Alert, Rest, Tidings
 from .model import Entry, Verdict, Writer
 from .wire import size_to_text, to_text
 
@@ -18,7 +18,7 @@ Emit = Callable[[bytes, str, str, int, int], None]  # path, verdict, unit, bytes
 class Listener(Protocol):
     """Who wants to know more than `Emit` tells."""
 
-    def entries(self, entries: Sequence[Entry]) -> None: ...
+    def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None: ...
 
     def alert(self, alert: Alert) -> None: ...
 
@@ -97,18 +97,27 @@ class Announcer:
     def announce(self, entries: Iterable[Entry]) -> None:
         """Those that are crud and were not said before."""
         crud = self._restraint.fresh(entry for entry in entries if entry.verdict is Verdict.CRUD)
-        if crud and self._listener:
-            self._listener.entries(crud)
-        self.announce_crowds(alerts.group(crud))
+        self.tell(alerts.tidings(crud, crud))
 
-    def announce_crowds(self, found: Sequence[Alert]) -> None:
+    def unsaid(self, paths: Sequence[bytes]) -> list[int]:
+        """For who makes tidings: which of these were not said before; from now on they were."""
+        return self._restraint.unsaid(paths)
+
+    def tell(self, tidings: Tidings) -> None:
+        if self._listener and tidings.of_users:
+            self._listener.of_users(tidings.of_users)
+        self.announce_groups(tidings.groups)
+
+    def announce_groups(self, found: Sequence[Alert | Rest]) -> None:
         """What stands for many paths, each of them new."""
         if not found:
             return
         if not self.settled:
             self._boot = [alerts.rest([*self._boot, *found])]
             return
-        said, held_back = self._restraint.admit(found, self._clock())
+        single = [one for one in found if isinstance(one, Alert)]
+        said, too_many = self._restraint.admit(single, self._clock())
+        held_back: list[Alert | Rest] = [*too_many, *(one for one in found if isinstance(one, Rest))]
         for alert in said:
             message, fields = alert_entry(alert)
             journal.write(message, journal.LOG_NOTICE, fields)

@@ -57,3 +57,17 @@ class Nobody:
 
     def span(self) -> Span | None:
         return None
+
+
+class Known:
+    """What somebody else asked of the running system's manager; `found` is None where nobody was there."""
+
+    def __init__(self, found: Units | None, span: Span | None) -> None:
+        self._found = found
+        self._span = span
+
+    def units(self, root: int) -> Units:
+        return self._found if self._found is not None else units.from_files(root)
+
+    def span(self) -> Span | None:
+        return self._span

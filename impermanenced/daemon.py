@@ -16,9 +16,10 @@ import pydbus
 import systemd.daemon
 from gi.repository import Gio, GLib
 
-from . import __version__, boots, farewell, journal, logger, tally, watch
+from . import __version__, apart, boots, farewell, journal, logger, watch
 from .activity import Activity
 from .announce import Announcer
+from .bus.answers import Answers
 from .bus.introspection import BUS_NAME
 from .bus.registration import request_name
 from .bus.service import Service, Work
@@ -28,10 +29,10 @@ from .crowds import GROWING, Crowds
 from .errands import Errands
 from .errors import ImpermanenceError, NotSetUp, ServiceError
 from .farewell import Farewell
-from .kernel import mounts, rooted
+from .kernel import libc, mounts, rooted
 from .ledger import Ledger
 from .manager import Manager
-from .model import STATE, Entry, Report, Verdict
+from .model import STATE, Entry
 from .owners import Owners
 from .parting import Parting
 from .reloading import Reloading
@@ -68,13 +69,14 @@ class Daemon:
         self._failed = False
         self._named = config_file
         # What the unit mounts to protect the system from this process is not the system's.
-        self._manager = Manager(config_file, lambda: mounts.read(1), OnBus(lambda: self._con))
+        self._asked = OnBus(lambda: self._con)
+        self._manager = Manager(config_file, lambda: mounts.read(1), self._asked)
         self._con = connect()
         self._worker = ThreadPoolExecutor(1, "worker")
         self._storer = ThreadPoolExecutor(1, "ledger")  # a long report must not keep it waiting
         self._clerk = ThreadPoolExecutor(1, "clerk")
         errands = Errands(config_file)
-        work = Work(self._report, errands.boots, errands.request, self._rescan)
+        work = Work(self._answers, errands.boots, errands.request, self._rescan)
         self._service = Service(self._con, self._worker, self._clerk, work, {
             "Version": lambda: GLib.Variant("s", __version__),
             "ConfigFile": lambda: GLib.Variant("ay", self._manager.config.path),
@@ -95,8 +97,8 @@ class Daemon:
         self._compare_after = 0.0
         self._forgotten = 0
         self._state = -1  # the state directory
-        self._parting = Parting(self._manager, self._report, self._say_farewell, self._submit)
-        self._warden = Warden(self._manager, self._report, self._service)
+        self._parting = Parting(self._manager, self._answers, self._say_farewell, self._submit)
+        self._warden = Warden(self._manager, lambda: self._answers().close(), self._service)
 
     # Life
 
@@ -252,11 +254,15 @@ class Daemon:
                 volume = next((found for found in self._manager.volumes if found.root_id == root_id), None)
                 if volume is not None:
                     inodes = self._crowds.sift(self._manager.machine.top, volume, written)
-                    self._announcer.announce(self._look_up(root_id, inodes))
+                    if len(inodes) > apart.BIG:
+                        self._too_many = True
+                        self._warden.stir()
+                    else:
+                        self._announcer.announce(self._look_up(root_id, inodes))
                 elif root_id not in self._nested:
                     self._nested[root_id] = False
             crowds = self._crowds.settled()
-            self._announcer.announce_crowds(crowds)
+            self._announcer.announce_groups(crowds)
             for crowd in crowds:
                 self._service.news.crowd(crowd)
                 self._warden.add(crowd.loss, crowd.size)
@@ -275,6 +281,7 @@ class Daemon:
             self._warden.look()
         finally:
             self._flushing = False
+            libc.malloc_trim()  # what many files took for a moment: 3 MB of 50,000
 
     def _compare(self) -> None:
         """What single inodes cannot tell: dropped events, the names of subvolumes made inside a volume, and
@@ -283,7 +290,10 @@ class Daemon:
         Anybody can cause either all the time, and must not make this run all the time.
         """
         began = time.monotonic()
-        entries: Sequence[Entry] = self._report().entries
+        unsaid = {root_id for root_id, said in self._nested.items() if not said}
+        every = self._dropped or self._too_many
+        with contextlib.closing(self._answers()) as answers:
+            tidings = answers.tidings(self._announcer.unsaid, None if every else unsaid)
         if self._dropped:
             log.warning(
                 "events were dropped by the kernel, everything was compared instead",
@@ -291,20 +301,18 @@ class Daemon:
                 overflows=self._activity.overflows,
             )
             self._service.news.overflow(self._activity.overflows)
-        elif not self._too_many:
-            unsaid = {root_id for root_id, said in self._nested.items() if not said}
-            entries = [entry for entry in entries if entry.difference.subvolume in unsaid]
         self._dropped = self._too_many = False
         self._nested = dict.fromkeys(self._nested, True)
-        self._announcer.announce(entries)
+        self._announcer.tell(tidings)
         now = time.monotonic()
         self._compare_after = now + COMPARE_REST * (now - began)
 
     def _rescan(self) -> int:
         """For who does not want to wait until something is noticed."""
-        entries = self._report().entries
-        self._announcer.announce(entries)
-        return sum(entry.verdict is Verdict.CRUD for entry in entries)
+        with contextlib.closing(self._answers()) as answers:
+            tidings = answers.tidings(self._announcer.unsaid)
+        self._announcer.tell(tidings)
+        return tidings.count
 
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
         entries = self._manager.entries_of(root_id, inodes, self._activity)
@@ -316,11 +324,11 @@ class Daemon:
         self._warden.note(entries)
         return entries
 
-    def _report(self) -> Report:
+    def _answers(self) -> Answers:
         self._activity.store()
-        report = self._manager.status(self._activity)
-        self._warden.take(tally.of_report(report))
-        return report
+        answers = apart.answers(self._manager, self._asked.known, self._activity)
+        self._warden.take(answers.tally())
+        return answers
 
     def _say_farewell(self, last: Farewell) -> None:
         self._service.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
@@ -373,6 +381,13 @@ def _say_failure(future: Future[None]) -> None:
         log.error("work failed", exc_info=error)
 
 
+def _be_frugal() -> None:
+    """Before there is a thread.  Without this the C library has a heap for each, and keeps large buffers in
+    them as soon as one of their size was given back once."""
+    libc.mallopt(libc.M_ARENA_MAX, 1)
+    libc.mallopt(libc.M_MMAP_THRESHOLD, 64 << 10)
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="impermanenced", description="Watch what the next boot would lose, and tell."
@@ -384,6 +399,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
+    _be_frugal()
     logger.configure()
     try:
         return Daemon(os.path.abspath(arguments.config) if arguments.config else None).run()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
 from . import boots, farewell, logger, requests
+from .bus.answers import Answers
 from .bus.login import Departure
 from .bus.systemd import system_is_stopping
 from .errors import ImpermanenceError
 from .farewell import Farewell
 from .manager import Manager
-from .model import Report
 
 log = logger.get()
 
@@ -24,12 +25,12 @@ class Parting:
     def __init__(
         self,
         manager: Manager,
-        report: Callable[[], Report],
+        answers: Callable[[], Answers],
         tell: Callable[[Farewell], None],
         submit: Callable[[Callable[[], None]], None],
     ) -> None:
         self._manager = manager
-        self._report = report
+        self._answers = answers
         self._tell = tell
         self._submit = submit
         self._leaving = False  # the system shuts down
@@ -59,7 +60,8 @@ class Parting:
 
     def _farewell(self) -> Farewell:
         spared = requests.spared(self._manager.machine, self._manager.config.rollback.wipe)
-        return farewell.compose(self._report(), spared)
+        with contextlib.closing(self._answers()) as answers:
+            return answers.farewell(spared)
 
     def leave_record(self) -> None:
         """The sessions have ended, and with them what they write at the last moment."""

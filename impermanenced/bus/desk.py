@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections import Counter
@@ -16,7 +15,6 @@ from .. import logger
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from .registration import Call, uid_of
 
-BIG = 1000  # parts of something that leaves much behind
 REST = 3  # times as long as it took, before the next one is made for anybody but root
 EACH = 100  # calls of one user that may wait
 
@@ -36,13 +34,14 @@ class Desk(Generic[T]):
         executor: Executor,
         make: Callable[[], T],
         clock: Callable[[], float] = time.monotonic,
-        weigh: Callable[[T], int] = lambda made: 0,
+        done: Callable[[T], None] = lambda made: None,
     ) -> None:
+        """`done` is told when nobody asks any more of what was made."""
         self._con = con
         self._executor = executor
         self._make = make
         self._clock = clock
-        self._weigh = weigh
+        self._done = done
         self._lock = threading.Lock()
         self._new: list[tuple[Call, Answer[T], int | None]] = []
         self._asking: list[tuple[Call, Answer[T], int]] = []  # the executor's alone
@@ -71,8 +70,7 @@ class Desk(Generic[T]):
             began = self._clock()
             calls, self._asking = self._asking, []
             try:
-                if self._answer_all(calls) > BIG:
-                    gc.collect()  # a daemon allocates too little to have that done soon
+                self._answer_all(calls)
             finally:
                 now = self._clock()
                 self._not_before = now + REST * (now - began)
@@ -96,18 +94,18 @@ class Desk(Generic[T]):
                 waiting[uid] += 1
                 self._asking.append((call, answer, uid))
 
-    def _answer_all(self, calls: list[tuple[Call, Answer[T], int]]) -> int:
-        """What it weighs."""
+    def _answer_all(self, calls: list[tuple[Call, Answer[T], int]]) -> None:
         problem: BaseException | None = None
-        weight = 0
         try:
             made = self._make()
-            weight = self._weigh(made)
-            for call, answer, uid in calls:
-                try:
-                    answer(call, made, uid)
-                except ImpermanenceError as error:  # this call's own
-                    call.fail(error)
+            try:
+                for call, answer, uid in calls:
+                    try:
+                        answer(call, made, uid)
+                    except ImpermanenceError as error:  # this call's own
+                        call.fail(error)
+            finally:
+                self._done(made)
         except (ImpermanenceError, OSError) as error:
             log.warning("a call cannot be answered", error=str(error))
             problem = error
@@ -115,7 +113,6 @@ class Desk(Generic[T]):
             for call, _, _ in calls:
                 if not call.answered:
                     call.fail(problem)
-        return weight
 
 
 def _say_failure(future: Future[None]) -> None:

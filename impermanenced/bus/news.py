@@ -6,16 +6,14 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gi.repository import GLib
 
-from .. import alerts
-from ..alerts import Alert, Rest
+from ..alerts import ROOT, Alert, Rest
 from ..errors import NotPermitted, ServiceError
-from ..model import Entry
 from ..values import PATH_MAX
 from ..wire import JSON_VERSION, path_fields, time_to_text, writer_to_json
 from .registration import Call, ask_uid, watch_caller
@@ -23,13 +21,10 @@ from .registration import Call, ask_uid, watch_caller
 REMEMBERED = 200  # of root's, to begin with
 REMEMBERED_EACH = 50  # of each user's
 USERS = 100
-AT_ONCE = 20  # of one user's; the rest is one sum
 FOLLOWERS = 200
 FOLLOWERS_EACH = 8
 
 CRUD, MORE, BOOT, OVERFLOW, LEVEL = "crud", "more", "boot", "overflow", "level"
-
-ROOT = 0
 
 
 def fitting(path: bytes) -> bytes:
@@ -95,18 +90,11 @@ class News:
         for uid in list(self._users):
             self._tell(uid, {"kind": LEVEL, "level": name, "bytes": size, "count": count})
 
-    def entries(self, entries: Iterable[Entry]) -> None:
+    def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None:
         """What was written, for those whom it belongs to; root has it by `alert` and `rest`."""
-        owned: dict[int, list[Entry]] = {}
-        for entry in entries:
-            if entry.difference.uid != ROOT:
-                owned.setdefault(entry.difference.uid, []).append(entry)
-        for uid, theirs in owned.items():
-            found = alerts.group(theirs)
-            for alert in found[:AT_ONCE]:
-                self._tell(uid, _of_alert(alert))
-            if found[AT_ONCE:]:
-                self._tell(uid, _of_rest(alerts.rest(found[AT_ONCE:]), MORE))
+        for uid, theirs in found.items():
+            for one in theirs:
+                self._tell(uid, _of_alert(one) if isinstance(one, Alert) else _of_rest(one, MORE))
 
     def _tell(self, uid: int, what: dict[str, Any]) -> None:
         head = {"version": JSON_VERSION, "time": time_to_text(self._clock())}

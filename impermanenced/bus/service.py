@@ -12,13 +12,13 @@ from typing import Any
 from gi.repository import GLib
 
 from ..errors import UsageError
-from ..model import Report
+from .answers import Answers
 from .authority import Authority
 from .desk import Desk
 from .introspection import OBJECT_PATH, XML
 from .news import News, fitting
 from .registration import Call, Property, Registration
-from .reports import explanation_for, json_of, report_for, sealed_file
+from .reports import json_of, sealed_file
 
 LONGEST = 1 << 20  # bytes of a path that is asked about: a report can have longer ones than Linux takes
 REQUESTS = ("wipe", "keep", "boot", "cancel")
@@ -33,7 +33,7 @@ STATUS_ALL = "org.impermanence.status-all"
 class Work:
     """What the calls have done on the machine.  All of it takes time, and is done by an executor."""
 
-    report: Callable[[], Report]
+    report: Callable[[], Answers]
     boots: Callable[[], Mapping[str, Any]]  # the document of `impermanence boots`
     request: Callable[[str, int], str]  # one of REQUESTS and its number; what comes of it, in words
     rescan: Callable[[], int]  # compares and announces everything; how many paths are undeclared
@@ -57,7 +57,7 @@ class Service:
         self._con = con
         self._work = work
         self._clock = clock
-        self._reports = Desk(con, worker, work.report, clock, weigh=lambda report: len(report.entries))
+        self._reports = Desk(con, worker, work.report, clock, done=lambda report: report.close())
         self._rescans = Desk(con, worker, work.rescan, clock)
         self._boots = Desk(con, clerk, work.boots, clock)
         self.news = News(con, self._send)
@@ -80,12 +80,10 @@ class Service:
 
     def _explain(self, call: Call) -> None:
         path = call.octets(0, LONGEST)
-        self._reports.ask(
-            call, lambda call, report, uid: _answer(call, explanation_for(report, path, uid))
-        )
+        self._reports.ask(call, lambda call, report, uid: _answer(call, report.explanation(path, uid)))
 
     def _list_boots(self, call: Call) -> None:
-        self._boots.ask(call, lambda call, document, uid: _answer(call, json_of(document)))
+        self._boots.ask(call, lambda call, document, uid: _answer(call, sealed_file(json_of(document))))
 
     def _next(self, call: Call) -> None:
         action, number = call.parameters.unpack()
@@ -134,16 +132,15 @@ def _check_request(action: str, number: int) -> None:
         raise UsageError(f"{action}: takes no number", "0 stands for none")
 
 
-def _answer(call: Call, pieces: Iterable[str]) -> None:
-    fd = sealed_file(pieces)
+def _answer(call: Call, fd: int) -> None:
     try:
         call.reply_fd(fd)
     finally:
         os.close(fd)
 
 
-def _answer_report(call: Call, report: Report, uid: int) -> None:
-    _answer(call, report_for(report, uid))
+def _answer_report(call: Call, report: Answers, uid: int) -> None:
+    _answer(call, report.document(uid))
 
 
 def _answer_words(call: Call, words: str, uid: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
-from ..asked import Span
+from ..asked import Known, Span
 from ..units import KINDS, Owner, Units, directories, from_files
 from .registration import CALL_TIMEOUT, PROPERTIES
 
@@ -30,6 +30,10 @@ class OnBus:
     def span(self) -> Span | None:
         times = boot_span(self._connection())
         return Span(*times) if times else None
+
+    def known(self) -> Known:
+        """All of it, for who cannot ask."""
+        return Known(loaded(self._connection()), self.span())
 
 
 def _call(con: Any, path: str, interface: str, method: str, arguments: Any, reply: str) -> Any:

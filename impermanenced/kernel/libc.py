@@ -84,3 +84,20 @@ def fanotify_init(flags: int, event_f_flags: int) -> int:
 
 def fanotify_mark(fd: int, flags: int, mask: int, dir_fd: int, path: bytes | None = None) -> None:
     _checked(_libc.fanotify_mark(fd, flags, mask, dir_fd, path), path)
+
+
+# malloc.h
+M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
+
+
+def mallopt(parameter: int, value: int) -> None:
+    """Of the GNU C library; another one decides for itself."""
+    if hasattr(_libc, "mallopt"):
+        _libc.mallopt(parameter, value)
+
+
+def malloc_trim() -> None:
+    """The same."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(ctypes.c_size_t(0))

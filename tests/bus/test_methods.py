@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from gi.repository import Gio, GLib
 
+from impermanenced import alerts
 from impermanenced.alerts import Alert, Rest
 from impermanenced.bus import desk, news
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
@@ -236,6 +237,10 @@ def alert(path: bytes, size: int = 5) -> Alert:
     return Alert(path, 1, size, "crud", "created", "unknown", None)
 
 
+def tell_users(teller: news.News, entries: list[Entry]) -> None:
+    teller.of_users(alerts.tidings(entries, entries).of_users)
+
+
 def test_root_hears_what_is_announced(bus: Bus, served: Served) -> None:
     teller = served.service.news
     teller.alert(alert(b"/etc/before\xff"))
@@ -244,7 +249,7 @@ def test_root_hears_what_is_announced(bus: Bus, served: Served) -> None:
     (before,) = heard.follow(1)
     assert before["path"] == "/etc/then"
     assert heard.follow(0) == [] and len(heard.follow(2**32 - 1)) == 2, "twice is once"
-    teller.entries([entry(b"/home/theirs", NOBODY, 10)])  # which they hear, and root as an alert
+    tell_users(teller, [entry(b"/home/theirs", NOBODY, 10)])  # which they hear, and root as an alert
     teller.alert(alert(b"/home/theirs", 10))
     teller.rest(Rest(b"/var", 3, 30, 300), boot=False)
     teller.rest(Rest(b"/", 3, 30, 300), boot=True)
@@ -277,7 +282,7 @@ def test_what_is_remembered_is_bounded(served: Served) -> None:
     teller = served.service.news
     for number in range(3 * news.REMEMBERED):
         teller.alert(alert(b"/" + b"\xff" * 100_000))
-        teller.entries([entry(b"/%d" % number, 1000 + number, 1)])
+        tell_users(teller, [entry(b"/%d" % number, 1000 + number, 1)])
     assert len(teller._users) <= news.USERS + 1
     assert len(teller._users[0].last) == news.REMEMBERED
     assert max(map(len, teller._users[0].last)) < 64 << 10, "and a path can be sent"
@@ -285,7 +290,7 @@ def test_what_is_remembered_is_bounded(served: Served) -> None:
 
 def test_a_flood_of_ones_own_is_added_up(served: Served) -> None:
     teller = served.service.news
-    teller.entries([entry(b"/d%d/f" % number, NOBODY, 2) for number in range(100)])
+    tell_users(teller, [entry(b"/d%d/f" % number, NOBODY, 2) for number in range(100)])
     told = [json.loads(text) for text in teller._users[NOBODY].last]
-    assert [one["kind"] for one in told] == ["crud"] * news.AT_ONCE + ["more"]
-    assert told[-1]["count"] == 100 - news.AT_ONCE
+    assert [one["kind"] for one in told] == ["crud"] * alerts.BURST + ["more"]
+    assert told[-1]["count"] == 100 - alerts.BURST

@@ -15,6 +15,7 @@ import pytest
 from gi.repository import GLib
 
 from impermanenced.bus import client, desk, registration
+from impermanenced.bus.answers import FromReport
 from impermanenced.bus.authority import Authority
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.bus.registration import PROPERTIES, request_name
@@ -49,7 +50,7 @@ class Served:
         self.requests: list[tuple[str, int]] = []
         self.boots: dict[str, Any] = {"version": 1, "boots": []}
         properties = {"Version": lambda: GLib.Variant("s", "1")}
-        work = Work(self._make, lambda: self.boots, self._request, lambda: len(self._make().entries))
+        work = Work(self._make, lambda: self.boots, self._request, self._rescan)
         authority = authority or Authority(self.con, patience)
         executors = self.executor, self.clerk
         self.service = Service(self.con, *executors, work, properties, lambda: self.now, authority)
@@ -59,9 +60,12 @@ class Served:
         self.requests.append((action, number))
         return f"{action} {number}"
 
-    def _make(self) -> Report:
+    def _make(self) -> FromReport:
         self.reports += 1
-        return self.report()
+        return FromReport(self.report())
+
+    def _rescan(self) -> int:
+        return len(self.report().entries)
 
     def start_call(self, interface: str, method: str, arguments: Any = None, caller: Any = None) -> list[Any]:
         """A list that gets (answer, descriptors), or an error's name and message."""

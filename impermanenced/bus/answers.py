@@ -1,0 +1,69 @@
+"""What is asked of a report, whoever holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
+
+from .. import alerts, farewell, tally
+from ..alerts import Tidings
+from ..farewell import Farewell
+from ..model import Entry, Report, Verdict
+from ..tally import Tally
+from .reports import explanation_for, report_for, sealed_file
+
+Unsaid = Callable[[Sequence[bytes]], Iterable[int]]  # paths; which of them were not said before, and now are
+
+PIECE = 1000  # paths that are asked about at once
+
+
+class Answers(Protocol):
+    """Close it.  The descriptors are the caller's."""
+
+    def document(self, uid: int) -> int:
+        """A sealed file with what this user may see."""
+
+    def explanation(self, path: bytes, uid: int) -> int:
+        """A sealed file about one path; UsageError where no volume has it."""
+
+    def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
+        """What to say of all that is undeclared, or of these nested subvolumes alone."""
+
+    def farewell(self, spared: str | None) -> Farewell: ...
+
+    def tally(self) -> Tally: ...
+
+    def close(self) -> None: ...
+
+
+class FromReport:
+    """Answers of a report that is in memory."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def document(self, uid: int) -> int:
+        return sealed_file(report_for(self._report, uid))
+
+    def explanation(self, path: bytes, uid: int) -> int:
+        return sealed_file(explanation_for(self._report, path, uid))
+
+    def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
+        crud = [entry for entry in self._report.entries if entry.verdict is Verdict.CRUD]
+        asked: Sequence[Entry] = crud
+        if subvolumes is not None:
+            asked = [entry for entry in crud if entry.difference.subvolume in subvolumes]
+        fresh: list[Entry] = []
+        for start in range(0, len(asked), PIECE):
+            piece = asked[start : start + PIECE]
+            fresh += [piece[index] for index in unsaid([entry.difference.path for entry in piece])]
+        return alerts.tidings(fresh, crud)
+
+    def farewell(self, spared: str | None) -> Farewell:
+        return farewell.compose(self._report, spared)
+
+    def tally(self) -> Tally:
+        return tally.of_report(self._report)
+
+    def close(self) -> None:
+        pass

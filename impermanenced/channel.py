@@ -1,0 +1,95 @@
+"""Values and files between this process and one that it started of itself.
+
+A value is pickled: no stranger may be at the other end.  It travels in a file in memory, so that it may be of
+any size, and is written and read a little at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import socket
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+_VALUES, _ERROR, _FILE = b"v", b"e", b"f"
+
+
+class Channel:
+    """Over one end of a socket of type SOCK_SEQPACKET, which it owns.  EOFError: the other end has gone."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    def close(self) -> None:
+        self._end.close()
+
+    def send(self, *values: object) -> None:
+        self.send_each(values)
+
+    def send_each(self, values: Iterable[object]) -> None:
+        self._send_pickled(_VALUES, values)
+
+    def send_error(self, error: Exception) -> None:
+        """The other end raises it."""
+        self._send_pickled(_ERROR, [error])
+
+    def send_file(self, fd: int) -> None:
+        """The descriptor stays the caller's."""
+        with _gone_is_the_end():
+            socket.send_fds(self._end, [_FILE], [fd])
+
+    def _send_pickled(self, kind: bytes, values: Iterable[object]) -> None:
+        fd = os.memfd_create("values", os.MFD_CLOEXEC)
+        try:
+            with open(fd, "wb", closefd=False) as stream:
+                for value in values:
+                    pickle.dump(value, stream, pickle.HIGHEST_PROTOCOL)
+            os.lseek(fd, 0, os.SEEK_SET)
+            with _gone_is_the_end():
+                socket.send_fds(self._end, [kind], [fd])
+        finally:
+            os.close(fd)
+
+    def receive(self) -> Iterator[Any]:
+        """The values of one message, read as they are asked for."""
+        kind, fd = self._receive()
+        assert kind == _VALUES, kind
+        return _unpickled(fd)
+
+    def receive_one(self) -> Any:
+        (value,) = self.receive()
+        return value
+
+    def receive_file(self) -> int:
+        kind, fd = self._receive()
+        assert kind == _FILE, kind
+        return fd
+
+    def _receive(self) -> tuple[bytes, int]:
+        with _gone_is_the_end():
+            kind, fds, _, _ = socket.recv_fds(self._end, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        if not kind:
+            raise EOFError
+        if kind == _ERROR:
+            (error,) = _unpickled(fds[0])
+            raise error
+        return kind, fds[0]
+
+
+@contextlib.contextmanager
+def _gone_is_the_end() -> Iterator[None]:
+    try:
+        yield
+    except (BrokenPipeError, ConnectionResetError):
+        raise EOFError from None
+
+
+def _unpickled(fd: int) -> Iterator[Any]:
+    with open(fd, "rb") as stream:
+        while True:
+            try:
+                yield pickle.load(stream)
+            except EOFError:
+                return

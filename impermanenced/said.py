@@ -1,0 +1,52 @@
+"""A set of very many numbers that takes little memory and forgets the oldest."""
+
+from __future__ import annotations
+
+from array import array
+
+_EMPTY = 0
+
+
+class Said:
+    """Remembers between `most` and half as many 64-bit numbers, the latest, at up to 16 bytes each.
+
+    A set takes four times as much.  There are two tables: when the young one is full it becomes the old one,
+    and what was in that is forgotten.  In a table a number stands at its place, or at the next that is free.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._half = max(1, most // 2)
+        self._young, self._old = _table(1), _table(1)
+        self._count = 0
+
+    def add(self, number: int) -> bool:
+        """Whether it was not there."""
+        number = number & 0xFFFFFFFFFFFFFFFF or 1
+        if _place(self._young, number) < 0 or _place(self._old, number) < 0:
+            return False
+        if self._count >= self._half:
+            self._young, self._old, self._count = _table(1), self._young, 0
+        elif 2 * (self._count + 1) > len(self._young):
+            grown = _table(2 * len(self._young))
+            for known in self._young:
+                if known != _EMPTY:
+                    grown[_place(grown, known)] = known
+            self._young = grown
+        self._young[_place(self._young, number)] = number
+        self._count += 1
+        return True
+
+
+def _table(size: int) -> array[int]:
+    return array("Q", bytes(8 * max(size, 1024)))
+
+
+def _place(table: array[int], number: int) -> int:
+    """Where it can be put; -1: it is there.  The length of a table is a power of two."""
+    mask = len(table) - 1
+    at = number & mask
+    while (known := table[at]) != _EMPTY:
+        if known == number:
+            return -1
+        at = (at + 1) & mask
+    return at

@@ -1,0 +1,181 @@
+"""Reports that a process of their own makes, beside those that are made here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from impermanenced import apart
+from impermanenced.activity import Activity, Seen
+from impermanenced.asked import Known, Span
+from impermanenced.bus.answers import Answers, FromReport
+from impermanenced.channel import Channel
+from impermanenced.errors import NotSetUp, ServiceError, TooMany, UsageError
+from impermanenced.ledger import Ledger, Origin
+from impermanenced.manager import Manager
+from impermanenced.units import Owner, Units
+
+from ..conftest import Filesystem
+
+NOBODY = 65534
+TAR = Origin("one.service", b"/usr/bin/tar", b"tar", 10, 0, "system")
+ASKED = Known(Units({b"/var/lib/one": Owner("one.service", "state")}), Span(1.0, 2.0))
+FILES = 40
+
+
+@pytest.fixture
+def manager(filesystem: Filesystem, tmp_path: Path) -> Iterator[Manager]:
+    filesystem.subvolume("seed")
+    filesystem.snapshot("seed", "root-blank", readonly=True)
+    filesystem.snapshot("root-blank", "root")
+    root = filesystem.mount(tmp_path / "root", "subvol=root")
+    (root / "var/lib/one").mkdir(parents=True)
+    for number in range(FILES):
+        (root / f"var/lib/one/{number}\udcff\n").write_text("x" * number)
+    os.chown(root / "var/lib/one/7\udcff\n", NOBODY, NOBODY)
+    filesystem.subvolume("root/nested")
+    config = tmp_path / "config.toml"
+    config.write_text(f'[[volume]]\nmountpoint = "{root}"\npath = "/"\n[watch]\nignore = ["3*"]\n')
+    with Manager(os.fsencode(config)) as manager:
+        yield manager
+
+
+@pytest.fixture
+def activity(manager: Manager) -> Iterator[Activity]:
+    ledger = Ledger(None, "this", lambda: 100.0)
+    activity = Activity(lambda: 100.0, ledger)
+    (volume,) = manager.volumes
+    inodes = [entry.difference.inode for entry in manager.status().entries]
+    activity.note(Seen(volume.root_id, inode, 0, TAR, True) for inode in inodes[::2])
+    activity.overflow()
+    activity.store()
+    yield activity
+    ledger.close()
+
+
+def read(fd: int) -> str:
+    with open(fd, encoding="utf-8", errors="surrogateescape") as stream:
+        return stream.read()
+
+
+def both(manager: Manager, activity: Activity) -> tuple[Answers, Answers]:
+    here = apart.answers(manager, lambda: ASKED, activity)
+    there = apart.answers(manager, lambda: ASKED, activity, most=5)
+    assert isinstance(here, FromReport) and isinstance(there, apart.Apart)
+    return here, there
+
+
+def children() -> str:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+
+
+def test_it_answers_as_one_made_here(manager: Manager, activity: Activity) -> None:
+    before = children(), os.listdir("/proc/self/fd")
+    here, there = both(manager, activity)
+    for uid in (0, NOBODY, 4711):
+        document = read(there.document(uid))
+        assert document == read(here.document(uid))
+    entries = json.loads(read(there.document(0)))["entries"]
+    assert len(entries) == FILES + 4
+    assert {entry["writer"]["unit"] for entry in entries if entry["writer"]} == {"one.service"}
+    path = b"/var/lib/one/7\xff\n"
+    assert read(there.explanation(path, NOBODY)) == read(here.explanation(path, NOBODY))
+    assert there.farewell("words") == here.farewell("words")
+    assert there.tally() == here.tally() and there.tally().count > 0
+    there.close()
+    assert (children(), os.listdir("/proc/self/fd")) == before
+
+
+def test_tidings_ask_here_what_was_said(manager: Manager, activity: Activity) -> None:
+    here, there = both(manager, activity)
+    seen: list[list[bytes]] = [[], []]
+
+    def every_third(of: int) -> object:
+        def unsaid(paths: object) -> list[int]:
+            seen[of].extend(paths)  # type: ignore[call-overload]
+            return list(range(0, len(paths), 3))  # type: ignore[arg-type]
+
+        return unsaid
+
+    told = here.tidings(every_third(0))  # type: ignore[arg-type]
+    assert there.tidings(every_third(1)) == told  # type: ignore[arg-type]
+    assert seen[0] == seen[1] and len(seen[0]) == told.count > 20
+    assert told.groups
+    nested = next(entry["path"] for entry in json.loads(read(here.document(0)))["entries"]
+                  if entry["type"] == "subvolume")  # fmt: skip
+    assert nested == "/nested"
+    assert there.tidings(lambda paths: range(len(paths)), {-1}).groups == ()
+    there.close()
+
+
+def test_what_makes_no_sense_is_one_calls_own_error(manager: Manager, activity: Activity) -> None:
+    _, there = both(manager, activity)
+    with pytest.raises(UsageError, match="not an absolute path"):
+        there.explanation(b"relative", 0)
+    assert json.loads(read(there.document(0)))["entries"]
+    there.close()
+
+
+def test_what_fails_there_is_raised_here(manager: Manager, activity: Activity, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "busy").mkdir()
+    config = manager.config
+    elsewhere = config.volumes[0].__class__(mountpoint=b"/no/such/place", path=b"/")
+    lost = config.__class__(**{
+        name: getattr(config, name) for name in config.__slots__ if name != "volumes"
+    }, volumes=(elsewhere,))  # fmt: skip
+    before = children()
+    with pytest.raises(NotSetUp, match="/no/such/place"):
+        apart.Apart(lost, Known(None, None), activity)
+    assert children() == before
+
+
+def test_one_that_is_killed_is_said_to_be(manager: Manager, activity: Activity) -> None:
+    _, there = both(manager, activity)
+    assert isinstance(there, apart.Apart)
+    os.kill(there._pid, signal.SIGKILL)
+    with pytest.raises(ServiceError, match="large reports"):
+        there.document(0)
+    there.close()
+    assert str(there._pid) not in children().split()
+
+
+def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, activity: Activity) -> None:
+    _, there = both(manager, activity)
+    assert isinstance(there, apart.Apart)
+    there._channel.send("tidings", (None,))
+    there.close()  # which waits until it has ended
+
+
+def test_too_many_is_said_before_they_are_all_in_memory(manager: Manager) -> None:
+    with pytest.raises(TooMany):
+        manager.status(most=5)
+    assert len(manager.status(most=1000).entries) == FILES + 4
+
+
+def test_what_was_asked_of_the_manager_travels() -> None:
+    here, there = (Channel(end) for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    with contextlib.closing(here), contextlib.closing(there):
+        here.send(ASKED)
+        asked = there.receive_one()
+    assert asked.span() == (1.0, 2.0)
+    assert asked.units(-1).of(b"/var/lib/one/file") == (b"/var/lib/one", ("one.service", "state"))
+
+
+def test_a_channel_carries_what_is_larger_than_its_socket() -> None:
+    here, there = (Channel(end) for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    with contextlib.closing(here), contextlib.closing(there):
+        here.send_each(bytes(1000) for _ in range(5000))
+        here.send("after")
+        received = there.receive()
+        assert sum(map(len, received)) == 5_000_000
+        assert there.receive_one() == "after"
+    with pytest.raises(OSError):
+        here.send("closed")

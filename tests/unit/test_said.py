@@ -1,0 +1,42 @@
+"""The set that forgets, beside Python's."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+from impermanenced.said import Said
+
+
+def size(said: Said) -> int:
+    return sys.getsizeof(said._young) + sys.getsizeof(said._old)
+
+
+def test_a_number_is_new_once() -> None:
+    said, known, chance = Said(10_000), set(), random.Random(1)
+    for _ in range(5000):
+        number = chance.choice((chance.getrandbits(63), -chance.getrandbits(63), chance.randrange(2000)))
+        assert said.add(number) == ((number & 0xFFFFFFFFFFFFFFFF or 1) not in known)
+        known.add(number & 0xFFFFFFFFFFFFFFFF or 1)
+
+
+def test_the_latest_are_remembered_and_the_oldest_forgotten() -> None:
+    said = Said(1000)
+    for number in range(1, 5001):
+        assert said.add(number)
+    assert not any(said.add(number) for number in range(4501, 5001))
+    assert said.add(1), "this one was forgotten long ago"
+
+
+def test_numbers_that_want_one_place() -> None:
+    said = Said(4000)
+    assert all(said.add(number << 32) for number in range(1, 1001))
+    assert not any(said.add(number << 32) for number in range(1, 1001))
+
+
+def test_it_stays_small() -> None:
+    said = Said(200_000)
+    assert size(said) < 20_000
+    for number in range(1, 1_000_000):
+        said.add(number * 0x9E3779B97F4A7C15)
+    assert size(said) <= 4_600_000
