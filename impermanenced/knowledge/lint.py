@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from ..model import FileType
-from . import files
+from . import files, reading
 from .facts import CRUD, Rule
 from .lookup import Knowledge
 
@@ -21,7 +21,7 @@ def examine(directory: bytes) -> tuple[list[Rule], list[str]]:
         if name.endswith(b".toml"):
             try:
                 rules += files.read(os.path.join(directory, name), trusted=True)
-            except files.Malformed as error:
+            except reading.Malformed as error:
                 problems += error.problems
     return rules, problems + examine_rules(rules)
 

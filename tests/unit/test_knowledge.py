@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impermanenced.knowledge import DATA, Advice, Knowledge, files, load, recognise, sniff
+from impermanenced.knowledge import DATA, Advice, Knowledge, load, reading, recognise, sniff
 from impermanenced.knowledge.globs import Glob, Index
 from impermanenced.knowledge.paths import MAX_PATTERN, PatternError, check
 from impermanenced.model import FileType
@@ -29,7 +29,7 @@ def packaged() -> Knowledge:
 def knowledge(*tables: str) -> Knowledge:
     """Rules of one file, each told by its application, its paths and what else there is."""
     needed = '[[rule]]\nwhat = "x"\nclass = "config"\n'
-    return Knowledge(files.parse("".join(needed + table + "\n" for table in tables).encode(), "x.toml"))
+    return Knowledge(reading.parse("".join(needed + table + "\n" for table in tables).encode(), "x.toml"))
 
 
 def application(asked: Knowledge, path: bytes, type: FileType = FileType.FILE) -> str | None:
@@ -125,7 +125,7 @@ def named(path: bytes, type: FileType = FileType.FILE) -> tuple[str, str, str]:
         f'[[rule]]\nwhat = "x"\nclass = "{loss}"\n{table}\n'
         for loss, table in zip(classes, NAMES, strict=True)
     ]
-    fact = Knowledge(files.parse("".join(tables).encode(), "x.toml")).of(path, type)
+    fact = Knowledge(reading.parse("".join(tables).encode(), "x.toml")).of(path, type)
     assert fact is not None
     return fact.application, fact.loss, fact.verdict_hint
 
@@ -368,6 +368,34 @@ def test_what_people_declare_is_known_as_a_loss(
     fact = packaged.of(path.encode(), FileType(type))
     assert fact is not None and not fact.default
     assert (fact.verdict_hint, fact.loss, fact.root) == ("crud", loss, root.encode())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/home/alice/.config/systemd/user/thing.socket",  # a unit
+        "/etc/systemd/system/thing.socket",
+        "/home/alice/.config/nixos/flake.lock",  # chosen versions
+        "/var/www/site/composer.lock",
+        "/home/alice/.config/thing/Local Storage/leveldb/000003.log",  # the newest data
+        "/var/lib/kafka/topic-0/00000000000000000000.log",
+        "/var/lib/thing/dumps/monday.sql",
+        "/opt/oracle/export.dmp",
+        "/home/alice/.config/mpv/shaders/sharpen.glsl",  # gathered by a person
+        "/home/alice/.purple/logs/jabber/bob/2024.txt",  # what was said
+        "/home/alice/code/.git/logs/HEAD",
+        "/home/alice/.local/share/Trash/files/cache/photo.jpg",
+        "/home/alice/code/cache/plan.lock",
+        "/home/alice/.msal_token_cache.json",
+        "/var/mail/cache",
+        "/var/backups/site/tmp/x",
+        "/var/lib/systemd/timers/stamp-thing.timer",
+        "/etc/thing/thing.conf.bak",
+    ],
+)
+def test_what_its_name_alone_would_have_hidden_is_a_loss(packaged: Knowledge, path: str) -> None:
+    fact = packaged.of(path.encode(), FileType.FILE)
+    assert fact is None or fact.verdict_hint == "crud", fact
 
 
 def test_the_package_knows_many_applications(packaged: Knowledge) -> None:
