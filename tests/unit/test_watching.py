@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -84,3 +86,14 @@ def test_colour_is_for_what_hurts_most() -> None:
 def test_what_is_no_news_is_an_error_in_words(text: str) -> None:
     with pytest.raises(ServiceError, match="impermanenced: "):
         watching.take(text, lambda news: watching.line(news, NOW, PLAIN))
+
+
+def test_without_the_libraries_of_the_bus_it_names_them() -> None:
+    script = "import sys; sys.modules['gi'] = None; from impermanenced import cli; sys.exit(cli.main())"
+    argv = [sys.executable, "-c", script, "watch"]
+    result = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "impermanence: the libraries of the bus are missing\n"
+        "hint: apt-get install python3-gi python3-pydbus\n"
+    )
