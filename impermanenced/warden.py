@@ -22,8 +22,8 @@ from .tally import Tally
 from .wire import size_to_text
 
 BURST = 4  # reports at once that are made for this
-EACH = 30.0  # seconds for one more of them
-REST = 10  # times as long as one takes, before the next
+EACH = 30.0  # seconds for one more of them, and
+REST = 10  # times as long as one takes
 SELDOM = 600.0  # seconds, and
 LONG_REST = 100  # times as long, where something was written and nothing is known of it
 
@@ -123,10 +123,11 @@ class Warden:
 
     def _due(self, now: float) -> bool:
         passed, since = now - self._then, now - self._refilled
-        self._tokens, self._refilled = min(BURST, self._tokens + since / EACH), now
+        more = since / max(EACH, REST * self._took)
+        self._tokens, self._refilled = min(BURST, self._tokens + more), now
         if self._tally is not None and self._stirred and passed >= max(SELDOM, LONG_REST * self._took):
             return True
-        if self._tokens < 1 or passed < REST * self._took:
+        if self._tokens < 1:
             return False
         return self._tally is None or (self._stirred and self._pressing(self._tally))
 

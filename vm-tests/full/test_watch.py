@@ -17,7 +17,7 @@ def wait_for_gate(product: Guest, *, shut: bool) -> None:
     """Until logind refuses a reboot for us, or does not."""
     word = "" if shut else "!"
     listed = f"busctl call {LOGIND} ListInhibitors | grep -q '\"impermanenced\" \"[^\"]*\" \"block\"'"
-    product.run(f"until {word} {listed}; do sleep 0.5; done", timeout=120)
+    product.run(f"until {word} {listed}; do sleep 1; done", timeout=240)
 
 
 def check_gate(product: Guest) -> None:
