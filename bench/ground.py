@@ -48,6 +48,13 @@ class Ground:
         sh("btrfs", "subvolume", "create", self.top / name)
         return self.top / name
 
+    def uuid(self, name: str) -> str:
+        shown = sh("btrfs", "subvolume", "show", self.top / name)
+        return next(line.split()[-1] for line in shown.splitlines() if line.startswith("\tUUID:"))
+
+    def fsid(self) -> str:
+        return sh("btrfs", "filesystem", "show", self.top).partition("uuid: ")[2].split()[0]
+
     def volume(self, seed: Path, name: str) -> tuple[Path, Path]:
         """A volume made from a blank made from the seed: its mount point, and its configuration."""
         blank = f"{name}-blank"

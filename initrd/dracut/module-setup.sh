@@ -21,7 +21,7 @@ install() {
     inst_multiple sh btrfs mount umount mv mkdir chmod cat dd tr wc sleep date uname
     inst_multiple -o findfs
     inst_script "$core/impermanence-rollback" "$core/impermanence-rollback"
-    [[ -x $dracutsysrootdir$core/exchange ]] && inst_binary "$core/exchange"
+    [[ -x $dracutsysrootdir$core/volumes ]] && inst_binary "$core/volumes"
     # A copy of the record goes before the one on the disk.
     [[ -f $dracutsysrootdir/etc/impermanence/rollback.env ]] && inst_simple /etc/impermanence/rollback.env
     if ! dracut_module_included systemd; then

@@ -39,8 +39,8 @@ let
     + lineUnlessNull "BLANK_UUID" volume.blankUuid
     + lib.concatMapStrings (line "REQUIRE") volume.require;
 
-  exchange = pkgs.runCommandCC "impermanence-exchange" { } ''
-    $CC -O2 -Wall -o $out ${../exchange.c}
+  helper = pkgs.runCommandCC "impermanence-volumes" { } ''
+    $CC -O2 -Wall -o $out ${../volumes.c}
   '';
 
   package = {
@@ -144,7 +144,7 @@ in
       contents = {
         "/etc/impermanence/rollback.env".text = record;
         "${core}/impermanence-rollback".source = ../impermanence-rollback;
-        "${core}/exchange".source = exchange;
+        "${core}/volumes".source = helper;
       };
 
       # NixOS has some of them in its initrd already, of packages of its own choice.

@@ -18,38 +18,64 @@ from pathlib import Path
 from tests.conftest import Filesystem, sh, wait_until
 from tests.shell.hook import HOOK, INITRD
 
-PROGRAMS = ("mv", "btrfs", "mkdir", "mount", "umount", "exchange")
+PROGRAMS = ("mv", "btrfs", "mkdir", "mount", "umount", "volumes")
 FILL = Path(__file__).parent / "fill.py"
 CUT = -9  # exit status of a script that was cut
 WRAPPER = """#!/bin/sh
 # The script is the parent, or that of a subshell of it: its pid is in the file.
-case "{program} $*" in
-    "btrfs subvolume show"* | "btrfs subvolume list"* | "btrfs subvolume get-default"*) exec {real} "$@" ;;
-    "btrfs filesystem show"* | "btrfs device"*) exec {real} "$@" ;;
-esac
-turn=$(($(cat {count}) + 1))
-echo $turn >{count}
 cut() {{
     [ "{sync}" = no ] || {btrfs} filesystem sync {top} >/dev/null 2>&1
     kill -KILL "$(cat {pid})"
     exit 1
 }}
-[ $turn -ne {before} ] || cut
-if [ $turn -eq {fail} ]; then
-    echo "{program} $*" >{failed}
-    echo "{program}: No space left on device" >&2
-    exit 1
-fi
-[ $turn -ne {fill} ] || {python} -I {filler} {top}/filler
-{real} "$@"
-status=$?
-[ $turn -ne {after} ] || cut
-exit $status
+one() {{
+    case "{program} $*" in
+        "btrfs subvolume show"* | "btrfs subvolume list"* | "btrfs subvolume get-default"* | \
+        "btrfs filesystem show"* | "btrfs device"* | "volumes look"* | "volumes ready"*)
+            {real} "$@"
+            return
+            ;;
+    esac
+    turn=$(($(cat {count}) + 1))
+    echo $turn >{count}
+    [ $turn -ne {before} ] || cut
+    if [ $turn -eq {fail} ]; then
+        echo "{program} $*" >{failed}
+        echo "{program}: No space left on device" >&2
+        return 1
+    fi
+    [ $turn -ne {fill} ] || {python} -I {filler} {top}/filler
+    {real} "$@"
+    status=$?
+    [ $turn -ne {after} ] || cut
+    return $status
+}}
+"""
+# Each step of the helper is a step of the script, though one process takes several.
+STEPS = """
+taken=0
+while [ $# -gt 0 ]; do
+    words=0
+    for word; do
+        [ "$word" != , ] || break
+        words=$((words + 1))
+    done
+    case $1 in
+        look) one "$@" ;;
+        *) if [ $words -eq 2 ]; then one "$1" "$2"; else one "$1" "$2" "$3"; fi ;;
+    esac
+    status=$?
+    [ $status -lt 16 ] || status=$((status + taken))
+    [ $status -eq 0 ] || exit $status
+    taken=$((taken + 1))
+    shift $words
+    [ $# -eq 0 ] || shift
+done
 """
 
 
 class Cutter:
-    """A script of its own beside wrappers; the hook with or without the helper that exchanges names."""
+    """A script of its own beside wrappers; the hook with or without its helper."""
 
     def __init__(self, directory: Path, *, helper: Path | None, script: Path = HOOK) -> None:
         self.directory = directory
@@ -70,11 +96,11 @@ class Cutter:
         self.count.write_text("0\n")
         self.failed.unlink(missing_ok=True)
         for program in PROGRAMS:
-            real = self.helper if program == "exchange" else shutil.which(program)
+            real = self.helper if program == "volumes" else shutil.which(program)
             if real is None:
                 continue
             # The hook finds its helper beside itself, the other programs on PATH.
-            wrapper = (self.directory if program == "exchange" else self.tools) / program
+            wrapper = (self.directory if program == "volumes" else self.tools) / program
             wrapper.write_text(
                 WRAPPER.format(
                     program=program,
@@ -92,6 +118,7 @@ class Cutter:
                     btrfs=shutil.which("btrfs"),
                     top=top,
                 )
+                + (STEPS if program == "volumes" else 'one "$@"\n')
             )
             wrapper.chmod(0o755)
 
@@ -188,6 +215,6 @@ def unmount_after_death(run: Path) -> None:
 
 
 def build_helper(directory: Path) -> Path:
-    program = directory / "exchange"
-    sh("gcc", "-Wall", "-Werror", "-O2", "-o", program, INITRD / "exchange.c")
+    program = directory / "volumes"
+    sh("gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-o", program, INITRD / "volumes.c")
     return program

@@ -33,6 +33,8 @@ class Boot:
 class Initrd:
     """The hook with a /run and a kernel command line of its own for every boot."""
 
+    hook = HOOK  # has no helper beside it
+
     def __init__(self, directory: Path, device: str) -> None:
         self.directory = directory
         self.device = device
@@ -59,14 +61,13 @@ class Initrd:
         cmdline: str = "",
         *,
         shell: str = "dash",
-        hook: Path = HOOK,
         run: Path | None = None,
         environment: Mapping[str, str] | None = None,
         extra: tuple[str, ...] = (),
     ) -> Boot:
         run = run or self.directory / f"run{next(self.boots)}"
         result = subprocess.run(
-            [*SHELLS[shell], os.fspath(hook), *self.arguments(run, cmdline), *extra],
+            [*SHELLS[shell], os.fspath(self.hook), *self.arguments(run, cmdline), *extra],
             capture_output=True,
             text=True,
             check=False,

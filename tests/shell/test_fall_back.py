@@ -8,6 +8,8 @@ from impermanenced.records import NextRequest
 from tests.conftest import Filesystem, sh
 from tests.shell.hook import System
 
+pytestmark = pytest.mark.usefixtures("either")
+
 
 @pytest.fixture
 def system(filesystem: Filesystem) -> System:

@@ -14,6 +14,7 @@ from impermanenced.records import NO_BOOT_ID, RollbackVolume
 from tests.conftest import Filesystem, sh
 from tests.shell.hook import System, uuid_of
 
+pytestmark = pytest.mark.usefixtures("either")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 ARTICLE = ("old_roots/2026-01-02_03:04:05", "old_roots/2026-01-3_23:59:01")
 HISTORY = (
@@ -29,6 +30,8 @@ class Layout:
     others: tuple[str, ...]  # subvolumes that must stay as they are
     archive: str = "old_roots"
     directories: tuple[str, ...] = ()  # plain ones that the subvolumes lie in
+    files: tuple[str, ...] = ()
+    default: str | None = None  # what a mount without options shows; None: the top level
 
 
 def volume(name: str, subvolume: str, blank: str | None) -> RollbackVolume:
@@ -42,7 +45,7 @@ LAYOUTS = (
     Layout("readme", (volume("root", "root", None),), ("persistent", "nix")),
     Layout("mt-caret", (volume("root", "root", "root-blank"),), ("home", "nix", "persist", "log")),
     Layout(
-        "dont-wipe", (volume("root", "root", "root-blank"),), ("nix", "persist"), directories=("dont-wipe",)
+        "dont-wipe", (volume("root", "root", "root-blank"),), ("nix", "persist"), files=("dont-wipe",)
     ),
     Layout(
         "root-and-home",
@@ -78,6 +81,7 @@ LAYOUTS = (
         ("@/home", "@/opt", "@/var", "@/.snapshots/2"),
         archive="@/old_roots",
         directories=("@/.snapshots/1",),
+        default="@/.snapshots/1/snapshot",
     ),
 )
 
@@ -89,7 +93,12 @@ def build(filesystem: Filesystem, layout: Layout) -> System:
         (filesystem.top / directory).mkdir(parents=True)
     for name in layout.others:
         (filesystem.subvolume(name) / "kept").write_text(name)
-    return System(filesystem, *layout.volumes, archive=layout.archive.encode())
+    for name in layout.files:
+        (filesystem.top / name).write_text("of somebody else\n")
+    system = System(filesystem, *layout.volumes, archive=layout.archive.encode())
+    if layout.default is not None:
+        sh("btrfs", "subvolume", "set-default", filesystem.top / layout.default)
+    return system
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
@@ -116,6 +125,24 @@ def test_layout(filesystem: Filesystem, layout: Layout) -> None:
         assert {name: uuid_of(top / name) for name in uuids} == uuids
         assert all((top / name / "kept").read_text() == name for name in layout.others)
     assert all((top / directory).is_dir() for directory in layout.directories)
+    assert all((top / name).read_text() == "of somebody else\n" for name in layout.files)
+
+
+@pytest.mark.parametrize("how", ["UUID", "LABEL", "link"])
+def test_device_by_another_name(filesystem: Filesystem, how: str) -> None:
+    """What root= may name: a tag, or a link as in /dev/disk/by-diskseq and /dev/mapper."""
+    system = System(filesystem)
+    sh("btrfs", "filesystem", "label", filesystem.top, filesystem.directory.name[-60:])
+    filesystem.sync()
+    if how == "link":
+        link = filesystem.directory / "by-diskseq"
+        link.symlink_to(filesystem.device)
+        root = f"/dev/..{link}"
+    else:
+        root = f"{how}={sh('blkid', '-p', '-s', how, '-o', 'value', filesystem.device).strip()}"
+    # An initrd begins without the cache of findfs.
+    boot = system.initrd.boot(f"root={root}", environment={"BLKID_FILE": f"{filesystem.directory}/blkid.tab"})
+    assert boot.result.action == "wiped", boot.said
 
 
 def test_default_subvolume_is_another(filesystem: Filesystem) -> None:

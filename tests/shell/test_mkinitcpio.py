@@ -128,9 +128,9 @@ def image(tmp_path: Path) -> Image:
     if os.geteuid() != 0:
         pytest.skip("needs root for a mount namespace: run make test as root")
     installed = tmp_path / "installed"
-    helper = tmp_path / "exchange"
-    sh("gcc", "-Os", "-o", helper, INITRD / "exchange.c")
-    environment = {**os.environ, "DESTDIR": os.fspath(installed), "EXCHANGE": os.fspath(helper)}
+    helper = tmp_path / "volumes"
+    sh("gcc", "-Os", "-o", helper, INITRD / "volumes.c")
+    environment = {**os.environ, "DESTDIR": os.fspath(installed), "HELPER": os.fspath(helper)}
     sh(INITRD / "install", env={**environment, "ADAPTERS": "mkinitcpio"})
     return Image(installed, tmp_path / "image", tmp_path / "record")
 
@@ -156,7 +156,7 @@ def test_image_has_all_that_the_hook_calls(image: Image, hook: str) -> None:
     record = image.build(hook)
     assert {f"file /{CORE}/bin/{program}" for program in PROGRAMS} <= set(record)
     assert f"file /{CORE}/impermanence-rollback" in record
-    assert f"file /{CORE}/exchange" in record
+    assert f"file /{CORE}/volumes" in record
     assert "module btrfs" in record
     assert (f"file /hooks/{hook}" in record) == (hook == "impermanence")
 
@@ -248,12 +248,12 @@ def test_installed_files(image: Image) -> None:
     } == {
         "impermanence/before-rollback.conf": 0o644,
         "impermanence/device-generator.sh": 0o755,
-        "impermanence/exchange": 0o755,
-        "impermanence/impermanence-rollback": 0o755,
+                "impermanence/impermanence-rollback": 0o755,
         "impermanence/impermanence-rollback.service": 0o644,
         "impermanence/mkinitcpio-functions": 0o644,
         "impermanence/programs": 0o644,
         "impermanence/programs.conf": 0o644,
+        "impermanence/volumes": 0o755,
         "initcpio/hooks/impermanence": 0o644,
         "initcpio/install/impermanence": 0o644,
         "initcpio/install/sd-impermanence": 0o644,

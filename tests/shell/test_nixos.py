@@ -74,7 +74,7 @@ def test_unit_is_that_of_dracut() -> None:
 def test_initrd_has_the_core_and_its_programs() -> None:
     made = evaluated()
     assert made["files"]["/usr/lib/impermanence/impermanence-rollback"] == os.fspath(HOOK)
-    assert made["files"]["/usr/lib/impermanence/exchange"] == "/impermanence-exchange"
+    assert made["files"]["/usr/lib/impermanence/volumes"] == "/impermanence-volumes"
     programs = made["extraBin"]
     assert sorted(programs) == sorted([*(INITRD / "programs").read_text().split(), "findfs"])
     assert programs["btrfs"] == "/btrfs-progs/bin/btrfs"

@@ -12,8 +12,9 @@ import pytest
 
 from impermanenced.records import NO_BOOT_ID, NextRequest
 from tests.conftest import Filesystem, sh
-from tests.shell.hook import HOME, ROOT, Boot, System, uuid_of
+from tests.shell.hook import HOME, HOOK, ROOT, Boot, System, uuid_of
 
+pytestmark = pytest.mark.usefixtures("either")
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
@@ -412,12 +413,14 @@ def test_no_space_left(system: System) -> None:
 
 def test_full_disk(system: System, tmp_path: Path) -> None:
     """Steps that fail for want of space: a program first on PATH answers as btrfs and mv would."""
-    for step, reason in [
+    system.initrd.hook = HOOK
+    steps = [
         ("btrfs subvolume snapshot", "volume root could not be staged"),
         ("btrfs filesystem sync", "the plan could not be written"),
-        ("mv -f -T", "the plan could not be written"),
-    ]:
-        tools = failing(tmp_path / step.replace(" ", "-"), step)
+        ("mv *plan.new */staging/plan", "the plan could not be written"),
+    ]
+    for number, (step, reason) in enumerate(steps):
+        tools = failing(tmp_path / f"tools{number}", step)
         boot = system.initrd.boot(environment={"PATH": f"{tools}:{os.environ['PATH']}"})
         unchanged(system, boot, reason, action="failed")
     boot = system.initrd.boot()
@@ -441,6 +444,7 @@ def failing(directory: Path, step: str) -> Path:
 def test_second_exchange_fails(filesystem: Filesystem, tmp_path: Path) -> None:
     """All or none: the volume that was switched gets its old root back."""
     system = System(filesystem, ROOT, HOME)
+    system.initrd.hook = HOOK
     tools = failing(tmp_path / "tools", "mv *next.home*")
     boot = system.initrd.boot(environment={"PATH": f"{tools}:{os.environ['PATH']}"})
     unchanged(system, boot, "volume home could not be exchanged", action="failed")

@@ -12,6 +12,7 @@ from impermanenced.records import NO_BOOT_ID, NextRequest, RollbackVolume
 from tests.conftest import Filesystem, sh
 from tests.shell.hook import HOME, ROOT, SHELLS, Initrd, System, uuid_of
 
+pytestmark = pytest.mark.usefixtures("either")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -108,6 +109,26 @@ def test_nested_subvolume_moves_with_the_old_root(filesystem: Filesystem) -> Non
     boot = system.initrd.boot()
     assert boot.result.action == "wiped"
     assert (system.top / f"old_roots/0-{NO_BOOT_ID}/machines/image").exists()
+
+
+def test_active_swap_file_moves_with_the_old_root(filesystem: Filesystem) -> None:
+    """Such a subvolume can neither be made a snapshot of nor be deleted; a name it can have."""
+    system = System(filesystem)
+    swap = system.top / "root/swapfile"
+    swap.touch()
+    sh("chattr", "+C", swap)
+    swap.write_bytes(bytes(4 << 20))
+    swap.chmod(0o600)
+    sh("mkswap", swap)
+    sh("swapon", swap)
+    archived = system.top / f"old_roots/0-{NO_BOOT_ID}"
+    try:
+        boot = system.initrd.boot()
+        assert boot.result.action == "wiped", boot.said
+        assert list((system.top / "root").iterdir()) == [system.top / "root/etc"]
+        assert (archived / "swapfile").exists()
+    finally:
+        sh("swapoff", archived / "swapfile" if archived.exists() else swap)
 
 
 def test_trial_wipes_nothing(filesystem: Filesystem) -> None:

@@ -18,7 +18,7 @@ UNIT = "impermanence-rollback.service"
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    sh(INITRD / "install", env={**os.environ, "DESTDIR": os.fspath(tmp_path), "EXCHANGE": "/bin/true"})
+    sh(INITRD / "install", env={**os.environ, "DESTDIR": os.fspath(tmp_path), "HELPER": "/bin/true"})
     return tmp_path
 
 
@@ -52,11 +52,16 @@ def test_unit_comes_after_every_resume_and_before_every_mount() -> None:
     assert "Before=impermanence-rollback.service" in (INITRD / "dracut/before-rollback.conf").read_text()
 
 
+def test_script_of_initramfs_tools_comes_after_resume() -> None:
+    script = INITRD / "initramfs-tools/scripts/local-premount/impermanence"
+    assert "resume" in sh(script, "prereqs").split()
+
+
 def test_installed_files(installed: Path) -> None:
     files = sorted(path for path in installed.rglob("*") if path.is_file())
     assert {os.fspath(path.relative_to(installed)): stat.S_IMODE(path.stat().st_mode) for path in files} == {
         "usr/lib/impermanence/impermanence-rollback": 0o755,
-        "usr/lib/impermanence/exchange": 0o755,
+        "usr/lib/impermanence/volumes": 0o755,
         "usr/lib/dracut/modules.d/50impermanence/module-setup.sh": 0o755,
         "usr/lib/dracut/modules.d/50impermanence/device-generator.sh": 0o755,
         "usr/lib/dracut/modules.d/50impermanence/pre-mount.sh": 0o755,

@@ -30,7 +30,7 @@ def build(kernel: kernels.Kernel) -> Path:
 
     def make(directory: Path) -> None:
         root = directory / "root"
-        for name in ("bin", "proc", "sys", "dev", "run", "sysroot", "wrap", "usr/lib/impermanence"):
+        for name in ("bin", "proc", "sys", "dev", "run", "sysroot", "wrap", "real", "usr/lib/impermanence"):
             (root / name).mkdir(parents=True)
         shutil.copy("/bin/busybox", root / "bin/busybox")
         for applet in run("/bin/busybox", "--list").split():
@@ -40,10 +40,11 @@ def build(kernel: kernels.Kernel) -> Path:
         modules(kernel, root / "modules/first", FIRST)
         modules(kernel, root / "modules/disk", DISK, besides=FIRST)
         shutil.copy(INITRD / "impermanence-rollback", root / "usr/lib/impermanence")
-        helper = root / "usr/lib/impermanence/exchange"
-        run("gcc", "-Wall", "-Werror", "-Os", "-static", "-o", helper, INITRD / "exchange.c")
+        run("gcc", "-Wall", "-Werror", "-Os", "-static", "-o", root / "real/volumes", INITRD / "volumes.c")
+        (root / "real/btrfs").symlink_to("/bin/btrfs")
         shutil.copy(HERE / "init", root / "init")
-        shutil.copy(HERE / "wrap", root / "wrap/btrfs")
+        for wrapped in ("wrap/btrfs", "usr/lib/impermanence/volumes"):
+            shutil.copy(HERE / "wrap", root / wrapped)
         (directory / "initramfs").write_bytes(packed(root))
         shutil.rmtree(root)
 

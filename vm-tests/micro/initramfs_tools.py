@@ -31,8 +31,8 @@ def build(kernel: kernels.Kernel) -> Path:
     key = cache.key(kernel.version, str(tar), script, Path(__file__), INITRD)
 
     def make(directory: Path) -> None:
-        helper = directory / "exchange"
-        run("gcc", "-Wall", "-Werror", "-O2", "-o", helper, INITRD / "exchange.c")
+        helper = directory / "volumes"
+        run("gcc", "-Wall", "-Werror", "-O2", "-o", helper, INITRD / "volumes.c")
         run(script, directory, tar, kernel.modules, helper)
 
     return cache.cached("microtools", key, make) / "initrd"

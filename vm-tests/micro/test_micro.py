@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 from machine import Disk, Machine, MachineError
 
 CUTS = 10
+TOP = "/run/impermanence/top"
 SECONDS = 120.0  # deadline of a boot on a busy host without KVM; one takes about five
 
 
@@ -57,7 +57,8 @@ def boot(micro: Machine, append: str | None = None) -> list[str]:
 
 
 def steps(lines: list[str]) -> list[str]:
-    return [line.removeprefix("step ") for line in lines if line.startswith("step ")]
+    """What was done to the filesystem, or asked of it."""
+    return [line.removeprefix("step ") for line in lines if line.startswith("step ") and TOP in line]
 
 
 def test_one_boot(micro: Machine) -> None:
@@ -66,7 +67,7 @@ def test_one_boot(micro: Machine) -> None:
     sys.stdout.write(f"a boot, to the end of the script and off: {time.monotonic() - began:.1f} s\n")
     assert "status 0" in lines
     assert "result ACTION=wiped" in lines
-    assert any(step.startswith("subvolume snapshot") for step in steps(lines))
+    assert any(step.startswith("volumes snapshot") for step in steps(lines))
     assert [line for line in lines if line.startswith("root ")] == ["root etc"]
     with disk.mounted(micro.disks[0].path) as top:
         assert disk.lost(top) == []
@@ -101,6 +102,30 @@ def test_hibernation_image_keeps_the_hook_from_mounting(micro: Machine, workspac
     assert "never mounted" in lines
     assert steps(lines) == []
     assert micro.disks[0].path.read_bytes() == before
+
+
+def failing(image: Path, what: str) -> tuple[str, str]:
+    """Options of QEMU: a virtio disk on which this fails, each time."""
+    words = f"if=virtio,driver=blkdebug,image.driver=raw,image.file.driver=file,image.file.filename={image}"
+    return "-drive", f"{words},inject-error.0.event=none,inject-error.0.iotype={what},inject-error.0.errno=5"
+
+
+@pytest.mark.parametrize("what", ["write", "flush"])
+def test_device_that_fails(micro: Machine, what: str) -> None:
+    """It can be read, and no more than that: the previous root boots, and the reason is said."""
+    image = micro.disks[0].path
+    micro.disks = ()
+    micro.extra = failing(image, what)
+    lines = boot(micro)
+    assert "status 0" in lines, lines
+    assert "result ACTION=failed" in lines, lines
+    reason = next(line for line in lines if line.startswith("result REASON="))
+    sys.stdout.write(f"{what} fails: {reason}\n")
+    assert "root small" in lines, lines
+    with disk.mounted(image) as top:
+        assert disk.lost(top) == []
+        assert (top / "root/small").exists()
+        assert disk.boots(top) == []
 
 
 def test_power_cuts(micro: Machine, workspace: Path) -> None:
@@ -154,8 +179,8 @@ def test_power_cuts(micro: Machine, workspace: Path) -> None:
 
 
 def first_step(micro: Machine) -> None:
-    """The top level has just been made writable, and `boots` is there."""
-    micro.wait_report("step subvolume show /run/impermanence/top/.impermanence/boots", SECONDS)
+    """The top level is about to be made writable."""
+    micro.wait_report(f"step volumes remount {TOP}", SECONDS)
 
 
 def cut_after(micro: Machine, seconds: float) -> list[str]:
@@ -171,4 +196,4 @@ def cut_after(micro: Machine, seconds: float) -> list[str]:
 
 
 def shorten(step: str) -> str:
-    return re.sub(r"/run/impermanence/top/", "", step)
+    return step.replace(f"{TOP}/", "")
