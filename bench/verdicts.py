@@ -133,7 +133,7 @@ def check_ignore(directory: Path, root: Path, differences: list[Difference]) -> 
         patterns = [path.replace("~/", "/home/*/") for rule in compiled() for path in rule.paths]
         (repository / "info/exclude").write_text("".join(f"{pattern}\n" for pattern in patterns))
     paths = b"".join(one.path[1:] + b"\0" for one in differences)
-    argv = [
+    argv: list[str | Path] = [
         "git",
         "--git-dir",
         repository,

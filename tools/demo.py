@@ -156,7 +156,7 @@ blank = "root-blank"
 [persist."/persist"]
 directories = ["/var/log"]
 """)
-    impermanence = [PROGRAMS / "impermanence", "--config", config]
+    impermanence: list[str | Path] = [PROGRAMS / "impermanence", "--config", config]
     application = directory / "photo-import"
     application.write_text(APPLICATION)
     application.chmod(0o755)
