@@ -27,21 +27,9 @@ def entry_of(ground: Ground, view: View, now: float) -> Entry:
         age=now - difference.ctime / 1e9 if difference.ctime else None,
     )
     return Entry(
-        volume=ground.volume.name,
-        difference=difference,
-        verdict=view.verdict,
-        rule=view.rule,
-        loss=view.loss,
-        writer=judged.writer,
-        score=figure,
-        application=view.application,
-        unit=view.unit,
-        package=view.package,
-        group=view.group,
-        lost=view.lost,
-        because=view.because,
-        advice=_advice(view),
-    )
+        ground.volume.name, difference, view.verdict, view.rule, view.loss, judged.writer, figure,
+        view.application, view.unit, view.package, view.group, view.lost, view.because, _advice(view),
+    )  # fmt: skip
 
 
 def _advice(view: View) -> tuple[tuple[str, str], ...]:

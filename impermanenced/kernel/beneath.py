@@ -54,9 +54,13 @@ def read(root_fd: int, path: bytes, limit: int, *, owner: int | None = None) -> 
         os.close(found)
     try:
         chunks = []
-        while limit > 0 and (chunk := os.read(fd, min(limit, 1 << 20))):
+        while limit > 0:
+            wanted = min(limit, 1 << 20)
+            chunk = os.read(fd, wanted)
             chunks.append(chunk)
             limit -= len(chunk)
+            if len(chunk) < wanted:  # a regular file gives all it has
+                break
         return b"".join(chunks)
     finally:
         os.close(fd)

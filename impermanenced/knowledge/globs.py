@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
+_NONE: list[Any] = []
 
 
 class Glob:
@@ -100,15 +101,15 @@ class Index(Generic[Value]):
         self._might = re.compile(b"|".join(re.escape(glob.inner) for glob, _ in self._inside)).search
 
     def of(self, name: bytes) -> list[Value]:
-        found = [value for glob, value in self._always if glob.matches(name)]
-        for table, whole, part in (
-            (self._heads, name[:2], name[:1]),
-            (self._tails, name[-2:], name[-1:]),
-        ):
-            for key in (whole, part) if table and whole != part else (whole,):
-                for glob, value in table.get(key, ()):
-                    if glob.matches(name):
-                        found.append(value)
+        tried = self._always
+        if self._heads:
+            tried = tried + self._heads.get(name[:2], _NONE)
+            if len(name) > 1:
+                tried += self._heads.get(name[:1], _NONE)
+        if self._tails:
+            tried = tried + self._tails.get(name[-2:], _NONE)
+            if len(name) > 1:
+                tried += self._tails.get(name[-1:], _NONE)
         if self._inside and self._might(name) is not None:
-            found += [value for glob, value in self._inside if glob.matches(name)]
-        return found
+            tried = tried + self._inside
+        return [value for glob, value in tried if glob.matches(name)] if tried else _NONE
