@@ -16,7 +16,7 @@ import pydbus
 import systemd.daemon
 from gi.repository import Gio, GLib
 
-from . import __version__, apart, boots, farewell, journal, logger, watch
+from . import __version__, apart, boots, farewell, logger, watch
 from .activity import Activity
 from .announce import Announcer
 from .bus.answers import Answers
@@ -25,25 +25,21 @@ from .bus.registration import request_name
 from .bus.service import Service, Work
 from .bus.systemd import boot_has_finished
 from .bus.units import OnBus
-from .crowds import GROWING, Crowds
 from .errands import Errands
 from .errors import ImpermanenceError, NotSetUp, ServiceError
 from .farewell import Farewell
 from .kernel import libc, mounts, rooted
 from .ledger import Ledger
 from .manager import Manager
-from .model import STATE, Entry
+from .model import STATE
 from .owners import Owners
 from .parting import Parting
 from .reloading import Reloading
+from .rounds import Rounds
 from .treewatch import TreeWatch
 from .warden import Warden
 from .wire import to_text
 
-QUIET = 2.0  # seconds without news before names are looked up
-AT_MOST = 10.0  # seconds that constant news can put that off
-COMPARE_REST = 10  # times as long as a comparison of everything took, before the next one
-TICK = 500  # milliseconds, only while there is news
 BOOT_POLL = 2000  # milliseconds, until the boot has finished
 HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 
@@ -76,7 +72,7 @@ class Daemon:
         self._storer = ThreadPoolExecutor(1, "ledger")  # a long report must not keep it waiting
         self._clerk = ThreadPoolExecutor(1, "clerk")
         errands = Errands(config_file)
-        work = Work(self._answers, errands.boots, errands.request, self._rescan)
+        work = Work(self._answers, errands.boots, errands.request, lambda: self._rounds.rescan())
         self._service = Service(self._con, self._worker, self._clerk, work, {
             "Version": lambda: GLib.Variant("s", __version__),
             "ConfigFile": lambda: GLib.Variant("ay", self._manager.config.path),
@@ -85,17 +81,6 @@ class Daemon:
             "Source": lambda: GLib.Variant("s", self._watch.source),
         })  # fmt: skip
         self._announcer = Announcer(self._service.emit_crud, listener=self._service.news)
-        self._crowds = Crowds(
-            lambda root_id, inodes: self._manager.entries_of(root_id, inodes, self._activity),
-            lambda root_id, inodes: self._activity.settle(root_id, inodes),
-        )
-        self._pending: float | None = None  # since when news wait
-        self._flushing = False
-        self._dropped = False  # events, which a comparison of everything has to make up for
-        self._too_many = False  # inodes to look at one by one
-        self._nested: dict[int, bool] = {}  # subvolumes inside a volume that were written to: said or not
-        self._compare_after = 0.0
-        self._forgotten = 0
         self._state = -1  # the state directory
         self._parting = Parting(self._manager, self._answers, self._say_farewell, self._submit)
         self._warden = Warden(self._manager, lambda: self._answers().close(), self._service)
@@ -105,6 +90,10 @@ class Daemon:
     def run(self) -> int:
         request_name(self._con, BUS_NAME)
         self._activity = self._start_activity()
+        self._rounds = Rounds(
+            self._manager, self._activity, self._announcer, self._service.news, self._warden,
+            self._answers, self._submit,
+        )  # fmt: skip
         self._owners, self._watch = self._start_watch()
         self._reloading = Reloading(self._manager, self._named is None, self._submit, self._loaded)
         self._parting.begin(self._con, self._clerk)
@@ -151,7 +140,7 @@ class Daemon:
         return Activity(
             time.time,
             ledger,
-            on_news=lambda: GLib.idle_add(self._arm),
+            on_news=lambda: GLib.idle_add(self._rounds.arm),
             on_many=lambda: self._store_by(self._store_many),
         )
 
@@ -174,7 +163,7 @@ class Daemon:
     def _store_many(self) -> None:
         self._activity.store()
         if self._activity.crowded:
-            GLib.idle_add(self._hurry)
+            GLib.idle_add(self._rounds.hurry)
 
     def _store_by(self, work: Callable[[], None]) -> None:
         self._storer.submit(work).add_done_callback(_say_failure)
@@ -217,112 +206,7 @@ class Daemon:
     def _submit(self, work: Callable[[], None]) -> None:
         self._worker.submit(work).add_done_callback(_say_failure)
 
-    # News of the watch
-
-    def _arm(self) -> bool:
-        if self._pending is None:
-            self._pending = time.time()
-            GLib.timeout_add(TICK, self._tick)
-        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
-
-    def _tick(self) -> bool:
-        now = time.time()
-        assert self._pending is not None
-        # A clock that was set back must not put it off for as long.
-        due = not 0 <= now - self._activity.last < QUIET or not 0 <= now - self._pending < AT_MOST
-        if self._flushing or not due:
-            return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
-        self._pending = None
-        self._flushing = True
-        self._submit(self._flush)
-        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
-
-    def _hurry(self) -> bool:
-        """Do not wait for quiet."""
-        if not self._flushing:
-            self._flushing = True
-            self._submit(self._flush)
-        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
-
-    def _flush(self) -> None:
-        try:
-            dirty, too_many, overflowed = self._activity.take()
-            self._activity.store()
-            self._too_many = self._too_many or too_many
-            self._dropped = self._dropped or overflowed
-            for root_id, written in dirty.items():
-                volume = next((found for found in self._manager.volumes if found.root_id == root_id), None)
-                if volume is not None:
-                    inodes = self._crowds.sift(self._manager.machine.top, volume, written)
-                    if len(inodes) > apart.BIG:
-                        self._too_many = True
-                        self._warden.stir()
-                    else:
-                        self._announcer.announce(self._look_up(root_id, inodes))
-                elif root_id not in self._nested:
-                    self._nested[root_id] = False
-            crowds = self._crowds.settled()
-            self._announcer.announce_groups(crowds)
-            for crowd in crowds:
-                self._service.news.crowd(crowd)
-                self._warden.add(crowd.loss, crowd.size)
-            if self._crowds.waiting:
-                GLib.timeout_add(int(GROWING * 1000), self._arm)
-            if self._dropped or self._too_many or not all(self._nested.values()):
-                wait = self._compare_after - time.monotonic()
-                if wait <= 0:
-                    self._compare()
-                else:
-                    GLib.timeout_add(int(wait * 1000) + 1, self._arm)
-            forgotten = self._activity.forgotten + self._activity.ledger.forgotten
-            if forgotten > self._forgotten:
-                log.warning("too many files, of some it is forgotten who wrote them", count=forgotten)
-                self._forgotten = forgotten
-            self._warden.look()
-        finally:
-            self._flushing = False
-            libc.malloc_trim()  # what many files took for a moment: 3 MB of 50,000
-
-    def _compare(self) -> None:
-        """What single inodes cannot tell: dropped events, the names of subvolumes made inside a volume, and
-        what are too many of them.
-
-        Anybody can cause either all the time, and must not make this run all the time.
-        """
-        began = time.monotonic()
-        unsaid = {root_id for root_id, said in self._nested.items() if not said}
-        every = self._dropped or self._too_many
-        with contextlib.closing(self._answers()) as answers:
-            tidings = answers.tidings(self._announcer.unsaid, None if every else unsaid)
-        if self._dropped:
-            log.warning(
-                "events were dropped by the kernel, everything was compared instead",
-                message_id=journal.MESSAGE_OVERFLOW,
-                overflows=self._activity.overflows,
-            )
-            self._service.news.overflow(self._activity.overflows)
-        self._dropped = self._too_many = False
-        self._nested = dict.fromkeys(self._nested, True)
-        self._announcer.tell(tidings)
-        now = time.monotonic()
-        self._compare_after = now + COMPARE_REST * (now - began)
-
-    def _rescan(self) -> int:
-        """For who does not want to wait until something is noticed."""
-        with contextlib.closing(self._answers()) as answers:
-            tidings = answers.tidings(self._announcer.unsaid)
-        self._announcer.tell(tidings)
-        return tidings.count
-
-    def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
-        entries = self._manager.entries_of(root_id, inodes, self._activity)
-        found = {entry.difference.inode for entry in entries}
-        self._activity.settle(root_id, found)
-        # Who wrote what is as in the blank, or has gone again, does not matter.
-        self._activity.ledger.drop(root_id, inodes - found)
-        self._warden.stir()
-        self._warden.note(entries)
-        return entries
+    # What is said
 
     def _answers(self) -> Answers:
         self._activity.store()

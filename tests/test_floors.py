@@ -20,7 +20,7 @@ FLOORS = {
     "manager": 4, "grounds": 4,
     "bus": 5,
     "apart": 6, "cli": 6, "confwatch": 6, "daemon": 6, "errands": 6, "parting": 6, "warden": 6,
-    "reloading": 6, "tui": 6, "metrics": 6,
+    "reloading": 6, "rounds": 6, "tui": 6, "metrics": 6,
 }  # fmt: skip
 ROOT = Path(impermanenced.__file__).parent
 # The command line loads the module of the command that was asked for, and no other.
