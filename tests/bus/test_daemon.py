@@ -98,6 +98,7 @@ def test_a_subvolume_made_inside_is_said_once(bus: Bus, machine: Machine, daemon
 def test_what_is_deleted_and_renamed_is_said_too(bus: Bus, machine: Machine, daemon: Daemon) -> None:
     signals = Signals(bus.connect())
     (machine.mountpoint / "etc/hosts").unlink()
+    (machine.mountpoint / "home/file").write_text("x")
     (machine.mountpoint / "home").rename(machine.mountpoint / "house")
     wait_until(lambda: {b"/etc/hosts", b"/house"} <= signals.paths(), "the signals")
     assert "undeclared: /etc/hosts deleted by python" in daemon.output()
