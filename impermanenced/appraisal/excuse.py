@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
-from ..managed import Packages, links
+from ..managed import Finding, Packages, links
 from ..managed.packages import may_be_packaged
 from ..model import Change, Difference, FileType, Verdict
 from ..rules import HIDDEN
@@ -46,7 +46,7 @@ def _rule_of(ground: Ground, packages: Packages | None, view: View, following: b
     if packages is not None and (finding := packages.find(difference)) is not None:
         if finding.verdict is not Verdict.CRUD:
             return finding.rule
-        _take_finding(view, finding.rule, finding.package, finding.loss)
+        _take_finding(view, finding, packages.brought)
     if view.package:
         return None
     rule = ground.tmpfiles.rule_of(difference, ground.read)
@@ -79,12 +79,12 @@ def _empty(ground: Ground, difference: Difference, following: bytes) -> str | No
     return EMPTY if not following.startswith(path + b"/") and ground.empty(path) else None
 
 
-def _take_finding(view: View, rule: str, package: str, loss: str | None) -> None:
-    view.because = (rule,)
-    view.package = package
-    view.loss = loss or view.loss
+def _take_finding(view: View, finding: Finding, brought: Set[str]) -> None:
+    view.because = (finding.rule,)
+    view.package = package = finding.package
+    view.loss = finding.loss or view.loss
     view.named = True
     if package:
         view.application = package
         view.known = PACKAGE_SCORE
-        view.advice = (("declare-package", package),)
+        view.advice = (("with-package" if package in brought else "declare-package", package),)

@@ -31,6 +31,7 @@ _SAYS: Mapping[str, Callable[[str], str]] = {
     "dotfile": "keep it among your dotfiles: {}".format,
     "state-directory": "let systemd make and name it: StateDirectory={}".format,
     "declare-package": "declare the package {}, or install it into the blank".format,
+    "with-package": "{} comes back with the packages that need it".format,
     "blank": lambda _: BRINGS_BACK,
     "copy": lambda _: HIDES,
 }

@@ -103,7 +103,7 @@ def _key(entry: Entry, tops: _Tops) -> tuple[str, ...]:
 
 def _row(directory: str, group: list[Entry]) -> Row:
     worst = max(group, key=lambda entry: (entry.get("score", 0), entry["size"]))
-    packages = sorted({entry["package"] for entry in group if entry.get("package")})
+    packages = _packages(group)
     return Row(
         path=_names(packages) if packages else _path(directory, group),
         what=_what(group),
@@ -115,6 +115,16 @@ def _row(directory: str, group: list[Entry]) -> Row:
         note=_note(worst, group),
         entries=tuple(group),
     )
+
+
+def _packages(group: list[Entry]) -> list[str]:
+    """What somebody asked for first, then what came with it."""
+    brought = {
+        entry["package"]: any(advice["kind"] == "with-package" for advice in entry.get("advice", ()))
+        for entry in group
+        if entry.get("package")
+    }
+    return sorted(brought, key=lambda name: (brought[name], name))
 
 
 def _names(packages: list[str]) -> str:

@@ -18,6 +18,7 @@ from .packages import Packaged
 DATABASE = b"var/lib/dpkg"
 INFO = DATABASE + b"/info"
 STATUS = DATABASE + b"/status"
+APT = b"var/lib/apt/extended_states"
 UCF = b"var/lib/ucf"  # configuration that packages' scripts make, and its digests as they made it (ucf(1))
 LARGEST = 64 << 20  # bytes of one file
 MOST = 256 << 20  # bytes of all lists that one search reads
@@ -49,6 +50,11 @@ class Dpkg:
 
     def installed(self) -> Set[str]:
         return {_name(key) for key, inode in self._lists.items() if self._before.get(key) != inode}
+
+    def brought(self) -> Set[str]:
+        blocks = self._read(self._now, APT).split(b"\n\n")
+        automatic = (_PACKAGE.search(block) for block in blocks if b"\nAuto-Installed: 1" in block)
+        return {name[1].decode("ascii", "replace") for name in automatic if name}
 
     def removed(self) -> Set[str]:
         return {_name(key) for key in self._before.keys() - self._lists.keys()}

@@ -57,6 +57,9 @@ class Reader(Protocol):
     def installed(self) -> Set[str]:
         """Since the blank, or replaced by another version."""
 
+    def brought(self) -> Set[str]:
+        """Of those, and maybe of others, what came only because others need it."""
+
     def removed(self) -> Set[str]: ...
 
     def files(self, package: str) -> Iterable[bytes]: ...
@@ -130,6 +133,7 @@ class Packages:
         self._owner: dict[bytes, str] = {}
         self._gone: dict[bytes, str] = {}
         self.installed = reader.installed()
+        self.brought = reader.brought() if self.installed else frozenset()
         for package in sorted(self.installed):
             self._owner.update(dict.fromkeys(reader.files(package), package))
         removed = reader.removed()

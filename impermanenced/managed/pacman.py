@@ -45,6 +45,10 @@ class Pacman:
     def installed(self) -> Set[str]:
         return {_name(key) for key, inode in self._entries.items() if self._before.get(key) != inode}
 
+    def brought(self) -> Set[str]:
+        new = [key for key, inode in self._entries.items() if self._before.get(key) != inode]
+        return {_name(key) for key in new if b"%REASON%\n1\n" in self._read(self._now, key, b"desc")}
+
     def removed(self) -> Set[str]:
         names = {_name(key) for key in self._entries}
         return {_name(key) for key in self._before} - names

@@ -46,6 +46,9 @@ class Rpm:
     def installed(self) -> Set[str]:
         return self._installed
 
+    def brought(self) -> Set[str]:
+        return frozenset()  # dnf writes it down, in a database of its own
+
     def removed(self) -> Set[str]:
         return self._removed
 

@@ -184,6 +184,13 @@ def test_what_scripts_of_packages_make(system: System) -> None:
     (root / "etc/alternatives").mkdir()
     sh("update-alternatives", "--root", root, "--log", "/dev/null",
        "--install", "/usr/bin/pick", "pick", "/usr/bin/fresh", "10")  # fmt: skip
+    (root / "var/lib/apt").mkdir()
+    (root / "var/lib/apt/extended_states").write_text(
+        "Package: old\nArchitecture: all\nAuto-Installed: 0\n\n"
+        "Package: fresh\nArchitecture: all\nAuto-Installed: 1\n\n"
+    )
+    with system.packages() as packages:
+        assert packages.brought == {"fresh"}
     found = system.findings()
     assert found["/etc/fresh.conf"][1:] == ("part of the package fresh, installed since the blank", "fresh")
     assert found["/etc/edited.conf"][1] == "configuration of the package fresh, not as packaged"
@@ -266,7 +273,9 @@ def test_no_database(volumes: Volumes) -> None:
         os.close(fd)
 
 
-def pacman(root: Path, name: str, files: dict[str, str], backup: tuple[str, ...] = ()) -> None:
+def pacman(
+    root: Path, name: str, files: dict[str, str], backup: tuple[str, ...] = (), reason: int = 0
+) -> None:
     """What pacman writes when it installs a package, after alpm-db-files(5) and alpm-mtree(5)."""
     entry = root / f"var/lib/pacman/local/{name}-1.0-1"
     entry.mkdir(parents=True)
@@ -282,7 +291,7 @@ def pacman(root: Path, name: str, files: dict[str, str], backup: tuple[str, ...]
     lines += [f"{path}\t{hashlib.md5(files[path].encode()).hexdigest()}" for path in backup]
     (entry / "files").write_text("\n".join(lines) + "\n")
     (entry / "mtree").write_bytes(gzip.compress("\n".join(tree).encode() + b"\n"))
-    (entry / "desc").write_text(f"%NAME%\n{name}\n")
+    (entry / "desc").write_text(f"%NAME%\n{name}\n\n%REASON%\n{reason}\n\n%LICENSE%\nMIT\n")
 
 
 def test_pacman(system: System) -> None:
@@ -295,6 +304,7 @@ def test_pacman(system: System) -> None:
     pacman(system.seed, "leaving-lib", {"usr/lib/leaving": "l\n"})
     root = system.begin()
     pacman(root, "fresh", {"usr/bin/fresh": "f\n"})
+    pacman(root, "fresh-lib", {"usr/lib/fresh": "f\n"}, reason=1)
     sh("rm", "-r", root / "var/lib/pacman/local/leaving-lib-1.0-1", root / "usr/lib/leaving")
     (root / "etc/old.conf").write_text("edited\n")
     (root / "usr/bin/o d").write_text("broken\n")
@@ -307,6 +317,7 @@ def test_pacman(system: System) -> None:
     assert found["/usr/bin/two"][0] is Verdict.REGENERATED
     (root / "var/lib/pacman/local/old-1.0-1/mtree").write_bytes(b"no gzip")
     with system.packages() as packages:
+        assert (packages.installed, packages.brought) == ({"fresh", "fresh-lib"}, {"fresh-lib"})
         packages.learn(system.differences())
         assert packages.faults == ["/var/lib/pacman/local/old-1.0-1/mtree cannot be decompressed"]
 

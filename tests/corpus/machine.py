@@ -33,7 +33,7 @@ class Books:
     def installed(self) -> Set[str]:
         return set()
 
-    removed = installed
+    brought = removed = installed
 
     def files(self, package: str) -> list[bytes]:
         return []

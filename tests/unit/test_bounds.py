@@ -40,6 +40,9 @@ class Books:
     def installed(self) -> Set[str]:
         return {"thing"}
 
+    def brought(self) -> Set[str]:
+        return set()
+
     def removed(self) -> Set[str]:
         return set()
 

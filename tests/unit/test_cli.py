@@ -407,7 +407,6 @@ def test_work_grows_with_the_entries_and_no_faster() -> None:
     assert calls(lambda: report(8000)) < 2.1 * calls(lambda: report(4000))
 
 
-
 # Rows
 
 
@@ -443,6 +442,15 @@ def test_lone_files_of_one_directory_are_one_row_a_writer() -> None:
         ("/etc/c", "1 file", 2),
         ("/etc/{d,e}", "2 deleted", 0),
     ]
+
+
+def test_what_somebody_asked_for_stands_before_what_came_with_it() -> None:
+    def part(package: str, kind: str) -> dict[str, Any]:
+        return entry(f"/usr/{package}", package=package, advice=[{"kind": kind, "argument": package}])
+
+    brought = [part(name, "with-package") for name in ("liba", "libb", "libc")]
+    (row,) = rows.rows([*brought, part("nginx", "declare-package"), part("dpkg", "declare-package")])
+    assert (row.path, row.loss) == ("nginx, liba, libb, libc", "packages")
 
 
 def test_a_nested_subvolume_is_a_row_of_its_own() -> None:
