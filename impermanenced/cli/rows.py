@@ -71,6 +71,7 @@ def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
     What was installed is one row.  What is known to belong together is another: an application's directory,
     a service's state, files of one kind beside each other.  Else a created directory stands for all that is
     in it, and names in a directory that was there before are one row where one writer wrote them.
+    Directories that only lead to other rows are none.
     """
     entries = list(entries)
     tops: dict[str, _Tops] = {}
@@ -79,8 +80,30 @@ def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
         tops[volume] = _Tops(entry for entry in entries if entry["volume"] == volume)
     for entry in entries:
         groups.setdefault(_key(entry, tops[entry["volume"]]), []).append(entry)
-    found = [_row(key[1], group) for key, group in groups.items()]
+    ways = _ways(entries)
+    found = [_row(key[1], group) for key, group in groups.items() if not _leads_on(group, ways)]
     return sorted(found, key=_ORDERS[order])
+
+
+def _ways(entries: Iterable[Entry]) -> set[tuple[str, str]]:
+    """The directories above anything that is none."""
+    ways: set[tuple[str, str]] = set()
+    for entry in entries:
+        above = _parent(entry["path"]) if entry["type"] != "directory" else ""
+        while above and (way := (entry["volume"], above)) not in ways:
+            ways.add(way)
+            above = _parent(above)
+    return ways
+
+
+def _leads_on(group: list[Entry], ways: set[tuple[str, str]]) -> bool:
+    """Whether it is directories that come back with what is in them, which other rows are about."""
+    return all(
+        entry["type"] == "directory"
+        and entry["change"] == "created"
+        and (entry["volume"], entry["path"]) in ways
+        for entry in group
+    )
 
 
 def _key(entry: Entry, tops: _Tops) -> tuple[str, ...]:

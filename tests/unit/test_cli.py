@@ -453,6 +453,21 @@ def test_what_somebody_asked_for_stands_before_what_came_with_it() -> None:
     assert (row.path, row.loss) == ("nginx, liba, libb, libc", "packages")
 
 
+def test_directories_that_lead_to_another_row_are_none() -> None:
+    found = rows.rows(
+        [
+            entry("/home/a/code", type="directory", group="/home/a/code"),
+            entry("/home/a/code/notes", type="directory", group="/home/a/code/notes"),
+            entry("/home/a/code/notes/plan", group="/home/a/code/notes"),
+            entry("/home/a/empty", type="directory", group="/home/a/empty"),
+        ]
+    )
+    assert [(row.path, row.what) for row in found] == [
+        ("/home/a/code/notes/", "1 file"),
+        ("/home/a/empty/", "empty"),
+    ]
+
+
 def test_a_nested_subvolume_is_a_row_of_its_own() -> None:
     found = rows.rows([entry("/a", type="directory"), entry("/a/b"), entry("/a/s", type="subvolume")])
     assert [(row.path, row.what) for row in found] == [("/a/", "1 file"), ("/a/s/", "subvolume")]
