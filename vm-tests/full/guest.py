@@ -17,7 +17,6 @@ HERE = Path(__file__).parent
 MMDEBSTRAP = [
     "mmdebstrap",
     "--quiet",
-    "--variant=minbase",
     "--dpkgopt=force-unsafe-io",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
@@ -33,6 +32,7 @@ LUKS = "rd.luks.name=2b9a4c1e-52c7-4a5d-8f0e-6b7c3d9e1a42=crypted rd.lvm.lv=syst
 # What a boot loader says, by the names in layouts/; the UUIDs are those that are made there.
 BOOT = {
     "plain": f"root=UUID=8d4f5a9c-6d3e-4c57-9a52-1f1de5e1c0de {BTRFS}",
+    "as-installed": f"root=UUID=8d4f5a9c-6d3e-4c57-9a52-1f1de5e1c0de {BTRFS}",
     "raid1": f"root=UUID=c1a7e3d2-0f64-4b1e-a7c5-93d0b8e62f17 {BTRFS}",
     "lvm-on-luks": f"root=/dev/mapper/system-root {LUKS} {BTRFS}",
 }
@@ -43,6 +43,8 @@ PACKAGES = {
     "dracut-without-systemd": DRACUT,
     "initramfs-tools": ("initramfs-tools", "zstd", "cryptsetup-initramfs", "lvm2"),
 }
+# What Debian's installer puts on a machine that is to be reached by SSH, and what a person works with.
+STANDARD = ("openssh-server", "sudo", "git", "gnupg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +61,28 @@ class Result:
     seconds: float
 
 
-def base(*more: str) -> Path:
+def base(*more: str, variant: str = "minbase") -> Path:
     """Debian with all that the product depends on, and these packages, as a tar."""
     packages = [*(HERE / "base-packages").read_text().split(), *more]
+    argv = [*MMDEBSTRAP, f"--variant={variant}", f"--include={','.join(packages)}", "bookworm"]
 
     def build(directory: Path) -> None:
-        argv = [*MMDEBSTRAP, f"--include={','.join(packages)}", "bookworm", str(directory / "base.tar")]
-        succeed(argv)
+        succeed([*argv, str(directory / "base.tar")])
 
-    return cache.cached("debian", cache.key(*MMDEBSTRAP, *packages), build) / "base.tar"
+    return cache.cached(f"debian-{variant}", cache.key(*argv), build) / "base.tar"
+
+
+def base_of(initrd: str, layout: str) -> Path:
+    if layout == "as-installed":
+        return base(*PACKAGES[initrd], *STANDARD, variant="standard")
+    return base(*PACKAGES[initrd])
 
 
 def image(kernel: Kernel, deb: Path | None, *, initrd: str = "dracut", layout: str = "plain") -> Image:
     """The disks and the initrd, with the package installed (None: without it)."""
-    tar = base(*PACKAGES[initrd])
-    names = ("build-image", "agent.py", "agent.service", "scribbler.service", "config.toml")
-    inputs = [HERE / name for name in (*names, "initrds", f"layouts/{layout}")]
+    tar = base_of(initrd, layout)
+    names = ("build-image", "agent.py", "config.toml", "initrds", f"layouts/{layout}")
+    inputs = [*(HERE / name for name in names), *sorted(HERE.glob("*.service"))]
     key = cache.key(*inputs, initrd, str(tar), kernel.version, deb.read_bytes() if deb else b"")
 
     def build(directory: Path) -> None:
