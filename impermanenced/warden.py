@@ -22,10 +22,10 @@ from .tally import Tally
 from .wire import size_to_text
 
 BURST = 4  # reports at once that are made for this
-EACH = 30.0  # seconds for one more of them, and
-REST = 10  # times as long as one takes
-SELDOM = 600.0  # seconds, and
-LONG_REST = 100  # times as long, where something was written and nothing is known of it
+EACH = 30.0  # seconds for one more of them, or
+REST = 10  # times as long as one takes, where that is longer
+SELDOM = 600.0  # seconds between two where something was written that nobody announced, or
+LONG_REST = 100  # times as long as one takes
 
 REGARDLESS = "systemctl reboot -i goes on regardless"
 _WHY = "The next boot takes away what must not be lost: impermanence gate"
