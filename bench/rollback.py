@@ -123,7 +123,7 @@ class Ours(Side):
         self.hook = fs.directory / "hook"
         self.hook.mkdir()
         shutil.copy(HERE / "initrd/impermanence-rollback", self.hook)
-        ground.sh("gcc", "-O2", "-o", self.hook / "volumes", HERE / "initrd/volumes.c")
+        ground.sh("gcc", "-O2", "-static", "-o", self.hook / "volumes", HERE / "initrd/volumes.c")
         fs.subvolume(".impermanence")
         volume = records.RollbackVolume("root", b"root", b"root-blank", blank_uuid=fs.uuid("root-blank"))
         record = records.RollbackEnv(volumes=(volume,), fsid=fs.fsid())

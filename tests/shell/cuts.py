@@ -216,5 +216,5 @@ def unmount_after_death(run: Path) -> None:
 
 def build_helper(directory: Path) -> Path:
     program = directory / "volumes"
-    sh("gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-o", program, INITRD / "volumes.c")
+    sh("gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-o", program, INITRD / "volumes.c")
     return program

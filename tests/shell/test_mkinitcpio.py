@@ -129,7 +129,7 @@ def image(tmp_path: Path) -> Image:
         pytest.skip("needs root for a mount namespace: run make test as root")
     installed = tmp_path / "installed"
     helper = tmp_path / "volumes"
-    sh("gcc", "-Os", "-o", helper, INITRD / "volumes.c")
+    sh("gcc", "-Os", "-static", "-o", helper, INITRD / "volumes.c")
     environment = {**os.environ, "DESTDIR": os.fspath(installed), "HELPER": os.fspath(helper)}
     sh(INITRD / "install", env={**environment, "ADAPTERS": "mkinitcpio"})
     return Image(installed, tmp_path / "image", tmp_path / "record")

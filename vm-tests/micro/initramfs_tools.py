@@ -32,7 +32,7 @@ def build(kernel: kernels.Kernel) -> Path:
 
     def make(directory: Path) -> None:
         helper = directory / "volumes"
-        run("gcc", "-Wall", "-Werror", "-O2", "-o", helper, INITRD / "volumes.c")
+        run("gcc", "-Wall", "-Werror", "-O2", "-static", "-o", helper, INITRD / "volumes.c")
         run(script, directory, tar, kernel.modules, helper)
 
     return cache.cached("microtools", key, make) / "initrd"
