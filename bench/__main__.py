@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-NAMES = ("status", "daemon", "watch", "attribution", "storm", "rollback", "verdicts")
+NAMES = ("status", "daemon", "watch", "directories", "attribution", "storm", "soak", "rollback", "verdicts")
 
 
 def main() -> int:

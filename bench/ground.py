@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 import subprocess
 import sys
@@ -12,6 +13,27 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 PROGRAMS = Path(sys.executable).parent  # the virtual environment's bin
+
+
+def setting(name: str, default: int) -> int:
+    """Of the environment, for a trial that is smaller than what is quoted."""
+    return int(os.environ.get(f"BENCH_{name}", default))
+
+
+def say(words: str) -> None:
+    """Progress."""
+    print(f"  {words}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def at_least(setting: Path, wanted: int) -> Iterator[None]:
+    """A number that the kernel is told in a file of /proc/sys."""
+    before = setting.read_text()
+    setting.write_text(str(max(int(before), wanted)))
+    try:
+        yield
+    finally:
+        setting.write_text(before)
 
 
 def sh(*argv: str | Path) -> str:

@@ -30,6 +30,7 @@ observer.start()
 print("ready", flush=True)
 time.sleep(3600)
 """
+TICK = os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
@@ -75,6 +76,7 @@ def observer(root: Path) -> Iterator[tuple[float, int]]:
 @contextlib.contextmanager
 def fatrace(top: Path, output: Path) -> Iterator[int]:
     """On the top level, as it must be for BTRFS, with the kinds of events that the daemon asks for."""
+    output.unlink(missing_ok=True)
     with subprocess.Popen(
         ["fatrace", "--current-mount", "--filter=W+D<>", f"--output={output}"],
         cwd=top,
@@ -92,15 +94,16 @@ def fatrace(top: Path, output: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def bus(directory: Path) -> Iterator[None]:
+def bus(directory: Path) -> Iterator[str]:
+    """Its address."""
     path, config = directory / "bus", directory / "bus.conf"
     config.write_text(BUS_CONFIG.format(socket=path))
     process = subprocess.Popen(["dbus-daemon", "--nofork", f"--config-file={config}", "--print-address"],
                                stdout=subprocess.PIPE)  # fmt: skip
     assert process.stdout
-    os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = process.stdout.readline().decode().strip()
+    address = os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = process.stdout.readline().decode().strip()
     try:
-        yield
+        yield address
     finally:
         process.terminate()
         process.wait()
@@ -136,20 +139,25 @@ def _field(pid: int, name: str) -> int:
 
 
 def processor(pid: int) -> float:
-    """Seconds of processor time of all threads that live."""
+    """Seconds of processor time of all threads that live, and of the processes that it waited for."""
     nanoseconds = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             nanoseconds += int((task / "schedstat").read_text().split()[0])
-    return nanoseconds / 1e9
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    children = int(after_name[13]) + int(after_name[14])  # cutime and cstime
+    return nanoseconds / 1e9 + children / TICK
 
 
-def until_quiet(pid: int, seconds: float = 4.0) -> float:
-    """Wait until the process has done next to nothing for so long; its processor time."""
-    then = processor(pid)
+def until_quiet(pid: int, seconds: float = 3.0, most: float = 60.0) -> float:
+    """Wait until the process has done next to nothing for so long; its processor time.
+
+    A daemon that looks at every program that starts is not quiet where others work.
+    """
+    then, end = processor(pid), time.monotonic() + most
     while True:
         time.sleep(seconds)
         now = processor(pid)
-        if now - then < 0.01 * seconds:
+        if now - then < 0.03 * seconds or time.monotonic() > end:
             return now
         then = now
