@@ -13,6 +13,9 @@ Hard facts, each with a test in tests/btrfs/test_fanotify.py:
     entry's inode (FAN_REPORT_TARGET_FID, Linux 5.17), and so has one about a file; one about a directory
     itself has the first alone.
   * `pid` is 0 for a process that the reader's PID namespace does not show.
+  * A pidfd (FAN_REPORT_PIDFD, Linux 5.15) is made when the event is read, not when it happens: of a process
+    that was waited for meanwhile there is FAN_NOPIDFD, and nothing to ask PIDFD_GET_INFO (Linux 6.13) about.
+    One that was opened while the process lived still gives its control group afterwards (Linux 6.15).
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ FAN_ONDIR = 0x40000000
 FAN_CLOEXEC = 0x00000001
 FAN_NONBLOCK = 0x00000002
 FAN_CLASS_NOTIF = 0x00000000
+FAN_REPORT_PIDFD = 0x00000080
 FAN_REPORT_FID = 0x00000200
 FAN_REPORT_DIR_FID = 0x00000400
 FAN_REPORT_NAME = 0x00000800
@@ -50,6 +54,8 @@ FANOTIFY_METADATA_VERSION = 3
 FAN_EVENT_INFO_TYPE_FID = 1
 FAN_EVENT_INFO_TYPE_DFID_NAME = 2
 FAN_EVENT_INFO_TYPE_DFID = 3
+FAN_EVENT_INFO_TYPE_PIDFD = 4
+FAN_NOPIDFD = -1
 
 # linux/exportfs.h, enum fid_type
 FILEID_BTRFS_WITHOUT_PARENT = 0x4D

@@ -163,3 +163,41 @@ def test_a_full_queue_says_so_once(root: Path, group: Group) -> None:
 def test_the_mask_is_taken_as_a_whole(group: Group) -> None:
     """An unknown bit would be EINVAL; one that the group's flags do not allow too."""
     fanotify.mark(group.fan, fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM, MASK, group.top)
+
+
+def pidfds(fan: int) -> dict[int, list[int]]:
+    """Those of the events that wait, by pid; the caller closes them."""
+    found: dict[int, list[int]] = {}
+    buffer, at = os.read(fan, 1 << 18), 0
+    while at < len(buffer):
+        length, _, _, skip, _, _, pid = struct.unpack_from("=IBBHQii", buffer, at)
+        record, at = at + skip, at + length
+        while record < at:
+            kind, _, size = struct.unpack_from("=BBH", buffer, record)
+            if kind == fanotify.FAN_EVENT_INFO_TYPE_PIDFD:
+                found.setdefault(pid, []).extend(struct.unpack_from("=i", buffer, record + 4))
+            record += size
+    return found
+
+
+def test_of_a_process_that_was_waited_for_there_is_no_pidfd(filesystem: Filesystem, root: Path) -> None:
+    """Why the daemon does not ask for them: they name nobody that /proc does not."""
+    top = mounts.open_top_level(os.fsencode(filesystem.device))
+    flags = NONBLOCKING | fanotify.FAN_REPORT_DFID_NAME_TARGET | fanotify.FAN_REPORT_PIDFD
+    fan = fanotify.init(flags)
+    try:
+        fanotify.mark(fan, fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM, MASK, top)
+        with subprocess.Popen(["touch", root / "gone"]) as gone:
+            assert gone.wait() == 0
+        with subprocess.Popen(["sh", "-c", f"echo > {root}/here; exec sleep 60"]) as here:
+            while not (root / "here").exists() or not (root / "here").stat().st_size:
+                os.sched_yield()
+            found = pidfds(fan)
+            here.kill()
+        assert set(found[gone.pid]) == {fanotify.FAN_NOPIDFD}
+        assert all(fd >= 0 for fd in found[here.pid])
+        for fd in found[here.pid]:
+            os.close(fd)
+    finally:
+        os.close(fan)
+        os.close(top)
