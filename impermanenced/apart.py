@@ -32,7 +32,7 @@ from .ledger import Copied
 from .manager import Manager
 from .tally import Tally
 
-BIG = 3000  # paths, or changed inodes, from which on a report is made apart
+BIG = 1500  # paths, or changed inodes, from which on a report is made apart
 
 # An isolated interpreter looks for modules where this one does.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from impermanenced import apart; apart.main()"

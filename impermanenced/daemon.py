@@ -229,6 +229,7 @@ class Daemon:
         if boot_has_finished(self._con):
             self._announcer.settle()
             self._warden.settle()
+            self._warden.look()  # before much is written, while a report is small
         else:
             GLib.timeout_add(BOOT_POLL, self._look_at_boot_again)
 
