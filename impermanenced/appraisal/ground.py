@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Sequence
 
@@ -16,6 +17,7 @@ from ..model import Volume
 from ..units import Units
 
 SKELETON = b"/etc/skel"
+MOST_NAMES = 1000  # of the skeleton
 
 
 class Ground:
@@ -148,23 +150,29 @@ class Ground:
         return next((home for home in self.homes if path.startswith(home + b"/")), None)
 
     def empty(self, directory: bytes) -> bool:
+        """Whether it is there and has no entries; no more than one of them is read."""
         try:
-            return not self._names(self.relative(directory))
+            fd = beneath.open_directory(self.root, self.relative(directory), os.O_RDONLY)
         except OSError:
             return False
+        try:
+            with os.scandir(fd) as entries:
+                return next(entries, None) is None
+        finally:
+            os.close(fd)
 
     @functools.cached_property
     def skeleton(self) -> frozenset[bytes]:
         """The names that a new home begins with (useradd(8))."""
         try:
-            return frozenset(self._names(SKELETON)) if self._is_system else frozenset()
+            fd = beneath.open_directory(self.root, SKELETON, os.O_RDONLY) if self._is_system else None
         except OSError:
+            fd = None
+        if fd is None:
             return frozenset()
-
-    def _names(self, directory: bytes) -> list[bytes]:
-        fd = beneath.open_directory(self.root, directory, os.O_RDONLY)
         try:
-            return [os.fsencode(name) for name in os.listdir(fd)]
+            with os.scandir(fd) as entries:
+                return frozenset(os.fsencode(entry.name) for entry in itertools.islice(entries, MOST_NAMES))
         finally:
             os.close(fd)
 
