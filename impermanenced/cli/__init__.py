@@ -22,6 +22,7 @@ from .parse import COMMANDS, Options, parse
 BUS_SOCKET = "/run/dbus/system_bus_socket"
 # Seconds that the daemon has for an answer.  A look of our own would take as long, and know no writers.
 TIMEOUT = 60.0
+UNCUT = 1 << 16  # columns
 
 
 def command() -> int:
@@ -303,8 +304,11 @@ def _color(options: Options) -> bool:
 
 
 def _columns() -> int:
+    """A file or a program gets everything: what is cut cannot be searched."""
     try:
-        return os.get_terminal_size(1).columns or 80 if _terminal() else int(os.environ.get("COLUMNS", "80"))
+        return os.get_terminal_size(1).columns or 80 if _terminal() else int(os.environ["COLUMNS"])
+    except KeyError:
+        return UNCUT
     except (OSError, ValueError):
         return 80
 

@@ -205,6 +205,17 @@ def test_on_a_terminal(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_nothing_is_cut_in_a_pipe(system: System) -> None:
+    """What is cut cannot be searched; who wants it narrow says so."""
+    name = "/opt/" + "long" * 50
+    (system.root / "opt").mkdir()
+    (system.root / name[1:]).write_text("x")
+    assert name in system.run("status").stdout
+    narrow = system.run("status", COLUMNS="80").stdout
+    assert "…" in narrow
+    assert max(map(len, narrow.split("\n\n")[1].splitlines())) <= 80
+
+
 def test_explain(system: System) -> None:
     system.configure(RULES)
     populate(system.root)
