@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced import apart
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.wire import path_of
 
@@ -256,6 +257,9 @@ def test_the_privileges_of_the_unit_are_enough(bus: Bus, machine: Machine, tmp_p
         report = fetch(bus, machine.config)
         (entry,) = [one for one in report["entries"] if one["path"] == "/srv/private/file"]
         assert entry["writer"]["exe"], "CAP_SYS_PTRACE reads it"
+        for number in range(2 * apart.BIG):  # a process of its own makes that report
+            (directory / f"file{number}").touch()
+        assert len(fetch(bus, machine.config, timeout=60)["entries"]) > 2 * apart.BIG
     finally:
         assert daemon.stop() == 0, daemon.output()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -55,9 +57,15 @@ def test_it_comes_in_small_pieces_and_while_the_ledger_is_written_to(ledger: Led
         assert copied.of(300, inode) == ledger.of(300, inode)
 
 
-def test_of_another_boot_it_knows_nothing() -> None:
+def test_of_another_boot_it_knows_nothing(tmp_path: Path) -> None:
+    before = Ledger(os.fsencode(tmp_path), "before", lambda: 100.0)
+    before.write({256: {1000: Noted(ONE, 9, True, 1.0, 2.0)}})
+    before.close()
+    ledger = Ledger(os.fsencode(tmp_path), "this", lambda: 200.0)
+    ledger.write({256: {1001: Noted(ONE, 9, True, 3.0, 4.0)}})
     copied = Copied(None, (), 0)
-    ledger = Ledger(None, "this", lambda: 100.0)
     copied.add(ledger.pieces())
-    assert copied.of(256, 1000) is None and not copied.has_crowds()
+    assert copied.of(256, 1000) is None
+    assert copied.of(256, 1001) == ledger.of(256, 1001)
+    assert copied.of(256, 1001) is not None
     ledger.close()
