@@ -27,7 +27,7 @@ from .bounds import PUT_CROWD
 from .copied import Pieces, pieces
 from .database import ASIDE, FILE, Database, Inside
 from .origins import Origins
-from .words import Batch, Crowd, Noted, to_ms
+from .words import Batch, Crowd, Noted, agreed, to_ms
 
 ROWS = 100_000  # of one boot
 BOOTS = 10
@@ -265,8 +265,7 @@ class Ledger:
         """Who filled a directory with more files than are remembered; None where that were several."""
         if (root_id, directory) not in self._crowds:
             return None
-        found = self.crowds(root_id, directory)
-        return found[0].writer if len(found) == 1 else None
+        return agreed([crowd.writer for crowd in self.crowds(root_id, directory)])
 
     def crowds(self, root_id: int, directory: int | None = None) -> list[Crowd]:
         return self._safely(lambda: self._read_crowds(root_id, directory))

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..model import Writer
 from .database import Database
+from .words import agreed
 
 PIECE = 1000  # rows
 
@@ -50,7 +51,7 @@ class Copied:
         self.overflows = overflows
         self._origins: dict[int, tuple[str, bytes, bytes, int, str]] = {}
         self._seen: dict[tuple[int, int], Row] = {}
-        self._crowds: dict[tuple[int, int], Row | None] = {}  # None: several filled it
+        self._crowds: dict[tuple[int, int], list[Row]] = {}
 
     def add(self, found: Iterable[Pieces]) -> None:
         for table, rows in found:
@@ -60,8 +61,7 @@ class Copied:
                 self._seen.update(((root, inode), tuple(rest)) for root, inode, *rest in rows)
             else:
                 for root, directory, *rest in rows:
-                    several = (root, directory) in self._crowds
-                    self._crowds[root, directory] = None if several else tuple(rest)
+                    self._crowds.setdefault((root, directory), []).append(tuple(rest))
 
     def of(self, root_id: int, inode: int) -> Writer | None:
         return self._writer(self._seen.get((root_id, inode)))
@@ -70,7 +70,8 @@ class Copied:
         return bool(self._crowds)
 
     def of_crowd(self, root_id: int, directory: int) -> Writer | None:
-        return self._writer(self._crowds.get((root_id, directory)))
+        rows = self._crowds.get((root_id, directory), ())
+        return agreed([self._writer(row) for row in rows]) if rows else None
 
     def _writer(self, row: Row | None) -> Writer | None:
         if row is None or row[0] not in self._origins:

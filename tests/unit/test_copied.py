@@ -15,7 +15,8 @@ from impermanenced.ledger.copied import PIECE
 ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
 TWO = Origin("", b"/usr/bin/two\xff", b"two\n", 11, None, "")
 SINGLE = 3 * PIECE + 7
-CROWDED, SHARED = 7000, 7001  # directories
+ENDED = ONE._replace(exe=b"", uid=None)  # the same, asked a moment later
+CROWDED, SHARED, TWICE = 7000, 7001, 7002  # directories
 
 
 @pytest.fixture
@@ -26,10 +27,10 @@ def ledger() -> Iterator[Ledger]:
         root: {1000 + n: Noted(writers[n % 3], 9 + n, True, 1.5 + n, 2.5 + n) for n in range(SINGLE)}
         for root in (256, 300)
     })  # fmt: skip
-    for base, directory, origin in ((10_000, CROWDED, ONE), (20_000, SHARED, ONE), (30_000, SHARED, TWO)):
-        ledger.write(
-            {256: {base + n: Noted(origin, directory, True, 3.0, 4.0) for n in range(CROWD)}}
-        )
+    crowds = ((CROWDED, ONE), (SHARED, ONE), (SHARED, TWO), (TWICE, ONE), (TWICE, ENDED))
+    for number, (directory, origin) in enumerate(crowds, 1):
+        inodes = range(10_000 * number, 10_000 * number + CROWD)
+        ledger.write({256: {inode: Noted(origin, directory, True, 3.0, 4.0) for inode in inodes}})
     yield ledger
     ledger.close()
 
@@ -41,9 +42,11 @@ def test_a_copy_answers_as_the_ledger_does(ledger: Ledger) -> None:
         for inode in range(990, 1010 + SINGLE):
             assert copied.of(root, inode) == ledger.of(root, inode)
     assert copied.of(256, 1000) is not None and copied.of(256, 1002) is None
-    for directory in (CROWDED, SHARED, 5):
+    for directory in (CROWDED, SHARED, TWICE, 5):
         assert copied.of_crowd(256, directory) == ledger.of_crowd(256, directory)
     assert copied.of_crowd(256, CROWDED) is not None and copied.of_crowd(256, SHARED) is None
+    twice = copied.of_crowd(256, TWICE)
+    assert twice is not None and (twice.exe, twice.uid) == (ONE.exe, ONE.uid), "all that is known of it"
     assert copied.has_crowds()
 
 
