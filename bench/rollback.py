@@ -47,13 +47,15 @@ def run() -> Iterator[Figure]:
     with ground.filesystem("12G") as our_fs, ground.filesystem("12G") as their_fs:
         ours, theirs = Ours(our_fs, 10), Classic(their_fs, 10)
         yield from compared("10 files, no old root", ours, theirs, forget, deletes=False)
+        yield from compared("10 files, one old root, past 30 days", ours, theirs, only_expired)
         for number in range(200):
             ours.old_root(number)
             theirs.old_root(number)
-        yield from compared("10 files, 200 old roots", ours, theirs, untouched, deletes=False)
-        yield from compared("10 files, one old root past 30 days", ours, theirs, one_expired)
-        yield from compared("10 files, one with 20 subvolumes past 30 days", ours, theirs, with_subvolumes)
-        yield from compared("10 files, 30 old roots past 30 days", ours, theirs, a_month)
+        data = "10 files, 200 old roots"
+        yield from compared(data, ours, theirs, untouched, deletes=False)
+        yield from compared(f"{data} and one past 30 days", ours, theirs, one_expired)
+        yield from compared(f"{data} and one with 20 subvolumes past 30 days", ours, theirs, with_subvolumes)
+        yield from compared(f"{data} and 30 past 30 days", ours, theirs, a_month)
 
 
 class Side:
@@ -193,6 +195,11 @@ def forget(side: Side) -> None:
         side.delete(path)
     for path in (side.fs.top / ".impermanence").glob("boots/*"):
         path.unlink()
+
+
+def only_expired(side: Side) -> None:
+    forget(side)
+    side.expired()
 
 
 def one_expired(side: Side) -> None:
