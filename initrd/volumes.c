@@ -2,6 +2,7 @@
  *
  *   volumes STEP [, STEP]...
  *
+ *   directory PATH            is made, in one that is there
  *   ready DEVICE              all devices of that filesystem are there
  *   mount DEVICE DIRECTORY    its top level, read-only, at a directory that only root can enter
  *   remount DIRECTORY         writable
@@ -67,6 +68,13 @@ static int done_with(int fd, int result, const char *what)
 static int open_directory(const char *path)
 {
 	return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int directory(char **arguments)
+{
+	int result = mkdir(arguments[0], 0755);
+
+	return result != 0 && errno == ENOENT ? UNKNOWN : done(result, "directory");
 }
 
 static int ready(char **arguments)
@@ -221,6 +229,7 @@ static const struct step {
 	int least, most;
 	int (*take)(char **arguments);
 } steps[] = {
+	{ "directory", 1, 1, directory },
 	{ "ready", 1, 1, ready },	  { "mount", 2, 2, mount_top }, { "remount", 1, 1, remount },
 	{ "umount", 1, 1, unmount },	  { "look", 1, 1 << 16, look }, { "snapshot", 2, 2, snapshot },
 	{ "create", 1, 1, create },	  { "exchange", 2, 2, exchange }, { "move", 2, 2, move },

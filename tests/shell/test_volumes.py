@@ -69,6 +69,7 @@ def test_directory_that_only_has_the_number_of_a_subvolume(tmp_path: Path, helpe
 def test_makes_and_moves(filesystem: Filesystem, helper: Path) -> None:
     top = filesystem.top
     steps = [
+        ("directory", top / "d"),
         ("create", top / "a"),
         ("snapshot", top / "a", top / "b"),
         ("move", top / "b", top / "c"),
@@ -78,7 +79,9 @@ def test_makes_and_moves(filesystem: Filesystem, helper: Path) -> None:
     assert take(helper, *chained(*steps)) == (0, [])
     assert "Parent UUID: \t\t-" in sh("btrfs", "subvolume", "show", top / "c"), "the one that was created"
     assert take(helper, "move", top / "a", top / "c")[0] == 1, "what is there is neither replaced nor entered"
-    assert sorted(path.name for path in top.iterdir()) == ["a", "c"]
+    assert sorted(path.name for path in top.iterdir()) == ["a", "c", "d"]
+    assert take(helper, "directory", top / "d")[0] == 1
+    assert take(helper, "directory", top / "e/f")[0] == 16, "mkdir -p makes those on the way"
     assert (top / "a").stat().st_mode & 0o7777 == 0o755
 
 
@@ -113,7 +116,7 @@ def test_helper_that_does_not_run(filesystem: Filesystem, tmp_path: Path, conten
     assert boot.result.action == "wiped", boot.said
 
 
-STEPS = ["ready", "mount", "remount", "look", "snapshot", "sync", "move", "exchange", "umount"]
+STEPS = ["directory", "ready", "mount", "remount", "look", "snapshot", "sync", "move", "exchange", "umount"]
 # It takes what comes before the step, and leaves the rest to others.
 LACKING = """#!/bin/sh
 before= taken=0
