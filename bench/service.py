@@ -149,10 +149,11 @@ def processor(pid: int) -> float:
     return nanoseconds / 1e9 + children / TICK
 
 
-def until_quiet(pid: int, seconds: float = 3.0, most: float = 60.0) -> float:
+def until_quiet(pid: int, seconds: float = 3.5, most: float = 60.0) -> float:
     """Wait until the process has done next to nothing for so long; its processor time.
 
-    A daemon that looks at every program that starts is not quiet where others work.
+    A daemon that looks at every program that starts is not quiet where others work.  It finds names when
+    nothing was written for two seconds, so a shorter wait would miss that.
     """
     then, end = processor(pid), time.monotonic() + most
     while True:
