@@ -27,7 +27,7 @@ _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "journal_size_limit = 4194304",
-    "cache_size = -2048",
+    "cache_size = -1024",
     "temp_store = MEMORY",
     "trusted_schema = OFF",
 )
