@@ -135,6 +135,7 @@ class Rounds:
         Anybody can cause either all the time, and must not make this run all the time.
         """
         began = time.monotonic()
+        self._compare_after = began + COMPARE_REST  # if it fails, for want of memory say, not again at once
         unsaid = {root_id for root_id, said in self._nested.items() if not said}
         every = self._dropped or self._too_many
         with contextlib.closing(self._answers()) as answers:

@@ -38,6 +38,20 @@ def check_gate(product: Guest) -> None:
     assert "a reboot is refused: secret: " in said and "a reboot is not refused any more" in said, said
 
 
+def check_large_report(product: Guest, figures: dict[str, object]) -> None:
+    """A second process makes it, in the same sandbox, and the daemon stays small."""
+    product.run("mkdir /opt/many && cd /opt/many && seq 4000 | xargs touch")
+    count = "sum(one['path'].startswith('/opt/many/') for one in report['entries'])"
+    program = f"import json, sys; report = json.load(sys.stdin); print({count}, report['watching_since'])"
+    said = product.run(f'impermanence status --json | python3 -c "{program}"', timeout=240).output.split()
+    assert said[0] == "4000" and said[1] != "None", said
+    pid = "$(systemctl show --property MainPID --value impermanenced.service)"
+    resident = int(product.run(f"ps -o rss= -p {pid}").output)
+    figures["resident memory after a large report"] = f"{resident * 1024 / 1e6:.1f} MB"
+    assert resident * 1024 < 45e6
+    product.run("rm -r /opt/many")
+
+
 def verdicts(report: Any) -> dict[str, tuple[str, str]]:
     return {entry["path"]: (entry["verdict"], entry["rule"]) for entry in report["entries"]}
 
@@ -74,6 +88,7 @@ def test_watched_to_the_end(product: Guest, figures: dict[str, object]) -> None:
     assert float(security.split(":")[1].split()[0]) <= 3.0
 
     check_gate(product)
+    check_large_report(product, figures)
 
     # The shutdown waits for it, and it stays until it has said how the boot ended.
     assert "impermanenced" in product.run(f"busctl call {LOGIND} ListInhibitors").output
