@@ -41,6 +41,7 @@ from .warden import Warden
 from .wire import to_text
 
 BOOT_POLL = 2000  # milliseconds, until the boot has finished
+SWITCH = 0.0005  # seconds that a report keeps the watch from new programs; Python's own is ten times that
 HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 
 log = logger.get()
@@ -285,6 +286,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     _be_frugal()
+    sys.setswitchinterval(SWITCH)
     logger.configure()
     try:
         return Daemon(os.path.abspath(arguments.config) if arguments.config else None).run()
