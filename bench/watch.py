@@ -26,7 +26,7 @@ from pathlib import Path
 from . import ground, service
 
 FILES = ground.setting("FILES", 100_000)
-ROUNDS = ground.setting("ROUNDS", 5)
+ROUNDS = ground.setting("ROUNDS", 4)
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 # Seconds after which one that does nothing will do nothing; others: 1.5.
 PATIENCE = {"daemon": 3.5, "elsewhere": 3.5}
