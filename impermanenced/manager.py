@@ -16,7 +16,7 @@ from .kernel import mounts
 from .kernel.mounts import Mount
 from .model import Difference, Entry, Report, Volume
 from .rules import Rules
-from .volumes import Machine, mounted_inside
+from .volumes import Machine, mounted_inside, system_root
 
 
 class Manager:
@@ -72,7 +72,7 @@ class Manager:
         fresh = source if isinstance(source, config.Config) else config.load(source)
         machine = Machine(fresh.volumes)
         try:
-            if (root := _system_root(machine.volumes)) is not None:
+            if (root := system_root(machine.volumes)) is not None:
                 check_paths(fresh, root)
         except BaseException:
             machine.close()
@@ -140,11 +140,3 @@ def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Di
         if most is not None and number >= most:
             raise TooMany(f"more than {most} differences")
         yield difference
-
-
-def _system_root(volumes: tuple[Volume, ...]) -> bytes | None:
-    """Where the "/" of the system that the volumes belong to is mounted; None: nowhere here."""
-    for volume in volumes:
-        if volume.path == b"/":
-            return volume.mountpoint
-    return b"/" if all(volume.path == volume.mountpoint for volume in volumes) else None

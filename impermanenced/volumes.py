@@ -231,6 +231,14 @@ class Machine:
             os.close(fd)
 
 
+def system_root(volumes: Sequence[Volume]) -> bytes | None:
+    """Where the "/" of the system that the volumes belong to is mounted; None: nowhere here."""
+    for volume in volumes:
+        if volume.path == b"/":
+            return volume.mountpoint
+    return b"/" if all(volume.path == volume.mountpoint for volume in volumes) else None
+
+
 def mounted_inside(volume: Volume, table: list[Mount] | None = None) -> list[Mounted]:
     """What is mounted in a volume's tree from elsewhere; bind mounts of the volume itself are not."""
     table = mounts.read() if table is None else table

@@ -13,7 +13,7 @@ FLOORS = {
     "config": 2, "records": 2, "store": 2, "ledger": 2, "settings": 2, "values": 2, "sample": 2, "sources": 2,
     "declared": 2,
     "drift": 3, "watch": 3, "boots": 3, "keep": 3, "knowledge": 3, "volumes": 3, "setup": 3,
-    "requests": 3, "tally": 3, "gate": 3, "levels": 3, "goodboot": 3, "trouble": 3,
+    "requests": 3, "doctor": 3, "tally": 3, "gate": 3, "levels": 3, "goodboot": 3, "trouble": 3,
     "activity": 3, "attribution": 3, "farewell": 3, "alerts": 3, "announce": 3, "owners": 3, "treewatch": 3,
     "crowds": 3, "archive": 3, "protect": 3, "prune": 3, "sizes": 3,
     "appraisal": 3, "asked": 3, "lives": 3, "managed": 3, "suggest": 3, "units": 3,

@@ -89,6 +89,7 @@ def _run(options: Options) -> int:
         "next": _next,
         "boots": _boots,
         "setup": _setup,
+        "doctor": _doctor,
         "prune": _prune,
         "pin": _pin,
         "unpin": _pin,
@@ -255,6 +256,17 @@ def _setup(options: Options) -> int:
     with Manager(options.config) as manager:
         steps = setup.run(manager.config, manager.machine, dry_run=options.dry_run)
     return _write(show.setup(steps, dry_run=options.dry_run))
+
+
+def _doctor(options: Options) -> int:
+    from . import doctoring, show
+
+    found = doctoring.examine(options.config)
+    if options.json:
+        _write_json(doctoring.to_json(found))
+    else:
+        _write(doctoring.show(found, show.Style(color=_color(options))))
+    return doctoring.exit_code(found)
 
 
 def _next(options: Options) -> int:

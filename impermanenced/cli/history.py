@@ -199,10 +199,10 @@ def trouble_line(found: Trouble) -> str:
 
 def login_line(found: Trouble) -> str:
     """One line for every login: what, since when, what to do."""
-    return f"impermanence: {trouble_line(found)}. {_remedy(found)}"
+    return f"impermanence: {trouble_line(found)}. {remedy(found)}"
 
 
-def _remedy(found: Trouble) -> str:
+def remedy(found: Trouble) -> str:
     if found.kind == trouble.HELD:
         return "Mend the blank, then: impermanence next wipe"
     if found.image:
@@ -215,7 +215,7 @@ def _remedy(found: Trouble) -> str:
 
 def not_rolled_back(found: Trouble) -> str:
     """For `status`."""
-    return f"{trouble_line(found)}.\n  {_remedy(found)}"
+    return f"{trouble_line(found)}.\n  {remedy(found)}"
 
 
 def _moment(seconds: int) -> str:

@@ -22,6 +22,7 @@ COMMANDS = {
     "next": "ask for something else than a wipe at the next boot, for once",
     "boots": "the boots, what the hook did, and their old roots",
     "setup": "make this machine an impermanent one",
+    "doctor": "what stands in the way of a rollback that works",
     "prune": "delete old roots that nobody needs any more",
     "pin": "keep the old root of a boot whatever its age",
     "unpin": "let it go with the others again",
@@ -112,7 +113,7 @@ def _common(prog: str, description: str) -> _Parser:
 
 def _of(command: str) -> _Parser:
     parser = _common(f"impermanence {command}", COMMANDS[command])
-    if command in ("status", "diff", "boots", "suggest", "gate"):
+    if command in ("status", "diff", "boots", "suggest", "gate", "doctor"):
         parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
     if command == "watch":
         parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")

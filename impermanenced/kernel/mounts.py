@@ -47,7 +47,8 @@ class Mount:
     options: bytes = b""  # of the superblock; those of BTRFS name the subvolume of this mount
 
 
-def _unescape(word: bytes) -> bytes:
+def unescape(word: bytes) -> bytes:
+    """A field of mountinfo, /proc/swaps or fstab(5), where octal numbers stand for blanks."""
     return _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), word)
 
 
@@ -62,10 +63,10 @@ def parse(text: bytes) -> Iterator[Mount]:
             id=int(words[0]),
             parent=int(words[1]),
             device=words[2],
-            root=_unescape(words[3]),
-            path=_unescape(words[4]),
+            root=unescape(words[3]),
+            path=unescape(words[4]),
             fstype=tail[0],
-            source=_unescape(tail[1]),
+            source=unescape(tail[1]),
             options=tail[2] if len(tail) > 2 else b"",
         )
 

@@ -1,0 +1,180 @@
+"""What `impermanence doctor` finds, and that it finds nothing where nothing is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from impermanenced import doctor
+from impermanenced.doctor import Finding, Running
+from impermanenced.manager import Manager
+
+from ..conftest import sh
+from .test_cli import System, system
+
+__all__ = ["system"]  # the fixture
+
+
+def findings(system: System, running: Running | None = None) -> list[Finding]:
+    with Manager(os.fsencode(system.config)) as manager:
+        return doctor.examine(manager.config, manager.machine, running or Running())
+
+
+def whats(system: System, running: Running | None = None) -> list[tuple[str, str]]:
+    return [(finding.severity, finding.what) for finding in findings(system, running)]
+
+
+def set_up(system: System) -> None:
+    assert system.run("setup").returncode == 0
+
+
+def document(system: System, code: int) -> Any:
+    result = system.run("doctor", "--json")
+    assert (result.returncode, result.stderr) == (code, "")
+    return json.loads(result.stdout)
+
+
+def test_nothing_is_wrong(system: System) -> None:
+    set_up(system)
+    (system.root / "etc/fstab").write_text(
+        "# subvolid=256\n"
+        "UUID=x / btrfs subvol=root,noatime 0 0\n"
+        "UUID=x /nix btrfs subvolid=300 0 0\n"
+        "UUID=y /boot vfat umask=0077 0 2\n"
+        "short line\n"
+    )
+    before = system.everything()
+    assert document(system, 0) == {"version": 1, "findings": []}
+    assert system.run("doctor").stdout == "nothing is wrong.\n"
+    assert system.everything() == before
+
+
+def test_set_up_never_or_before_something_changed(system: System) -> None:
+    assert whats(system) == [("error", "the machine is not set up: nothing is rolled back")]
+    set_up(system)
+    system.configure("[rollback]\nwipe = false\n")
+    result = system.run("doctor")
+    assert (result.returncode, result.stderr) == (0, ""), "a warning is no error"
+    assert result.stdout == (
+        "1 thing is wrong.\n\n"
+        "  warning  setup has not been run since something changed. "
+        "It would write .impermanence/rollback.env, which the initrd obeys\n"
+        "           hint: impermanence setup\n"
+    )
+    set_up(system)
+    assert whats(system) == []
+
+
+def test_the_blank(system: System) -> None:
+    set_up(system)
+    sh("btrfs", "property", "set", "-ts", system.filesystem.top / "root-blank", "ro", "false")
+    assert whats(system) == [("error", "blank root-blank of volume root can be written to")]
+    found = document(system, 1)
+    assert found["findings"][0]["hint"] == "make it read-only: btrfs property set -ts PATH ro true"
+
+
+@pytest.mark.parametrize("by", ["256", "0x100", "0256"])
+def test_mounted_by_number(system: System, by: str) -> None:
+    """Of the system that runs, and of the blank that comes next; each line once."""
+    set_up(system)
+    number = sh("btrfs", "inspect-internal", "rootid", system.root).strip()
+    assert number == "256"
+    line = f"UUID=x /mnt/with\\040blank btrfs noatime,subvolid={by} 0 0\n"
+    (system.root / "etc/fstab").write_text("# by number\n" + line + line)
+    (one,) = findings(system)
+    assert (one.severity, one.hint) == ("error", "name it there: subvol=root")
+    assert one.what == (
+        "/etc/fstab:2: /mnt/with blank is mounted by subvolid=, after a rollback the number of the old root"
+    )
+    (system.root / "etc/fstab").write_text("UUID=x / btrfs subvolid=777 0 0\n")
+    assert len(findings(system)) == 1, "the volume's own place, whatever number it has there"
+
+
+def test_mounted_by_number_in_the_blank_alone(system: System) -> None:
+    set_up(system)
+    blank = system.filesystem.top / "root-blank"
+    sh("btrfs", "property", "set", "-ts", blank, "ro", "false")
+    (blank / "etc/fstab").write_text("UUID=x / btrfs subvolid=256 0 0\n")
+    sh("btrfs", "property", "set", "-ts", blank, "ro", "true")
+    assert [what for _, what in whats(system)] == [
+        "root-blank/etc/fstab:1: / is mounted by subvolid=, after a rollback the number of the old root"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory", "bytes"])
+def test_hostile_tables(system: System, kind: str) -> None:
+    set_up(system)
+    table = system.root / "etc/fstab"
+    match kind:
+        case "fifo":
+            os.mkfifo(table)
+        case "link":
+            table.symlink_to("fstab")
+        case "directory":
+            table.mkdir()
+        case "bytes":
+            table.write_bytes(b"UUID=\xff /\x1b[31m\xff btrfs subvolid=256 0 0\n\0\xff\n" + b"x " * 100)
+    result = system.run("doctor")
+    assert (result.returncode, result.stderr) == (1 if kind == "bytes" else 0, "")
+    assert "\x1b" not in result.stdout
+
+
+def test_an_active_swap_file(system: System) -> None:
+    set_up(system)
+    swap = system.root / "swap file"
+    swap.touch()
+    sh("chattr", "+C", swap)
+    swap.write_bytes(bytes(4 << 20))
+    swap.chmod(0o600)
+    sh("mkswap", swap)
+    sh("swapon", swap)
+    try:
+        swaps = Path("/proc/swaps").read_bytes()
+    finally:
+        sh("swapoff", swap)
+    assert whats(system, Running(swaps=swaps)) == [
+        (
+            "warning",
+            f"the swap file {swap} lies in volume root: "
+            "the next boot has none, and an old root takes its space until it is pruned",
+        )
+    ]
+    swap.unlink()
+    assert whats(system, Running(swaps=swaps)) == []
+    outside = b"Filename Type Size Used Priority\n/proc/self/status file 1 0 -2\n/dev/sda2 partition 1 0 -2\n"
+    assert whats(system, Running(swaps=outside)) == []
+
+
+def test_what_the_hook_would_refuse(system: System) -> None:
+    """By rootflags=, or by the default subvolume; both are questions about the root that runs."""
+    set_up(system)
+    with Manager(os.fsencode(system.config)) as manager:
+        (volume,) = manager.machine.volumes
+        manager.machine.volumes = (dataclasses.replace(volume, mountpoint=b"/"),)
+
+        def said(cmdline: bytes) -> list[str]:
+            return [one.what for one in doctor.root_flags(manager.machine, Running(cmdline=cmdline))]
+
+        assert said(b"root=UUID=x rootflags=subvol=root quiet") == []
+        assert said(b"root=UUID=x rootflags=noatime,subvolid=256") == [
+            "rootflags= names the root by subvolid=: the hook refuses to roll back"
+        ]
+        assert said(b"root=UUID=x rootflags=subvolid=999") == []
+        sh("btrfs", "subvolume", "set-default", str(volume.root_id), system.filesystem.top)
+        assert said(b"root=UUID=x rootflags=subvol=root") == []
+        (what,) = said(b"root=UUID=x quiet")
+        assert what.startswith("volume root is the default subvolume, and rootflags= has no subvol=")
+        sh("btrfs", "subvolume", "set-default", "5", system.filesystem.top)
+
+
+def test_a_record_that_cannot_be_understood(system: System) -> None:
+    set_up(system)
+    (system.filesystem.top / ".impermanence/boots/7.env").write_text("nonsense\n")
+    ((severity, what),) = whats(system)
+    assert severity == "warning"
+    assert what.startswith("boot 7: .impermanence/boots/7.env:1: ")
