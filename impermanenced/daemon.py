@@ -211,8 +211,11 @@ class Daemon:
 
     def _answers(self) -> Answers:
         self._activity.store()
-        answers = apart.answers(self._manager, self._asked.known, self._activity)
-        self._warden.take(answers.tally())
+        with contextlib.ExitStack() as stack:
+            answers = apart.answers(self._manager, self._asked.known, self._activity)
+            stack.callback(answers.close)
+            self._warden.take(answers.tally())
+            stack.pop_all()
         return answers
 
     def _say_farewell(self, last: Farewell) -> None:
