@@ -46,6 +46,16 @@ def calls(function: Callable[[], object]) -> int:
     return count
 
 
+def swap_on(path: Path) -> None:
+    """A small swap file that is in use; swapoff(8) it."""
+    path.touch()
+    sh("chattr", "+C", path)
+    path.write_bytes(bytes(4 << 20))
+    path.chmod(0o600)
+    sh("mkswap", path)
+    sh("swapon", path)
+
+
 class Filesystem:
     """A BTRFS image on a loop device, its top level mounted at `top`."""
 

@@ -14,7 +14,7 @@ from impermanenced import doctor
 from impermanenced.doctor import Finding, Running
 from impermanenced.manager import Manager
 
-from ..conftest import sh
+from ..conftest import sh, swap_on
 from .test_cli import System, system
 
 __all__ = ["system"]  # the fixture
@@ -127,12 +127,7 @@ def test_hostile_tables(system: System, kind: str) -> None:
 def test_an_active_swap_file(system: System) -> None:
     set_up(system)
     swap = system.root / "swap file"
-    swap.touch()
-    sh("chattr", "+C", swap)
-    swap.write_bytes(bytes(4 << 20))
-    swap.chmod(0o600)
-    sh("mkswap", swap)
-    sh("swapon", swap)
+    swap_on(swap)
     try:
         swaps = Path("/proc/swaps").read_bytes()
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from impermanenced.records import NO_BOOT_ID, NextRequest, RollbackVolume
-from tests.conftest import Filesystem, sh
+from tests.conftest import Filesystem, sh, swap_on
 from tests.shell.hook import HOME, ROOT, SHELLS, Initrd, System, uuid_of
 
 pytestmark = pytest.mark.usefixtures("either")
@@ -115,12 +115,7 @@ def test_active_swap_file_moves_with_the_old_root(filesystem: Filesystem) -> Non
     """Such a subvolume can neither be made a snapshot of nor be deleted; a name it can have."""
     system = System(filesystem)
     swap = system.top / "root/swapfile"
-    swap.touch()
-    sh("chattr", "+C", swap)
-    swap.write_bytes(bytes(4 << 20))
-    swap.chmod(0o600)
-    sh("mkswap", swap)
-    sh("swapon", swap)
+    swap_on(swap)
     archived = system.top / f"old_roots/0-{NO_BOOT_ID}"
     try:
         boot = system.initrd.boot()
