@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from impermanenced import records
+from impermanenced.errors import RecordError
 from impermanenced.records import NextRequest
 from tests.conftest import Filesystem
 from tests.shell.cuts import CUT, Cutter, unmount_after_death
@@ -171,7 +172,7 @@ def test_every_truncation_is_refused_or_whole(tmp_path: Path, kind: str) -> None
         try:
             parse(whole[:length], bytes(file))
             understood = True
-        except records.RecordError:
+        except RecordError:
             understood = False
         assert (check(kind, file).returncode == 0) == understood, whole[:length]
 
