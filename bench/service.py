@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -47,11 +48,22 @@ def notified(directory: Path, argv: Sequence[str | Path]) -> Iterator[tuple[floa
         try:
             while b"READY=1" not in receiver.recv(4096):
                 pass
-            yield time.monotonic() - before, process.pid
+            ready = time.monotonic() - before
+            receiver.settimeout(None)
+            threading.Thread(target=_listen, args=(receiver,), daemon=True).start()
+            yield ready, process.pid
         finally:
             process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)
             process.wait()
+            receiver.shutdown(socket.SHUT_RDWR)
+
+
+def _listen(receiver: socket.socket) -> None:
+    """As systemd does: where nobody reads its heartbeats, a service waits when ten of them are there."""
+    with contextlib.suppress(OSError):
+        while receiver.recv(4096):
+            pass
 
 
 def daemon(directory: Path, config: Path) -> contextlib.AbstractContextManager[tuple[float, int]]:
