@@ -1,9 +1,9 @@
 """The watch while 100,000 files are written: what the writer pays, and what the watchers pay for its events.
 
-Each round writes the same files with nobody watching, with the daemon, with fatrace and with watchdog's
-inotify observer, in turn: first as a tree that is unpacked and new as a whole, then once more over the files
-that are there, where the observer has a watch on every directory.  Its queue is made long enough that it
-misses no event; that of the daemon and of fatrace is the kernel's default.
+Each round writes the same files with nobody watching, with a reader that drops the daemon's events, with
+the daemon, with fatrace and with watchdog's inotify observer, in turn: first as a tree that is unpacked and
+new as a whole, then once more over the files that are there, where the observer has a watch on every
+directory.  Its queue is made long enough that it misses no event; that of the others is the kernel's default.
 
 Processor time is that of the whole process until it is quiet again, and of those it started: the daemon also
 keeps who wrote what, finds the names, judges them and says what it found; fatrace writes a line an event to a
@@ -14,14 +14,19 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import statistics
 import subprocess
 import tarfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+from impermanenced.kernel import mounts
+from impermanenced.watch import PAUSE, READ_SIZE, open_fanotify
 
 from . import ground, service
 
@@ -33,6 +38,8 @@ PATIENCE = {"daemon": 3.5, "elsewhere": 3.5}
 FEW = 2  # rounds of those whose times are far apart
 UNPACKING = f"unpacking {FILES} files"
 REWRITING = f"writing {FILES} files that are there"
+
+WORDS = {"reader": "a reader that drops the events"}
 
 Watcher = Callable[[], contextlib.AbstractContextManager[int]]  # yields the pid
 Costs = Mapping[tuple[str, str], list[float]]  # by what is done and who watches
@@ -66,11 +73,36 @@ def watchers(
 
     return {
         "nobody": (lambda: contextlib.nullcontext(0), root),
+        "reader": (lambda: reader(fs), root),
         "daemon": (daemon, root),
         "fatrace": (lambda: service.fatrace(fs.top, fs.directory / "fatrace.out"), root),
         "watchdog": (observer, root),
         "elsewhere": (daemon, fs.subvolume("other")),
     }
+
+
+@contextlib.contextmanager
+def reader(fs: ground.Ground) -> Iterator[int]:
+    """What the kernel takes of the writer for the events that the daemon asks for: they are read, no more."""
+    top = mounts.open_top_level(os.fsencode(fs.device))
+    fan = open_fanotify(top)
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.wait(PAUSE):
+            with contextlib.suppress(BlockingIOError):
+                while os.read(fan, READ_SIZE):
+                    pass
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield 0
+    finally:
+        stop.set()
+        thread.join()
+        os.close(fan)
+        os.close(top)
 
 
 def measured(archive: Path, watchers: Mapping[str, tuple[Watcher, Path]]) -> tuple[Costs, Costs]:
@@ -81,7 +113,7 @@ def measured(archive: Path, watchers: Mapping[str, tuple[Watcher, Path]]) -> tup
             if number >= FEW and name in ("watchdog", "elsewhere"):
                 continue
             for what in (UNPACKING, REWRITING):
-                if what == REWRITING and (number >= FEW or name == "nobody"):
+                if what == REWRITING and (number >= FEW or name in ("nobody", "reader")):
                     continue
                 seconds, cost = unpacked(archive, where, watcher, PATIENCE.get(name, 1.5))
                 times[what, name].append(seconds)
@@ -95,10 +127,10 @@ def measured(archive: Path, watchers: Mapping[str, tuple[Watcher, Path]]) -> tup
 
 def slowed(times: Costs) -> Iterator[dict[str, object]]:
     alone = times[UNPACKING, "nobody"]
-    for name in ("daemon", "fatrace", "watchdog"):
+    for name in ("reader", "daemon", "fatrace", "watchdog"):
         pairs = zip(times[UNPACKING, name], alone, strict=False)
         yield {
-            "data": f"{UNPACKING}, the writer with {name} on",
+            "data": f"{UNPACKING}, the writer with {WORDS.get(name, name)} on",
             "ours": round(statistics.median(times[UNPACKING, name]), 2),
             "peer": "nobody watches",
             "theirs": round(statistics.median(alone), 2),

@@ -207,7 +207,8 @@ class Ledger:
             found.append((inode, noted, origin))
         company: dict[tuple[int, int], int] = {}
         for _, noted, origin in found:
-            if noted.directory:
+            # Those of whom nothing is known may be anybody: as a crowd they would cast doubt on the others'.
+            if noted.directory and noted.origin is not None and noted.origin.comm:
                 key = noted.directory, origin
                 company[key] = company.get(key, 0) + 1
         for (directory, origin), count in company.items():

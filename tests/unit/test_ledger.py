@@ -141,6 +141,19 @@ def test_two_crowds_in_one_directory_are_nobodys() -> None:
     assert book.of_crowd(256, 9) is None
 
 
+def test_unknown_writers_cast_no_doubt_on_a_crowd() -> None:
+    """Of many runs of one program some end before they can be asked: these stay unknown, each by itself."""
+    book = Ledger(None, "this", Clock())
+    unknown = Origin("", b"", b"", 7, None)
+    book.write({256: {inode: noted(unknown if inode % 3 == 0 else ONE) for inode in range(3000)}})
+    (crowd,) = book.crowds(256, 9)
+    assert crowd.files == 2000
+    assert book.of_crowd(256, 9) == crowd.writer
+    assert crowd.writer is not None and crowd.writer.unit == ONE.unit
+    one = book.of(256, 3)
+    assert one is not None and (one.unit, one.comm, one.pid) == ("", b"", 7), "not taken for one of the crowd"
+
+
 def test_rows_are_bounded_full_directories_first_then_the_oldest(tmp_path: Path) -> None:
     book = open_ledger(tmp_path, rows=1000)
     for step in range(10):  # slowly: no batch is a crowd
