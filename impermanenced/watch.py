@@ -39,7 +39,7 @@ BUSY_EVENTS = 256  # that many within WINDOW is busy
 WINDOW = 0.1  # seconds
 PAUSE = 0.02  # seconds; the queue holds 16384 events (fs.fanotify.max_queued_events)
 FRESH = 1.0  # seconds that a process is taken for what it was, as long as it runs the same program
-EXECS = 50  # looked at within WINDOW; of a fork storm the rest is looked at when it writes
+EXECS = 100  # looked at within WINDOW, a thousand a second; of a storm the rest is looked at when it writes
 REMEMBER_GONE = 5.0  # seconds that a pid stands for the process that had it; pids are not reused that soon
 ORIGINS = 4096  # processes kept apart from each other before the shared values are made anew
 
