@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from impermanenced import records
+from impermanenced.boots import records
 
 from . import ground
 

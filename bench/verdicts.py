@@ -19,13 +19,13 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
-from impermanenced.appraisal import Ground, Judged, appraise
-from impermanenced.asked import Nobody
-from impermanenced.knowledge import load
-from impermanenced.knowledge.files import compiled
-from impermanenced.lives import Life
 from impermanenced.model import Change, Declaration, Difference, FileType, Mounted, Volume
-from impermanenced.rules import Rules
+from impermanenced.report.appraisal import Ground, Judged, appraise
+from impermanenced.report.appraisal.old_roots import Life
+from impermanenced.report.knowledge import load
+from impermanenced.report.knowledge.files import compiled
+from impermanenced.report.rules import Rules
+from impermanenced.system.systemd import Nobody
 
 from . import ground
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
-from .. import alerts, farewell, tally
-from ..alerts import Tidings
-from ..farewell import Farewell
+from ..alerts import group, shutdown
+from ..alerts.group import Tidings
+from ..alerts.shutdown import Farewell
 from ..model import Entry, Report, Verdict
-from ..tally import Tally
-from .reports import explanation_for, report_for, sealed_file
+from ..report import totals
+from ..report.totals import Tally
+from .documents import explanation_for, report_for, sealed_file
 
 Unsaid = Callable[[Sequence[bytes]], Iterable[int]]  # paths; which of them were not said before, and now are
 
@@ -57,13 +58,13 @@ class FromReport:
         for start in range(0, len(asked), PIECE):
             piece = asked[start : start + PIECE]
             fresh += [piece[index] for index in unsaid([entry.difference.path for entry in piece])]
-        return alerts.tidings(fresh, crud)
+        return group.tidings(fresh, crud)
 
     def farewell(self, spared: str | None) -> Farewell:
-        return farewell.compose(self._report, spared)
+        return shutdown.compose(self._report, spared)
 
     def tally(self) -> Tally:
-        return tally.of_report(self._report)
+        return totals.of_report(self._report)
 
     def close(self) -> None:
         pass

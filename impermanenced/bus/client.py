@@ -10,8 +10,8 @@ import pydbus
 from gi.repository import Gio, GLib
 
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
+from ..system.dbus import PROPERTIES, ask_bus
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
-from .registration import PROPERTIES, ask_bus
 
 _REFUSED = {NotPermitted.dbus_name, "org.freedesktop.DBus.Error.AccessDenied"}
 GONE = {"org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.ServiceUnknown"}

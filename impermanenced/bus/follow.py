@@ -9,10 +9,10 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from ..errors import ImpermanenceError, ServiceError
-from ..wire import to_text
+from ..system.dbus import PROPERTIES, ask_bus
+from ..text import to_text
 from .client import GONE, explain
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
-from .registration import PROPERTIES, ask_bus
 
 EVERYTHING = 2**32 - 1  # of what the daemon remembers
 TIMEOUT = 10_000  # milliseconds

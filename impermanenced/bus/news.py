@@ -12,11 +12,11 @@ from typing import Any
 
 from gi.repository import GLib
 
-from ..alerts import ROOT, Alert, Rest
+from ..alerts.group import ROOT, Alert, Rest
+from ..config.values import PATH_MAX
 from ..errors import NotPermitted, ServiceError
-from ..values import PATH_MAX
-from ..wire import JSON_VERSION, path_fields, time_to_text, writer_to_json
-from .registration import Call, ask_uid, watch_caller
+from ..system.dbus import Call, ask_uid, watch_caller
+from ..text import JSON_VERSION, path_fields, time_to_text, writer_to_json
 
 REMEMBERED = 200  # of root's, to begin with
 REMEMBERED_EACH = 50  # of each user's

@@ -12,13 +12,13 @@ from typing import Any
 from gi.repository import GLib
 
 from ..errors import UsageError
+from ..system.dbus import Call, Property, Registration
+from ..system.polkit import Authority
 from .answers import Answers
-from .authority import Authority
-from .desk import Desk
+from .documents import json_of, sealed_file
 from .introspection import OBJECT_PATH, XML
 from .news import News, fitting
-from .registration import Call, Property, Registration
-from .reports import json_of, sealed_file
+from .queue import Desk
 
 LONGEST = 1 << 20  # bytes of a path that is asked about: a report can have longer ones than Linux takes
 REQUESTS = ("wipe", "keep", "boot", "cancel")

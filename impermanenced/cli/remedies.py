@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from ..rules import HIDDEN
+from ..report.rules import HIDDEN
 
 BRINGS_BACK = "the next boot brings it back: take a new blank without it"
 HIDES = "copy it to what is mounted there: the mount lives on, what it hides does not"

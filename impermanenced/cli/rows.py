@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..score import WORTH
-from . import words
+from ..losses import WORTH
+from . import wording
 
 Entry = Mapping[str, Any]
 
@@ -121,7 +121,7 @@ def _key(entry: Entry, tops: _Tops) -> tuple[str, ...]:
     top = tops.of(path)
     if top is not None:
         return volume, top
-    return volume, _parent(path), words.writer(entry["writer"]), gone
+    return volume, _parent(path), wording.writer(entry["writer"]), gone
 
 
 def _row(directory: str, group: list[Entry]) -> Row:
@@ -178,7 +178,7 @@ def _path(directory: str, group: list[Entry]) -> str:
     if len(group) > 1:
         paths = [entry["path"] for entry in group]
         if all(_parent(path) == directory for path in paths):
-            return words.braces(directory, [path[len(directory) + 1 :] for path in paths])
+            return wording.braces(directory, [path[len(directory) + 1 :] for path in paths])
         return directory + "/"
     path: str = group[0]["path"]
     return path + "/" if group[0]["type"] in _TREES and path != "/" else path
@@ -195,22 +195,22 @@ def _what(group: list[Entry]) -> str:
     files = sum(entry["type"] not in _TREES for entry in group)
     if all(entry["change"] == "deleted" for entry in group):
         return f"{len(group):,} deleted"
-    return words.plural(files, "file") if files else words.plural(len(group), "directory", "directories")
+    return wording.plural(files, "file") if files else wording.plural(len(group), "directory", "directories")
 
 
 def _who(group: list[Entry]) -> str:
-    writers = collections.Counter(filter(None, (words.writer(entry["writer"]) for entry in group)))
+    writers = collections.Counter(filter(None, (wording.writer(entry["writer"]) for entry in group)))
     units = {entry.get("state_of") or "" for entry in group}
     if not writers:
         return units.pop() if len(units) == 1 else ""
     most = writers.most_common(1)[0][0]
-    return most if len(writers) == 1 else f"{most} and {words.plural(len(writers) - 1, 'other')}"
+    return most if len(writers) == 1 else f"{most} and {wording.plural(len(writers) - 1, 'other')}"
 
 
 def _when(entry: Entry) -> float:
     # A file out of an archive carries an old time of its own; when it was written is known better.
     writer = entry["writer"]
-    return words.seconds(writer["last"] if writer else entry["mtime"])
+    return wording.seconds(writer["last"] if writer else entry["mtime"])
 
 
 # Other ways to look at it
@@ -225,14 +225,14 @@ def _class_of(entry: Entry) -> str:
 
 
 def _unit_of(entry: Entry) -> str:
-    return entry.get("state_of") or words.writer(entry["writer"]) or "(nobody known)"
+    return entry.get("state_of") or wording.writer(entry["writer"]) or "(nobody known)"
 
 
 _VIEWS: Mapping[str, Callable[[Entry], str]] = {
     "unit": _unit_of,
     "app": lambda entry: entry.get("application") or "(none known)",
     "directory": _directory_of,
-    "user": lambda entry: words.user(entry["uid"]),
+    "user": lambda entry: wording.user(entry["uid"]),
     "class": _class_of,
 }
 
@@ -248,7 +248,7 @@ def by(view: str, entries: Iterable[Entry], order: str = "score") -> list[Row]:
         found.append(
             Row(
                 name,
-                words.plural(len(group), "path"),
+                wording.plural(len(group), "path"),
                 row.size,
                 "",
                 row.when,

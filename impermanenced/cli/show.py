@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..score import BAD, SERIOUS, mark
-from ..wire import size_to_text
-from . import remedies, words
-from .act import Document, Explanation
+from ..losses import BAD, SERIOUS, mark
+from ..text import size_to_text
+from . import remedies, wording
+from .query import Document, Explanation
 from .rows import PACKAGES, Row, by, rows
 
 MIN_WIDTH = 60
@@ -82,29 +82,29 @@ def _answer(lost: list[Row], *, complete: bool, trial: bool, since: str | None =
     least = "" if complete else "at least "
     serious = sum(row.score >= SERIOUS for row in lost)
     bad = f", {serious:,} of them serious" if serious else ""
-    return f"{least}{words.plural(len(lost), 'thing')} {will} ({total}){of}{bad}."
+    return f"{least}{wording.plural(len(lost), 'thing')} {will} ({total}){of}{bad}."
 
 
 def _table(lost: list[Row], columns: int, now: float) -> Iterator[str]:
-    losses = max(words.width(row.loss) for row in lost)
-    whats = max(words.width(row.what) for row in lost)
-    sizes = max(words.width(_size(row)) for row in lost)
-    ages = [", ".join(filter(None, (row.who, words.age(row.when, now), row.note))) for row in lost]
-    names = [words.homely(row.path) for row in lost]
+    losses = max(wording.width(row.loss) for row in lost)
+    whats = max(wording.width(row.what) for row in lost)
+    sizes = max(wording.width(_size(row)) for row in lost)
+    ages = [", ".join(filter(None, (row.who, wording.age(row.when, now), row.note))) for row in lost]
+    names = [wording.homely(row.path) for row in lost]
     marks = 3 if any(row.score >= BAD for row in lost) else 0
     # The path has what the rest leaves, and the rest leaves at least half.
     fixed = 2 + marks + (losses + 2 if losses else 0) + 2 + whats + 2 + sizes + 2
     room = max(columns, MIN_WIDTH) - fixed
-    widest = max(words.width(name) for name in names)
-    whos = min(max(words.width(age) for age in ages), max(room // 2, room - widest))
+    widest = max(wording.width(name) for name in names)
+    whos = min(max(wording.width(age) for age in ages), max(room // 2, room - widest))
     paths = min(room - whos, widest)
     for row, name, age in zip(lost, names, ages, strict=True):
         sign = f"{mark(row.score):>2} " if marks else ""
-        loss = words.pad(row.loss, losses) + "  " if losses else ""
-        path = words.pad(words.shorten(name, paths), paths)
-        what = words.pad(row.what, whats, right=True)
-        size = words.pad(_size(row), sizes, right=True)
-        yield f"  {sign}{loss}{path}  {what}  {size}  {words.shorten(age, whos)}".rstrip()
+        loss = wording.pad(row.loss, losses) + "  " if losses else ""
+        path = wording.pad(wording.shorten(name, paths), paths)
+        what = wording.pad(row.what, whats, right=True)
+        size = wording.pad(_size(row), sizes, right=True)
+        yield f"  {sign}{loss}{path}  {what}  {size}  {wording.shorten(age, whos)}".rstrip()
 
 
 def _size(row: Row) -> str:
@@ -119,7 +119,7 @@ def _others(document: Document, columns: int) -> Iterator[str]:
             yield f"  {title}:"
             for entry in entries:
                 room = max(columns, MIN_WIDTH) // 2
-                yield f"    {words.shorten(words.homely(entry['path']), room)}  {entry['rule']}"
+                yield f"    {wording.shorten(wording.homely(entry['path']), room)}  {entry['rule']}"
             yield ""
 
 
@@ -138,7 +138,7 @@ def _notes(document: Document, now: float) -> Iterator[str]:
         yield f"not counted: {', '.join(left_out)} (--all shows them)"
     others = document.get("others", {"entries": 0, "bytes": 0})
     if others["entries"]:
-        what = words.plural(others["entries"], "difference")
+        what = wording.plural(others["entries"], "difference")
         yield f"not shown: {what} of other users, {size_to_text(others['bytes'])} (root sees all)"
     elif not document["complete"]:
         yield "not complete: a part could not be read"
@@ -152,12 +152,12 @@ def _watch(document: Document, now: float) -> str:
         return "nobody watches: writers unknown (systemctl start impermanenced)"
     missing = []
     if gaps := document.get("gaps"):
-        last = words.clock(gaps[-1][1], now)
-        missing.append(f"{words.plural(len(gaps), 'gap')}, the last one until {last}")
+        last = wording.clock(gaps[-1][1], now)
+        missing.append(f"{wording.plural(len(gaps), 'gap')}, the last one until {last}")
     if overflows := document["overflows"]:
-        missing.append(words.plural(overflows, "overflow"))
+        missing.append(wording.plural(overflows, "overflow"))
     rest = f"; {'; '.join(missing)}." if missing else ", complete."
-    return f"writers known since {words.clock(since, now)}{rest}"
+    return f"writers known since {wording.clock(since, now)}{rest}"
 
 
 def _advice(lost: list[Row], commands: Collection[str]) -> str:
@@ -223,21 +223,21 @@ _CHANGES = {"created": "created", "deleted": "deleted", "modified": "modified", 
 
 def _facts(entry: Mapping[str, Any], now: float) -> str:
     change = _CHANGES.get(entry["change"], "mode, owner, times or attributes changed")
-    age = words.age(words.seconds(entry["mtime"]), now)
+    age = wording.age(wording.seconds(entry["mtime"]), now)
     kind = "" if entry["type"] == "file" else f"{entry['type']}, "
     size = f"{size_to_text(entry['size'])}, " if entry["type"] == "file" else ""
     when = f"the blank's is of {age}" if entry["change"] == "deleted" else f"last modified {age}"
-    return f"{kind}{change}, {when}, {size}{words.user(entry['uid'])} {entry['mode']}"
+    return f"{kind}{change}, {when}, {size}{wording.user(entry['uid'])} {entry['mode']}"
 
 
 def _written(writer: Mapping[str, Any] | None, now: float) -> str:
     if writer is None:
         return "by nobody that is known: it was not watched, or the event was lost"
-    details = [words.program_of(writer), f"pid {writer['pid']}"]
+    details = [wording.program_of(writer), f"pid {writer['pid']}"]
     if writer["uid"] is not None:
-        details.append(f"uid {words.user(writer['uid'])}")
+        details.append(f"uid {wording.user(writer['uid'])}")
     by = f"{writer['unit']} ({', '.join(filter(None, details))})" if writer["unit"] else ", ".join(details)
-    first, last = (words.clock(writer[key], now, exact=True) for key in ("first", "last"))
+    first, last = (wording.clock(writer[key], now, exact=True) for key in ("first", "last"))
     return f"by {by}, {f'first {first}, last {last}' if first != last else f'at {first}'}"
 
 

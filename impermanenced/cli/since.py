@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UsageError
-from . import words
+from . import wording
 
 SETTLED, LAST_BOOT = "settled", "-1"
 _HINT = 'settled, -1, or a time: 09:30, yesterday, "2026-01-31 18:00", -2h, "10 min ago"'
@@ -37,7 +37,7 @@ def moment(text: str, now: float) -> float:
 
 def _when(entry: Mapping[str, Any]) -> float:
     writer = entry["writer"]
-    return words.seconds(writer["last"] if writer else entry.get("ctime") or entry["mtime"])
+    return wording.seconds(writer["last"] if writer else entry.get("ctime") or entry["mtime"])
 
 
 def only(document: Mapping[str, Any], since: str | None, now: float) -> Mapping[str, Any]:
@@ -54,9 +54,9 @@ def only(document: Mapping[str, Any], since: str | None, now: float) -> Mapping[
         settled = document.get("settled")
         if settled is None:
             raise UsageError("--since settled: nobody knows when this boot had settled", _HINT)
-        then = words.seconds(settled)
+        then = wording.seconds(settled)
     else:
         then = moment(since, now)
     entries = [entry for entry in document["entries"] if _when(entry) >= then]
     text = datetime.datetime.fromtimestamp(then).astimezone().isoformat(timespec="seconds")
-    return {**document, "since": words.clock(text, now), "entries": entries}
+    return {**document, "since": wording.clock(text, now), "entries": entries}

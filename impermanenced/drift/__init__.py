@@ -18,6 +18,5 @@ directory's or symlink's mtime, since names come and go with drift of their own.
 """
 
 from .compare import Drift
-from .lineage import Subvolume, baseline
 
-__all__ = ["Drift", "Subvolume", "baseline"]
+__all__ = ["Drift"]

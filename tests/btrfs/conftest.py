@@ -6,9 +6,10 @@ from pathlib import Path
 import btrfsutil
 import pytest
 
-from impermanenced.drift import Drift, Subvolume, baseline
+from impermanenced.drift import Drift
 from impermanenced.kernel import mounts
 from impermanenced.model import Difference, Volume
+from impermanenced.volumes.lineage import Subvolume, baseline
 
 from ..conftest import Filesystem
 from . import oracle

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import apart
-from impermanenced.activity import Activity, Seen
-from impermanenced.asked import Known, Span
 from impermanenced.bus.answers import Answers, FromReport
-from impermanenced.channel import Channel
+from impermanenced.daemon import report_process
+from impermanenced.daemon.channel import Channel
 from impermanenced.errors import NotSetUp, ServiceError, TooMany, UsageError
-from impermanenced.ledger import Ledger, Origin
-from impermanenced.manager import Manager
-from impermanenced.units import Owner, Units
+from impermanenced.report.report import Manager
+from impermanenced.system.systemd import Known, Span
+from impermanenced.system.unit_files import Owner, Units
+from impermanenced.watch.ledger import Ledger, Origin
+from impermanenced.watch.pending import Activity, Seen
 
 from ..conftest import Filesystem
 
@@ -66,9 +66,9 @@ def read(fd: int) -> str:
 
 
 def both(manager: Manager, activity: Activity) -> tuple[Answers, Answers]:
-    here = apart.answers(manager, lambda: ASKED, activity)
-    there = apart.answers(manager, lambda: ASKED, activity, most=5)
-    assert isinstance(here, FromReport) and isinstance(there, apart.Apart)
+    here = report_process.answers(manager, lambda: ASKED, activity)
+    there = report_process.answers(manager, lambda: ASKED, activity, most=5)
+    assert isinstance(here, FromReport) and isinstance(there, report_process.Apart)
     return here, there
 
 
@@ -133,13 +133,13 @@ def test_what_fails_there_is_raised_here(manager: Manager, activity: Activity, t
     }, volumes=(elsewhere,))  # fmt: skip
     before = children()
     with pytest.raises(NotSetUp, match="/no/such/place"):
-        apart.Apart(lost, Known(None, None), activity)
+        report_process.Apart(lost, Known(None, None), activity)
     assert children() == before
 
 
 def test_one_that_is_killed_is_said_to_be(manager: Manager, activity: Activity) -> None:
     _, there = both(manager, activity)
-    assert isinstance(there, apart.Apart)
+    assert isinstance(there, report_process.Apart)
     os.kill(there._pid, signal.SIGKILL)
     with pytest.raises(ServiceError, match="large reports"):
         there.document(0)
@@ -149,7 +149,7 @@ def test_one_that_is_killed_is_said_to_be(manager: Manager, activity: Activity) 
 
 def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, activity: Activity) -> None:
     _, there = both(manager, activity)
-    assert isinstance(there, apart.Apart)
+    assert isinstance(there, report_process.Apart)
     there._channel.send("tidings", (None,))
     there.close()  # which waits until it has ended
 

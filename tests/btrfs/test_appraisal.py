@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.appraisal import Ground, Judged, appraise
-from impermanenced.asked import Span
-from impermanenced.knowledge import load
-from impermanenced.lives import Life
 from impermanenced.model import Difference, Entry, Verdict, Volume, Writer
-from impermanenced.units import Owner, Units
+from impermanenced.report.appraisal import Ground, Judged, appraise
+from impermanenced.report.appraisal.old_roots import Life
+from impermanenced.report.knowledge import load
+from impermanenced.system.systemd import Span
+from impermanenced.system.unit_files import Owner, Units
 
 from ..conftest import Filesystem
 from .conftest import Volumes

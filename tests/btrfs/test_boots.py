@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from impermanenced import boots, goodboot, journal, records, requests, setup, trouble
-from impermanenced.cli import history
-from impermanenced.manager import Manager
-from impermanenced.records import NextRequest
-from impermanenced.trouble import Trouble
-from impermanenced.wire import time_to_text
+from impermanenced.boots import good, history, outcome, records, requests, setup
+from impermanenced.boots.outcome import Trouble
+from impermanenced.boots.records import NextRequest
+from impermanenced.cli.commands import boots
+from impermanenced.report.report import Manager
+from impermanenced.system import journal
+from impermanenced.text import time_to_text
 
 from ..conftest import Filesystem, sh
 from ..shell.hook import Boot, Initrd
@@ -54,7 +55,7 @@ class Machine:
         return booted
 
     def run(self, *argv: str, wrap: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        script = "import sys; from impermanenced.cli import main; sys.exit(main())"
+        script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
         bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.config.parent}/no-bus", "COLUMNS": "80"}
         return subprocess.run(
             [*wrap, sys.executable, "-c", script, "--config", self.config, *argv],
@@ -99,7 +100,7 @@ def machine(filesystem: Filesystem, tmp_path: Path) -> Machine:
 def as_another_boot(machine: Machine, number: int, boot_id: str) -> None:
     """As if a boot of that id had written the record, and the next one had archived its life."""
     file = machine.state / f"boots/{number}.env"
-    mine = boots.this_boot_id()
+    mine = history.this_boot_id()
     file.write_text(file.read_text().replace(mine, boot_id))
     later = machine.state / f"boots/{number + 1}.env"
     for path in machine.filesystem.top.glob(f"old_roots/{number}-*"):
@@ -321,8 +322,8 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     ends = {boot_id_of(1): (1000.0, True), boot_id_of(2): (2000.0, False)}
     with Manager(os.fsencode(machine.config)) as manager:
         archive = manager.config.archive.directory
-        found = boots.read(manager.machine, archive, boots.this_boot_id(), ends.get)
-    document = history.document(found, None)
+        found = history.read(manager.machine, archive, history.this_boot_id(), ends.get)
+    document = boots.document(found, None)
     three, two, one, zero = document["boots"]
     times = [records.parse_record((machine.state / f"boots/{n}.env").read_bytes()).time for n in (2, 1)]
     assert two == {
@@ -347,9 +348,9 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     assert (one["ended"], one["shutdown"], one["last_entry"]) == ("good", "clean", time_to_text(1000))
     assert (one["time"], one["kept_by"]) == (time_to_text(times[1]), 2)
     assert (one["left"], three["left"]) == (None, None)
-    assert (three["ended"], three["shutdown"], three["boot_id"]) == ("running", None, boots.this_boot_id())
+    assert (three["ended"], three["shutdown"], three["boot_id"]) == ("running", None, history.this_boot_id())
     assert (zero["ended"], zero["shutdown"], zero["boot_id"]) == ("unknown", None, None)
-    text = history.boots(document, columns=200, now=time.time())
+    text = boots.boots(document, columns=200, now=time.time())
     rows = {line.split()[0]: line for line in text.splitlines() if line[:6].strip().isdecimal()}
     today = time.strftime("%H:%M", time.localtime(times[0]))
     for number, words in {
@@ -369,7 +370,7 @@ def test_what_old_roots_hold(machine: Machine) -> None:
     machine.boot()
     machine.filesystem.sync()
     machine.filesystem.subvolume("old_roots/of-somebody-else")
-    name = f"1-{boots.this_boot_id()}"
+    name = f"1-{history.this_boot_id()}"
     held = {
         root["path"]: root["bytes"]
         for boot in json.loads(machine.say("boots", "--sizes", "--json"))["boots"]
@@ -390,13 +391,13 @@ def test_this_boot_where_the_hook_did_not_even_mount(machine: Machine, tmp_path:
     for action in ("refused", "off"):
         booted = with_image(machine, tmp_path) if action == "refused" else machine.boot("impermanence=off")
         with Manager(os.fsencode(machine.config)) as manager:
-            found = boots.read(manager.machine, b"old_roots", boots.this_boot_id(), result=booted.result)
-        here, *_ = history.document(found, None)["boots"]
+            found = history.read(manager.machine, b"old_roots", history.this_boot_id(), result=booted.result)
+        here, *_ = boots.document(found, None)["boots"]
         assert (here["number"], here["ended"], here["action"]) == (None, "running", action)
-        assert here["boot_id"] == boots.this_boot_id()
+        assert here["boot_id"] == history.this_boot_id()
         assert [boot.number for boot in found.boots] == [None, 1, 0]
         assert found.boot(-1).number == 1
-        assert boots.bootable(found, 0) == 0
+        assert history.bootable(found, 0) == 0
 
 
 def test_an_old_root_that_is_gone(machine: Machine) -> None:
@@ -473,7 +474,7 @@ def test_the_hold_is_said_and_ends_with_a_wipe(machine: Machine) -> None:
 
 
 def told(booted: Boot) -> Trouble | None:
-    return trouble.look(boots.this_boot_id(), os.fsencode(booted.run / "impermanence"))
+    return outcome.look(history.this_boot_id(), os.fsencode(booted.run / "impermanence"))
 
 
 def with_image(machine: Machine, tmp_path: Path) -> Boot:
@@ -509,7 +510,7 @@ def test_the_hold_is_told_at_every_boot_until_a_wipe(machine: Machine) -> None:
         assert found is not None
         assert (found.kind, found.since, found.boots) == ("held", began, row)
         booted = machine.boot()
-    line = history.login_line(found)
+    line = boots.login_line(found)
     assert line.startswith("impermanence: wiping pauses since ")
     assert line.endswith("Mend the blank, then: impermanence next wipe")
     machine.say("next", "wipe")
@@ -527,7 +528,7 @@ def test_a_refusal_is_told_with_its_reason_and_since_when(machine: Machine) -> N
         assert found is not None
         assert (found.kind, found.since, found.boots) == ("refused", began, row)
         assert found.reason == "the blank root-blank of volume root: it is not read-only"
-    assert "not rolled back for 2 boots in a row since " in history.login_line(found)
+    assert "not rolled back for 2 boots in a row since " in boots.login_line(found)
     said = machine.say("status").splitlines()
     assert said[1].startswith("not rolled back") and found.reason in said[1]
     assert said[2] == "  Nothing is lost. See: impermanence boots"
@@ -544,7 +545,7 @@ def test_a_failure_is_told(machine: Machine) -> None:
     assert booted.result.action == "failed", booted.said
     found = told(booted)
     assert found is not None and found.kind == "failed"
-    assert "the rollback failed, the archive directory cannot be made" in history.login_line(found)
+    assert "the rollback failed, the archive directory cannot be made" in boots.login_line(found)
 
 
 def test_an_image_that_was_not_resumed_is_told(machine: Machine, tmp_path: Path) -> None:
@@ -554,7 +555,7 @@ def test_an_image_that_was_not_resumed_is_told(machine: Machine, tmp_path: Path)
     found = told(booted)
     assert found is not None and found.image
     assert (found.kind, found.since, found.boots) == ("refused", booted.result.time, 1)
-    line = history.login_line(found)
+    line = boots.login_line(found)
     assert "a hibernation image waits in " in line
     assert line.endswith("Do not resume it any more: mkswap, or boot once with noresume")
 
@@ -563,36 +564,36 @@ def test_a_hook_that_broke_off_is_told(machine: Machine, tmp_path: Path) -> None
     run = tmp_path / "run"
     run.mkdir()
     here = os.fsencode(run)
-    (run / "boot-id").write_text(f"{boots.this_boot_id()}\n")
-    found = trouble.look(boots.this_boot_id(), here)
-    assert found is not None and "the rollback broke off, it left no result" in history.login_line(found)
+    (run / "boot-id").write_text(f"{history.this_boot_id()}\n")
+    found = outcome.look(history.this_boot_id(), here)
+    assert found is not None and "the rollback broke off, it left no result" in boots.login_line(found)
     (run / "rollback.env").write_text("VERSION=1\n?\n")
-    found = trouble.look(boots.this_boot_id(), here)
-    assert found is not None and "rollback.env:2: not KEY=value" in history.login_line(found)
-    assert trouble.look(boot_id_of(7), here) is not None, "nobody knows of which boot it is"
+    found = outcome.look(history.this_boot_id(), here)
+    assert found is not None and "rollback.env:2: not KEY=value" in boots.login_line(found)
+    assert outcome.look(boot_id_of(7), here) is not None, "nobody knows of which boot it is"
     (run / "rollback.env").unlink()
-    assert trouble.look(boot_id_of(7), here) is None, "the stamp is another boot's"
+    assert outcome.look(boot_id_of(7), here) is None, "the stamp is another boot's"
 
 
 def test_an_initrd_without_the_hook_is_told(machine: Machine, tmp_path: Path) -> None:
     # A new kernel, and an initrd that was built while the package was broken: everything goes on, unwiped.
     here, root = os.fsencode(tmp_path / "nothing"), os.fsencode(machine.root)
-    assert trouble.look(boots.this_boot_id(), here, root) is None, "set up just now"
+    assert outcome.look(history.this_boot_id(), here, root) is None, "set up just now"
     os.utime(machine.state / "rollback.env", (1, 1))
-    found = trouble.look(boots.this_boot_id(), here, root)
+    found = outcome.look(history.this_boot_id(), here, root)
     assert found is not None
-    assert history.login_line(found) == (
+    assert boots.login_line(found) == (
         "impermanence: not rolled back: the rollback did not run, this initrd has none. "
         "Nothing is lost. Build the initrd anew, with the hook in it"
     )
     for elsewhere in (tmp_path, machine.filesystem.top, tmp_path / "nothing"):
-        assert trouble.look(boots.this_boot_id(), here, os.fsencode(elsewhere)) is None
+        assert outcome.look(history.this_boot_id(), here, os.fsencode(elsewhere)) is None
     machine.config.write_text(machine.config.read_text() + "[rollback]\nwipe = false\n")
     machine.say("setup")
     os.utime(machine.state / "rollback.env", (1, 1))
-    assert trouble.look(boots.this_boot_id(), here, root) is None, "a trial"
+    assert outcome.look(history.this_boot_id(), here, root) is None, "a trial"
     (machine.state / "rollback.env").unlink()
-    assert trouble.look(boots.this_boot_id(), here, root) is None, "not set up"
+    assert outcome.look(history.this_boot_id(), here, root) is None, "not set up"
 
 
 def test_what_is_told_has_no_control_characters(machine: Machine) -> None:
@@ -602,8 +603,8 @@ def test_what_is_told_has_no_control_characters(machine: Machine) -> None:
     file.write_text(text)
     found = told(booted)
     assert found is not None
-    assert history.login_line(found).isprintable()
-    assert r"\x1b[31m\x0aroot: ok" in history.login_line(found)
+    assert boots.login_line(found).isprintable()
+    assert r"\x1b[31m\x0aroot: ok" in boots.login_line(found)
 
 
 # A machine's /run of its own, a journal that only listens, and a real login of root there.
@@ -651,7 +652,7 @@ def log_in(machine: Machine, booted: Boot) -> tuple[list[str], str, str | None]:
         pytest.skip("needs login: apt-get install login")
     if "pam_motd" not in Path("/etc/pam.d/login").read_text():
         pytest.skip("needs pam_motd in /etc/pam.d/login")
-    script = "import sys; from impermanenced.cli import main; sys.exit(main())"
+    script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
     cli = [sys.executable, "-c", script, "boots", "--alert"]
     wrap = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", LOGIN]
     run, project = booted.run / "impermanence", Path(__file__).parents[2]
@@ -687,8 +688,8 @@ def test_a_login_shows_that_an_image_waits(machine: Machine, tmp_path: Path) -> 
 
 
 def mark(booted: Boot) -> int | None:
-    result = goodboot.result(os.fsencode(booted.run / "impermanence/rollback.env"))
-    return goodboot.mark(result, boots.this_boot_id())
+    result = good.result(os.fsencode(booted.run / "impermanence/rollback.env"))
+    return good.mark(result, history.this_boot_id())
 
 
 def test_a_good_boot_is_marked(machine: Machine) -> None:
@@ -714,10 +715,10 @@ def test_marked_boots_are_what_the_hook_counts(machine: Machine) -> None:
 def test_the_result_of_another_boot_marks_nothing(machine: Machine) -> None:
     booted = machine.boot()
     file = booted.run / "impermanence/rollback.env"
-    file.write_text(file.read_text().replace(boots.this_boot_id(), boot_id_of(3)))
+    file.write_text(file.read_text().replace(history.this_boot_id(), boot_id_of(3)))
     assert mark(booted) is None
     assert not list(machine.state.glob("boots/*.good"))
-    assert goodboot.mark(None, boots.this_boot_id()) is None
+    assert good.mark(None, history.this_boot_id()) is None
 
 
 def test_a_boot_without_the_hook_marks_nothing(machine: Machine) -> None:

@@ -39,7 +39,7 @@ class System:
         stdout: int = subprocess.PIPE,
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:
-        script = "import sys; from impermanenced.cli import main; sys.exit(main())"
+        script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
         # A bus of the machine must not answer for this filesystem.
         bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.config.parent}/no-bus"}
         return subprocess.run(

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.activity import Dirty
-from impermanenced.crowds import AT_MOST, GROWING, MANY, SAMPLE, Crowds
+from impermanenced.alerts.bulk import AT_MOST, GROWING, MANY, SAMPLE, Crowds
 from impermanenced.drift import Drift
 from impermanenced.kernel import mounts
 from impermanenced.kernel.btrfs import Tree
-from impermanenced.ledger import Origin
 from impermanenced.model import Entry, Verdict, Volume
+from impermanenced.watch.ledger import Origin
+from impermanenced.watch.pending import Dirty
 
 from ..conftest import Filesystem
 from .conftest import Volumes

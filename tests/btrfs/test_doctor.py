@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from impermanenced import doctor
-from impermanenced.doctor import Finding, Running
-from impermanenced.manager import Manager
+from impermanenced.boots import doctor
+from impermanenced.boots.doctor import Finding, Running
+from impermanenced.report.report import Manager
 
 from ..conftest import sh, swap_on
 from .test_cli import System, system

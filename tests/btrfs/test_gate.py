@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from impermanenced import requests
-from impermanenced.config import VolumeSettings
-from impermanenced.volumes import Machine
+from impermanenced.boots import requests
+from impermanenced.config.load import VolumeSettings
+from impermanenced.volumes.machine import Machine
 
 from .test_cli import NOBODY, System, system
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import lives
-from impermanenced.lives import NOTHING, Life, Lives, Past, by_directory
 from impermanenced.model import Difference
+from impermanenced.report.appraisal import old_roots
+from impermanenced.report.appraisal.old_roots import NOTHING, Life, Lives, Past, by_directory
 
 from ..conftest import Filesystem
 from .conftest import Volumes
@@ -71,7 +71,7 @@ def boot(root: Path, number: int) -> None:
     (root / "var/lib/nix").symlink_to(f"/nix/store/{number}{'a' * 31}-thing-1.0")
     (root / "var/lib/turning").symlink_to(f"../x{number}")
     os.mkfifo(root / "var/lib/fifo")
-    (root / "var/large").write_bytes(b"x" * (lives.LARGEST + 1))
+    (root / "var/large").write_bytes(b"x" * (old_roots.LARGEST + 1))
 
 
 def test_what_comes_back(machine: Machine) -> None:
@@ -153,13 +153,13 @@ def test_the_work_is_bounded(machine: Machine, monkeypatch: pytest.MonkeyPatch) 
     root = machine.reboot()
     for name in ("a", "b", "c"):
         (root / f"etc/{name}").write_text("x" * 100)
-    monkeypatch.setattr(lives, "CANDIDATES", 2)
+    monkeypatch.setattr(old_roots, "CANDIDATES", 2)
     with machine.lives() as past:
         found = [past.of(one, one.path) for one in by_directory(machine.differences())]
         assert found == [Past(1, 1), Past(1, 1), NOTHING]
         assert not past.complete
-    monkeypatch.setattr(lives, "CANDIDATES", 100)
-    monkeypatch.setattr(lives, "BUDGET", 250)
+    monkeypatch.setattr(old_roots, "CANDIDATES", 100)
+    monkeypatch.setattr(old_roots, "BUDGET", 250)
     with machine.lives() as past:
         found = [past.of(one, one.path) for one in by_directory(machine.differences())]
         assert found == [Past(1, 1), Past(1, 0), Past(1, 0)]

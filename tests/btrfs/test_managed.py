@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.kernel import beneath
-from impermanenced.managed import dpkg as dpkg_database
-from impermanenced.managed import packages_of, tmpfiles
-from impermanenced.managed.packages import Packages
+from impermanenced.kernel import openat2
 from impermanenced.model import Difference, Verdict
+from impermanenced.report.providers import dpkg as dpkg_database
+from impermanenced.report.providers import packages_of, tmpfiles
+from impermanenced.report.providers.packages import Packages
 
 from ..conftest import Filesystem, sh
 from .conftest import Volumes
@@ -71,7 +71,7 @@ class System(Volumes):
 def beneath_root(root: Path) -> Iterator[Callable[[bytes, int], bytes]]:
     fd = os.open(root, os.O_PATH)
     try:
-        yield functools.partial(beneath.read, fd)
+        yield functools.partial(openat2.read, fd)
     finally:
         os.close(fd)
 

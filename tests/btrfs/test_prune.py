@@ -18,14 +18,16 @@ from typing import Any
 import btrfsutil
 import pytest
 
-from impermanenced import prune, records, setup
-from impermanenced.archive import Archive, OldRoot
+from impermanenced.boots import records, setup
+from impermanenced.boots.old_roots import Archive, OldRoot
+from impermanenced.boots.prune import prune
+from impermanenced.boots.prune.prune import DAY, Now, Plan, Pruned
+from impermanenced.boots.prune.sizes import Sizes
+from impermanenced.boots.records import BootRecord, BootVolume, NextRequest
 from impermanenced.errors import ImpermanenceError, NotSetUp, RecordError
-from impermanenced.kernel import btrfs, subvolumes
-from impermanenced.manager import Manager
-from impermanenced.prune import DAY, Now, Plan, Pruned
-from impermanenced.records import BootRecord, BootVolume, NextRequest
-from impermanenced.sizes import Sizes
+from impermanenced.kernel import btrfs
+from impermanenced.kernel.btrfs import delete
+from impermanenced.report.report import Manager
 
 from ..conftest import Filesystem, calls, sh
 
@@ -151,7 +153,7 @@ class System:
         return subprocess.run(self.argv(*argv), check=False, text=True, timeout=60, **{**QUIET, **options})
 
     def argv(self, *argv: str) -> list[str]:
-        script = "import sys; from impermanenced.cli import main; sys.exit(main())"
+        script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
         return [sys.executable, "-c", script, "--config", os.fspath(self.config), *argv]
 
 
@@ -501,14 +503,14 @@ def test_swapped_between_the_last_look_and_the_deletion(
 ) -> None:
     # Deleting by name would take the volume of /persist.
     old = system.boot(90)
-    destroy = subvolumes.snap_destroy
+    destroy = delete.snap_destroy
 
     def swap_first(fd: int, number: int) -> None:
         old.rename(system.top / "aside")
         (system.top / "persist").rename(old)
         destroy(fd, number)
 
-    monkeypatch.setattr(subvolumes, "snap_destroy", swap_first)
+    monkeypatch.setattr(delete, "snap_destroy", swap_first)
     system.prune()
     assert (old / "file").read_text() == "persist"
     assert not (system.top / "aside").exists()
@@ -517,7 +519,7 @@ def test_swapped_between_the_last_look_and_the_deletion(
 def test_moved_away_between_the_plan_and_its_turn(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     old = system.boot(90)
     nested = Path(sh_subvolume(old / "nested"))
-    look = prune.protect.look
+    look = prune.protection.look
     calls = []
 
     def move_first(*arguments: Any) -> Any:
@@ -527,7 +529,7 @@ def test_moved_away_between_the_plan_and_its_turn(system: System, monkeypatch: p
         return look(*arguments)
 
     agreed = system.plan()
-    monkeypatch.setattr(prune.protect, "look", move_first)
+    monkeypatch.setattr(prune.protection, "look", move_first)
     ((_, why),) = system.prune(agreed=agreed).failed
     assert "not what it was" in why
     assert (system.top / "aside").exists() and not nested.exists()
@@ -637,7 +639,7 @@ def test_what_no_deletion_ever_gets_to(system: System) -> None:
     # Not to be found in an archive, and refused all the same.
     btrfsutil.set_default_subvolume(os.fspath(system.top / "home"))
     with Manager(os.fsencode(system.config)) as manager, system.archive(manager) as archive:
-        ids = prune.protect.look(manager.config, manager.machine, archive).ids
+        ids = prune.protection.look(manager.config, manager.machine, archive).ids
     named = {system.subvolumes()[name]: words for name, words in [
         (".impermanence", "it is the state directory"),
         ("root", "it is the volume root of the initrd"),
@@ -767,7 +769,7 @@ def test_failure_in_the_middle_is_said_and_the_next_run_goes_on(
     old, other = system.boot(90), system.boot(80)
     for path in ("a", "b", "c"):
         sh_subvolume(old / path)
-    destroy, calls = subvolumes.snap_destroy, []
+    destroy, calls = delete.snap_destroy, []
 
     def fail_second(fd: int, number: int) -> None:
         calls.append(number)
@@ -775,7 +777,7 @@ def test_failure_in_the_middle_is_said_and_the_next_run_goes_on(
             raise OSError(1, "Operation not permitted")
         destroy(fd, number)
 
-    monkeypatch.setattr(subvolumes, "snap_destroy", fail_second)
+    monkeypatch.setattr(delete, "snap_destroy", fail_second)
     pruned = system.prune()
     assert [(root.number, why) for root, why in pruned.failed] == [(0, "Operation not permitted")]
     assert old.exists() and not other.exists()
@@ -1111,13 +1113,13 @@ def test_stopped_between_two_that_are_nested(system: System, monkeypatch: pytest
     for path in ("a", "b"):
         sh_subvolume(old / path)
     stop = threading.Event()
-    destroy = subvolumes.snap_destroy
+    destroy = delete.snap_destroy
 
     def stop_after(fd: int, number: int) -> None:
         destroy(fd, number)
         stop.set()
 
-    monkeypatch.setattr(subvolumes, "snap_destroy", stop_after)
+    monkeypatch.setattr(delete, "snap_destroy", stop_after)
     pruned = system.prune(stop=stop)
     assert (pruned.gone, pruned.failed, pruned.left, pruned.stopped) == ((), (), 1, True)
     assert len({"a", "b"} & set(os.listdir(old))) == 1
@@ -1141,17 +1143,17 @@ def slowly(system: System, script: str, *, after: int = 1) -> subprocess.Popen[s
     """The real command, with a pause of its own after so many deletions."""
     code = (
         "import itertools, sys, threading\n"
-        "from impermanenced import cli\n"
-        "from impermanenced.kernel import subvolumes\n"
-        "destroy, calls = subvolumes.snap_destroy, itertools.count(1)\n"
+        "from impermanenced.cli.main import main\n"
+        "from impermanenced.kernel.btrfs import delete\n"
+        "destroy, calls = delete.snap_destroy, itertools.count(1)\n"
         "def pause(fd, number):\n"
         "    destroy(fd, number)\n"
         f"    if next(calls) < {after}:\n"
         "        return\n"
         "    print('deleted one', flush=True)\n"
         f"    {script}\n"
-        "subvolumes.snap_destroy = pause\n"
-        "sys.exit(cli.main())\n"
+        "delete.snap_destroy = pause\n"
+        "sys.exit(main())\n"
     )
     argv = [sys.executable, "-c", code, "--config", os.fspath(system.config), "prune", "--yes"]
     pipe = subprocess.PIPE

@@ -9,9 +9,9 @@ from pathlib import Path
 import btrfsutil
 import pytest
 
-from impermanenced import records, setup
+from impermanenced.boots import records, setup
 from impermanenced.errors import NotSetUp
-from impermanenced.manager import Manager
+from impermanenced.report.report import Manager
 
 from ..conftest import sh
 from .conftest import Volumes

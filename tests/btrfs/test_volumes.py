@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.config import VolumeSettings
+from impermanenced.config.load import VolumeSettings
 from impermanenced.errors import NotSetUp
 from impermanenced.kernel import mounts
 from impermanenced.model import Volume
-from impermanenced.volumes import Machine, mounted_inside
+from impermanenced.volumes.machine import Machine, mounted_inside
 
 from ..conftest import Filesystem, sh
 from .conftest import Volumes

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import treewatch, watch
-from impermanenced.activity import Activity
 from impermanenced.kernel import libc, mounts
-from impermanenced.ledger import Ledger
 from impermanenced.model import Volume, Writer
-from impermanenced.owners import Owners
+from impermanenced.watch import fanotify, inotify
+from impermanenced.watch.ledger import Ledger
+from impermanenced.watch.nested import Owners
+from impermanenced.watch.pending import Activity
 
 from ..conftest import Filesystem, sh
 
@@ -51,7 +51,7 @@ class Watched:
         self.owners = Owners(self.top, [self.root_id])
         where = os.fsencode(self.root)
         self.volume = Volume("root", where, b"/", b"root", self.root_id, None, None)
-        self.watch = watch.start(
+        self.watch = fanotify.start(
             self.top, [self.volume], self.activity, frozenset([self.root_id]), self.owners
         )
 
@@ -121,12 +121,12 @@ def test_an_overflow_is_counted(filesystem: Filesystem, monkeypatch: pytest.Monk
     limit = int(Path("/proc/sys/fs/fanotify/max_queued_events").read_text())
     if limit > 100_000:
         pytest.skip(f"needs a queue that can be filled: fs.fanotify.max_queued_events is {limit}")
-    monkeypatch.setattr(watch.Watch, "start", lambda self: None)  # nobody reads while the queue fills
+    monkeypatch.setattr(fanotify.Watch, "start", lambda self: None)  # nobody reads while the queue fills
     watched = Watched(filesystem)
     try:
         program = "import os, sys\nos.chdir(sys.argv[1])\nfor n in range(int(sys.argv[2])): os.mkdir(str(n))"
         sh(sys.executable, "-c", program, watched.root, str(limit + 100))
-        assert isinstance(watched.watch, watch.Watch)
+        assert isinstance(watched.watch, fanotify.Watch)
         while watched.watch.drain():
             pass
         assert watched.activity.overflows == 1
@@ -191,11 +191,11 @@ def test_a_user_without_privileges_is_refused_by_the_kernel() -> None:
     """The probe is the call itself: this is what it meets."""
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); os.setresuid(65534, 65534, 65534)\n"
-        "from impermanenced import watch\n"
-        "try: watch.open_fanotify(0)\n"
+        "from impermanenced.watch import fanotify\n"
+        "try: fanotify.open_fanotify(0)\n"
         "except OSError as error: sys.stdout.write(str(error.errno))\n"
     )
-    repository = Path(watch.__file__).parents[1]
+    repository = Path(fanotify.__file__).parents[2]
     if os.geteuid() != 0:
         pytest.skip("needs root to become another user: run make test as root")
     assert sh(sys.executable, "-c", program, repository) in ("1", "22", "38")
@@ -212,5 +212,5 @@ class _NewObserver:
 
 
 def test_the_filter_goes_to_versions_that_take_it() -> None:
-    assert treewatch.wanted_events(_OldObserver()) == {}
-    assert treewatch.wanted_events(_NewObserver()) == {"event_filter": treewatch.WANTED}
+    assert inotify.wanted_events(_OldObserver()) == {}
+    assert inotify.wanted_events(_NewObserver()) == {"event_filter": inotify.WANTED}

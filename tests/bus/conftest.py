@@ -21,7 +21,7 @@ import pytest
 from gi.repository import Gio, GLib
 
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
-from impermanenced.bus.registration import Registration, request_name
+from impermanenced.system.dbus import Registration, request_name
 
 from ..conftest import Filesystem
 
@@ -168,7 +168,11 @@ class Daemon:
         self.began = time.monotonic()
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [*(command or []), sys.executable, "-m", "impermanenced.daemon", *map(os.fspath, arguments)],
+                [
+                    *(command or []),
+                    *(sys.executable, "-m", "impermanenced.daemon.main"),
+                    *map(os.fspath, arguments),
+                ],
                 stderr=log,
                 cwd=REPOSITORY,
                 env=bus.environment

@@ -15,7 +15,7 @@ from typing import Any
 from gi.repository import GLib
 
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
-from impermanenced.bus.registration import Call, Registration, request_name
+from impermanenced.system.dbus import Call, Registration, request_name
 
 from .conftest import REPOSITORY, Bus, a_bus, wait_until
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from gi.repository import Gio, GLib
 
-from impermanenced.bus import authority
-from impermanenced.bus.authority import Authority
 from impermanenced.bus.introspection import INTERFACE
-from impermanenced.bus.registration import PROPERTIES
+from impermanenced.system import polkit as system_polkit
+from impermanenced.system.dbus import PROPERTIES
+from impermanenced.system.polkit import Authority
 
 from .conftest import NOBODY, Bus
 from .polkit import (
@@ -141,7 +141,7 @@ def test_a_caller_that_goes_with_the_answer_may_nothing(
     bus: Bus, polkit: FakePolkit, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody noticed it go: the bus is asked again after polkit's yes."""
-    monkeypatch.setattr(authority, "watch_caller", lambda con, sender, gone: lambda: None)
+    monkeypatch.setattr(system_polkit, "watch_caller", lambda con, sender, gone: lambda: None)
     caller = ask(bus)
     wait_until(lambda: polkit.held, "the question")
     caller.kill()
@@ -153,8 +153,8 @@ def test_a_caller_that_goes_with_the_answer_may_nothing(
 
 
 def test_one_user_opens_so_many_dialogs(bus: Bus, polkit: FakePolkit, served: Served) -> None:
-    callers = [ask(bus, number, interactive=True) for number in range(1, authority.EACH + 1)]
-    wait_until(lambda: len(polkit.held) == authority.EACH, "the dialogs")
+    callers = [ask(bus, number, interactive=True) for number in range(1, system_polkit.EACH + 1)]
+    wait_until(lambda: len(polkit.held) == system_polkit.EACH, "the dialogs")
     assert "too many" in ask(bus, interactive=True).answer()["message"]
     assert ask(bus, uid=0).answer() == ["keep 2"]
     for _ in callers:

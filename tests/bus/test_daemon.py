@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import apart
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
-from impermanenced.wire import path_of
+from impermanenced.daemon import report_process
+from impermanenced.text import path_of
 
 from ..conftest import sh
 from .conftest import NOBODY, Bus, Daemon, FakeSystemd, Machine, Signals, fetch, get_properties, wait_until
@@ -257,9 +257,9 @@ def test_the_privileges_of_the_unit_are_enough(bus: Bus, machine: Machine, tmp_p
         report = fetch(bus, machine.config)
         (entry,) = [one for one in report["entries"] if one["path"] == "/srv/private/file"]
         assert entry["writer"]["exe"], "CAP_SYS_PTRACE reads it"
-        for number in range(2 * apart.BIG):  # a process of its own makes that report
+        for number in range(2 * report_process.BIG):  # a process of its own makes that report
             (directory / f"file{number}").touch()
-        assert len(fetch(bus, machine.config, timeout=60)["entries"]) > 2 * apart.BIG
+        assert len(fetch(bus, machine.config, timeout=60)["entries"]) > 2 * report_process.BIG
     finally:
         assert daemon.stop() == 0, daemon.output()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from impermanenced import records
-from impermanenced.records import NextRequest
+from impermanenced.boots import records
+from impermanenced.boots.records import NextRequest
 
 from .conftest import NOBODY, Bus, Daemon, Emitted, Machine, fetch, wait_until
 from .test_cli import run

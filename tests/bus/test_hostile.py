@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.wire import path_of, to_text
+from impermanenced.text import path_of, to_text
 
 from .conftest import Bus, Daemon, Machine, Signals, fetch, wait_until
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from gi.repository import Gio, GLib
 
-from impermanenced import alerts
-from impermanenced.alerts import Alert, Rest
-from impermanenced.bus import desk, news
+from impermanenced.alerts import group
+from impermanenced.alerts.group import Alert, Rest
+from impermanenced.bus import news, queue
+from impermanenced.bus.documents import explanation_for
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
-from impermanenced.bus.reports import explanation_for
 from impermanenced.bus.service import LONGEST
 from impermanenced.errors import UsageError
 from impermanenced.model import Entry, FileType, Volume
-from impermanenced.wire import path_of
+from impermanenced.text import path_of
 
 from .conftest import NOBODY, REPOSITORY, Bus, Daemon, get_properties
 from .polkit import Caller
@@ -204,8 +204,8 @@ def test_boots_come_in_a_file_too(bus: Bus, served: Served) -> None:
 
 
 def test_one_user_cannot_have_the_others_wait(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "EACH", 3)
-    monkeypatch.setattr(desk, "uid_of", lambda con, sender: NOBODY)
+    monkeypatch.setattr(queue, "EACH", 3)
+    monkeypatch.setattr(queue, "uid_of", lambda con, sender: NOBODY)
     served.service._reports._not_before = served.now + 1000
     calls = [served.start_call(INTERFACE, "Status") for _ in range(5)]
     wait_until(lambda: sum(map(bool, calls)) == 2, "the refusal of two")
@@ -238,7 +238,7 @@ def alert(path: bytes, size: int = 5) -> Alert:
 
 
 def tell_users(teller: news.News, entries: list[Entry]) -> None:
-    teller.of_users(alerts.tidings(entries, entries).of_users)
+    teller.of_users(group.tidings(entries, entries).of_users)
 
 
 def test_root_hears_what_is_announced(bus: Bus, served: Served) -> None:
@@ -292,5 +292,5 @@ def test_a_flood_of_ones_own_is_added_up(served: Served) -> None:
     teller = served.service.news
     tell_users(teller, [entry(b"/d%d/f" % number, NOBODY, 2) for number in range(100)])
     told = [json.loads(text) for text in teller._users[NOBODY].last]
-    assert [one["kind"] for one in told] == ["crud"] * alerts.BURST + ["more"]
-    assert told[-1]["count"] == 100 - alerts.BURST
+    assert [one["kind"] for one in told] == ["crud"] * group.BURST + ["more"]
+    assert told[-1]["count"] == 100 - group.BURST

@@ -15,8 +15,8 @@ import pydbus
 import pytest
 from gi.repository import GLib
 
-from impermanenced.bus.desktop import INTERFACE, NAME, PATH, Desktop
-from impermanenced.bus.registration import Call, Registration, request_name
+from impermanenced.system.dbus import Call, Registration, request_name
+from impermanenced.system.notifications import INTERFACE, NAME, PATH, Desktop
 
 from .conftest import _CONNECTIONS, NOBODY, Bus, Daemon, Machine, wait_until
 from .test_watch import run, watching

@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 from gi.repository import GLib
 
-from impermanenced.bus import client, desk, registration
+from impermanenced.bus import client, queue
 from impermanenced.bus.answers import FromReport
-from impermanenced.bus.authority import Authority
+from impermanenced.bus.documents import report_for
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
-from impermanenced.bus.registration import PROPERTIES, request_name
-from impermanenced.bus.reports import report_for
 from impermanenced.bus.service import Service, Work
 from impermanenced.errors import ConfigError, NotPermitted, ServiceError
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
-from impermanenced.wire import report_to_json
+from impermanenced.system import dbus
+from impermanenced.system.dbus import PROPERTIES, request_name
+from impermanenced.system.polkit import Authority
+from impermanenced.text import report_to_json
 
 from .conftest import NOBODY, Bus, wait_until
 
@@ -161,7 +162,7 @@ def test_calls_during_a_report_share_the_next_one(served: Served) -> None:
 
 def test_others_than_root_cannot_keep_it_busy(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     uid = [NOBODY]
-    monkeypatch.setattr(desk, "uid_of", lambda con, sender: uid[0])
+    monkeypatch.setattr(queue, "uid_of", lambda con, sender: uid[0])
 
     def slow() -> Report:
         served.now += 5
@@ -178,22 +179,22 @@ def test_others_than_root_cannot_keep_it_busy(served: Served, monkeypatch: pytes
     wait_until(lambda: waiting, "the one that waited has root's report")
     assert served.reports == 2
     uid[0] = NOBODY
-    served.now += 5 * desk.REST + 1
+    served.now += 5 * queue.REST + 1
     served.call(INTERFACE, "Status")
     assert served.reports == 3
 
 
 def test_a_caller_that_cannot_be_known_gets_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "uid_of", lambda con, sender: None)
+    monkeypatch.setattr(queue, "uid_of", lambda con, sender: None)
     assert served.call(INTERFACE, "Status")[0] == "org.impermanence.Error.NotPermitted"
 
 
 def test_a_caller_that_has_gone_is_nobody(bus: Bus, served: Served) -> None:
     gone = bus.connect()
     name = gone.get_unique_name()
-    assert registration.uid_of(served.con, name) == os.geteuid()
+    assert dbus.uid_of(served.con, name) == os.geteuid()
     gone.close_sync(None)
-    wait_until(lambda: registration.uid_of(served.con, name) is None, "the bus to notice")
+    wait_until(lambda: dbus.uid_of(served.con, name) is None, "the bus to notice")
 
 
 def test_a_caller_that_goes_while_it_waits_harms_nobody(bus: Bus, served: Served) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from gi.repository import GLib
 
-from impermanenced import boots, records
-from impermanenced.bus.login import MANAGER, NAME, PATH
-from impermanenced.bus.registration import Registration, request_name
-from impermanenced.records import BootRecord, NextRequest
+from impermanenced.boots import history, records
+from impermanenced.boots.records import BootRecord, NextRequest
+from impermanenced.system.dbus import Registration, request_name
+from impermanenced.system.login1 import MANAGER, NAME, PATH
 
 from ..conftest import sh
 from .conftest import SYSTEMD, Bus, Daemon, Emitted, FakeSystemd, Machine, a_bus, wait_until
@@ -28,7 +28,7 @@ LOGIND = f"""<node><interface name="{MANAGER}">
   </method>
   <signal name="PrepareForShutdown"><arg type="b" name="start"/></signal>
 </interface></node>"""
-BOOT_ID = boots.this_boot_id()
+BOOT_ID = history.this_boot_id()
 
 
 class FakeLogind:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from impermanenced.wire import path_of
+from impermanenced.text import path_of
 
 from ..conftest import Filesystem, sh
 from .conftest import Bus, Daemon, Machine, a_bus, fetch, wait_until

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import pytest
 from gi.repository import GLib
 
-from impermanenced.asked import Span
-from impermanenced.bus.registration import Registration, request_name
-from impermanenced.bus.units import OnBus
-from impermanenced.units import STATE, Owner
+from impermanenced.system.dbus import Registration, request_name
+from impermanenced.system.systemd import Span
+from impermanenced.system.systemd1 import OnBus
+from impermanenced.system.unit_files import STATE, Owner
 
 from .conftest import SYSTEMD, Bus, wait_until
 

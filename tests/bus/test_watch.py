@@ -17,7 +17,7 @@ import pytest
 from gi.repository import GLib
 
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
-from impermanenced.wire import path_of
+from impermanenced.text import path_of
 
 from ..conftest import sh
 from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, wait_until
@@ -25,7 +25,7 @@ from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, wait_until
 PROGRAM = (
     "import os, sys\n"
     "sys.path.insert(0, sys.argv.pop(2))\n"
-    "from impermanenced.cli import command\n"
+    "from impermanenced.cli.main import command\n"
     "uid = int(sys.argv.pop(1))\n"
     "os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)\n"
     "sys.exit(command())\n"

@@ -8,14 +8,14 @@ import time
 from collections.abc import Mapping, Set
 from pathlib import Path
 
-from impermanenced.appraisal import Ground, Judged, appraise
-from impermanenced.asked import Nobody
-from impermanenced.kernel import beneath
-from impermanenced.knowledge import Knowledge
-from impermanenced.managed.packages import Packaged, Packages
-from impermanenced.managed.tmpfiles import Sysusers, Tmpfiles, parse
+from impermanenced.kernel import openat2
 from impermanenced.model import Difference, Entry, FileType, Verdict, Volume
-from impermanenced.rules import NOTHING
+from impermanenced.report.appraisal import Ground, Judged, appraise
+from impermanenced.report.knowledge import Knowledge
+from impermanenced.report.providers.packages import Packaged, Packages
+from impermanenced.report.providers.tmpfiles import Sysusers, Tmpfiles, parse
+from impermanenced.report.rules import NOTHING
+from impermanenced.system.systemd import Nobody
 
 from .reader import Row
 
@@ -69,7 +69,7 @@ def said_of(row: Row, knowledge: Knowledge, root: Path) -> Entry:
     )  # fmt: skip
     volume = Volume("root", b"/", b"/", b"root", 256, None, None)
     with Ground(volume, raw, None, None, Nobody(), lambda homes: knowledge, tuple, "") as ground:
-        read = lambda path, limit: beneath.read(ground.root, path, limit)  # noqa: E731
+        read = lambda path, limit: openat2.read(ground.root, path, limit)  # noqa: E731
         line = row.facts.get("tmpfiles", "")
         vars(ground).update(
             packages=Packages(Books(row, content), read),

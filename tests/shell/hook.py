@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from impermanenced import records
-from impermanenced.records import BootRecord, NextRequest, RollbackEnv, RollbackVolume
+from impermanenced.boots import records
+from impermanenced.boots.records import BootRecord, NextRequest, RollbackEnv, RollbackVolume
 from tests.conftest import Filesystem, sh
 
 INITRD = Path(__file__).parent.parent.parent / "initrd"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.records import RollbackVolume
+from impermanenced.boots.records import RollbackVolume
 from tests.conftest import Filesystem
 from tests.shell.cuts import Cutter, Rig, unmount_after_death
 from tests.shell.hook import Initrd, System

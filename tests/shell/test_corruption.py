@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import records
+from impermanenced.boots import records
+from impermanenced.boots.records import NextRequest
 from impermanenced.errors import RecordError
-from impermanenced.records import NextRequest
 from tests.conftest import Filesystem
 from tests.shell.cuts import CUT, Cutter, unmount_after_death
 from tests.shell.hook import HOOK, SHELLS, Boot, System, check

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import records
-from impermanenced.records import NextRequest
+from impermanenced.boots import records
+from impermanenced.boots.records import NextRequest
 from tests.conftest import Filesystem, sh
 from tests.shell.cuts import CUT, Cutter, Rig, unmount_after_death
 from tests.shell.hook import HOME, HOOK, ROOT, SHELLS, Initrd, System, uuid_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from impermanenced.records import NextRequest
+from impermanenced.boots.records import NextRequest
 from tests.conftest import Filesystem, sh
 from tests.shell.hook import System
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from impermanenced import records
+from impermanenced.boots import records
 from tests.conftest import sh
 from tests.shell.hook import HOOK, INITRD
 

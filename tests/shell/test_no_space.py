@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import records
-from impermanenced.records import BootRecord
+from impermanenced.boots import records
+from impermanenced.boots.records import BootRecord
 from tests.conftest import Filesystem, sh
 from tests.shell import fill
 from tests.shell.cuts import Cutter, Rig

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.records import NO_BOOT_ID, NextRequest
+from impermanenced.boots.records import NO_BOOT_ID, NextRequest
 from tests.conftest import Filesystem, sh
 from tests.shell.hook import HOME, HOOK, ROOT, Boot, System, uuid_of
 

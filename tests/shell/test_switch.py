@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.records import NO_BOOT_ID, NextRequest, RollbackVolume
+from impermanenced.boots.records import NO_BOOT_ID, NextRequest, RollbackVolume
 from tests.conftest import Filesystem, sh, swap_on
 from tests.shell.hook import HOME, ROOT, SHELLS, Initrd, System, uuid_of
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from impermanenced.activity import CROWDED, MOST, Activity, Seen
-from impermanenced.ledger import Ledger, Origin
+from impermanenced.watch.ledger import Ledger, Origin
+from impermanenced.watch.pending import CROWDED, MOST, Activity, Seen
 
 ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
 TWO = Origin("", b"/usr/bin/two", b"two", 11, 1000)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from impermanenced import alerts, announce, journal
+from impermanenced.alerts import announce, group
 from impermanenced.model import Change, Difference, Entry, FileType, Verdict, Writer
-from impermanenced.wire import to_text
+from impermanenced.system import journal
+from impermanenced.text import to_text
 
 WRITER = Writer("a.service", b"/usr/bin/a", b"a", 7, 0, 1.0, 2.0)
 
@@ -23,7 +24,7 @@ def entry(
 
 def test_one_alert_for_a_directory_and_a_writer() -> None:
     other = Writer("b.service", b"/usr/bin/b", b"b", 8, 0, 1.0, 2.0)
-    found = alerts.group(
+    found = group.group(
         [
             entry(b"/var/x/1"),
             entry(b"/var/x/2", size=90),
@@ -42,7 +43,7 @@ def test_a_new_tree_is_one_alert() -> None:
     made = [entry(b"/home/x/new", directory=True), entry(b"/home/x/new/deep/er", directory=True)]
     files = [entry(b"/home/x/new/deep/er/%d" % number) for number in range(50)]
     beside = entry(b"/home/x/newer")
-    assert {(alert.path, alert.count) for alert in alerts.group([*files, *made, beside])} == {
+    assert {(alert.path, alert.count) for alert in group.group([*files, *made, beside])} == {
         (b"/home/x/new", 52),
         (b"/home/x/newer", 1),
     }
@@ -50,11 +51,11 @@ def test_a_new_tree_is_one_alert() -> None:
 
 def test_empty_directories_side_by_side_are_one_alert() -> None:
     made = [entry(b"/tmp/%d" % number, directory=True) for number in range(50)]
-    assert [(alert.path, alert.count) for alert in alerts.group(made)] == [(b"/tmp", 50)]
+    assert [(alert.path, alert.count) for alert in group.group(made)] == [(b"/tmp", 50)]
 
 
 def test_a_path_is_said_once() -> None:
-    restraint = alerts.Restraint()
+    restraint = group.Restraint()
     assert len(restraint.fresh([entry(b"/a"), entry(b"/b"), entry(b"/a")])) == 2
     assert not restraint.fresh([entry(b"/b")])
 
@@ -65,7 +66,7 @@ def test_a_flood_is_held_back_and_added_up() -> None:
     announcer = announce.Announcer(lambda *signal: sent.append(signal), lambda: now[0])
     announcer.settle()
     announcer.announce(entry(b"/var/lib/d%d/f" % number) for number in range(100))
-    assert len(sent) == alerts.BURST + 1
+    assert len(sent) == group.BURST + 1
     assert sent[-1] == (b"/var/lib", "crud", "", 800, 80)
     now[0] += 10
     sent.clear()
@@ -90,7 +91,7 @@ def test_hostile_names_forge_nothing() -> None:
     """A file name with a newline and a field in it must stay one field (as AIDE's CVE-2025-54389 did not)."""
     path = b"/home/x/a\nPRIORITY=0\nMESSAGE=fine\x1b[2J\xff"
     writer = Writer("", b"/tmp/e\nvil\x1b]0;t\x07", b"\x1b[31m\xff\n", 9, None, 1.0, 2.0)
-    message, fields = announce.alert_entry(alerts.group([entry(path, writer)])[0])
+    message, fields = announce.alert_entry(group.group([entry(path, writer)])[0])
     assert message.isprintable()
     assert fields["IMPERMANENCE_PATH"] == to_text(path)
     assert fields["IMPERMANENCE_PATH_RAW"] == path
@@ -104,21 +105,21 @@ def test_hostile_names_forge_nothing() -> None:
 
 
 def test_a_plain_path_has_no_raw_field() -> None:
-    _, fields = announce.alert_entry(alerts.group([entry("/home/ü".encode())])[0])
+    _, fields = announce.alert_entry(group.group([entry("/home/ü".encode())])[0])
     assert fields["IMPERMANENCE_PATH"] == "/home/ü"
     assert "IMPERMANENCE_PATH_RAW" not in fields
 
 
 def test_a_crowd_is_whose_all_are_that_were_looked_at() -> None:
-    def of(*uids: int) -> alerts.Alert:
+    def of(*uids: int) -> group.Alert:
         entries = [
             dataclasses.replace(one, difference=dataclasses.replace(one.difference, uid=uid))
             for uid in uids
             for one in [entry(b"/srv/x")]
         ]
-        return alerts.crowd_alert(b"/srv", entries, 100, 1000)
+        return group.crowd_alert(b"/srv", entries, 100, 1000)
 
     assert of(7, 7).owner == 7
     assert of(7, 0).owner is None
-    assert alerts.plus(of(7), of(7)).owner == 7
-    assert alerts.plus(of(7), of(8)).owner is None
+    assert group.plus(of(7), of(7)).owner == 7
+    assert group.plus(of(7), of(8)).owner is None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.kernel import beneath, libc
+from impermanenced.kernel import libc, openat2
 
 # linux/filter.h, linux/seccomp.h, linux/prctl.h
 LOAD_NUMBER = (0x20, 0, 0, 0)  # BPF_LD | BPF_W | BPF_ABS
@@ -57,33 +57,33 @@ def root(tmp_path: Path) -> Iterator[int]:
 
 
 def test_at_most_so_much_is_read(root: int) -> None:
-    assert beneath.read(root, b"/a/b/file", 4) == b"0123"
-    assert beneath.read(root, b"a/b/file", 100) == b"0123456789"
+    assert openat2.read(root, b"/a/b/file", 4) == b"0123"
+    assert openat2.read(root, b"a/b/file", 100) == b"0123456789"
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "b/file", "loop"])
 def test_no_link_is_followed(root: int, tmp_path: Path, target: str) -> None:
     (tmp_path / "root/a/loop").symlink_to(target)
     with pytest.raises(OSError, match="loop"):
-        beneath.read(root, b"/a/loop", 4)
+        openat2.read(root, b"/a/loop", 4)
     with pytest.raises(OSError, match="loop"):
-        beneath.open_directory(root, b"/a/loop/b")
+        openat2.open_directory(root, b"/a/loop/b")
 
 
 def test_no_way_out(root: int) -> None:
     with pytest.raises(OSError, match="outside"):
-        beneath.read(root, b"../outside", 4)
+        openat2.read(root, b"../outside", 4)
 
 
 def test_a_fifo_and_a_device_are_not_opened(root: int, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "root/fifo")
     for name in (b"fifo", b"a"):
         with pytest.raises(OSError, match="not a regular file"):
-            beneath.read(root, name, 4)
+            openat2.read(root, name, 4)
 
 
 def test_directories_are_opened_once(root: int) -> None:
-    directories = beneath.Directories(root)
+    directories = openat2.Directories(root)
     first = directories.of(b"/a/b")
     assert first is not None
     assert directories.of(b"/a/b") == first

@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping, Set
 
 import pytest
 
-from impermanenced import patterns, rules, units
-from impermanenced.knowledge import DATA, load, lookup
-from impermanenced.managed import packages, tmpfiles
-from impermanenced.managed.packages import Packaged, Packages
-from impermanenced.managed.tmpfiles import Tmpfiles
+from impermanenced.config import ignore
 from impermanenced.model import Change, Declaration, Difference, FileType, Verdict
-from impermanenced.rules import Rules
-from impermanenced.units import Owner, Units
+from impermanenced.report import rules
+from impermanenced.report.knowledge import DATA, load, lookup
+from impermanenced.report.providers import packages, tmpfiles
+from impermanenced.report.providers.packages import Packaged, Packages
+from impermanenced.report.providers.tmpfiles import Tmpfiles
+from impermanenced.report.rules import Rules
+from impermanenced.system import unit_files
+from impermanenced.system.unit_files import Owner, Units
 
 MANY = 3000
 FEW = 100
@@ -73,10 +75,10 @@ def sizes(*things: object) -> list[int]:
 def test_what_is_remembered_of_directories_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
         (rules, "MAX_PLACES"),
-        (patterns, "MAX_KNOWN"),
+        (ignore, "MAX_KNOWN"),
         (packages, "REMEMBERED"),
         (tmpfiles, "REMEMBERED"),
-        (units, "_REMEMBERED"),
+        (unit_files, "_REMEMBERED"),
         (lookup, "MAX_STATES"),
     ):
         monkeypatch.setattr(module, name, FEW)

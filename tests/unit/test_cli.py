@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced import cli, wire
-from impermanenced.cli import act, pager, rows, show, words
+from impermanenced.cli import main, pager, query, rows, show, wording
 from impermanenced.cli.parse import COMMANDS, Options, parse
 from impermanenced.errors import UsageError
+from impermanenced.text import size_to_text
 
 from ..conftest import calls
 
@@ -147,12 +147,12 @@ def test_parse_refuses(argv: list[str], message: str, hint: str) -> None:
     "argv", [["-h"], ["--help"], ["status", "-h"], ["-h", "explain"], ["explain", "--help"]]
 )
 def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(argv) == 0
+    assert main.main(argv) == 0
     assert "usage: impermanence" in capsys.readouterr().out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["status", "--version"]) == 0
+    assert main.main(["status", "--version"]) == 0
     assert capsys.readouterr().out.startswith("impermanence 0.")
 
 
@@ -160,7 +160,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_status() -> None:
-    public = act.status(BUSY, all_verdicts=False)
+    public = query.status(BUSY, all_verdicts=False)
     assert (
         show.status(public, columns=80, now=NOW, style=PLAIN)
         == """\
@@ -183,7 +183,7 @@ Why, and what keeps it:  impermanence explain PATH    Files:  impermanence diff
 
 
 def test_status_with_nothing_to_lose() -> None:
-    public = act.status(document(), all_verdicts=False)
+    public = query.status(document(), all_verdicts=False)
     assert (
         show.status(public, columns=80, now=NOW, style=PLAIN)
         == """\
@@ -198,7 +198,7 @@ Every difference:  impermanence diff
 
 def test_a_trial_loses_nothing() -> None:
     for entries, start in ((), "nothing"), ((entry("/a"),), "1 thing"):
-        public = act.status(document(*entries), all_verdicts=False)
+        public = query.status(document(*entries), all_verdicts=False)
         text = show.status(public, columns=80, now=NOW, style=PLAIN, trial=True)
         assert text.startswith(
             f"{start} would be lost at the next boot, were this not a trial (rollback.wipe is"
@@ -206,7 +206,7 @@ def test_a_trial_loses_nothing() -> None:
 
 
 def test_status_of_everything() -> None:
-    public = act.status(BUSY, all_verdicts=True)
+    public = query.status(BUSY, all_verdicts=True)
     text = show.status(public, columns=80, now=NOW, style=PLAIN)
     assert (
         """
@@ -227,28 +227,29 @@ def test_status_of_everything() -> None:
 
 
 def test_status_says_what_it_does_not_know() -> None:
-    public = act.status(document(watching_since=at(100_000), overflows=2, complete=False), all_verdicts=False)
+    said = document(watching_since=at(100_000), overflows=2, complete=False)
+    public = query.status(said, all_verdicts=False)
     text = show.status(public, columns=80, now=NOW, style=PLAIN)
     assert "  writers known since 2025-11-22 08:26; 2 overflows.\n" in text
     gap = [at(90_000), at(80_000)]
-    public = act.status(document(watching_since=at(100_000), gaps=[gap, gap]), all_verdicts=False)
+    public = query.status(document(watching_since=at(100_000), gaps=[gap, gap]), all_verdicts=False)
     assert public["gaps"] == [gap, gap]
     gaps = show.status(public, columns=80, now=NOW, style=PLAIN)
     assert "; 2 gaps, the last one until 2025-11-22 14:00.\n" in gaps
     assert "  not complete: a part could not be read\n" in text
     assert text.startswith("nothing that you may see will be lost at the next boot.\n")
-    public = act.status(document(entry("/a"), complete=False), all_verdicts=False)
+    public = query.status(document(entry("/a"), complete=False), all_verdicts=False)
     text = show.status(public, columns=80, now=NOW, style=PLAIN)
     assert text.startswith("at least 1 thing will be lost at the next boot (0 B).\n")
     mine = document(entry("/a"), complete=False, others={"entries": 12, "bytes": 4096})
-    public = act.status(mine, all_verdicts=False)
+    public = query.status(mine, all_verdicts=False)
     assert public["others"] == {"entries": 12, "bytes": 4096}
     text = show.status(public, columns=80, now=NOW, style=PLAIN)
     assert "  not shown: 12 differences of other users, 4.0 KiB (root sees all)\n" in text
 
 
 def test_loss_classes_have_a_column_when_there_are_any() -> None:
-    public = act.status(document(entry("/a", loss="secret", size=1), entry("/b/c")), all_verdicts=False)
+    public = query.status(document(entry("/a", loss="secret", size=1), entry("/b/c")), all_verdicts=False)
     text = show.status(public, columns=80, now=NOW, style=PLAIN)
     assert "\n  secret  /a    1 file  1 B  1 h ago\n" in text
     assert "\n          /b/c  1 file       1 h ago\n" in text
@@ -262,16 +263,16 @@ def test_rows_fit_the_terminal(columns: int) -> None:
         entry("/short"),
     ]
     text = show.status(
-        act.status(document(*entries), all_verdicts=False), columns=columns, now=NOW, style=PLAIN
+        query.status(document(*entries), all_verdicts=False), columns=columns, now=NOW, style=PLAIN
     )
     table = text.split("\n\n")[1].splitlines()
-    assert all(words.width(line) <= max(columns, show.MIN_WIDTH) for line in table), table
+    assert all(wording.width(line) <= max(columns, show.MIN_WIDTH) for line in table), table
     assert table[0].startswith("  /a-rat")
     assert table[0].endswith("4 min ago")
 
 
 def test_colour_only_marks_what_the_words_say() -> None:
-    public = act.status(BUSY, all_verdicts=False)
+    public = query.status(BUSY, all_verdicts=False)
     coloured = show.status(public, columns=80, now=NOW, style=show.Style(color=True))
     assert "\x1b[1m7 things" in coloured
     plain = coloured.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "")
@@ -279,17 +280,17 @@ def test_colour_only_marks_what_the_words_say() -> None:
 
 
 def test_diff() -> None:
-    found = act.diff(BUSY, b"/etc/ssh")
+    found = query.diff(BUSY, b"/etc/ssh")
     assert (
         "".join(show.diff(found))
         == "+...... /etc/ssh/ssh_host_ed25519_key\n+...... /etc/ssh/ssh_host_rsa_key\n"
     )
-    assert list(show.diff(act.diff(BUSY, b"/etc/ss"))) == []  # whole components
-    assert len(list(show.diff(act.diff(BUSY, b"/")))) == len(BUSY["entries"])
+    assert list(show.diff(query.diff(BUSY, b"/etc/ss"))) == []  # whole components
+    assert len(list(show.diff(query.diff(BUSY, b"/")))) == len(BUSY["entries"])
 
 
 def explain(found: dict[str, Any], path: bytes, cwd: bytes = b"/") -> tuple[str, int]:
-    explanation = act.explain(found, path, cwd)
+    explanation = query.explain(found, path, cwd)
     text = show.explain(explanation, persist="/persist", config="/c.toml", now=NOW, style=PLAIN)
     return text, explanation.exit_code
 
@@ -339,21 +340,21 @@ def test_explain_what_is_no_drift(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/same").touch()
     foreign = {**BUSY, "volumes": [{**BUSY["volumes"][0], "mountpoint": str(tmp_path)}]}
-    mount = act._mount_at(inside)
+    mount = query._mount_at(inside)
     assert mount is not None
-    assert act.location(foreign, b"/etc/same") == inside + b"/etc/same"
-    assert act.meant(foreign, inside + b"/etc/same", b"/") == b"/etc/same"
-    assert act.meant(foreign, b"same", inside + b"/etc") == b"/etc/same"
-    assert act.meant(foreign, b"/etc/motd", b"/") == b"/etc/motd"
+    assert query.location(foreign, b"/etc/same") == inside + b"/etc/same"
+    assert query.meant(foreign, inside + b"/etc/same", b"/") == b"/etc/same"
+    assert query.meant(foreign, b"same", inside + b"/etc") == b"/etc/same"
+    assert query.meant(foreign, b"/etc/motd", b"/") == b"/etc/motd"
 
 
 def test_paths_in_their_escaped_form_are_understood() -> None:
     found = document(entry(r"/a\x0ab"), entry(r"/c\x5cd"))
-    assert act.meant(found, b"/a\nb", b"/") == b"/a\nb"
-    assert act.meant(found, rb"/a\x0ab", b"/") == b"/a\nb"
-    assert act.meant(found, rb"/c\d", b"/") == rb"/c\d"
-    assert act.meant(found, rb"/c\x5cd", b"/") == rb"/c\d"
-    assert act.meant(found, b"//a\nb", b"/") == b"/a\nb"
+    assert query.meant(found, b"/a\nb", b"/") == b"/a\nb"
+    assert query.meant(found, rb"/a\x0ab", b"/") == b"/a\nb"
+    assert query.meant(found, rb"/c\d", b"/") == rb"/c\d"
+    assert query.meant(found, rb"/c\x5cd", b"/") == rb"/c\d"
+    assert query.meant(found, b"//a\nb", b"/") == b"/a\nb"
 
 
 def test_a_path_below_a_symlinked_directory(tmp_path: Path) -> None:
@@ -362,14 +363,14 @@ def test_a_path_below_a_symlinked_directory(tmp_path: Path) -> None:
     (tmp_path / "real/dangling").symlink_to("nowhere")
     found = document(entry(f"{tmp_path}/real/dangling", type="symlink"))
     asked = os.fsencode(tmp_path / "link/dangling")
-    assert act.meant(found, asked, b"/") == os.fsencode(tmp_path / "real/dangling")
+    assert query.meant(found, asked, b"/") == os.fsencode(tmp_path / "real/dangling")
 
 
 # The documents
 
 
 def test_status_json_has_the_documented_keys() -> None:
-    public = act.status(BUSY, all_verdicts=False)
+    public = query.status(BUSY, all_verdicts=False)
     assert list(public) == [
         "version", "complete", "watching_since", "overflows", "volumes", "counts", "caches", "entries"
     ]  # fmt: skip
@@ -377,21 +378,21 @@ def test_status_json_has_the_documented_keys() -> None:
     assert public["counts"] == {"persisted": 1, "declared": 1, "regenerated": 0, "ignored": 2, "crud": 23}
     assert len(public["entries"]) == 23
     assert all("letters" not in one for one in public["entries"])
-    everything = act.status(BUSY, all_verdicts=True)
+    everything = query.status(BUSY, all_verdicts=True)
     assert everything["counts"] == public["counts"]
     assert len(everything["entries"]) == 27
 
 
 def test_diff_json_has_letters() -> None:
-    found = act.diff(BUSY, None)
+    found = query.diff(BUSY, None)
     assert found["version"] == 1
     assert all(one["letters"] for one in found["entries"])
 
 
 def test_the_whole_document_is_left_as_it_was() -> None:
     before = copy.deepcopy(BUSY)
-    act.status(BUSY, all_verdicts=False)
-    act.diff(BUSY, b"/etc")
+    query.status(BUSY, all_verdicts=False)
+    query.diff(BUSY, b"/etc")
     list(rows.rows(BUSY["entries"]))
     assert before == BUSY
 
@@ -400,7 +401,7 @@ def test_work_grows_with_the_entries_and_no_faster() -> None:
     def report(count: int) -> None:
         one = entry("/a")
         many = document(*({**one, "path": f"/srv/{n % 10}/{n % 50}/{n}"} for n in range(count)))
-        found = act.status(many, all_verdicts=False)
+        found = query.status(many, all_verdicts=False)
         json.dumps(found)
         show.status(found, columns=80, now=NOW, style=PLAIN)
 
@@ -495,7 +496,7 @@ def test_volumes_do_not_mix() -> None:
     ],
 )
 def test_sizes(count: int, text: str) -> None:
-    assert wire.size_to_text(count) == text
+    assert size_to_text(count) == text
 
 
 @pytest.mark.parametrize(
@@ -512,14 +513,14 @@ def test_sizes(count: int, text: str) -> None:
     ],
 )
 def test_ages(passed: float, text: str) -> None:
-    assert words.age(NOW - passed, NOW) == text
+    assert wording.age(NOW - passed, NOW) == text
 
 
 @hypothesis.settings(deadline=None)
 @given(st.text(), st.integers(1, 50))
 def test_shortened_text_fits(text: str, columns: int) -> None:
-    short = words.shorten(text, columns)
-    assert words.width(short) <= columns
+    short = wording.shorten(text, columns)
+    assert wording.width(short) <= columns
     assert short == text or "…" in short
 
 
@@ -535,14 +536,14 @@ def test_shortened_text_fits(text: str, columns: int) -> None:
     ],
 )
 def test_writers(fields: dict[str, Any] | None, text: str) -> None:
-    assert words.writer(fields) == text
+    assert wording.writer(fields) == text
 
 
 # The way out
 
 
 def run(*argv: str, stdout: Any = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[str]:
-    script = "import sys; from impermanenced.cli import main; sys.exit(main())"
+    script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
     return subprocess.run(
         [sys.executable, "-c", script, *argv],
         check=False,
@@ -585,9 +586,8 @@ def test_a_reader_that_had_enough_is_none() -> None:
 
 
 def test_a_closed_standard_output_is_none() -> None:
-    script = (
-        f"exec {sys.executable} -c 'import sys; from impermanenced.cli import main; sys.exit(main())' -h >&-"
-    )
+    program = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
+    script = f"exec {sys.executable} -c '{program}' -h >&-"
     assert subprocess.run(["sh", "-c", script], check=False, stderr=subprocess.PIPE).returncode == 0
 
 
@@ -598,7 +598,7 @@ def test_a_poor_locale_loses_nothing() -> None:
 def test_the_command_loads_no_bus_and_no_heavy_library() -> None:
     heavy = ["gi", "pydbus", "structlog", "watchdog", "subprocess", "asyncio", "rich"]
     script = (
-        "import sys; from impermanenced import cli; import impermanenced.manager, impermanenced.cli.act, "
+        "import sys; import impermanenced.cli.main, impermanenced.report.report, impermanenced.cli.query, "
         f"impermanenced.cli.show; loaded = [name for name in {heavy}"
         " if type(sys.modules.get(name)) is type(sys)]; sys.exit(', '.join(loaded) or 0)"
     )
@@ -664,4 +664,4 @@ def test_the_man_page_names_every_command_option_and_exit_code() -> None:
     ],
 )
 def test_a_program_is_called_what_ps_calls_it(exe: str, comm: str, shown: str) -> None:
-    assert words.program_of({"exe": exe, "comm": comm}) == shown
+    assert wording.program_of({"exe": exe, "comm": comm}) == shown

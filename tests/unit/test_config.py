@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced import config, declared, sample, settings
-from impermanenced.config import (
+from impermanenced.config import sample, settings, symlinks
+from impermanenced.config.load import (
     ArchiveSettings,
     Config,
     GateSettings,
@@ -20,23 +20,24 @@ from impermanenced.config import (
     Ownership,
     RollbackSettings,
     VolumeSettings,
+    load,
 )
+from impermanenced.config.values import NOTHING, Space
 from impermanenced.errors import ConfigError, NotPermitted, UsageError
 from impermanenced.model import Declaration
-from impermanenced.values import NOTHING, Space
 
-ROOT = Path(config.__file__).parent.parent
+ROOT = Path(settings.__file__).parents[2]
 
 
-def load(tmp_path: Path, text: str | bytes) -> Config:
+def parsed(tmp_path: Path, text: str | bytes) -> Config:
     file = tmp_path / "config.toml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return config.load(os.fsencode(file))
+    return load(os.fsencode(file))
 
 
 def refused(tmp_path: Path, text: str | bytes) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
-        load(tmp_path, text)
+        parsed(tmp_path, text)
     assert caught.value.message.startswith(f"{tmp_path}/config.toml: ")
     assert caught.value.message.isprintable()
     assert len(caught.value.message.splitlines()) == 1
@@ -48,7 +49,7 @@ def refused(tmp_path: Path, text: str | bytes) -> ConfigError:
 
 def test_an_empty_file_is_a_valid_configuration(tmp_path: Path) -> None:
     file = os.fsencode(tmp_path / "config.toml")
-    assert load(tmp_path, "") == Config(
+    assert parsed(tmp_path, "") == Config(
         path=file,
         files=(file,),
         volumes=(VolumeSettings(),),
@@ -61,13 +62,13 @@ def test_an_empty_file_is_a_valid_configuration(tmp_path: Path) -> None:
 
 
 def test_a_missing_default_file_is_the_empty_configuration(tmp_path: Path) -> None:
-    found = config.load(None, default=os.fsencode(tmp_path / "config.toml"))
+    found = load(None, default=os.fsencode(tmp_path / "config.toml"))
     assert found.files == ()
     assert found.volumes == (VolumeSettings(),)
 
 
 def test_every_setting_of_the_contract(tmp_path: Path) -> None:
-    found = load(
+    found = parsed(
         tmp_path,
         """
         [[volume]]
@@ -127,7 +128,7 @@ files = [".screenrc"]
 
 
 def test_the_articles_declarations_one_to_one(tmp_path: Path) -> None:
-    found = load(tmp_path, ARTICLE)
+    found = parsed(tmp_path, ARTICLE)
     by_path = {placement.declaration.path: placement for placement in found.placements}
     assert len(by_path) == 22
     assert found.persist == (b"/persist",)
@@ -155,10 +156,10 @@ def test_homes(tmp_path: Path) -> None:
     nosuchuser.files = [".a"]
     bob = {home = "/srv/bob/", files = [".a"]}
     """
-    here = [declaration.path for declaration in load(tmp_path, persist).declarations]
+    here = [declaration.path for declaration in parsed(tmp_path, persist).declarations]
     assert here == [b"/root/.a", b"/nonexistent/.a", b"/home/nosuchuser/.a", b"/srv/bob/.a"]
     foreign = '[[volume]]\nmountpoint = "/mnt"\npath = "/"\n' + persist
-    there = [declaration.path for declaration in load(tmp_path, foreign).declarations]
+    there = [declaration.path for declaration in parsed(tmp_path, foreign).declarations]
     assert there == [b"/root/.a", b"/home/nobody/.a", b"/home/nosuchuser/.a", b"/srv/bob/.a"]
 
 
@@ -180,7 +181,7 @@ def test_drop_ins_add_up_and_the_later_scalar_wins(tmp_path: Path) -> None:
     )
     (tmp_path / "config.d/30.toml~").write_text("not TOML")
     (tmp_path / "config.d/.40.toml").write_text("not TOML")
-    found = config.load(None, default=os.fsencode(default))
+    found = load(None, default=os.fsencode(default))
     assert [os.path.basename(file) for file in found.files] == [b"config.toml", b"10.toml", b"20.toml"]
     assert found.archive == ArchiveSettings(b"old_roots", 3, 7)
     assert found.rollback == RollbackSettings(wipe=False, require=(b"/a", b"/b"))
@@ -194,19 +195,19 @@ def test_drop_ins_add_up_and_the_later_scalar_wins(tmp_path: Path) -> None:
         (b"/c", b"/q"),
     ]
     # A file that is named is read alone.
-    assert config.load(os.fsencode(default)).archive.keep_min == 1
+    assert load(os.fsencode(default)).archive.keep_min == 1
 
 
 def test_a_fault_in_a_drop_in_names_the_drop_in(tmp_path: Path) -> None:
     (tmp_path / "config.d").mkdir()
     (tmp_path / "config.d/10-mine.toml").write_text("wipe = false")
     with pytest.raises(ConfigError, match=r"config\.d/10-mine\.toml: wipe: there is no such key") as caught:
-        config.load(None, default=os.fsencode(tmp_path / "config.toml"))
+        load(None, default=os.fsencode(tmp_path / "config.toml"))
     assert caught.value.hint == "it belongs below [rollback]"
 
 
 def test_paths_may_have_any_bytes(tmp_path: Path) -> None:
-    found = load(tmp_path, r"""[persist."/p"]""" + "\n" + r"""files = ['/a\xff', "/b\\x5cc", "/é"]""")
+    found = parsed(tmp_path, r"""[persist."/p"]""" + "\n" + r"""files = ['/a\xff', "/b\\x5cc", "/é"]""")
     assert [one.path for one in found.declarations] == [b"/a\xff", b"/b\\c", "/é".encode()]
 
 
@@ -343,22 +344,23 @@ def test_refusals(tmp_path: Path, text: str | bytes, message: str, hint: str) ->
 
 
 def test_a_root_blank_beside_the_root_is_not_inside_it(tmp_path: Path) -> None:
-    load(tmp_path, "[[volume]]\nsubvolume = 'root'\nblank = 'root-blank'\n[archive]\ndirectory = 'root-old'")
+    volume = "[[volume]]\nsubvolume = 'root'\nblank = 'root-blank'\n"
+    parsed(tmp_path, volume + "[archive]\ndirectory = 'root-old'")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no such configuration file"):
-        config.load(os.fsencode(tmp_path / "missing.toml"))
+        load(os.fsencode(tmp_path / "missing.toml"))
     with pytest.raises(ConfigError, match=r"not a regular file"):
-        config.load(os.fsencode(tmp_path))
+        load(os.fsencode(tmp_path))
     with pytest.raises(ConfigError, match=r"not a regular file"):
-        config.load(b"/dev/zero")
+        load(b"/dev/zero")
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ConfigError, match=r"not a regular file"):
-        config.load(os.fsencode(tmp_path / "fifo"))
+        load(os.fsencode(tmp_path / "fifo"))
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ConfigError, match=r"loop: Too many levels"):
-        config.load(os.fsencode(tmp_path / "loop"))
+        load(os.fsencode(tmp_path / "loop"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else: run make test as root")
@@ -370,7 +372,7 @@ def test_a_file_of_somebody_else(tmp_path: Path) -> None:
     os.setresuid(-1, 65534, -1)
     try:
         with pytest.raises(NotPermitted, match=r"may not be read"):
-            config.load(b"/proc/self/fd/%d/config.toml" % fd)
+            load(b"/proc/self/fd/%d/config.toml" % fd)
     finally:
         os.setresuid(-1, 0, -1)
         os.close(fd)
@@ -409,7 +411,7 @@ def test_nothing_but_a_configuration_or_a_config_error(document: dict[str, objec
         file.write(text.encode("utf-8", "replace"))
         file.flush()
         try:
-            config.load(os.fsencode(file.name))
+            load(os.fsencode(file.name))
         except ConfigError as error:
             assert error.message.isprintable()
 
@@ -418,7 +420,7 @@ def test_nothing_but_a_configuration_or_a_config_error(document: dict[str, objec
 
 
 def declaring(tmp_path: Path, *paths: str) -> Config:
-    return load(tmp_path, f"[persist.'/p']\ndirectories = {list(paths)}")
+    return parsed(tmp_path, f"[persist.'/p']\ndirectories = {list(paths)}")
 
 
 def test_a_declared_path_through_a_symlink(tmp_path: Path) -> None:
@@ -429,7 +431,7 @@ def test_a_declared_path_through_a_symlink(tmp_path: Path) -> None:
     (root / "home").symlink_to("/real/home")
     (root / "file").touch()
     (root / "var/lib/link").symlink_to("/etc")
-    check = declared.check_paths
+    check = symlinks.check_paths
     check(declaring(tmp_path, "/var/lib/x", "/nowhere/at/all", "/var/lib/link"), os.fsencode(root))
     with pytest.raises(ConfigError, match=r"leads through the symlink /home -> /real/home") as caught:
         check(declaring(tmp_path, "/home/alice/.ssh"), os.fsencode(root))
@@ -443,7 +445,7 @@ def test_checking_paths_leaves_no_descriptor(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     found = declaring(tmp_path, "/a/b", "/link/b")
     with pytest.raises(ConfigError):
-        declared.check_paths(found, os.fsencode(tmp_path))
+        symlinks.check_paths(found, os.fsencode(tmp_path))
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -454,21 +456,21 @@ def test_checking_paths_leaves_no_descriptor(tmp_path: Path) -> None:
     "text, of_1001", [("0", 0), ("1KiB", 1024), ("3MiB", 3 << 20), ("10%", 101), ("0%", 0), ("100%", 1001)]
 )
 def test_free_space(tmp_path: Path, text: str, of_1001: int) -> None:
-    assert load(tmp_path, f'[archive]\nfree-min = "{text}"').archive.free_min.of(1001) == of_1001
+    assert parsed(tmp_path, f'[archive]\nfree-min = "{text}"').archive.free_min.of(1001) == of_1001
 
 
 def test_the_sample_is_as_the_table_says() -> None:
     expected = (ROOT / "docs/config.toml.sample").read_text()
-    assert sample.sample() == expected, "python -m impermanenced.sample > docs/config.toml.sample"
+    assert sample.sample() == expected, "python -m impermanenced.config.sample > docs/config.toml.sample"
 
 
 def test_the_sample_changes_nothing(tmp_path: Path) -> None:
-    assert load(tmp_path, sample.sample()) == load(tmp_path, "")
+    assert parsed(tmp_path, sample.sample()) == parsed(tmp_path, "")
 
 
 def test_the_sample_can_be_uncommented(tmp_path: Path) -> None:
     lines = [line.removeprefix("#") for line in sample.sample().splitlines() if not line.startswith("# ")]
-    found = load(tmp_path, "\n".join(lines))
+    found = parsed(tmp_path, "\n".join(lines))
     assert found.archive == ArchiveSettings()
     assert found.rollback == RollbackSettings()
     assert (found.gate, found.levels) == (GateSettings(), LevelSettings())
@@ -490,17 +492,17 @@ def test_the_defaults_of_gate_and_levels_are_those_of_the_table(tmp_path: Path) 
     lines = []
     for section in ("[watch]", "[gate]"):
         lines += [section, *(f"{key} = {one.sample}" for key, one in settings.of(section).items())]
-    found = load(tmp_path, "\n".join(lines))
+    found = parsed(tmp_path, "\n".join(lines))
     assert (found.gate, found.levels) == (GateSettings(), LevelSettings())
 
 
 def test_the_man_page_lists_every_setting() -> None:
     page = (ROOT / "docs/impermanence-config.5.scd").read_text()
-    assert sample.man() in page, "python -m impermanenced.sample man"
+    assert sample.man() in page, "python -m impermanenced.config.sample man"
 
 
 def test_the_generator_is_a_program() -> None:
-    argv = [ROOT / ".venv/bin/python", "-m", "impermanenced.sample"]
+    argv = [ROOT / ".venv/bin/python", "-m", "impermanenced.config.sample"]
     if not argv[0].exists():
         pytest.skip("needs the virtual environment: make venv")
     assert subprocess.run(argv, check=True, capture_output=True, text=True).stdout == sample.sample()

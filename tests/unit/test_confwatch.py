@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.confwatch import ConfigWatch
+from impermanenced.daemon.config_watch import ConfigWatch
 
 
 class Watched:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.ledger import Copied, Ledger, Noted, Origin
-from impermanenced.ledger.book import CROWD
-from impermanenced.ledger.copied import PIECE
+from impermanenced.watch.ledger import Copied, Ledger, Noted, Origin
+from impermanenced.watch.ledger.copy import PIECE
+from impermanenced.watch.ledger.ledger import CROWD
 
 ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
 TWO = Origin("", b"/usr/bin/two\xff", b"two\n", 11, None, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from impermanenced.model import Change, FileType
-from impermanenced.wire import to_text
+from impermanenced.text import to_text
 from tests.corpus.reader import HELD_OUT, PATHS, Row, fields, parse, rows
 
 COLUMNS = [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from impermanenced import gate, tally
-from impermanenced.cli import gating
+from impermanenced.cli.commands.gate import show, to_json
 from impermanenced.cli.show import Style
-from impermanenced.config import GateSettings
+from impermanenced.config.load import GateSettings
+from impermanenced.config.values import Space
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
-from impermanenced.tally import Share, Tally
-from impermanenced.values import Space
-from impermanenced.wire import report_to_json
+from impermanenced.report import gate, totals
+from impermanenced.report.totals import Share, Tally
+from impermanenced.text import report_to_json
 
 MIB = 1 << 20
 
@@ -42,10 +42,10 @@ EVERYTHING = {"secret": Share(2, 305), "config": Share(1, 20), "unknown": Share(
 
 
 def test_what_is_counted_is_what_nothing_brings_back() -> None:
-    found = tally.of_report(REPORT)
+    found = totals.of_report(REPORT)
     assert found.classes == EVERYTHING and list(found.classes) == list(EVERYTHING), "what hurts most first"
     assert (found.count, found.size, found.complete) == (4, 332, True)
-    assert tally.of_document(report_to_json(REPORT)) == found
+    assert totals.of_document(report_to_json(REPORT)) == found
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_was_not_looked_at_is_a_reason_to_warn() -> None:
 
 def test_in_words() -> None:
     plain = Style(color=False)
-    block = gating.show(gate.judge(Tally(EVERYTHING), GateSettings(), 1, None), plain)
+    block = show(gate.judge(Tally(EVERYTHING), GateSettings(), 1, None), plain)
     assert block == (
         "block: the next boot takes away 4 paths, 332 B.\n\n"
         "  block  secret: 2 paths, 305 B\n"
@@ -102,17 +102,17 @@ def test_in_words() -> None:
         "What it is:  impermanence status      Not at the next boot:  impermanence next keep\n"
     )
     nothing = gate.judge(Tally({}), GateSettings(), 1, None)
-    assert gating.show(nothing, plain) == "pass: the next boot takes nothing away.\n"
+    assert show(nothing, plain) == "pass: the next boot takes nothing away.\n"
     trial = gate.judge(Tally(EVERYTHING), GateSettings(), 1, "this is a trial")
-    assert gating.show(trial, plain) == (
+    assert show(trial, plain) == (
         "pass: this is a trial, the next boot does not take away 4 paths, 332 B.\n"
     )
-    unseen = gating.show(gate.judge(Tally({}, complete=False), GateSettings(), 1, None), plain)
+    unseen = show(gate.judge(Tally({}, complete=False), GateSettings(), 1, None), plain)
     assert unseen.startswith("warn: the next boot takes nothing away that was looked at.\n")
 
 
 def test_for_programs() -> None:
-    assert gating.to_json(gate.judge(Tally(EVERYTHING), GateSettings((), ("secret",)), 1, None)) == {
+    assert to_json(gate.judge(Tally(EVERYTHING), GateSettings((), ("secret",)), 1, None)) == {
         "version": 1,
         "gate": "block",
         "complete": True,

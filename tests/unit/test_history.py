@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from impermanenced.boots import CLEAN, CUT, Boot, History, OldRoot, bootable
-from impermanenced.cli import history
+from impermanenced.boots.history import CLEAN, CUT, Boot, History, OldRoot, bootable
+from impermanenced.boots.journal import LastEntries
+from impermanenced.boots.records import BootRecord, EndRecord, NextRequest
+from impermanenced.boots.requests import Pending
+from impermanenced.cli.commands import boots
 from impermanenced.cli.parse import parse
 from impermanenced.errors import UsageError
-from impermanenced.lastentry import LastEntries
-from impermanenced.records import BootRecord, EndRecord, NextRequest
-from impermanenced.requests import Pending
 
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
 ID = "3f2a0000-0000-4000-8000-000000000127"
@@ -136,7 +136,7 @@ def test_text_of_boots() -> None:
         Boot(125, fault=".impermanence/boots/125.env:3: TIME is not a number"),
         Boot(None, time=NOW - 9e6, old_roots=(OldRoot(b"old_roots/2025-8-11_12:13:20", None, True),)),
     )
-    text = history.boots(history.document(found, None), columns=80, now=NOW)
+    text = boots.boots(boots.document(found, None), columns=80, now=NOW)
     assert text == (
         "  boot  when             kernel          ended    rollback    old root\n"
         "   128  today 09:26      6.1.0-13-amd64  running  wiped       -\n"
@@ -157,7 +157,7 @@ def test_text_of_how_boots_ended() -> None:
 
     def ended(state: str, shutdown: str | None) -> str:
         one = dataclasses.replace(boot(5, 99, state, action="wiped"), shutdown=shutdown)
-        line = history.boots(history.document(a_history(one), None), columns=80, now=NOW).splitlines()[1]
+        line = boots.boots(boots.document(a_history(one), None), columns=80, now=NOW).splitlines()[1]
         return line.split()[4]
 
     assert [ended("good", how) for how in (CLEAN, CUT, None)] == ["clean", "cut", "good"]
@@ -171,7 +171,7 @@ def test_text_of_what_boots_lost() -> None:
 
     def remarks(end: EndRecord, *roots: OldRoot) -> list[str]:
         one = dataclasses.replace(boot(5, 99, "good", action="wiped"), left=end, old_roots=roots)
-        text = history.boots(history.document(a_history(one), None), columns=80, now=NOW)
+        text = boots.boots(boots.document(a_history(one), None), columns=80, now=NOW)
         return [line.strip() for line in text.splitlines() if line.startswith(" " * 8)]
 
     whole, part = EndRecord(ID, 0, 1, 2048, True), EndRecord(ID, 0, 1200, 0, False)
@@ -188,7 +188,7 @@ def test_a_running_boot_without_a_record() -> None:
     )
     assert found.current is None
     assert found.boot(-1).number == 7, "the one before this is the newest of those that have a number"
-    document = history.document(found, None)
+    document = boots.document(found, None)
     assert {key: document["boots"][0][key] for key in ("number", "boot_id", "ended", "action", "reason")} == {
         "number": None,
         "boot_id": ID,
@@ -196,20 +196,20 @@ def test_a_running_boot_without_a_record() -> None:
         "action": "refused",
         "reason": "a hibernation image waits in /dev/sda2",
     }
-    lines = history.boots(document, columns=80, now=NOW).splitlines()
+    lines = boots.boots(document, columns=80, now=NOW).splitlines()
     assert lines[1] == "     -  today 12:12      6.1.0           running  refused     -"
     assert lines[2] == "        refused: a hibernation image waits in /dev/sda2"
 
 
 def test_notices() -> None:
     pending = Pending(NextRequest("keep", "x", boots=2), NOW - 300)
-    document = history.document(a_history(hold=True), pending)
-    assert list(history.notices(document, NOW)) == [
+    document = boots.document(a_history(hold=True), pending)
+    assert list(boots.notices(document, NOW)) == [
         "wiping pauses: boots did not complete, and the last good root is held.\n"
         "  To go on, once the blank is mended:  impermanence next wipe",
         "next: keep for 2 boots, asked for 5 min ago  (undo: impermanence next cancel)",
     ]
-    assert list(history.notices(history.document(a_history(), None), NOW)) == []
+    assert list(boots.notices(boots.document(a_history(), None), NOW)) == []
 
 
 def test_a_journal_without_that_boot(tmp_path: Path) -> None:
@@ -217,4 +217,4 @@ def test_a_journal_without_that_boot(tmp_path: Path) -> None:
 
 
 def test_no_boot_yet() -> None:
-    assert history.boots(history.document(a_history(), None), columns=80, now=NOW).startswith("no boot yet")
+    assert boots.boots(boots.document(a_history(), None), columns=80, now=NOW).startswith("no boot yet")

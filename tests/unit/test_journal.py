@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import journal
 from impermanenced.bus.introspection import XML
+from impermanenced.system import journal
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 
@@ -25,7 +25,7 @@ listener.settimeout(10)
 stderr = os.fstat(2)
 os.environ["JOURNAL_STREAM"] = f"{stderr.st_dev}:{stderr.st_ino}"
 import structlog
-from impermanenced import journal, logger
+from impermanenced.system import journal, logger
 logger.configure()
 journal.write("two\\nlines", 5, {"IMPERMANENCE_PATH_RAW": b"/a\\nPRIORITY=0\\xff"})
 structlog.get_logger().warning("words", message_id="ab" * 16, path=b"/x\\ny", count=3)

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impermanenced.knowledge import DATA, Advice, Knowledge, load, reading, recognise, sniff
-from impermanenced.knowledge.globs import Glob, Index
-from impermanenced.knowledge.paths import MAX_PATTERN, PatternError, check
 from impermanenced.model import FileType
+from impermanenced.report.knowledge import DATA, Advice, Knowledge, load, parse, recognise, sniff
+from impermanenced.report.knowledge.globs import Glob, Index
+from impermanenced.report.knowledge.trie import MAX_PATTERN, PatternError, check
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def packaged() -> Knowledge:
 def knowledge(*tables: str) -> Knowledge:
     """Rules of one file, each told by its application, its paths and what else there is."""
     needed = '[[rule]]\nwhat = "x"\nclass = "config"\n'
-    return Knowledge(reading.parse("".join(needed + table + "\n" for table in tables).encode(), "x.toml"))
+    return Knowledge(parse.parse("".join(needed + table + "\n" for table in tables).encode(), "x.toml"))
 
 
 def application(asked: Knowledge, path: bytes, type: FileType = FileType.FILE) -> str | None:
@@ -125,7 +125,7 @@ def named(path: bytes, type: FileType = FileType.FILE) -> tuple[str, str, str]:
         f'[[rule]]\nwhat = "x"\nclass = "{loss}"\n{table}\n'
         for loss, table in zip(classes, NAMES, strict=True)
     ]
-    fact = Knowledge(reading.parse("".join(tables).encode(), "x.toml")).of(path, type)
+    fact = Knowledge(parse.parse("".join(tables).encode(), "x.toml")).of(path, type)
     assert fact is not None
     return fact.application, fact.loss, fact.verdict_hint
 
@@ -288,7 +288,7 @@ def test_a_path_through_many_trees_costs_its_depth_times_the_patterns() -> None:
 
 
 def test_what_directories_say_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("impermanenced.knowledge.lookup.MAX_STATES", 50)
+    monkeypatch.setattr("impermanenced.report.knowledge.lookup.MAX_STATES", 50)
     asked = load([DATA])
     first = asked.of(b"/home/alice/.config/fish/functions/a.fish", FileType.FILE)
     second = asked.of(b"/home/alice/.config/fish/functions/b.fish", FileType.FILE)

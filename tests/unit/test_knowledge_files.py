@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.knowledge import DATA, files, lint, load, reading
 from impermanenced.model import FileType
+from impermanenced.report.knowledge import DATA, files, lint, load, parse
 
 GOOD = """\
 [[rule]]
@@ -105,7 +105,7 @@ examples = ["/var/lib/thing/dx"]
 )
 def test_the_linter_finds(change: tuple[str, str], problem: str) -> None:
     text = GOOD.replace(*change)
-    found = lint.examine_rules(reading.parse(text.encode(), "x.toml"))
+    found = lint.examine_rules(parse.parse(text.encode(), "x.toml"))
     assert any(problem in line for line in found), found
 
 
@@ -164,7 +164,7 @@ def test_a_malformed_file_is_named_with_the_line_and_the_rest_works(
 def test_every_mistake_of_a_file_is_told_up_to_a_limit(extensions: Path) -> None:
     write(extensions, "bad.toml", GOOD.replace("score = 77", "score = 300") * 50)
     _, problems = loaded(extensions)
-    assert len(problems) == reading.MAX_PROBLEMS + 1
+    assert len(problems) == parse.MAX_PROBLEMS + 1
     assert problems[-1] == "bad.toml: and 30 more"
 
 
@@ -229,7 +229,7 @@ def test_how_many_files_and_wildcards_there_are_is_bounded(extensions: Path) -> 
         write(extensions, f"{number:03}.toml", GOOD)
     applications, problems = loaded(extensions)
     assert len(applications) == files.MAX_FILES and len(problems) == 1
-    many = ", ".join(f'"/a/{number}*"' for number in range(reading.MAX_WILD))
+    many = ", ".join(f'"/a/{number}*"' for number in range(parse.MAX_WILD))
     for number in range(5):
         write(extensions, f"{number:03}.toml", GOOD.replace('"/var/lib/thing/"', many))
     applications, problems = loaded(extensions)

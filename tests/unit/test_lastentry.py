@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.lastentry import LastEntries
+from impermanenced.boots.journal import LastEntries
 
 from ..conftest import sh
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import lazy
+from impermanenced.system import lazy
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from impermanenced.ledger import Ledger, Noted, Origin, book
+from impermanenced.watch.ledger import Ledger, Noted, Origin, ledger
 
 REPOSITORY = Path(__file__).parents[2]
 ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
@@ -84,7 +84,7 @@ def test_it_is_roots_alone(tmp_path: Path) -> None:
 def test_a_kill_takes_nothing_that_was_written(tmp_path: Path) -> None:
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from impermanenced.ledger import Ledger, Noted, Origin\n"
+        "from impermanenced.watch.ledger import Ledger, Noted, Origin\n"
         "ledger = Ledger(os.fsencode(sys.argv[2]), 'this', lambda: 100.0)\n"
         "one = Origin('one.service', b'/x', b'x', 7, 0, 'system')\n"
         "for batch in range(1000):\n"
@@ -228,7 +228,7 @@ class Log:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
-    monkeypatch.setattr(book, "log", structlog.wrap_logger(None, processors=[log]))
+    monkeypatch.setattr(ledger, "log", structlog.wrap_logger(None, processors=[log]))
     return log
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from impermanenced.config import LevelSettings
-from impermanenced.levels import Levels
-from impermanenced.values import NOTHING, Space
+from impermanenced.alerts.levels import Levels
+from impermanenced.config.load import LevelSettings
+from impermanenced.config.values import NOTHING, Space
 
 SETTINGS = LevelSettings(Space(100), Space(200), Space(50, percent=True))
 TOTAL = 2000  # so critical begins at 1000

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.patterns import Pattern, Patterns
+from impermanenced.config.ignore import Pattern, Patterns
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import subprocess
 
 import pytest
 
-from impermanenced.kernel import procs
+from impermanenced.kernel import proc
 
 
 def test_this_process() -> None:
-    process = procs.look_up(os.getpid())
+    process = proc.look_up(os.getpid())
     assert process is not None
     assert process.exe == os.fsencode(os.path.realpath("/proc/self/exe"))
     assert process.uid == os.geteuid()
@@ -19,9 +19,9 @@ def test_this_process() -> None:
 def test_a_process_that_has_gone() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
-    assert procs.look_up(child.pid) is None
-    assert procs.look_up(0) is None
-    assert procs.look_up(-1) is None
+    assert proc.look_up(child.pid) is None
+    assert proc.look_up(0) is None
+    assert proc.look_up(-1) is None
 
 
 HEX = b"0123456789abcdef" * 4
@@ -77,4 +77,4 @@ HEX = b"0123456789abcdef" * 4
     ],
 )
 def test_unit_of(path: bytes, kind: str, unit: str) -> None:
-    assert procs.unit_of(path) == (kind, unit)
+    assert proc.unit_of(path) == (kind, unit)

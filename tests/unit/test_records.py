@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced import records
+from impermanenced.boots import records
 from impermanenced.errors import RecordError
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impermanenced.model import Change, Declaration, Difference, FileType, Mounted, Verdict
-from impermanenced.rules import NOTHING, Rules
+from impermanenced.report.rules import NOTHING, Rules
 
 from ..conftest import calls
 

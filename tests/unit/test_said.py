@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 
-from impermanenced.said import Said
+from impermanenced.alerts.seen import Said
 
 
 def size(said: Said) -> int:

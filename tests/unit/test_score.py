@@ -2,8 +2,8 @@
 
 import pytest
 
+from impermanenced.losses import WORTH, mark, score
 from impermanenced.model import Change, Difference, FileType
-from impermanenced.score import WORTH, mark, score
 
 
 def difference(

@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced import config
-from impermanenced.cli import suggesting
+from impermanenced.cli.commands import suggest
 from impermanenced.cli.formats import modules, nix, tmpfiles, toml
 from impermanenced.cli.formats.writing import Task
 from impermanenced.cli.parse import FORMATS, Options, parse
-from impermanenced.config import Ownership
+from impermanenced.config import load
+from impermanenced.config.load import Ownership
 from impermanenced.errors import UsageError
 from impermanenced.model import Change, FileType, Verdict
-from impermanenced.suggest import Item, Suggestion, System, Wanted, choose
+from impermanenced.report.suggest import Item, Suggestion, System, Wanted, choose
 
 from ..conftest import sh
 from .test_cli import document as report
@@ -298,10 +298,10 @@ def options(*argv: str) -> Options:
     return parse(["suggest", *argv])
 
 
-def configured(tmp_path: Path, text: str) -> config.Config:
+def configured(tmp_path: Path, text: str) -> load.Config:
     file = tmp_path / "config.toml"
     file.write_text(text)
-    return config.load(os.fsencode(file))
+    return load.load(os.fsencode(file))
 
 
 def suggestion(tmp_path: Path, text: str, *argv: str, entries: Sequence[Any] = ()) -> str:
@@ -314,7 +314,7 @@ def suggestion(tmp_path: Path, text: str, *argv: str, entries: Sequence[Any] = (
         "blank": None,
     }
     document = report(*entries, volumes=[volume])
-    found = suggesting.suggest(document, configured(tmp_path, text), options(*argv), b"/")
+    found = suggest.suggest(document, configured(tmp_path, text), options(*argv), b"/")
     assert isinstance(found, str)
     return found
 
@@ -408,7 +408,7 @@ directories = ["/x", {path = "/y", hide-mount = true}]
 
 @pytest.mark.parametrize("text", [ARTICLE, ODD], ids=["article", "odd"])
 def test_the_whole_means_what_was_declared(tmp_path: Path, text: str) -> None:
-    def meant(found: config.Config) -> set[Any]:
+    def meant(found: load.Config) -> set[Any]:
         without_source = [replace(one.declaration, source="") for one in found.placements]
         return {
             replace(one, declaration=declaration)
@@ -532,7 +532,7 @@ def test_a_trial_says_so(tmp_path: Path) -> None:
 
 def test_the_documents_keys(tmp_path: Path) -> None:
     lost = [entry("/opt/x"), entry("/opt/y", change="deleted")]
-    found = suggesting.suggest(report(*lost), configured(tmp_path, ARTICLE), options("--json"), b"/")
+    found = suggest.suggest(report(*lost), configured(tmp_path, ARTICLE), options("--json"), b"/")
     assert list(found) == ["version", "persist", "losses", "covered", "declarations", "uncovered"]
     assert (found["persist"], found["losses"], found["covered"]) == ("/persist", 2, 1)
     assert [one["path"] for one in found["declarations"] if not one["declared"]] == ["/opt/x"]
@@ -572,7 +572,7 @@ def test_toml_reads_back(nobody: System, names: list[bytes]) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as stream:
         stream.write("\n".join(written.lines))
         stream.flush()
-        found = config.load(os.fsencode(stream.name))
+        found = load.load(os.fsencode(stream.name))
     refused = {one.path for one, _ in written.refused}
     assert refused == {one.path for one in given_task.wanted if b"\n" in one.path}
     wanted = {(one.path, one.directory) for one in given_task.wanted if one.path not in refused}
@@ -618,7 +618,7 @@ def test_a_whole_configuration_reads_back(nobody: System, wanted: list[Wanted]) 
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as stream:
         stream.write("\n".join(toml.write(given_task).lines))
         stream.flush()
-        found = config.load(os.fsencode(stream.name))
+        found = load.load(os.fsencode(stream.name))
     again = choose([], nobody, PERSIST, found.placements).wanted
     assert {replace(one, in_blank=False) for one in again} == set(wanted)
 

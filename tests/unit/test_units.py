@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced import units
-from impermanenced.units import Owner, Units
+from impermanenced.system import unit_files
+from impermanenced.system.unit_files import Owner, Units
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_what_unit_files_say(root: int, tmp_path: Path) -> None:
     put(tmp_path, "usr/lib/systemd/system/evil.service", "[Service]\nStateDirectory=../../etc / .\n")
     (tmp_path / "usr/lib/systemd/system/masked.service").symlink_to("/dev/null")
     os.mkfifo(tmp_path / "usr/lib/systemd/system/fifo.service")
-    found = units.from_files(root)
+    found = unit_files.from_files(root)
     assert found.of(b"/var/lib/a") == (b"/var/lib/a", Owner("a.service", "state"))
     assert found.of(b"/var/lib/a/x/y") == (b"/var/lib/a", Owner("a.service", "state"))
     assert found.of(b"/var/lib/a/sub/y") == (b"/var/lib/a/sub", Owner("a.service", "state"))
@@ -63,7 +63,7 @@ def test_what_unit_files_say(root: int, tmp_path: Path) -> None:
 def test_a_link_out_of_the_volume_is_not_followed(root: int, tmp_path: Path) -> None:
     (tmp_path / "etc/systemd").mkdir(parents=True)
     (tmp_path / "etc/systemd/system").symlink_to("/usr/lib/systemd/system")
-    assert units.from_files(root).of(b"/var/lib/private") is None
+    assert unit_files.from_files(root).of(b"/var/lib/private") is None
 
 
 def test_no_units() -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.knowledge import DATA, Knowledge, load
-from impermanenced.knowledge.facts import SCORES
+from impermanenced.losses import WORTH
 from impermanenced.model import Verdict
-from impermanenced.score import WORTH
+from impermanenced.report.knowledge import DATA, Knowledge, load
+from impermanenced.report.knowledge.facts import SCORES
 
 from ..corpus.machine import said_of
 from ..corpus.reader import HELD_OUT, PATHS, rows

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from impermanenced import journal, warden
-from impermanenced.config import Config, GateSettings, LevelSettings, RollbackSettings
-from impermanenced.tally import Share, Tally
-from impermanenced.values import NOTHING, Space
-from impermanenced.warden import Warden
+from impermanenced.config.load import Config, GateSettings, LevelSettings, RollbackSettings
+from impermanenced.config.values import NOTHING, Space
+from impermanenced.daemon import limits
+from impermanenced.daemon.limits import Warden
+from impermanenced.report.totals import Share, Tally
+from impermanenced.system import journal
 
 OFF = LevelSettings(NOTHING, NOTHING, NOTHING)
 LEVELS = LevelSettings(Space(1000), Space(2000), Space(4000))
@@ -43,8 +44,8 @@ class Case:
         self.classes: dict[str, Share] = {}
         self.said: list[tuple[str, int, int]] = []
         self.held = False
-        monkeypatch.setattr(warden, "Inhibitor", lambda *_: self)
-        monkeypatch.setattr("impermanenced.requests.spared", lambda machine, wipe: self.spared)
+        monkeypatch.setattr(limits, "Inhibitor", lambda *_: self)
+        monkeypatch.setattr("impermanenced.boots.requests.spared", lambda machine, wipe: self.spared)
         self.spared: str | None = None
         self.manager = Manager(config)
         self.warden = Warden(self.manager, self.report, self, lambda: self.now)  # type: ignore[arg-type]
@@ -131,14 +132,14 @@ def test_a_file_that_only_grows_is_seen_in_the_end(monkeypatch: pytest.MonkeyPat
     case = Case(monkeypatch, levels=LEVELS)
     case.settle()
     case.classes["log"] = Share(1, 3000)
-    case.now += warden.SELDOM
+    case.now += limits.SELDOM
     case.warden.look()
     assert case.reports == 1, "nothing was written"
     case.warden.stir()
     case.warden.look()
     assert case.reports == 2 and case.said == [("warning", 3000, 1)]
     case.warden.stir()
-    case.now += warden.SELDOM - 1
+    case.now += limits.SELDOM - 1
     case.warden.look()
     assert case.reports == 2
 
@@ -155,7 +156,7 @@ def test_constant_news_do_not_make_it_look_all_the_time(
     while case.now < end:
         case.now += 2
         case.write("secret", 1)
-    assert 1 < case.reports <= most + warden.BURST + 1
+    assert 1 < case.reports <= most + limits.BURST + 1
 
 
 def test_the_gate_shuts_and_opens(
@@ -224,4 +225,4 @@ def test_a_report_that_fails_is_not_tried_all_the_time(monkeypatch: pytest.Monke
         case.now += 1
         with contextlib.suppress(OSError):
             case.settle()
-    assert tried <= warden.BURST + 100 / warden.EACH + 1
+    assert tried <= limits.BURST + 100 / limits.EACH + 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from impermanenced.cli import watching
+from impermanenced.cli.commands import watch
 from impermanenced.cli.parse import parse
 from impermanenced.cli.show import Style
 from impermanenced.errors import ServiceError, UsageError
@@ -73,23 +73,23 @@ def test_what_is_typed() -> None:
     ],
 )
 def test_a_line_of_each_kind(what: dict[str, Any], shown: str) -> None:
-    assert watching.line(what, NOW, PLAIN) == f"09:14:07  {shown}"
+    assert watch.line(what, NOW, PLAIN) == f"09:14:07  {shown}"
 
 
 def test_colour_is_for_what_hurts_most() -> None:
     colour = Style(color=True)
-    assert "\x1b[1msecret" in watching.line(ONE, NOW, colour)
-    assert "\x1b" not in watching.line({**ONE, "loss": "log"}, NOW, colour)
+    assert "\x1b[1msecret" in watch.line(ONE, NOW, colour)
+    assert "\x1b" not in watch.line({**ONE, "loss": "log"}, NOW, colour)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"kind": "crud"}', '{"kind": 1, "time": "x"}'])
 def test_what_is_no_news_is_an_error_in_words(text: str) -> None:
     with pytest.raises(ServiceError, match="impermanenced: "):
-        watching.take(text, lambda news: watching.line(news, NOW, PLAIN))
+        watch.take(text, lambda news: watch.line(news, NOW, PLAIN))
 
 
 def test_without_the_libraries_of_the_bus_it_names_them() -> None:
-    script = "import sys; sys.modules['gi'] = None; from impermanenced import cli; sys.exit(cli.main())"
+    script = "import sys; sys.modules['gi'] = None; from impermanenced.cli.main import main; sys.exit(main())"
     argv = [sys.executable, "-c", script, "watch"]
     result = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (1, "")

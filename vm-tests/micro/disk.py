@@ -12,7 +12,7 @@ from pathlib import Path
 
 from initramfs import run
 
-from impermanenced import records
+from impermanenced.boots import records
 
 ROOT = records.RollbackVolume("root", b"root", b"root-blank", require=(b"/etc/hostname",))
 

@@ -14,7 +14,7 @@ import pytest
 from initramfs import HERE, run
 from machine import Disk, Machine
 
-from impermanenced import records
+from impermanenced.boots import records
 
 SECONDS = 180.0
 APPEND = "rdinit=/init-hibernation root=/dev/vda resume=/dev/sda"

@@ -11,7 +11,7 @@ import pytest
 from initramfs import HERE
 from machine import Disk, Machine
 
-from impermanenced import records
+from impermanenced.boots import records
 
 SECONDS = 180.0
 APPEND = "rdinit=/init-mapper root=/dev/mapper/vg-root"

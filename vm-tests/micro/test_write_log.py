@@ -20,7 +20,7 @@ from initramfs import INITRD, run
 from machine import Machine
 from write_log import Write
 
-from impermanenced import records
+from impermanenced.boots import records
 
 SECONDS = 180.0
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ...suggest import Wanted
+from ...report.suggest import Wanted
 from . import nix
 from .writing import Task, Written, about, by_user, differs, fields, hides
 

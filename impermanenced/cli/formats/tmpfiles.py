@@ -15,9 +15,9 @@ import os
 import re
 import stat
 
-from ...config import Ownership
+from ...config.load import Ownership
 from ...model import Change, FileType
-from ...suggest import Wanted
+from ...report.suggest import Wanted
 from .writing import Task, Written, about, unspeakable
 
 HEAD = ("For a file below /etc/tmpfiles.d/.  A link whose target is not there leads nowhere: copy first.",)

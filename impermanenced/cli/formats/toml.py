@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ...suggest import Wanted
-from ...values import PATH_MAX
-from ...wire import to_text
+from ...config.values import PATH_MAX
+from ...report.suggest import Wanted
+from ...text import to_text
 from .writing import Task, Written, about, by_user, differs, fields, hides
 
 HEAD = ("A drop-in of its own below /etc/impermanence/config.d/ can hold this as it is.",)

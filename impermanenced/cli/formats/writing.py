@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...config import Ownership
-from ...suggest import Item, Suggestion, System, Wanted
-from ...wire import size_to_text, to_text
-from .. import words
+from ...config.load import Ownership
+from ...report.suggest import Item, Suggestion, System, Wanted
+from ...text import size_to_text, to_text
+from .. import wording
 
 Ownerships = Mapping[str, str]
 
@@ -48,7 +48,7 @@ def about(one: Wanted) -> str:
     """Whose it is and how much: what stands behind a declaration."""
     if not one.count:
         return ""
-    paths = words.plural(one.count, "path") if one.directory else ""
+    paths = wording.plural(one.count, "path") if one.directory else ""
     size = size_to_text(one.size) if one.size else ""
     return "  # " + ", ".join(filter(None, (one.why, paths, size)))
 

@@ -1,0 +1,1 @@
+"""What is said unasked: groups of undeclared writes, levels, the last words at shutdown."""

@@ -1,0 +1,151 @@
+"""Saying what was written: to the journal, and to whoever listens on the bus."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from ..model import Entry, Verdict, Writer
+from ..system import journal
+from ..text import size_to_text, to_text
+from . import group
+from .group import Alert, Rest, Tidings
+
+Emit = Callable[[bytes, str, str, int, int], None]  # path, verdict, unit, bytes, count
+
+
+class Listener(Protocol):
+    """Who wants to know more than `Emit` tells."""
+
+    def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None: ...
+
+    def alert(self, alert: Alert) -> None: ...
+
+    def rest(self, rest: Rest, *, boot: bool) -> None: ...
+
+
+def _name(writer: Writer | None) -> str:
+    if writer is None:
+        return ""
+    program = to_text(writer.comm or os.path.basename(writer.exe))
+    if writer.unit and program:
+        return f"{to_text(writer.unit.encode())} ({program})"
+    return to_text(writer.unit.encode()) or program or f"process {writer.pid}"
+
+
+def _writer_fields(writer: Writer | None) -> dict[str, journal.Value]:
+    if writer is None:
+        return {}
+    fields: dict[str, journal.Value] = {
+        "IMPERMANENCE_WRITER_UNIT": writer.unit,
+        "IMPERMANENCE_WRITER_EXE": to_text(writer.exe),
+        "IMPERMANENCE_WRITER_COMM": to_text(writer.comm),
+        "IMPERMANENCE_WRITER_PID": writer.pid,
+    }
+    if writer.uid is not None:
+        fields["IMPERMANENCE_WRITER_UID"] = writer.uid
+    return {key: value for key, value in fields.items() if value != ""}
+
+
+def describe(alert: Alert) -> str:
+    """One line for a person, without raw control characters."""
+    path = to_text(alert.path)
+    what = path if alert.count == 1 else f"{alert.count} paths in {path}"
+    name = _name(alert.writer)
+    change = "changed" if alert.change == "metadata" else alert.change
+    return f"{what} {change}{f' by {name}' if name else ''}, {size_to_text(alert.size)}"
+
+
+def alert_entry(alert: Alert) -> tuple[str, dict[str, journal.Value]]:
+    """Message and fields of the journal's entry."""
+    return f"undeclared: {describe(alert)}", {
+        "MESSAGE_ID": journal.MESSAGE_CRUD,
+        **journal.path_fields(alert.path),
+        "IMPERMANENCE_VERDICT": alert.verdict,
+        "IMPERMANENCE_CHANGE": alert.change,
+        "IMPERMANENCE_LOSS": alert.loss,
+        "IMPERMANENCE_BYTES": alert.size,
+        "IMPERMANENCE_COUNT": alert.count,
+        **_writer_fields(alert.writer),
+    }
+
+
+def _rest_fields(rest: Rest, message_id: str) -> dict[str, journal.Value]:
+    return {
+        "MESSAGE_ID": message_id,
+        **journal.path_fields(rest.path),
+        "IMPERMANENCE_VERDICT": Verdict.CRUD.value,
+        "IMPERMANENCE_BYTES": rest.size,
+        "IMPERMANENCE_COUNT": rest.count,
+    }
+
+
+class Announcer:
+    """Until the boot has finished everything is added up: what it makes is its own doing, and one entry."""
+
+    def __init__(
+        self, emit: Emit, clock: Callable[[], float] = time.monotonic, listener: Listener | None = None
+    ) -> None:
+        self.settled = False
+        self._emit = emit
+        self._listener = listener
+        self._clock = clock
+        self._restraint = group.Restraint()
+        self._boot: list[Alert | Rest] = []
+
+    def announce(self, entries: Iterable[Entry]) -> None:
+        """Those that are crud and were not said before."""
+        crud = self._restraint.fresh(entry for entry in entries if entry.verdict is Verdict.CRUD)
+        self.tell(group.tidings(crud, crud))
+
+    def unsaid(self, paths: Sequence[bytes]) -> list[int]:
+        """For who makes tidings: which of these were not said before; from now on they were."""
+        return self._restraint.unsaid(paths)
+
+    def tell(self, tidings: Tidings) -> None:
+        if self._listener and tidings.of_users:
+            self._listener.of_users(tidings.of_users)
+        self.announce_groups(tidings.groups)
+
+    def announce_groups(self, found: Sequence[Alert | Rest]) -> None:
+        """What stands for many paths, each of them new."""
+        if not found:
+            return
+        if not self.settled:
+            self._boot = [group.rest([*self._boot, *found])]
+            return
+        single = [one for one in found if isinstance(one, Alert)]
+        said, too_many = self._restraint.admit(single, self._clock())
+        held_back: list[Alert | Rest] = [*too_many, *(one for one in found if isinstance(one, Rest))]
+        for alert in said:
+            message, fields = alert_entry(alert)
+            journal.write(message, journal.LOG_NOTICE, fields)
+            unit = alert.writer.unit if alert.writer else ""
+            self._emit(alert.path, alert.verdict, unit, alert.size, alert.count)
+            if self._listener:
+                self._listener.alert(alert)
+        if held_back:
+            self._say_rest(
+                group.rest(held_back),
+                journal.MESSAGE_HELD_BACK,
+                "and {count} more undeclared paths in {path}, {size}",
+            )
+
+    def settle(self) -> None:
+        """The boot has finished: say what it came to."""
+        self.settled = True
+        if self._boot:
+            rest = group.rest(self._boot)
+            self._boot = []
+            self._say_rest(
+                rest, journal.MESSAGE_BOOT, "the boot wrote {count} undeclared paths in {path}, {size}"
+            )
+
+    def _say_rest(self, rest: Rest, message_id: str, words: str) -> None:
+        message = words.format(count=rest.count, path=to_text(rest.path), size=size_to_text(rest.size))
+        journal.write(message, journal.LOG_NOTICE, _rest_fields(rest, message_id))
+        self._emit(rest.path, Verdict.CRUD.value, "", rest.size, rest.count)
+        if self._listener:
+            self._listener.rest(rest, boot=message_id == journal.MESSAGE_BOOT)

@@ -1,0 +1,110 @@
+"""The last words before a shutdown: what is about to be lost, worst first; and what stays of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..boots import records, requests
+from ..boots.records import EndRecord
+from ..errors import CommandError, ImpermanenceError
+from ..model import STATE, Report, Verdict
+from ..system import atomic, command, journal, logger
+from ..text import size_to_text
+from ..volumes.machine import Machine
+from . import group
+from .announce import describe
+from .group import Alert
+
+WORST = 5  # that are named
+WALL_TIMEOUT = 3.0  # seconds; logind waits for five by default
+
+log = logger.get()
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    count: int  # paths that nothing declares
+    size: int  # bytes of these
+    complete: bool
+    worst: tuple[Alert, ...]
+    spared: str | None  # why the next boot takes none of it away, as far as is known
+
+
+def compose(report: Report, spared: str | None) -> Farewell:
+    crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
+    return Farewell(
+        count=len(crud),
+        size=sum(entry.difference.size for entry in crud),
+        complete=report.complete,
+        worst=tuple(group.group(crud)[:WORST]),
+        spared=spared,
+    )
+
+
+def message(farewell: Farewell) -> str:
+    paths = "1 undeclared path" if farewell.count == 1 else f"{farewell.count} undeclared paths"
+    sums = f"{paths}, {size_to_text(farewell.size)}"
+    if farewell.spared is not None:
+        return f"{farewell.spared}: the next boot does not take away {sums}"
+    return f"the next boot takes away {sums}"
+
+
+def details(farewell: Farewell) -> list[str]:
+    rest = farewell.count - sum(alert.count for alert in farewell.worst)
+    more = [f"and {rest} more: impermanence status"] if rest > 0 else []
+    return [*(describe(alert) for alert in farewell.worst), *more]
+
+
+def _fields(farewell: Farewell) -> Mapping[str, journal.Value]:
+    return {
+        "MESSAGE_ID": journal.MESSAGE_SHUTDOWN,
+        "IMPERMANENCE_COUNT": farewell.count,
+        "IMPERMANENCE_BYTES": farewell.size,
+        **(journal.path_fields(farewell.worst[0].path) if farewell.worst else {}),
+    }
+
+
+def say(farewell: Farewell) -> None:
+    """To the journal, and where something will be lost to everybody who is logged in."""
+    lost = farewell.count > 0 and farewell.spared is None
+    journal.write(message(farewell), journal.LOG_WARNING if lost else journal.LOG_INFO, _fields(farewell))
+    if not lost:
+        return
+    for line in details(farewell):
+        journal.write(line, journal.LOG_WARNING)
+    text = "\n  ".join([f"impermanence: {message(farewell)}", *details(farewell)]) + "\n"
+    try:
+        command.run(["wall"], input=text.encode("utf-8", "surrogateescape"), timeout=WALL_TIMEOUT)
+    except CommandError as error:
+        log.info("nobody who is logged in could be told", error=error.message)
+
+
+def _end_of(machine: Machine, boot_id: str) -> bytes | None:
+    """Where the end of this boot is recorded; None where the hook has no record of it."""
+    if not machine.has_state():
+        return None
+    newest = requests.newest_record(machine)
+    if newest is None or newest.number is None or newest.boot_id != boot_id:
+        return None
+    return machine.at(STATE + b"/" + records.BOOTS + b"/%d" % newest.number + records.END)
+
+
+def leave_record(machine: Machine, boot_id: str, now: float, farewell: Farewell) -> None:
+    try:
+        path = _end_of(machine, boot_id)
+        if path is not None:
+            record = EndRecord(boot_id, int(max(now, 0)), farewell.count, farewell.size, farewell.complete)
+            atomic.replace(path, records.format_end(record))
+    except (ImpermanenceError, OSError) as error:
+        log.warning("the end of this boot could not be recorded", error=str(error))
+
+
+def forget_record(machine: Machine, boot_id: str) -> None:
+    """This boot has not ended after all."""
+    with contextlib.suppress(ImpermanenceError, OSError):
+        path = _end_of(machine, boot_id)
+        if path is not None:
+            os.unlink(path)

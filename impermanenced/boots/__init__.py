@@ -1,0 +1,1 @@
+"""Boots: records, old roots, what the next boot does, and setting up."""

@@ -1,0 +1,219 @@
+"""What on this machine stands in the way of a rollback that works, before it has to.
+
+Nothing is changed here.  Each examination tells what it finds; one that cannot look says so as well.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import btrfsutil
+
+from ..config.load import Config
+from ..errors import ImpermanenceError, NotSetUp
+from ..kernel import btrfs, mounts
+from ..model import Volume
+from ..text import to_text
+from ..volumes.machine import Machine, system_root
+from . import history, setup
+
+ERROR, WARNING = "error", "warning"
+LARGEST = 1 << 20  # bytes of a table that somebody wrote
+
+_FSTAB = b"etc/fstab"
+_SUBVOLID = re.compile(rb"(?:^|,)subvolid=(?:0x0*|0*)([0-9a-fA-F]+)(?:,|$)")
+_SUBVOL = re.compile(rb"(?:^|,)subvol=")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    severity: str  # ERROR: the next boot does not do what it should; WARNING: something will be missed
+    what: str  # where and why, printable
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The tables of the running system; those of another one that is looked at are not there."""
+
+    cmdline: bytes = b""
+    swaps: bytes = b""
+
+    @classmethod
+    def read(cls) -> Running:
+        return cls(_content(b"/proc/cmdline"), _content(b"/proc/swaps"))
+
+
+def examine(config: Config, machine: Machine, running: Running) -> list[Finding]:
+    """The errors first."""
+    found = [
+        *_record(config, machine),
+        *_fstabs(machine),
+        *root_flags(machine, running),
+        *_swap(machine, running),
+        *_history(config, machine),
+    ]
+    return sorted(found, key=lambda finding: finding.severity != ERROR)
+
+
+def _record(config: Config, machine: Machine) -> Iterator[Finding]:
+    """What the hook reads, beside what the configuration and the disk say now."""
+    try:
+        there = machine.has_state()
+        steps = setup.plan(config, machine)
+    except ImpermanenceError as error:
+        yield Finding(ERROR, error.message, error.hint or "impermanence setup --dry-run")
+        return
+    if not there:
+        yield Finding(ERROR, "the machine is not set up: nothing is rolled back", "impermanence setup")
+    elif steps:
+        words = "; ".join(step.words for step in steps)
+        yield Finding(
+            WARNING, f"setup has not been run since something changed. It would {words}", "impermanence setup"
+        )
+
+
+# -- by number ---------------------------------------------------------------------------------------
+
+
+def _fstabs(machine: Machine) -> Iterator[Finding]:
+    """A switch gives the volume's name to another subvolume: who mounts by number mounts the old root."""
+    said = set()
+    for place, content in _tables(machine):
+        for number, words in _lines(content):
+            line = (words[1], words[3])
+            volume = _meant(machine, words) if line not in said else None
+            if volume is not None:
+                said.add(line)
+                yield Finding(
+                    ERROR,
+                    f"{place}:{number}: {to_text(words[1])} is mounted by subvolid=, "
+                    "after a rollback the number of the old root",
+                    f"name it there: subvol={to_text(volume.subvolume)}",
+                )
+
+
+def _tables(machine: Machine) -> Iterator[tuple[str, bytes]]:
+    """The running system's, and that of the blank, which is the next boot's."""
+    root = system_root(machine.volumes)
+    if root is not None:
+        yield "/etc/fstab", _content(os.path.join(root, _FSTAB))
+    for volume in machine.volumes:
+        if volume.path == b"/" and volume.blank is not None:
+            path = volume.blank + b"/" + _FSTAB
+            yield to_text(path), _content(machine.at(path), flags=os.O_NOFOLLOW)
+
+
+def _lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """Number and the first four words of each line of a fstab(5)."""
+    for number, line in enumerate(content.splitlines(), 1):
+        words = [mounts.unescape(word) for word in line.split()]
+        if len(words) >= 4 and not words[0].startswith(b"#"):
+            yield number, words[:4]
+
+
+def _meant(machine: Machine, words: list[bytes]) -> Volume | None:
+    """The volume that a line mounts by its number."""
+    match = _SUBVOLID.search(words[3])
+    if match is None or words[2] not in (b"btrfs", b"auto"):
+        return None
+    return next(
+        (volume for volume in machine.volumes if volume.path == words[1] or _is(volume, match)),
+        None,
+    )
+
+
+def _is(volume: Volume, match: re.Match[bytes]) -> bool:
+    return int(match[1], 16 if b"0x" in match[0] else 10) == volume.root_id
+
+
+def root_flags(machine: Machine, running: Running) -> Iterator[Finding]:
+    """What the hook refuses at boot, said before."""
+    volume = next((one for one in machine.volumes if one.mountpoint == b"/"), None)
+    if volume is None or not running.cmdline:
+        return
+    flags = b",".join(word[10:] for word in running.cmdline.split() if word.startswith(b"rootflags="))
+    hint = f"rootflags=subvol={to_text(volume.subvolume)} on the kernel command line"
+    match = _SUBVOLID.search(flags)
+    if match is not None and _is(volume, match):
+        yield Finding(ERROR, "rootflags= names the root by subvolid=: the hook refuses to roll back", hint)
+    elif not _SUBVOL.search(flags) and btrfsutil.get_default_subvolume(machine.top) == volume.root_id:
+        why = f"volume {volume.name} is the default subvolume, and rootflags= has no subvol="
+        yield Finding(ERROR, f"{why}: the hook refuses to roll back", hint)
+
+
+# -- swap --------------------------------------------------------------------------------------------
+
+
+def _swap(machine: Machine, running: Running) -> Iterator[Finding]:
+    for path in _swap_files(running.swaps):
+        volume = _holder(machine, path)
+        if volume is not None:
+            yield Finding(
+                WARNING,
+                f"the swap file {to_text(path)} lies in volume {volume.name}: "
+                "the next boot has none, and an old root takes its space until it is pruned",
+                "make one in a subvolume of its own (btrfs filesystem mkswapfile)",
+            )
+
+
+def _swap_files(swaps: bytes) -> Iterator[bytes]:
+    """Those of /proc/swaps that are files; a deleted one has no place."""
+    for line in swaps.splitlines()[1:]:
+        words = line.split()
+        if len(words) >= 2 and words[1] == b"file":
+            yield mounts.unescape(words[0])
+
+
+def _holder(machine: Machine, path: bytes) -> Volume | None:
+    """The volume whose subvolume, or one nested in it, a file of the running system is in."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if btrfs.fs_info(fd)[0] != machine.filesystem:
+            return None
+        number = int(btrfsutil.subvolume_id(fd))
+    except (OSError, btrfsutil.BtrfsUtilError):  # another kind of filesystem
+        return None
+    finally:
+        os.close(fd)
+    return next(
+        (one for one in machine.volumes if number == one.root_id or number in machine.nested(one.root_id)),
+        None,
+    )
+
+
+# -- records -----------------------------------------------------------------------------------------
+
+
+def _history(config: Config, machine: Machine) -> Iterator[Finding]:
+    try:
+        found = history.read(machine, config.archive.directory, history.this_boot_id())
+    except NotSetUp:
+        return
+    for boot in found.boots:
+        if boot.fault is not None:
+            yield Finding(
+                WARNING, f"boot {boot.number}: {boot.fault}", "move it away: the hook reads the newest one"
+            )
+
+
+def _content(path: bytes, *, flags: int = 0) -> bytes:
+    """Empty where there is no such table, or something else than a file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    except OSError:
+        return b""
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return b""
+        with open(fd, "rb", closefd=False) as stream:
+            return stream.read(LARGEST)
+    finally:
+        os.close(fd)

@@ -1,0 +1,120 @@
+"""Saying that this boot is good: the empty file boots/N.good, by which the hook counts those that are not.
+
+Nothing of the configuration is asked: a mistake in it must not make a boot a bad one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from ..errors import ImpermanenceError, RecordError
+from ..kernel import btrfs, mounts
+from ..kernel.mounts import Mount
+from ..model import STATE
+from ..text import to_text
+from . import records
+from .records import BootRecord
+
+RESULT = b"/run/impermanence/rollback.env"  # what the hook did in this boot
+
+
+def result(path: bytes = RESULT) -> BootRecord | None:
+    """Of the last run of the hook; None when there was none.  RecordError: it cannot be understood."""
+    try:
+        with open(path, "rb") as stream:
+            return records.parse_record(stream.read(records.LARGEST + 1), path)
+    except FileNotFoundError:
+        return None
+
+
+def mark(boot: BootRecord | None, boot_id: str) -> int | None:
+    """Make the file; the number of this boot, or None where the hook has no record of it."""
+    if boot is None or boot.number is None or boot.boot_id != boot_id:
+        return None
+    with top_level(boot) as top:
+        _touch(top, _name(boot) + records.GOOD)
+    return boot.number
+
+
+@contextlib.contextmanager
+def top_level(boot: BootRecord) -> Iterator[int]:
+    """A descriptor on the top level of the filesystem that has the record of this boot.
+
+    ImpermanenceError where that is on no mounted filesystem.
+    """
+    for device in _devices(boot):
+        top = mounts.open_top_level(device)
+        try:
+            if boot.number is not None and _is_of(top, _name(boot) + b".env", boot.boot_id):
+                yield top
+                return
+        finally:
+            os.close(top)
+    what = "this boot" if boot.number is None else f"boot {boot.number}"
+    raise ImpermanenceError(f"the record of {what} is on no mounted filesystem")
+
+
+def _name(boot: BootRecord) -> bytes:
+    return STATE + b"/" + records.BOOTS + b"/%d" % (boot.number or 0)
+
+
+@contextlib.contextmanager
+def top_level_of(mountpoint: bytes) -> Iterator[tuple[int, bytes]]:
+    """The same of the BTRFS that is mounted there, and which subvolume of it, by its path.
+
+    ImpermanenceError where that is none.
+    """
+    mount = next((mount for mount in reversed(mounts.read()) if mount.path == mountpoint), None)
+    device = _device(mount) if mount is not None and mount.fstype == b"btrfs" else None
+    if mount is None or device is None:
+        raise ImpermanenceError(f"no BTRFS is mounted at {to_text(mountpoint)}")
+    top = mounts.open_top_level(device)
+    try:
+        yield top, mount.root.strip(b"/")
+    finally:
+        os.close(top)
+
+
+def _devices(boot: BootRecord) -> list[bytes]:
+    """One device of every filesystem on which a volume of this boot is mounted."""
+    roots = {b"/" + volume.subvolume for volume in boot.volumes}
+    found = {}
+    for mount in mounts.read():
+        ours = mount.fstype == b"btrfs" and mount.root in roots and mount.device not in found
+        if ours and (device := _device(mount)) is not None:
+            found[mount.device] = device
+    return list(found.values())
+
+
+def _device(mount: Mount) -> bytes | None:
+    fd = os.open(mount.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if mounts.mount_id(fd) != mount.id:  # something else is mounted over it
+            return None
+        # The name in mountinfo may be one of the initrd's.
+        return next((name for name in btrfs.devices(fd) if os.path.exists(name)), None)
+    finally:
+        os.close(fd)
+
+
+def _is_of(top: int, name: bytes, boot_id: str) -> bool:
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+    except FileNotFoundError:
+        return False
+    with open(fd, "rb") as stream:
+        content = stream.read(records.LARGEST + 1)
+    try:
+        return records.parse_record(content, name).boot_id == boot_id
+    except RecordError:
+        return False
+
+
+def _touch(top: int, name: bytes) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=top)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,312 @@
+"""The boots of this machine and their old roots: the hook's records, joined with what is in the archive.
+
+Nothing is changed here.  A record that cannot be understood costs only what it alone knew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import btrfsutil
+
+from ..errors import ImpermanenceError, NotSetUp, RecordError, UsageError
+from ..model import STATE
+from ..volumes.machine import Machine
+from . import records
+from .records import BootRecord, EndRecord
+
+# How a boot stands.  Good: it completed (boots/N.good).  Bad: it did not, though one before it did.
+RUNNING, GOOD, BAD, UNKNOWN = "running", "good", "bad", "unknown"
+# How it ended, as far as the journal tells.
+CLEAN, CUT = "clean", "cut"
+
+NO_STATE = ("the machine is not set up: there is no .impermanence at the top level", "impermanence setup")
+
+_FILE = re.compile(r"(0|[1-9][0-9]{0,8})\.(env|good|end)")
+_AGAIN = re.compile(rb"-[1-9][0-9]*$")  # what the hook puts behind a name that is taken
+_CLASSIC = "%Y-%m-%d_%H:%M:%S"  # what the well-known script calls its old roots; its day may have one digit
+
+
+@dataclass(frozen=True, slots=True)
+class OldRoot:
+    path: bytes  # from the top level
+    volume: str | None  # None: nothing says of which
+    there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    number: int | None  # None: an old root that does not come from the hook, or a boot without a record
+    boot_id: str | None = None
+    time: float | None = None  # when it began, seconds since 1970
+    ended: str = UNKNOWN
+    last_entry: float | None = None  # its last entry in the journal
+    shutdown: str | None = None  # CLEAN, CUT (power, a crash, a forced reboot); None: nothing tells
+    record: BootRecord | None = None
+    fault: str | None = None  # why its record cannot be understood
+    old_roots: tuple[OldRoot, ...] = ()
+    left: EndRecord | None = None  # what nothing declared when it was shut down; None: nothing tells
+    went_on: int | None = None  # the boot that kept its root, and counts as the root's owner now
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    boots: tuple[Boot, ...]  # newest first, also when the running one has no number; old roots of others last
+    volumes: tuple[str, ...]  # names, as the hook has them
+    archive: bytes
+    hold: bool  # the hook fell back to a good root and does not wipe
+
+    @property
+    def current(self) -> Boot | None:
+        """The running boot, where it has a record."""
+        numbered = (boot for boot in self.boots if boot.number is not None)
+        return next((boot for boot in numbered if boot.ended == RUNNING), None)
+
+    def boot(self, wanted: int) -> Boot:
+        """A boot by its number, or -1 for the one before the running one; UsageError: there is none."""
+        numbered = [boot for boot in self.boots if boot.number is not None]
+        if wanted >= 0:
+            found = next((boot for boot in numbered if boot.number == wanted), None)
+        else:
+            # Where the running boot left no record, the newest one is the previous one.
+            current = self.current
+            start = 0 if current is None else numbered.index(current) + 1
+            found = dict(enumerate(numbered[start:], 1)).get(-wanted)
+        if found is None:
+            raise UsageError(f"there is no boot {wanted}", "impermanence boots")
+        return found
+
+
+def this_boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def rollback_env(machine: Machine) -> records.RollbackEnv | None:
+    """What the hook reads on this disk; None when there is nothing (left) to read."""
+    name = STATE + b"/" + records.ROLLBACK
+    with contextlib.suppress(FileNotFoundError, RecordError):
+        return records.parse_rollback(records.read(machine.at(name), name), name)
+    return None
+
+
+def read(
+    machine: Machine,
+    archive: bytes,
+    boot_id: str,
+    last_entry: Callable[[str], tuple[float, bool] | None] = lambda boot_id: None,
+    result: BootRecord | None = None,
+) -> History:
+    """All boots that something is known of; NotSetUp where there is neither a record nor an old root.
+
+    `archive` counts where there is no rollback.env; `boot_id` is the running boot's, and `result` what the
+    hook left in /run, also where it could write no record.  `last_entry` knows of another boot the time of
+    its last entry in the journal, and whether it was shut down; it is asked in the order of the boots.
+    """
+    rollback = rollback_env(machine)
+    hooks = rollback.volumes if rollback else ()
+    volumes = [volume.name for volume in hooks or machine.volumes]
+    blanks = {volume.blank for volume in hooks} | {volume.blank for volume in machine.volumes}
+    has_state = machine.has_state()
+    written = _records(machine) if has_state else _Written()
+    known, faults = written.boots, written.faults
+    roots = _OldRoots(machine, volumes)
+    ended = 0
+    for number in sorted(known):
+        roots.add_recorded(known[number], ended)
+        ended = number
+    archive = rollback.archive if rollback else archive
+    roots.add_archive(archive, blanks)
+    if not (has_state or roots.of_boot or roots.strange):
+        raise NotSetUp(*NO_STATE)
+    numbers = sorted(known.keys() | faults.keys() | roots.of_boot.keys(), reverse=True)
+    after: int | None = None
+    boots = []
+    for number in numbers:
+        record = known.get(number)
+        of_boot = tuple(sorted(roots.of_boot.get(number, {}).values(), key=lambda root: root.path))
+        its_id = record.boot_id if record else roots.boot_ids.get(number)
+        state = _ended(number, record, written.good, boot_id)
+        last = last_entry(its_id) if its_id and state != RUNNING else None
+        boots.append(
+            Boot(
+                number=number,
+                boot_id=its_id,
+                time=record.time if record else None,
+                ended=state,
+                last_entry=None if last is None else last[0],
+                shutdown=None if last is None else CLEAN if last[1] else CUT,
+                record=record,
+                fault=faults.get(number),
+                old_roots=of_boot,
+                left=written.left(number, its_id),
+                went_on=after if not of_boot and after is not None and _kept(known.get(after)) else None,
+            )
+        )
+        after = number if number in known or number in faults else after
+    strange = sorted(roots.strange, key=lambda boot: (-(boot.time or 0), boot.old_roots[0].path))
+    newest = known.get(max(known, default=0))
+    hold = newest is not None and newest.hold
+    running = [] if any(boot.ended == RUNNING for boot in boots) else _without_record(result, boot_id)
+    return History((*running, *boots, *strange), tuple(volumes), archive, hold)
+
+
+def _without_record(result: BootRecord | None, boot_id: str) -> list[Boot]:
+    """The running boot, whose hook did not even mount: an image waited, or it was switched off."""
+    if result is None or result.boot_id != boot_id:
+        return []
+    return [Boot(None, boot_id, result.time, RUNNING, record=result)]
+
+
+def _kept(record: BootRecord | None) -> bool:
+    return record is not None and record.action not in ("wiped", "booted")
+
+
+def _ended(number: int, record: BootRecord | None, good: set[int], boot_id: str) -> str:
+    if record is not None and record.boot_id == boot_id:
+        return RUNNING
+    if number in good:
+        return GOOD
+    # The same as the hook: where nobody ever said that a boot is good, none is bad.
+    return BAD if record is not None and any(other < number for other in good) else UNKNOWN
+
+
+@dataclass(slots=True)
+class _Written:
+    """What lies in boots/: a file that cannot be understood costs only what it alone knew."""
+
+    boots: dict[int, BootRecord] = field(default_factory=dict)
+    faults: dict[int, str] = field(default_factory=dict)  # why others cannot be understood
+    good: set[int] = field(default_factory=set)
+    ends: dict[int, EndRecord] = field(default_factory=dict)
+
+    def left(self, number: int, boot_id: str | None) -> EndRecord | None:
+        end = self.ends.get(number)
+        return end if end is not None and end.boot_id == boot_id else None
+
+
+def _records(machine: Machine) -> _Written:
+    directory = STATE + b"/" + records.BOOTS
+    found = _Written()
+    try:
+        names = os.listdir(machine.at(directory))
+    except FileNotFoundError:
+        names = []
+    for name in names:
+        match = _FILE.fullmatch(os.fsdecode(name))
+        if match is None:
+            continue
+        number, path = int(match[1]), directory + b"/" + name
+        if match[2] == "good":
+            found.good.add(number)
+            continue
+        try:
+            content = records.read(machine.at(path), path)
+            if match[2] == "end":
+                found.ends[number] = records.parse_end(content, path)
+            else:
+                found.boots[number] = records.parse_record(content, path)
+        except ImpermanenceError as error:
+            if match[2] == "env":
+                found.faults[number] = error.message
+    return found
+
+
+class _OldRoots:
+    """Where the lives of the boots are now."""
+
+    def __init__(self, machine: Machine, volumes: list[str]) -> None:
+        self.of_boot: dict[int, dict[bytes, OldRoot]] = {}
+        self.boot_ids: dict[int, str] = {}
+        self.strange: list[Boot] = []
+        self._machine = machine
+        self._volumes = volumes
+        self._seen: set[bytes] = set()
+
+    def add_recorded(self, record: BootRecord, ended: int) -> None:
+        """Those that a record says it archived; `ended`: the number of the boot before it."""
+        for volume in record.volumes:
+            if volume.old is None:
+                continue
+            name = self._parse(os.path.basename(volume.old))
+            info = self._info(volume.old)
+            there = info is not None and (volume.old_uuid is None or info.uuid.hex() == _hex(volume.old_uuid))
+            if there or info is None:
+                self._seen.add(volume.old)
+            roots = self.of_boot.setdefault(ended if name is None else name[0], {})
+            roots[volume.old] = OldRoot(volume.old, volume.name, there)
+
+    def add_archive(self, archive: bytes, blanks: Iterable[bytes | None]) -> None:
+        try:
+            names = os.listdir(self._machine.at(archive))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in names:
+            path = archive + b"/" + name
+            info = None if path in self._seen or path in blanks else self._info(path)
+            if info is None:
+                continue
+            parsed = self._parse(name)
+            if parsed is None:
+                self.strange.append(
+                    Boot(None, time=_classic_time(name) or info.otime, old_roots=(OldRoot(path, None, True),))
+                )
+                continue
+            number, boot_id, volume = parsed
+            if boot_id != records.NO_BOOT_ID:
+                self.boot_ids.setdefault(number, boot_id)
+            self.of_boot.setdefault(number, {})[path] = OldRoot(path, volume, True)
+
+    def _parse(self, name: bytes) -> tuple[int, str, str] | None:
+        for spelling in (name, _AGAIN.sub(b"", name)):
+            parsed = records.parse_archive_name(spelling)
+            if parsed is not None and (parsed[2] is None or parsed[2] in self._volumes):
+                return parsed[0], parsed[1], parsed[2] or self._volumes[0]
+        return None
+
+    def _info(self, path: bytes) -> btrfsutil.SubvolumeInfo | None:
+        where = self._machine.at(path)
+        try:
+            return None if os.path.islink(where) else btrfsutil.subvolume_info(where)
+        except btrfsutil.BtrfsUtilError:  # nothing is there, or something else than a subvolume
+            return None
+
+
+def _hex(uuid: str) -> str:
+    return uuid.replace("-", "")
+
+
+def _classic_time(name: bytes) -> float | None:
+    with contextlib.suppress(ValueError, OverflowError):
+        return datetime.datetime.strptime(os.fsdecode(name), _CLASSIC).timestamp()
+    return None
+
+
+def bootable(history: History, wanted: int) -> int:
+    """The number of a boot whose old roots the hook would find; UsageError says what is missing."""
+    boot = history.boot(wanted)
+    hint = "impermanence boots"
+    assert boot.number is not None
+    if boot.ended == RUNNING:
+        raise UsageError(f"boot {boot.number} is the running one", "impermanence next keep")
+    if boot.went_on is not None:
+        raise UsageError(f"boot {boot.number} has no old root: boot {boot.went_on} kept it", hint)
+    for name in history.volumes:
+        suffix = None if name == history.volumes[0] else name
+        names = [
+            parsed
+            for root in boot.old_roots
+            if root.there and os.path.dirname(root.path) == history.archive
+            if (parsed := records.parse_archive_name(os.path.basename(root.path))) and parsed[2] == suffix
+        ]
+        if not names:
+            gone = " any more" if any(root.volume == name for root in boot.old_roots) else ""
+            raise UsageError(f"there is no old root {boot.number} of volume {name}{gone}", hint)
+        if len(names) > 1:
+            raise UsageError(f"there are several old roots {boot.number} of volume {name}", hint)
+    return boot.number

@@ -1,0 +1,252 @@
+"""The old roots that are there, each held against the record of the boot that archived it.
+
+A name alone says nothing: an old root is known when a subvolume lies directly in the archive, its
+name is an old root's, and a record says that it put a subvolume with this UUID there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import btrfsutil
+
+from ..config.load import Config
+from ..errors import ImpermanenceError, NotSetUp, RecordError
+from ..kernel import btrfs
+from ..model import STATE
+from ..system import atomic
+from ..text import to_text
+from ..volumes.machine import Machine
+from . import records
+from .records import BootRecord, NextRequest, RollbackEnv
+
+PIN = b".pin"  # boots/N.pin: an empty file; the old roots of boot N stay
+
+# No clock that is right has shown a time before this software (2024-01-01).
+EPOCH = 1_704_067_200
+
+_BOOTS = re.compile(rb"(0|[1-9][0-9]{0,8})\.(env|good|pin)")
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class OldRoot:
+    path: bytes  # from the top level
+    number: int  # of the boot whose life it is
+    volume: str | None  # None: the first one of rollback.env
+    id: int
+    uuid: bytes
+    archived: int | None  # seconds since 1970, later rather than earlier; None: nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    roots: tuple[OldRoot, ...]  # the oldest first
+    unknown: Mapping[bytes, str]  # what else lies in the archive, and why it is no known old root
+    broken: tuple[str, ...]  # records that cannot be read, and why
+    records: Mapping[int, BootRecord]
+    newest: int | None  # number of the newest record, also of one that cannot be read
+    good: frozenset[int]
+    pins: frozenset[int]
+    next: NextRequest | None
+
+
+class Archive:
+    """The archive and the state directory, open.  Close it, or use it in a `with`."""
+
+    def __init__(self, config: Config, machine: Machine) -> None:
+        self.machine = machine
+        self.path = config.archive.directory
+        with contextlib.ExitStack() as stack:
+            self._state = open_below(machine.top, STATE)
+            stack.callback(os.close, self._state)
+            self._boots = open_below(self._state, records.BOOTS)
+            stack.callback(os.close, self._boots)
+            self._archive = open_below(machine.top, self.path)
+            stack.callback(os.close, self._archive)
+            # Where the old roots lie: the subvolume that the archive is in, and its inode there.
+            self.parent = int(btrfsutil.subvolume_id(self._archive))
+            self.inode = os.fstat(self._archive).st_ino
+            self._fds = stack.pop_all()
+
+    def close(self) -> None:
+        self._fds.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def lock(self) -> None:
+        """Until it is closed nobody else may; ImpermanenceError where somebody does."""
+        try:
+            fcntl.flock(self._boots, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ImpermanenceError("old roots are being pruned already", "wait for it to end") from None
+
+    def read(self) -> Found:
+        """As it is now.  RecordError for a `next` that says nothing: it may want any old root."""
+        names = [match for name in _names(self._boots) if (match := _BOOTS.fullmatch(name))]
+        numbers = {
+            kind: frozenset(int(match[1]) for match in names if match[2] == kind)
+            for kind in (b"env", b"good", b"pin")
+        }
+        known, broken = self._records(numbers[b"env"])
+        roots, unknown = self._roots(known)
+        return Found(
+            roots=tuple(sorted(roots, key=lambda root: (root.number, root.path))),
+            unknown=unknown,
+            broken=tuple(broken),
+            records=known,
+            newest=max(numbers[b"env"], default=None),
+            good=numbers[b"good"],
+            pins=numbers[b"pin"],
+            next=self._next(),
+        )
+
+    def rollback(self) -> RollbackEnv | None:
+        """What the hook was told; RecordError when it cannot be read."""
+        content = _content(self._state, records.ROLLBACK)
+        return None if content is None else records.parse_rollback(content)
+
+    def _records(self, numbers: frozenset[int]) -> tuple[dict[int, BootRecord], list[str]]:
+        known, broken = {}, []
+        for number in sorted(numbers):
+            name = b"%d.env" % number
+            path = records.BOOTS + b"/" + name
+            try:
+                content = _content(self._boots, name)
+                record = records.parse_record(content or b"", path)
+                if record.number != number:
+                    raise RecordError(f"{to_text(path)}: it says it is the record of boot {record.number}")
+                known[number] = record
+            except RecordError as error:
+                broken.append(error.message)
+            except OSError as error:
+                broken.append(f"{to_text(path)}: {error.strerror}")
+        return known, broken
+
+    def _roots(self, known: Mapping[int, BootRecord]) -> tuple[list[OldRoot], dict[bytes, str]]:
+        # Asked by number: no name is followed, and what is no subvolume has no reference.
+        children = {
+            name: child
+            for child, (directory, name) in btrfs.Tree(self.machine.top, self.parent).nested().items()
+            if directory == self.inode
+        }
+        times = archived_times(known)
+        archived = {
+            volume.old: (volume.old_uuid, number)
+            for number, record in sorted(known.items())
+            for volume in record.volumes
+            if volume.old is not None
+        }
+        roots, unknown = [], {}
+        for name in sorted(_names(self._archive)):
+            path = self.path + b"/" + name
+            parsed = records.parse_archive_name(name)
+            if name not in children:
+                unknown[path] = "is not a subvolume"
+            elif parsed is None:
+                unknown[path] = "does not have the name of an old root"
+            elif path not in archived:
+                unknown[path] = "is in no record"
+            else:
+                found = self.machine.subvolume(children[name])
+                wanted, number = archived[path]
+                if wanted is None or uuid.UUID(wanted).bytes != found.uuid:
+                    unknown[path] = f"is not the subvolume that boot {number} put there"
+                    continue
+                life, _, volume = parsed
+                roots.append(OldRoot(path, life, volume, found.id, found.uuid, times[number]))
+        return roots, unknown
+
+    def _next(self) -> NextRequest | None:
+        content = _content(self._state, records.NEXT)
+        return None if content is None else records.parse_next(content)
+
+    # Pins
+
+    def pin(self, number: int) -> bool:
+        """False: it was pinned.  ImpermanenceError where there is no old root of this boot."""
+        found = self.read()
+        if number not in {root.number for root in found.roots}:
+            there = ", ".join(dict.fromkeys(str(root.number) for root in found.roots))
+            raise ImpermanenceError(
+                f"there is no old root of boot {number}",
+                f"there are those of {there}" if there else "the archive has none",
+            )
+        if number in found.pins:
+            return False
+        atomic.replace(self._pin(number), b"")
+        return True
+
+    def unpin(self, number: int) -> bool:
+        """False: it was not pinned."""
+        try:
+            os.unlink(self._pin(number))
+        except FileNotFoundError:
+            return False
+        os.fsync(self._boots)
+        return True
+
+    def _pin(self, number: int) -> bytes:
+        return b"/proc/self/fd/%d/%d%s" % (self._boots, number, PIN)
+
+
+def archived_times(known: Mapping[int, BootRecord]) -> dict[int, int | None]:
+    """When each boot put the life before it away, by clocks that may have been wrong.
+
+    Boots come one after the other: no boot was earlier than one before it, and a boot whose clock had
+    not been set was no later than the next one whose clock had.
+    """
+    times: dict[int, int | None] = {}
+    later = None
+    for number in sorted(known, reverse=True):
+        if known[number].time >= EPOCH:
+            later = known[number].time
+        times[number] = later
+    latest = 0
+    for number in sorted(times):
+        time = times[number]
+        if time is not None:
+            times[number] = latest = max(latest, time)
+    return times
+
+
+def open_below(fd: int, path: bytes) -> int:
+    """A directory by its path from another one, through no symbolic link; NotSetUp when there is none."""
+    here = os.dup(fd)
+    try:
+        for part in path.split(b"/"):
+            below = os.open(part, _DIRECTORY, dir_fd=here)
+            os.close(here)
+            here = below
+    except OSError as error:
+        os.close(here)
+        raise NotSetUp(
+            f"{to_text(path)} is not a directory at the top level: {error.strerror}", "impermanence setup"
+        ) from None
+    return here
+
+
+def _names(directory: int) -> list[bytes]:
+    # A descriptor of BTRFS lists only the names that there were when it was opened or last rewound.
+    fd = os.open(b".", _DIRECTORY, dir_fd=directory)
+    try:
+        return [os.fsencode(name) for name in os.listdir(fd)]
+    finally:
+        os.close(fd)
+
+
+def _content(directory: int, name: bytes) -> bytes | None:
+    try:
+        return records.read(name, name, dir_fd=directory)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""Pruning of old roots; nothing outside of this folder deletes."""

@@ -1,0 +1,331 @@
+"""Deleting old roots: the only place of the project that deletes anything.
+
+Each deletion is decided anew from what is there at that moment.  What has been decided before only
+narrows it: nothing goes that the plan shown to the person did not name.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import btrfsutil
+
+from ...config.load import ArchiveSettings, Config
+from ...errors import ImpermanenceError
+from ...kernel import btrfs
+from ...kernel.btrfs import delete
+from ...text import to_text
+from ...volumes.machine import Machine
+from ..old_roots import EPOCH, Archive, Found, OldRoot
+from . import protection
+from .sizes import Sizes
+
+DAY = 86400
+# A hardware clock that runs on local time is up to 14 hours ahead in the initrd, which knows no time zone.
+LOCAL_TIME = 14 * 3600
+CLEANER_PATIENCE = 600.0  # seconds until the space of one old root must have come back
+CLEANER_PAUSE = 0.2
+
+
+class Stop(Protocol):
+    """Asked between two deletions; threading.Event is one."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What the clocks say."""
+
+    clock: float  # seconds since 1970
+    uptime: float  # since this boot, with the time asleep
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every old root that is known is in one of the four, the oldest first."""
+
+    go: tuple[OldRoot, ...]
+    over: tuple[OldRoot, ...]  # go as well, so that the rest holds no more than keep-bytes
+    spare: tuple[OldRoot, ...]  # go one by one while space is short
+    stay: tuple[tuple[OldRoot, str], ...]  # and why
+    refused: str | None  # why nothing goes at all
+    found: Found
+    now: float  # what ages are counted to
+    sizes: Mapping[int, int]  # by number of the old root; together what all hold; empty: not measured
+
+    @property
+    def may_go(self) -> tuple[OldRoot, ...]:
+        return self.go + self.over + self.spare
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    gone: tuple[OldRoot, ...]
+    failed: tuple[tuple[OldRoot, str], ...]
+    left: int  # of the plan, because it was stopped or the space was enough
+    stopped: bool
+
+
+# Deciding
+
+
+def plan(
+    found: Found,
+    settings: ArchiveSettings,
+    now: Now,
+    *,
+    short: bool,
+    protected: Mapping[int, str],
+    limit: int = 0,
+    sizes: Sizes | None = None,
+) -> Plan:
+    """`short`: less is free than free-min.  `protected`: {number of an old root: why it may not go}.
+
+    `limit`: keep-bytes, 0 for none; it needs `sizes`.
+    """
+    then = _now(found, now)
+    refused = _refusal(found, now)
+    reasons = _reasons(found, settings, protected)
+    go: list[OldRoot] = []
+    young: list[OldRoot] = []
+    stay: list[tuple[OldRoot, str]] = []
+    for root in found.roots:
+        if refused is not None or root.id in reasons:
+            stay.append((root, refused or reasons[root.id]))
+        elif root.archived is None or root.archived > then:
+            stay.append((root, "nobody knows when it was put away"))
+        elif then - root.archived >= settings.keep_days * DAY:
+            go.append(root)
+        else:
+            young.append(root)
+    # What several have counts for the one that stays longest: so each counts with what its deletion frees.
+    order = [*(root for root, _ in stay), *reversed(young), *reversed(go)]
+    weights = sizes.of(found, order) if sizes is not None else {}
+    held = sum(weights.values()) - sum(weights[root.id] for root in go if weights)
+    over = _over(young, held, limit, weights) if limit else []
+    young = young[len(over) :]
+    spare = young if short else []
+    if not short:
+        stay += [(root, f"younger than {settings.keep_days} days") for root in young]
+        stay.sort(key=lambda one: (one[0].number, one[0].path))
+    return Plan(tuple(go), tuple(over), tuple(spare), tuple(stay), refused, found, then, weights)
+
+
+def _over(young: list[OldRoot], held: int, limit: int, weights: Mapping[int, int]) -> list[OldRoot]:
+    """The oldest of those that may go, until the rest is within the limit."""
+    over = []
+    for root in young:
+        if held <= limit:
+            break
+        over.append(root)
+        held -= weights[root.id]
+    return over
+
+
+def _now(found: Found, now: Now) -> float:
+    """The slower of the clock now and the clock of the initrd, carried on.
+
+    The records' times are the initrd's.  A clock that has been put forward since makes nothing older.
+    """
+    record = found.records.get(found.newest) if found.newest is not None else None
+    if record is None or record.boot_id != now.boot_id:
+        return now.clock
+    return min(now.clock, record.time + now.uptime)
+
+
+def _refusal(found: Found, now: Now) -> str | None:
+    if found.newest is None:
+        return None
+    newest = found.records.get(found.newest)
+    if newest is None:
+        return f"the newest record, of boot {found.newest}, cannot be read"
+    if now.clock < max(EPOCH, newest.time - LOCAL_TIME):
+        return f"the clock is behind the record of boot {found.newest}: ages mean nothing"
+    if found.good and not (newest.boot_id == now.boot_id and found.newest in found.good):
+        return "this boot has not been found good yet"
+    return None
+
+
+def _reasons(found: Found, settings: ArchiveSettings, protected: Mapping[int, str]) -> dict[int, str]:
+    """Why an old root stays whatever its age, by its number."""
+    reasons = dict(protected)
+    newest_first: dict[str | None, list[OldRoot]] = {}
+    for root in reversed(found.roots):
+        newest_first.setdefault(root.volume, []).append(root)
+    kept = {root.id for roots in newest_first.values() for root in roots[: settings.keep_min]}
+    good = max((root.number for root in found.roots if root.number in found.good), default=None)
+    newest = found.records.get(found.newest) if found.newest is not None else None
+    for root in found.roots:
+        if root.id in reasons:
+            continue
+        if root.number in found.pins:
+            reasons[root.id] = "pinned"
+        elif found.next is not None and found.next.boot == root.number:
+            reasons[root.id] = "the next boot was asked to start from it"
+        elif newest is not None and newest.boot == root.number:
+            reasons[root.id] = "this boot was started from it"
+        elif root.number == good:
+            reasons[root.id] = "the newest one of a good boot"
+        elif root.id in kept:
+            reasons[root.id] = f"one of the {settings.keep_min} newest"
+    return reasons
+
+
+def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Sizes | None = None) -> Plan:
+    """What would go if it were done now.
+
+    How much the old roots hold is measured where keep-bytes is set, and where `sizes` is given.
+    """
+    found = archive.read()
+    guard = protection.look(config, machine, archive)
+    protected = {}
+    for root in found.roots:
+        tree = frozenset({root.id}) | machine.nested(root.id)
+        if reason := guard.reason(root.path, tree):
+            protected[root.id] = reason
+    whole = machine.size()
+    limit = config.archive.keep_bytes.of(whole)
+    return plan(
+        found,
+        config.archive,
+        now,
+        short=free(machine) < config.archive.free_min.of(whole),
+        protected=protected,
+        limit=limit,
+        sizes=Sizes(machine) if limit and sizes is None else sizes,
+    )
+
+
+def free(machine: Machine) -> int:
+    status = os.fstatvfs(machine.top)
+    return status.f_bavail * status.f_frsize
+
+
+# Doing
+
+
+def run(
+    config: Config,
+    machine: Machine,
+    archive: Archive,
+    agreed: Plan,
+    *,
+    now: Callable[[], Now],
+    stop: Stop,
+    progress: Callable[[OldRoot], None],
+    sizes: Sizes | None = None,
+) -> Pruned:
+    """Delete what was agreed on and still may go, the oldest first.
+
+    What fails in the middle leaves an old root with fewer subvolumes nested in it; the next run goes on.
+    """
+    names = {(root.id, root.uuid, root.path) for root in agreed.may_go}
+    gone: list[OldRoot] = []
+    failed: list[tuple[OldRoot, str]] = []
+    if sizes is None and config.archive.keep_bytes.amount:
+        sizes = Sizes(machine)
+    try:
+        while not stop.is_set():
+            fresh = look(config, machine, archive, now(), sizes)
+            tried = {root.id for root in gone} | {root.id for root, _ in failed}
+            waiting = [root for root in fresh.go + fresh.over if root.id not in tried]
+            if not waiting and fresh.spare and _settled(machine, stop):
+                fresh = look(config, machine, archive, now(), sizes)
+                waiting = [root for root in fresh.may_go if root.id not in tried]
+            waiting = [root for root in waiting if (root.id, root.uuid, root.path) in names]
+            if not waiting:
+                break
+            root = waiting[0]
+            try:
+                done = _delete_tree(config, machine, archive, root, stop)
+            except (OSError, ImpermanenceError) as error:
+                failed.append((root, _words(error)))
+                continue
+            if done:
+                gone.append(root)
+                progress(root)
+    finally:
+        # Until it is committed, a power cut undoes a deletion.
+        machine.sync()
+    left = len(agreed.may_go) - len(gone) - len(failed)
+    return Pruned(tuple(gone), tuple(failed), left, stopped=stop.is_set())
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ImpermanenceError):
+        return error.message
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _settled(machine: Machine, stop: Stop) -> bool:
+    """Wait until the space of what was deleted has come back; False: it was stopped, or took too long."""
+    machine.sync()
+    for _ in range(math.ceil(CLEANER_PATIENCE / CLEANER_PAUSE)):
+        if not btrfsutil.deleted_subvolumes(machine.top):
+            machine.sync()
+            return True
+        if stop.wait(CLEANER_PAUSE):
+            break
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    id: int
+    uuid: bytes
+    parent: int  # the subvolume that it lies in
+    directory: int  # inode there
+    name: bytes
+
+
+def _tree(machine: Machine, node: _Node) -> list[_Node]:
+    """A subvolume and all that is nested in it, the deepest first."""
+    found = []
+    for child, (directory, name) in btrfs.Tree(machine.top, node.id).nested().items():
+        below = _Node(child, machine.subvolume(child).uuid, node.id, directory, name)
+        found += _tree(machine, below)
+    return [*found, node]
+
+
+def _delete_tree(config: Config, machine: Machine, archive: Archive, root: OldRoot, stop: Stop) -> bool:
+    """False: stopped on the way."""
+    top = _Node(root.id, root.uuid, archive.parent, archive.inode, os.path.basename(root.path))
+    for node in _tree(machine, top):
+        if stop.is_set():
+            return False
+        guard = protection.look(config, machine, archive)
+        if reason := guard.reason(root.path, frozenset({node.id})):
+            raise ImpermanenceError(reason)
+        if node.parent != archive.parent:
+            _make_writable(machine, node.parent)
+        _delete(machine, node)
+    return True
+
+
+def _make_writable(machine: Machine, number: int) -> None:
+    """A subvolume that is about to go: nothing can be taken out of a read-only one."""
+    inode = btrfs.Tree(machine.top, number).inode(btrfs.BTRFS_FIRST_FREE_OBJECTID)
+    if inode is None:
+        raise ImpermanenceError(f"subvolume {number} is gone")
+    fd = btrfs.open_inode(machine.top, number, btrfs.BTRFS_FIRST_FREE_OBJECTID, inode.generation)
+    try:
+        if btrfsutil.get_subvolume_read_only(fd):
+            btrfsutil.set_subvolume_read_only(fd, False)
+    finally:
+        os.close(fd)
+
+
+def _delete(machine: Machine, node: _Node) -> None:
+    """By number, after a last look at whether that is still what it was, where it was."""
+    place = btrfs.Tree(machine.top, node.parent).nested().get(node.id)
+    if place != (node.directory, node.name) or machine.subvolume(node.id).uuid != node.uuid:
+        raise ImpermanenceError(f"{to_text(node.name)} is not what it was a moment ago")
+    delete.snap_destroy(machine.top, node.id)

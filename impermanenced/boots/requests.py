@@ -1,0 +1,106 @@
+"""The request for the next boot: the file `next` in the state directory, which the hook consumes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import ImpermanenceError, NotSetUp
+from ..model import STATE
+from ..system import atomic
+from ..volumes.machine import Machine
+from . import records
+from .history import NO_STATE
+from .records import BootRecord, NextRequest
+
+TRIAL = "this is a trial"
+NAME = STATE + b"/" + records.NEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What waits for the next boot; without a request the file cannot be understood."""
+
+    request: NextRequest | None
+    time: float  # when it was asked for, seconds since 1970
+    fault: str | None = None
+
+
+def pending(machine: Machine) -> Pending | None:
+    """None: nothing is asked for, or what was asked for has been done.  NotSetUp: nobody would read it."""
+    if not machine.has_state():
+        raise NotSetUp(*NO_STATE)
+    path = machine.at(NAME)
+    try:
+        time = os.lstat(path).st_mtime
+        request = records.parse_next(records.read(path, NAME), NAME)
+    except FileNotFoundError:
+        return None
+    except ImpermanenceError as error:
+        return Pending(None, time, error.message)
+    newest = newest_record(machine)
+    if newest is None or newest.request != request.id:
+        return Pending(request, time)
+    left = newest.request_left or 0
+    return Pending(dataclasses.replace(request, boots=left), time) if left else None
+
+
+def newest_record(machine: Machine) -> BootRecord | None:
+    """The record that the hook goes by; None when there is none, or none that can be understood."""
+    directory = STATE + b"/" + records.BOOTS
+    with contextlib.suppress(FileNotFoundError, ImpermanenceError):
+        stems = [name[:-4] for name in os.listdir(machine.at(directory)) if name.endswith(b".env")]
+        numbers = [int(stem) for stem in stems if stem.isdigit()]
+        if numbers:
+            path = directory + b"/%d.env" % max(numbers)
+            return records.parse_record(records.read(machine.at(path), path), path)
+    return None
+
+
+def spared(machine: Machine, wipe: bool) -> str | None:
+    """Why the next boot will not wipe, as far as is known; None: it will."""
+    if not wipe:
+        return TRIAL
+    try:
+        waiting = pending(machine)
+        newest = newest_record(machine)
+    except (ImpermanenceError, OSError):
+        return None
+    if waiting is not None and waiting.request is not None:
+        return "somebody asked to keep the root" if waiting.request.action == "keep" else None
+    return "wiping pauses" if newest is not None and newest.hold else None
+
+
+def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
+    return NextRequest(action, str(uuid.uuid4()), boot, boots)
+
+
+def write(machine: Machine, request: NextRequest) -> None:
+    """In place of what was asked for before, whatever that is."""
+    with _named():
+        atomic.replace(machine.at(NAME), records.format_next(request))
+
+
+def cancel(machine: Machine) -> None:
+    path = machine.at(NAME)
+    with _named():
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    """The path that a person knows, in place of the one that goes through a descriptor."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, NAME) from error

@@ -1,0 +1,120 @@
+"""Answers that take long to make: one is made at a time, and who asks meanwhile shares the next one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, Generic, TypeVar
+
+from gi.repository import GLib
+
+from ..errors import ImpermanenceError, NotPermitted, ServiceError
+from ..system import logger
+from ..system.dbus import Call, uid_of
+
+REST = 3  # times as long as it took, before the next one is made for anybody but root
+EACH = 100  # calls of one user that may wait
+
+T = TypeVar("T")
+Answer = Callable[[Call, T, int], None]  # the last is the uid of the caller
+
+log = logger.get()
+
+
+class Desk(Generic[T]):
+    """What is asked for by root is made at once.  What others can make the machine do is bounded: after each
+    time theirs has to wait, unless root asks in between."""
+
+    def __init__(
+        self,
+        con: Any,
+        executor: Executor,
+        make: Callable[[], T],
+        clock: Callable[[], float] = time.monotonic,
+        done: Callable[[T], None] = lambda made: None,
+    ) -> None:
+        """`done` is told when nobody asks any more of what was made."""
+        self._con = con
+        self._executor = executor
+        self._make = make
+        self._clock = clock
+        self._done = done
+        self._lock = threading.Lock()
+        self._new: list[tuple[Call, Answer[T], int | None]] = []
+        self._asking: list[tuple[Call, Answer[T], int]] = []  # the executor's alone
+        self._not_before = 0.0
+        self._timer = False
+
+    def ask(self, call: Call, answer: Answer[T], uid: int | None = None) -> None:
+        """`answer` gives the call what was made; `uid` where it is known already."""
+        with self._lock:
+            self._new.append((call, answer, uid))
+            first = len(self._new) == 1
+        if first:
+            self._submit()
+
+    def _submit(self) -> None:
+        self._executor.submit(self._work).add_done_callback(_say_failure)
+
+    def _work(self) -> None:
+        self._ask_who()
+        early = self._not_before - self._clock()
+        if self._asking and early > 0 and all(uid != 0 for _, _, uid in self._asking):
+            if not self._timer:
+                self._timer = True
+                GLib.timeout_add(int(early * 1000) + 1, self._again)
+        elif self._asking:
+            began = self._clock()
+            calls, self._asking = self._asking, []
+            try:
+                self._answer_all(calls)
+            finally:
+                now = self._clock()
+                self._not_before = now + REST * (now - began)
+
+    def _again(self) -> bool:
+        self._timer = False
+        self._submit()
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _ask_who(self) -> None:
+        with self._lock:
+            calls, self._new = self._new, []
+        waiting = Counter(uid for _, _, uid in self._asking)
+        for call, answer, known in calls:
+            uid = uid_of(self._con, call.sender) if known is None else known
+            if uid is None:
+                call.fail(NotPermitted("the bus does not say who asks"))
+            elif uid != 0 and waiting[uid] >= EACH:
+                call.fail(ServiceError(f"{EACH} calls of yours wait for their answer already"))
+            else:
+                waiting[uid] += 1
+                self._asking.append((call, answer, uid))
+
+    def _answer_all(self, calls: list[tuple[Call, Answer[T], int]]) -> None:
+        problem: BaseException | None = None
+        try:
+            made = self._make()
+            try:
+                for call, answer, uid in calls:
+                    try:
+                        answer(call, made, uid)
+                    except ImpermanenceError as error:  # this call's own
+                        call.fail(error)
+            finally:
+                self._done(made)
+        except (ImpermanenceError, OSError) as error:
+            log.warning("a call cannot be answered", error=str(error))
+            problem = error
+        finally:
+            for call, _, _ in calls:
+                if not call.answered:
+                    call.fail(problem)
+
+
+def _say_failure(future: Future[None]) -> None:
+    if not future.cancelled() and (error := future.exception()):
+        log.error("a call could not be answered", exc_info=error)

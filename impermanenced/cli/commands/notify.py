@@ -1,0 +1,89 @@
+"""News as notifications: what comes together is one, and there are not many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ...errors import ServiceError
+from ...losses import BAD, WORTH
+from ...text import size_to_text
+from .. import wording
+
+GATHER = 2.0  # seconds in which more may come
+EVERY = 30.0  # seconds between two
+NAMED = 5  # lines in one
+WIDTH = 120  # columns of a path, about: a name may have 255 bytes, and a path 4096
+QUIET = ("log", "cache")  # nobody wants to be interrupted for these
+
+Show = Callable[[str, Sequence[str], bool], None]  # summary, lines, whether it is worth a look; ServiceError
+Later = Callable[[float, Callable[[], None]], None]
+
+
+class Notices:
+    """What was not taken away by the user yet is said together with what is new."""
+
+    def __init__(
+        self, show: Show, later: Later, clock: Callable[[], float], complain: Callable[[str], None]
+    ) -> None:
+        self._show = show
+        self._later = later
+        self._clock = clock
+        self._complain = complain
+        self._lines: list[tuple[int, str, int]] = []  # the worst: how bad, in words, and how many paths
+        self._paths = 0
+        self._waits = False
+        self._then = -EVERY
+        self._mute = False
+
+    def tell(self, news: Mapping[str, Any]) -> None:
+        kind = news["kind"]
+        if kind == "level":
+            self._add(100, f"altogether {size_to_text(news['bytes'])} of everybody's: {news['level']}", 0)
+        elif kind == "more":
+            self._paths += news["count"]
+        elif kind == "crud" and news["loss"] not in QUIET:
+            self._add(WORTH.get(news["loss"], 0), _line(news), news["count"])
+        else:
+            return
+        if not self._waits:
+            self._waits = True
+            self._later(max(GATHER, EVERY - (self._clock() - self._then)), self._say)
+
+    def _add(self, badness: int, line: str, paths: int) -> None:
+        self._paths += paths
+        self._lines.append((badness, line, paths))
+        self._lines.sort(key=lambda one: -one[0])
+        del self._lines[NAMED:]
+
+    def _say(self) -> None:
+        self._waits = False
+        worth_a_look = any(badness >= BAD for badness, _, _ in self._lines)
+        what = wording.plural(self._paths, "path") if self._paths else "much"
+        lines = [line for _, line, _ in self._lines]
+        rest = self._paths - sum(paths for _, _, paths in self._lines)
+        if rest > 0:
+            lines.append(f"and {wording.plural(rest, 'path')} more: impermanence status")
+        try:
+            self._show(f"{what} would be lost at the next boot".capitalize(), lines, worth_a_look)
+        except ServiceError as error:
+            if not self._mute:
+                self._complain(error.message)
+            self._mute = True
+        else:
+            self._mute = False
+            self._then = self._clock()
+
+    def seen(self) -> None:
+        """The user has taken it away."""
+        self._lines.clear()
+        self._paths = 0
+
+
+def _line(news: Mapping[str, Any]) -> str:
+    path = wording.shorten(wording.homely(news["path"]), WIDTH)
+    if news["loss"] == "secret":
+        return f"secret: {path}"
+    count = f"{wording.plural(news['count'], 'path')}, " if news["count"] > 1 else ""
+    writer = wording.writer(news["writer"])
+    return f"{news['loss']}: {path}, {count}{size_to_text(news['bytes'])}" + (f", {writer}" if writer else "")

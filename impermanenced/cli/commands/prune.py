@@ -1,0 +1,241 @@
+"""The commands prune, pin and unpin."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...boots.old_roots import Archive, OldRoot
+from ...boots.prune import prune
+from ...boots.prune.prune import Now, Plan, Pruned
+from ...boots.prune.sizes import Sizes
+from ...errors import CommandError, ImpermanenceError, UsageError
+from ...report.report import Manager
+from ...system import command
+from ...text import JSON_VERSION, path_fields, size_to_text, time_to_text, to_text
+from .. import wording
+from ..parse import Options
+from ..show import Style
+
+Write = Callable[[str], object]
+
+
+def clocks() -> Now:
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return Now(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot_id)
+
+
+def pin(options: Options, write: Write) -> int:
+    number = options.number
+    assert number is not None
+    with Manager(options.config) as manager, Archive(manager.config, manager.machine) as archive:
+        if options.command == "pin":
+            done = "pinned" if archive.pin(number) else "was pinned already"
+            write(f"the old root of boot {number} {done}: it stays until  impermanence unpin {number}\n")
+        else:
+            done = "is not pinned any more" if archive.unpin(number) else "was not pinned"
+            write(f"the old root of boot {number} {done}\n")
+    return 0
+
+
+def run(options: Options, write: Write, style: Style) -> int:
+    _give_way()
+    stop = _Stop()
+    with Manager(options.config) as manager, Archive(manager.config, manager.machine) as archive:
+        config, machine = manager.config, manager.machine
+        if not options.dry_run:
+            archive.lock()
+        # Reading what was written in every life takes its time: only where it decides, or a person does.
+        measure = config.archive.keep_bytes.amount or not options.yes
+        sizes = Sizes(machine) if measure else None
+        plan = prune.look(config, machine, archive, clocks(), sizes)
+        pruned = None
+        if not options.json:
+            whole = machine.size()
+            limits = Limits(config.archive.keep_bytes.of(whole), config.archive.free_min.of(whole))
+            write(show(plan, limits, prune.free(machine), style))
+        if plan.may_go and not options.dry_run:
+            if not options.yes and not _agreed(len(plan.may_go)):
+                write("nothing was deleted\n")
+                return 0
+
+            def progress(root: OldRoot) -> None:
+                if not options.json:
+                    write(f"deleted {to_text(root.path)}\n")
+
+            with stop:
+                pruned = prune.run(
+                    config,
+                    machine,
+                    archive,
+                    plan,
+                    now=clocks,
+                    stop=stop.event,
+                    progress=progress,
+                    sizes=sizes,
+                )
+        if options.json:
+            write(_json(plan, pruned, free=prune.free(machine), dry_run=options.dry_run))
+        elif pruned is not None:
+            write(result(pruned))
+    if pruned is not None and pruned.stopped:
+        return 128 + stop.signal
+    if plan.refused is not None and not options.dry_run:
+        raise ImpermanenceError(f"nothing was deleted: {plan.refused}")
+    if pruned is not None and pruned.failed:
+        raise ImpermanenceError(
+            f"{wording.plural(len(pruned.failed), 'old root')} could not be deleted",
+            "the next run tries again",
+        )
+    return 0
+
+
+def _give_way() -> None:
+    """Whoever else reads or writes goes first.  It works without that, too."""
+    with contextlib.suppress(CommandError):
+        command.run(["ionice", "--class", "idle", "--pid", str(os.getpid())])
+
+
+class _Stop:
+    """SIGTERM and SIGINT end the work between two deletions, while this is entered."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.signal = 0
+
+    def __enter__(self) -> None:
+        self._before = {number: signal.signal(number, self._on) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on(self, number: int, _: object) -> None:
+        self.signal = number
+        self.event.set()
+
+
+def _agreed(count: int) -> bool:
+    if sys.stdin is None or not sys.stdin.isatty() or not sys.stderr.isatty():
+        raise UsageError(
+            "nobody to ask whether these may be deleted", "--yes deletes them, --dry-run only lists them"
+        )
+    sys.stderr.write(f"Delete {'it' if count == 1 else f'these {count}'}? This cannot be undone. [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+# Words
+
+
+class Limits(NamedTuple):
+    keep_bytes: int
+    free_min: int
+
+
+def show(plan: Plan, limits: Limits, free: int, style: Style) -> str:
+    """What would go, what stays and why; the first line answers."""
+    lines = [style.bold(_answer(plan)), ""]
+    if plan.go:
+        lines += [*_table(plan, plan.go), ""]
+    if plan.over:
+        held = size_to_text(sum(plan.sizes.values()))
+        lines.append(f"  to hold no more than {size_to_text(limits.keep_bytes)} ({held} now):")
+        lines += [*_table(plan, plan.over), ""]
+    if plan.spare:
+        space = f"{size_to_text(limits.free_min)} is free ({size_to_text(free)} now)"
+        lines.append(f"  while less than {space}, one by one:")
+        lines += [*_table(plan, plan.spare), ""]
+    if plan.stay:
+        lines.append("  stay:")
+        lines += [*_table(plan, [root for root, _ in plan.stay], [why for _, why in plan.stay]), ""]
+    if plan.found.unknown:
+        lines.append("  left alone, whatever the settings say:")
+        lines += [f"    {to_text(path)}  {why}" for path, why in plan.found.unknown.items()] + [""]
+    if plan.found.broken:
+        lines.append("  records that cannot be read; what they archived stays:")
+        lines += [f"    {fault}" for fault in plan.found.broken] + [""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _answer(plan: Plan) -> str:
+    stay = "stays" if len(plan.stay) == 1 else "stay"
+    roots = wording.plural(len(plan.stay), "old root")
+    if plan.refused is not None:
+        return f"nothing to prune now, {roots} {stay}: {plan.refused}."
+    if not plan.may_go:
+        return f"nothing to prune, {roots} {stay}."
+    certain = plan.go + plan.over
+    go = f"{wording.plural(len(certain), 'old root')} to delete"
+    spare = wording.plural(len(plan.spare), "old root")
+    if certain and plan.spare:
+        go += f", and for space up to {len(plan.spare):,} more"
+    elif plan.spare:
+        go = f"up to {spare} to delete for space"
+    return f"{go}; {len(plan.stay):,} {stay}."
+
+
+def _table(plan: Plan, roots: Iterable[OldRoot], notes: list[str] | None = None) -> Iterator[str]:
+    rows = [
+        (f"boot {root.number}", to_text(root.path), _age(root, plan.now), _size(plan, root)) for root in roots
+    ]
+    widths = [max(wording.width(row[column]) for row in rows) for column in range(4)]
+    for index, (*left, size) in enumerate(rows):
+        cells = [wording.pad(cell, width) for cell, width in zip(left, widths[:3], strict=True)]
+        cells += [size.rjust(widths[3])] if plan.sizes else []
+        yield "  ".join(["  ", *cells, notes[index] if notes else ""]).rstrip()
+
+
+def _size(plan: Plan, root: OldRoot) -> str:
+    return size_to_text(plan.sizes[root.id]) if plan.sizes else ""
+
+
+def _age(root: OldRoot, now: float) -> str:
+    return "of unknown age" if root.archived is None else wording.age(root.archived, now)
+
+
+def result(pruned: Pruned) -> str:
+    lines = [f"{to_text(root.path)} was not deleted: {why}" for root, why in pruned.failed]
+    head = f"{wording.plural(len(pruned.gone), 'old root')} deleted"
+    if pruned.stopped:
+        head += f"; stopped, {pruned.left} left for the next run"
+    elif pruned.left:
+        head += f"; {pruned.left} may stay for now"
+    return "\n".join([*lines, f"{head}."]) + "\n"
+
+
+def _json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool) -> str:
+    def fields(root: OldRoot) -> dict[str, Any]:
+        return {
+            **path_fields(root.path),
+            "boot": root.number,
+            "volume": root.volume,
+            "archived": time_to_text(root.archived),
+            "bytes": plan.sizes.get(root.id),
+        }
+
+    document = {
+        "version": JSON_VERSION,
+        "dry_run": dry_run,
+        "refused": plan.refused,
+        "free": free,
+        "bytes": sum(plan.sizes.values()) if plan.sizes else None,
+        "go": [fields(root) for root in plan.go],
+        "over": [fields(root) for root in plan.over],
+        "spare": [fields(root) for root in plan.spare],
+        "stay": [{**fields(root), "reason": why} for root, why in plan.stay],
+        "unknown": [{**path_fields(path), "reason": why} for path, why in plan.found.unknown.items()],
+        "broken": list(plan.found.broken),
+        "deleted": [fields(root) for root in pruned.gone] if pruned else [],
+        "failed": [{**fields(root), "reason": why} for root, why in pruned.failed] if pruned else [],
+        "stopped": pruned.stopped if pruned else False,
+    }
+    return json.dumps(document) + "\n"

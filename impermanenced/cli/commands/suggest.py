@@ -1,0 +1,218 @@
+"""`impermanence suggest`: the declarations that would empty the list, ready to paste."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...config.load import Config
+from ...config.values import Where
+from ...config.values import path_of as configured_path
+from ...errors import ConfigError, UsageError
+from ...model import Change, FileType, Verdict
+from ...report.suggest import Item, Suggestion, System, Wanted, choose, structure
+from ...text import JSON_VERSION, path_fields, path_of, to_text
+from .. import query, wording
+from ..formats import modules, tmpfiles, toml
+from ..formats.writing import Task, Written
+from ..parse import COMMANDS, Options
+from . import uncovered
+
+USUAL = b"/persist /persistent /nix/persist /nix/state /state /keep".split()
+
+_FORMATS: Mapping[str, tuple[Callable[[Task], Written], Sequence[str]]] = {
+    "toml": (toml.write, toml.HEAD),
+    "impermanence": (modules.impermanence, modules.HEADS["impermanence"]),
+    "preservation": (modules.preservation, modules.HEADS["preservation"]),
+    "home-manager": (modules.home_manager, modules.HEADS["home-manager"]),
+    "tmpfiles": (tmpfiles.write, tmpfiles.HEAD),
+}
+_FOR_NIX = ("impermanence", "preservation", "home-manager")
+
+
+class Persist(NamedTuple):
+    path: bytes
+    note: str = ""  # how it was found, where nobody said it
+
+
+def suggest(document: query.Document, config: Config | None, options: Options, cwd: bytes) -> Any:
+    """Text, or with --json an object.  `config`: None for who may not read it."""
+    items = [_item(entry) for entry in document["entries"]]
+    narrow = [query.meant(document, path, cwd) for path in options.paths]
+    persist = _persist(document, config, options)
+    volumes = document["volumes"]
+    native = all(path_of(volume, "mountpoint") == path_of(volume) for volume in volumes)
+    with System(functools.partial(query.location, document), native=native) as system:
+        suggestion = choose(
+            items,
+            system,
+            persist.path,
+            config.placements if config else (),
+            narrow=narrow,
+            logs=options.all,
+            dotfiles=options.all or not _has_nix(document, options),
+        )
+        if options.json:
+            return _document(suggestion, persist)
+        wanted = tuple(one for one in suggestion.wanted if options.whole or not one.declared)
+        task = Task(suggestion, wanted, {item.path: item for item in items}, system)
+        trial = config is not None and not config.rollback.wipe
+        notes = list(_notes(document, task, persist, trial=trial))
+        return "".join(f"{line}\n" for line in _lines(task, options, notes))
+
+
+def _has_nix(document: query.Document, options: Options) -> bool:
+    """Whether home-manager and its like can be had: what they do better is theirs then."""
+    return options.format in _FOR_NIX or os.path.isdir(query.location(document, b"/nix/store"))
+
+
+def _item(entry: Mapping[str, Any]) -> Item:
+    return Item(
+        path_of(entry),
+        FileType(entry["type"]),
+        Change(entry["change"]),
+        Verdict(entry["verdict"]),
+        entry["rule"],
+        entry["uid"],
+        entry.get("gid"),
+        int(entry["mode"], 8),
+        entry["size"],
+        entry["loss"] or "unknown",
+        entry.get("application") or "",
+        entry.get("state_of") or "",
+        entry.get("package") or "",
+        tuple((advice["kind"], advice["argument"]) for advice in entry.get("advice") or ()),
+    )
+
+
+# Where it would be kept
+
+
+def check(options: Options) -> bytes | None:
+    """The persist volume that was asked for; UsageError when it cannot be one."""
+    if options.persist is None:
+        return None
+    try:
+        path = configured_path(os.fsdecode(options.persist), Where("--persist"))
+    except ConfigError as error:
+        raise UsageError(error.message, error.hint) from None
+    if path == b"/":
+        raise UsageError("--persist /: the persist volume cannot be /", "for example --persist /persist")
+    return path
+
+
+def _persist(document: query.Document, config: Config | None, options: Options) -> Persist:
+    asked = check(options)
+    if asked is not None:
+        return Persist(asked)
+    known = config.persist if config else ()
+    if len(known) == 1:
+        return Persist(known[0])
+    if known:
+        others = wording.plural(len(known) - 1, "other")
+        return Persist(known[0], f"Below {to_text(known[0])} and not one of {others}: --persist chooses.")
+    there = [path for path in USUAL if os.path.ismount(query.location(document, path))]
+    path = there[0] if there else USUAL[0]
+    return Persist(path, f"No persist volume is configured; {to_text(path)} is a guess: --persist chooses.")
+
+
+# As text
+
+
+def _lines(task: Task, options: Options, notes: Iterable[str]) -> Iterator[str]:
+    write, head = _FORMATS[options.format]
+    written = write(task)
+    for line in (*head, *notes):
+        yield f"# {line}"
+    yield from written.lines
+    for title, lines in (
+        ("Not by these declarations:", uncovered.lines(task, written)),
+        ("Declared, and better kept in another way where there is Nix:", uncovered.better(task)),
+    ):
+        said = list(lines)
+        if said:
+            yield ""
+            yield from (f"# {line}" for line in (title, *said))
+    yield f"# {_sum(task, written)}"
+
+
+def _notes(document: query.Document, task: Task, persist: Persist, *, trial: bool) -> Iterator[str]:
+    if trial:
+        yield "This is a trial (rollback.wipe is false): nothing is wiped yet."
+    if document.get("others", {"entries": 0})["entries"]:
+        yield "What belongs to other users is not in it: root sees all."
+    elif not document["complete"]:
+        yield "Not complete: a part could not be read."
+    new = [one for one in task.wanted if not one.declared]
+    if new:
+        if persist.note:
+            yield persist.note
+        yield f"Declaring copies nothing.  First: {_adopt(persist)}"
+
+
+def _adopt(persist: Persist) -> str:
+    if "persist" in COMMANDS:
+        return "impermanence persist PATH"
+    return f"cp -a --reflink=auto --parents PATH {shlex.quote(to_text(persist.path))}"
+
+
+def _sum(task: Task, written: Written) -> str:
+    losses = task.suggestion.losses
+    if not losses:
+        return "Nothing would be lost: there is nothing to add."
+    refused = {one.path for one, _ in written.refused}
+    reached = {above for one in task.wanted if one.path not in refused for above in structure.above(one.path)}
+    lost = sum(one.count for one, _ in written.refused)
+    lost += sum(path not in reached for path in task.suggestion.on_the_way)
+    covered = task.suggestion.covered - lost + len(written.nodes)
+    left = losses - covered
+    said = f"Covered: {covered:,} of {wording.plural(losses, 'path')} that would be lost"
+    return f"{said}; not covered: {left:,}, for the reasons above." if left else f"{said}."
+
+
+# As an object
+
+
+def _document(suggestion: Suggestion, persist: Persist) -> dict[str, Any]:
+    return {
+        "version": JSON_VERSION,
+        **path_fields(persist.path, "persist"),
+        "losses": suggestion.losses,
+        "covered": suggestion.covered,
+        "declarations": [_declaration(one) for one in suggestion.wanted],
+        "uncovered": [
+            {
+                "kind": remedy.kind,
+                "advice": _advice(remedy.argument) if remedy.kind == "elsewhere" else [],
+                "package": remedy.argument[0][0] if remedy.kind == "package" else None,
+                "paths": [path_fields(path) for path in remedy.paths],
+            }
+            for remedy in suggestion.remedies
+        ],
+    }
+
+
+def _advice(ways: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"kind": kind, "argument": argument} for kind, argument in ways]
+
+
+def _declaration(one: Wanted) -> dict[str, Any]:
+    return {
+        **path_fields(one.path),
+        "directory": one.directory,
+        **path_fields(one.persist, "persist"),
+        "home_of": one.user,
+        "user": one.own.user,
+        "group": one.own.group,
+        "mode": one.own.mode,
+        "parent": {"user": one.parent.user, "group": one.parent.group, "mode": one.parent.mode},
+        "method": one.method,
+        "declared": one.declared,
+        "better": [_advice(ways) for ways in one.instead],
+        "why": one.why,
+        "paths": one.count,
+        "size": one.size,
+    }

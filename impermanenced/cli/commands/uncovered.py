@@ -1,0 +1,92 @@
+"""What no declaration covers, as lines of comment: what it is, what can be done, and which paths."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping
+
+from ...report.suggest import structure
+from ...text import to_text
+from ..formats import tmpfiles
+from ..formats.writing import Task, Written
+from ..remedies import elsewhere
+from ..wording import homely, plural
+
+SHOWN = 5  # paths of one remedy
+
+_SAYS: Mapping[str, str] = {
+    "blank": "gone from the blank: the next boot brings it back; take a new blank without it",
+    "cache": "nothing that anybody would miss: add a pattern to ignore below [watch]",
+    "copy": "hidden under a mount: copy it to what is mounted there",
+    "empty": "a directory that holds nothing to keep",
+    "follows": "links that live on as soon as what they lead to is mounted",
+    "inside": "in the place of the persist volume, which is not mounted",
+    "log": "logs: declare /var/log to keep them, or ask for --all",
+    "metadata": "mode or owner of a directory that the blank has: tmpfiles.d or a new blank sets them",
+    "node": "links, fifos and devices: a line of tmpfiles.d makes each",
+    "subvolume": "a nested subvolume: move it to the top level of the filesystem, and mount it here",
+}
+
+
+def lines(task: Task, written: Written) -> Iterator[str]:
+    """Without the sign that makes a comment of them."""
+    for words, paths in _why_refused(written).items():
+        yield f"  not in this format, {words}:"
+        yield from _paths(paths)
+    packages: list[str] = []
+    better_ways: dict[tuple[tuple[str, str], ...], list[bytes]] = {}
+    for remedy in task.suggestion.remedies:
+        paths = [path for path in remedy.paths if path not in written.nodes]
+        if remedy.kind == "package":
+            packages.append(remedy.argument[0][0])
+        elif remedy.kind == "elsewhere":
+            better_ways[remedy.argument] = paths
+        elif paths:
+            yield f"  {_SAYS[remedy.kind]}:"
+            yield from _nodes(task, paths) if remedy.kind == "node" else _paths(paths)
+    if packages:
+        yield "  packages installed since the blank: declare them, or install them into the blank:"
+        yield f"    {', '.join(packages)}"
+    yield from _ways(better_ways)
+    if better_ways:
+        yield "  (--all declares what is better kept in another way, too)"
+
+
+def better(task: Task) -> Iterator[str]:
+    """The better ways for what is declared."""
+    found: dict[tuple[tuple[str, str], ...], list[bytes]] = collections.defaultdict(list)
+    for one in task.wanted:
+        for ways in one.instead:
+            found[ways].append(one.path)
+    yield from _ways(found)
+
+
+def _ways(found: Mapping[tuple[tuple[str, str], ...], list[bytes]]) -> Iterator[str]:
+    for ways, paths in sorted(found.items()):
+        for number, (kind, argument) in enumerate(ways):
+            yield f"  {'or ' * (number > 0)}{elsewhere(kind, argument)}"
+        yield from _paths(paths)
+
+
+def _why_refused(written: Written) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = collections.defaultdict(list)
+    for one, words in written.refused:
+        found[words].append(one.path)
+    return found
+
+
+def _paths(paths: Iterable[bytes]) -> Iterator[str]:
+    """Of directories and what is in them only the directories."""
+    known = set(paths)
+    tops = [path for path in sorted(known) if known.isdisjoint(structure.above(path))]
+    for path in tops[:SHOWN]:
+        yield f"    {homely(to_text(path))}"
+    if len(tops) > SHOWN:
+        yield f"    and {plural(len(tops) - SHOWN, 'more path')}"
+
+
+def _nodes(task: Task, paths: list[bytes]) -> Iterator[str]:
+    for path in paths[:SHOWN]:
+        yield f"    {tmpfiles.node(task, path) or homely(to_text(path))}"
+    if len(paths) > SHOWN:
+        yield f"    and {plural(len(paths) - SHOWN, 'more path')} (--format tmpfiles has them all)"

@@ -1,0 +1,134 @@
+"""What `watch` does: the daemon's news, one a line, until somebody ends it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gi.repository import GLib
+
+from ...bus import client
+from ...bus.follow import EVERYTHING, Follower
+from ...errors import ServiceError
+from ...system import notifications
+from ...text import size_to_text
+from .. import wording
+from ..parse import Options
+from ..show import Style
+from .notify import Notices
+
+_LOSS = len("service-state")
+_SERIOUS = ("secret", "database")
+
+
+def run(
+    options: Options, write: Callable[[str], int], complain: Callable[[str, str | None], None], style: Style
+) -> int:
+    """It ends by an exception: ServiceError where there is nobody to follow, BrokenPipeError when the reader
+    of the output has gone.  A signal ends the process, as it ends journalctl."""
+    gc.enable()  # this command goes on for days
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    bus = client.connect()
+    if bus is None:
+        raise ServiceError("there is no system bus", "systemctl status dbus")
+
+    def changed(there: bool) -> None:
+        if there:
+            complain("impermanenced is back", None)
+        else:
+            complain("impermanenced has stopped, what is written meanwhile is not seen", None)
+
+    def show(news: Mapping[str, Any]) -> None:
+        write((json.dumps(news) if options.json else line(news, time.time(), style)) + "\n")
+
+    handle = show
+
+    def tell(text: str) -> None:
+        take(text, handle)
+
+    follower = Follower(bus.con, tell, changed, options.config)
+    if options.notify:
+        handle = _notices(follower, lambda message: complain(message, None)).tell
+        follower.run(0, patient=True)
+    else:
+        if os.geteuid() != 0:
+            complain("only what belongs to you is shown", "root sees everything")
+        _watch_output(lambda: follower.fail(BrokenPipeError()))
+        follower.run(EVERYTHING if options.lines is None else options.lines)
+    return 0
+
+
+def _notices(follower: Follower, complain: Callable[[str], None]) -> Notices:
+    """On the desktop of the session's own user."""
+
+    def show(summary: str, lines: Sequence[str], worth_a_look: bool) -> None:
+        screen.show(summary, lines, notifications.NORMAL if worth_a_look else notifications.LOW)
+
+    def later(seconds: float, work: Callable[[], None]) -> None:
+        def once() -> bool:
+            work()
+            return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+        GLib.timeout_add(int(seconds * 1000), once)
+
+    con = notifications.connect()
+    con.connect("closed", lambda *_: follower.fail(ServiceError("the session bus closed the connection")))
+    notices = Notices(show, later, time.monotonic, complain)
+    screen = notifications.Desktop(con, notices.seen)
+    return notices
+
+
+def _watch_output(gone: Callable[[], None]) -> None:
+    """Who reads may go long before there is something to write that would show it."""
+    if sys.stdout is None:
+        return
+
+    def look(*_: object) -> bool:
+        gone()
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    GLib.io_add_watch(1, GLib.PRIORITY_DEFAULT, GLib.IOCondition.ERR | GLib.IOCondition.HUP, look)
+
+
+def take(text: str, handle: Callable[[Mapping[str, Any]], object]) -> None:
+    """One piece of news as the daemon sent it; ServiceError where it makes no sense."""
+    try:
+        news = json.loads(text)
+        if not isinstance(news, dict):
+            raise TypeError("no object")
+        handle(news)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ServiceError(f"impermanenced: its news cannot be understood: {error!r}") from None
+
+
+def line(news: Mapping[str, Any], now: float, style: Style) -> str:
+    """`09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`"""
+    when = wording.clock(news["time"], now, exact=True)
+    loss = str(news.get("loss", ""))
+    padded = wording.pad(loss, _LOSS)
+    return f"{when}  {style.bold(padded) if loss in _SERIOUS else padded}  {_about(news)}".rstrip()
+
+
+def _about(news: Mapping[str, Any]) -> str:
+    kind = news["kind"]
+    if kind == "overflow":
+        times = wording.plural(news["overflows"], "time")
+        return f"the kernel dropped events, {times} by now: of some files it is not known who wrote them"
+    if kind == "level":
+        sums = f"{size_to_text(news['bytes'])} in {wording.plural(news['count'], 'path')}"
+        return f"{news['level']}: what is undeclared has come to {sums}"
+    path, size = wording.homely(news["path"]), size_to_text(news["bytes"])
+    paths = wording.plural(news["count"], "path")
+    if kind == "boot":
+        return f"{path}  {paths} by the boot itself, {size}"
+    if kind == "more":
+        return f"{path}  {paths} more, {size}"
+    change = "changed" if news["change"] == "metadata" else news["change"]
+    what = change if news["count"] == 1 else f"{paths} {change}"
+    return f"{path}  {what}, {size}  {wording.writer(news['writer'])}"

@@ -1,0 +1,1 @@
+"""The configuration: TOML files in, a frozen Config out."""

@@ -1,0 +1,373 @@
+"""The configuration: TOML in, one frozen `Config` out.
+
+Which settings there are stands in `settings`, what one value may be in `values`; here is how files
+add up and what the values mean together.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model import STATE, Declaration
+from ..text import to_text
+from . import files, settings
+from .values import NOTHING, OWNER, Space, Where, likely, path_of, quoted, table_of
+
+DEFAULT = b"/etc/impermanence/config.toml"
+DROP_INS = b"config.d"
+
+_NOTICE, _WARNING, _CRITICAL = Space(1 << 30), Space(5 << 30), Space(20 << 30)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSettings:
+    """One `[[volume]]`.  None: to be found on the machine."""
+
+    name: str | None = None
+    mountpoint: bytes = b"/"
+    path: bytes | None = None  # default: the mountpoint
+    subvolume: bytes | None = None  # path from the top level
+    blank: bytes | None = None  # path from the top level; b"": none, everything is new
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSettings:
+    directory: bytes = b"old_roots"
+    keep_min: int = 3
+    keep_days: int = 30
+    keep_bytes: Space = NOTHING
+    free_min: Space = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackSettings:
+    wipe: bool = True
+    on_failure: str = "keep"
+    on_missing_blank: str = "keep"
+    require: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSettings:
+    """How many undeclared bytes are news; NOTHING: none are."""
+
+    notice: Space = _NOTICE
+    warning: Space = _WARNING
+    critical: Space = _CRITICAL
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    warn: tuple[str, ...] = ("document", "service-state", "subvolume", "config", "unknown", "history")
+    block: tuple[str, ...] = ("secret", "database")
+    warn_bytes: Space = NOTHING
+    block_bytes: Space = NOTHING
+    inhibit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """How something is made when it is missing.  None: as its parent, or as root."""
+
+    user: str | None = None
+    group: str | None = None
+    mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a declared path gets to its place."""
+
+    declaration: Declaration
+    method: str  # "bind" or "symlink"
+    hide: bool  # from file managers
+    own: Ownership
+    parent: Ownership
+    user: str | None = None  # below whose home it is declared
+    home: bytes | None = None  # that home
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    path: bytes  # the file that was asked for, whether it exists or not
+    files: tuple[bytes, ...]  # the files that were read
+    volumes: tuple[VolumeSettings, ...]
+    archive: ArchiveSettings
+    rollback: RollbackSettings
+    declarations: tuple[Declaration, ...]
+    persist: tuple[bytes, ...]  # paths of the persist volumes
+    ignore: tuple[str, ...]  # gitignore patterns relative to "/"
+    placements: tuple[Placement, ...] = ()  # one for each declaration, in their order
+    levels: LevelSettings = LevelSettings()
+    gate: GateSettings = GateSettings()
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A declared path before the homes of users are known."""
+
+    where: Where
+    path: bytes
+    directory: bool
+    persist: bytes
+    user: str | None  # whose home it is relative to
+    table: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What the files said so far."""
+
+    volumes: list[tuple[VolumeSettings, Where]] = field(default_factory=list)
+    archive: dict[str, Any] = field(default_factory=dict)
+    archive_where: Where | None = None
+    rollback: dict[str, Any] = field(default_factory=dict)
+    entries: list[_Entry] = field(default_factory=list)
+    persist: list[bytes] = field(default_factory=list)
+    homes: dict[str, bytes] = field(default_factory=dict)
+    hidden: dict[bytes, bool] = field(default_factory=dict)
+    ignore: list[str] = field(default_factory=list)
+    levels: dict[str, Space] = field(default_factory=dict)
+    gate: dict[str, Any] = field(default_factory=dict)
+
+
+# Files add up
+
+
+def load(path: bytes | None, *, default: bytes = DEFAULT) -> Config:
+    """The configuration in this file alone, or in the default file and its drop-ins.
+
+    ConfigError, NotPermitted for a file that may not be read, UsageError for a named one that is
+    not there.  The default file may be missing: that is the empty configuration.
+    """
+    reading = _Reading()
+    read: list[bytes] = []
+    directory = os.path.join(os.path.dirname(default), DROP_INS)
+    for file in [path] if path is not None else [default, *files.drop_ins(directory)]:
+        document = files.read(file, named=path is not None)
+        if document is not None:
+            read.append(file)
+            _take(reading, document, Where(to_text(file)))
+    return _config(reading, path if path is not None else default, read)
+
+
+def _take(reading: _Reading, document: dict[str, Any], where: Where) -> None:
+    parts = ("volume", "archive", "rollback", "persist", "watch", "gate")
+    for key, value in document.items():
+        here = where / key
+        if key == "volume":
+            _take_volumes(reading, value, here)
+        elif key == "archive":
+            reading.archive |= table_of(settings.ARCHIVE, value, here)
+            reading.archive_where = here
+        elif key == "rollback":
+            _add_up(reading.rollback, table_of(settings.ROLLBACK, value, here))
+        elif key == "persist":
+            _take_persist(reading, value, here)
+        elif key == "watch":
+            values = table_of(settings.WATCH, value, here)
+            reading.ignore += values.pop("ignore", [])
+            reading.levels |= {name.removesuffix("-bytes"): space for name, space in values.items()}
+        elif key == "gate":
+            _add_up(reading.gate, table_of(settings.GATE, value, here))
+        else:
+            here.fail("there is no such key", likely(key, parts))
+
+
+def _add_up(before: dict[str, Any], values: dict[str, Any]) -> None:
+    """Lists do; of what else there is the later one counts."""
+    for key, value in values.items():
+        listed = isinstance(value, tuple) and not isinstance(value, Space)
+        before[key] = tuple(dict.fromkeys((*before.get(key, ()), *value))) if listed else value
+
+
+def _take_volumes(reading: _Reading, value: object, where: Where) -> None:
+    if not isinstance(value, list):
+        where.fail("one table", "there can be several: write [[volume]]")
+    for index, table in enumerate(value):
+        here = where.item(index)
+        values = table_of(settings.VOLUME, table, here)
+        for key in ("mountpoint", "path"):
+            if key in values:
+                values[key] = path_of(values[key], here / key)
+        reading.volumes.append((VolumeSettings(**values), here))
+
+
+def _take_persist(reading: _Reading, value: object, where: Where) -> None:
+    if not isinstance(value, dict):
+        where.fail(f"{quoted(value)} is not a table", f"write {settings.PERSIST}")
+    for key, table in value.items():
+        here = where / key
+        if not isinstance(table, dict):
+            here.fail("what persists belongs to a persist volume", f"write it below {settings.PERSIST}")
+        persist = path_of(key, here)
+        if persist == b"/":
+            here.fail("the persist volume cannot be /")
+        if persist not in reading.persist:
+            reading.persist.append(persist)
+        values = table_of(settings.PERSIST, table, here)
+        if "hide-mounts" in values:
+            reading.hidden[persist] = values["hide-mounts"]
+        _take_entries(reading, values, here, persist, None)
+        for user, of_user in values.get("users", {}).items():
+            place = here / "users" / user
+            if not OWNER.fullmatch(user):
+                place.fail(f"{quoted(user)} is not a user name")
+            theirs = table_of(settings.USER, of_user, place)
+            if "home" in theirs:
+                reading.homes[user] = path_of(theirs["home"], place / "home")
+            _take_entries(reading, theirs, place, persist, user)
+
+
+def _take_entries(
+    reading: _Reading, values: dict[str, Any], where: Where, persist: bytes, user: str | None
+) -> None:
+    for key, section in (("directories", settings.DIRECTORY), ("files", settings.FILE)):
+        for index, item in enumerate(values.get(key, [])):
+            here = (where / key).item(index)
+            if not isinstance(item, str | dict):
+                here.fail(f"{quoted(item)} is neither a path nor a table with one")
+            table: dict[str, Any] = {"path": item} if isinstance(item, str) else table_of(section, item, here)
+            if "path" not in table:
+                here.fail(
+                    "a table without a path", f"for example {{path = {settings.of(section)['path'].sample}}}"
+                )
+            path = path_of(table["path"], here, relative=user is not None)
+            if path in (b"/", b""):
+                here.fail(f"{quoted(table['path'])} is the whole {'home' if user else 'root'}")
+            if "parent-directory" in table:
+                place = here / "parent-directory"
+                table["parent-directory"] = table_of(settings.PARENT, table["parent-directory"], place)
+            reading.entries.append(_Entry(here, path, key == "directories", persist, user, table))
+
+
+# What it means together
+
+
+def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
+    archive = ArchiveSettings(**{key.replace("-", "_"): value for key, value in reading.archive.items()})
+    rollback = RollbackSettings(**{key.replace("-", "_"): value for key, value in reading.rollback.items()})
+    gate = GateSettings(**{key.replace("-", "_"): value for key, value in reading.gate.items()})
+    _check_volumes(reading, archive)
+    volumes = tuple(volume for volume, _ in reading.volumes) or (VolumeSettings(),)
+    foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
+    placements = _placements(reading, foreign)
+    return Config(
+        path=path,
+        files=tuple(files),
+        volumes=volumes,
+        archive=archive,
+        rollback=rollback,
+        declarations=tuple(placement.declaration for placement in placements),
+        persist=tuple(reading.persist),
+        ignore=tuple(reading.ignore),
+        placements=tuple(placements),
+        levels=LevelSettings(**reading.levels),
+        gate=gate,
+    )
+
+
+def within(path: bytes, directory: bytes) -> bool:
+    """Whether the path is the directory, or below it."""
+    return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
+
+
+def _check_volumes(reading: _Reading, archive: ArchiveSettings) -> None:
+    if within(archive.directory, STATE) and reading.archive_where:
+        (reading.archive_where / "directory").fail(
+            f"{quoted(archive.directory.decode())} is the state directory's", 'the default is "old_roots"'
+        )
+    for volume, where in reading.volumes:
+        _check_layout(volume, where, archive, reading.archive_where)
+    for (one, _), (other, where) in itertools.combinations(reading.volumes, 2):
+        if one.subvolume is not None and one.subvolume == other.subvolume:
+            (where / "subvolume").fail(f"{quoted(one.subvolume.decode())} is another volume already")
+        if one.mountpoint == other.mountpoint:
+            (where / "mountpoint").fail(f"{quoted(to_text(one.mountpoint))} is another volume's already")
+        if _volume_name(one) is not None and _volume_name(one) == _volume_name(other):
+            (where / "name").fail(
+                f"{quoted(_volume_name(one))} is another volume's name already",
+                'give each its own: name = "..."',
+            )
+
+
+def _volume_name(volume: VolumeSettings) -> str | None:
+    if volume.name is not None or volume.subvolume is None:
+        return volume.name
+    return volume.subvolume.decode().rpartition("/")[2]
+
+
+def _check_layout(
+    volume: VolumeSettings, where: Where, archive: ArchiveSettings, archive_where: Where | None
+) -> None:
+    subvolume, blank = volume.subvolume, volume.blank
+    for key, path in (("subvolume", subvolume), ("blank", blank)):
+        if path and within(path, STATE):
+            (where / key).fail(f"{quoted(path.decode())} is the state directory's")
+    if subvolume is None:
+        return
+    inside = f"is inside the volume {quoted(subvolume.decode())} and would go with it"
+    if blank and within(blank, subvolume):
+        (where / "blank").fail(
+            f"{quoted(blank.decode())} {inside}",
+            "keep the blank beside the volume",
+        )
+    if within(archive.directory, subvolume):
+        (archive_where / "directory" if archive_where else where).fail(
+            f"the archive {quoted(archive.directory.decode())} {inside}",
+            "keep the archive beside the volume",
+        )
+
+
+def _placements(reading: _Reading, foreign: bool) -> list[Placement]:
+    homes = {entry.user: _home(entry.user, reading, foreign) for entry in reading.entries if entry.user}
+    found: dict[bytes, tuple[Placement, Where]] = {}
+    for entry in reading.entries:
+        path = os.path.join(homes[entry.user], entry.path) if entry.user else entry.path
+        source = f"{entry.where.file}, {entry.where.key}"
+        declaration = Declaration(path, entry.directory, entry.persist, source)
+        for persist in reading.persist:
+            if within(path, persist) or (entry.directory and within(persist, path)):
+                relation = "inside" if within(path, persist) else "above"
+                entry.where.fail(
+                    f"{quoted(to_text(path))} is {relation} the persist volume {to_text(persist)}",
+                    "declare what is to live on, by its path in the root",
+                )
+        home = homes[entry.user] if entry.user else None
+        before, place = found.setdefault(path, (_placement(entry, declaration, reading, home), entry.where))
+        same = (before.declaration.persist, before.declaration.directory)
+        if same != (entry.persist, entry.directory):
+            entry.where.fail(f"{quoted(to_text(path))} is declared otherwise in {place}", "leave one out")
+    return [placement for placement, _ in found.values()]
+
+
+def _placement(
+    entry: _Entry, declaration: Declaration, reading: _Reading, home: bytes | None
+) -> Placement:
+    table = entry.table
+    parent = table.get("parent-directory", {})
+    return Placement(
+        declaration=declaration,
+        method=table.get("method", "bind"),
+        hide=table.get("hide-mount", reading.hidden.get(entry.persist, False)),
+        own=Ownership(table.get("user", entry.user), table.get("group"), table.get("mode")),
+        parent=Ownership(parent.get("user", entry.user), parent.get("group"), parent.get("mode")),
+        user=entry.user,
+        home=home,
+    )
+
+
+def _home(user: str, reading: _Reading, foreign: bool) -> bytes:
+    if user in reading.homes:
+        return reading.homes[user]
+    if not foreign:  # this machine's users say nothing about another system's
+        try:
+            return os.fsencode(pwd.getpwnam(user).pw_dir)
+        except KeyError:
+            pass
+    return b"/root" if user == "root" else b"/home/" + user.encode()

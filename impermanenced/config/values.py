@@ -1,0 +1,221 @@
+"""One value of the configuration: what it must be, and what is said when it is not.
+
+An error names the file, the key and the value, and hints at the likely meant key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple, NoReturn
+
+from ..errors import ConfigError, UsageError
+from ..text import from_text, to_text
+from . import settings
+from .ignore import Pattern
+from .settings import Kind, Setting
+
+MAX_COUNT = 2**31 - 1
+PATH_MAX = 4096  # linux/limits.h
+
+_SPACE = re.compile(r"([0-9]{1,12})(%|[KMGT]iB)|0")
+_SPACE_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
+_NAME = re.compile(r"[\w@.:+,=-]+")
+OWNER = re.compile(r"[\w.][\w.-]*\$?|\d+")
+_MODE = re.compile(r"[0-7]{3,4}|[ugoa]+[=+-][rwxXst]*(,[ugoa]+[=+-][rwxXst]*)*")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Where(NamedTuple):
+    """A place in a file, for a person."""
+
+    file: str
+    key: str = ""
+
+    def __truediv__(self, key: str) -> Where:
+        name = key if _BARE_KEY.fullmatch(key) else f'"{shown(key)}"'
+        return Where(self.file, f"{self.key}.{name}" if self.key else name)
+
+    def item(self, index: int) -> Where:
+        return Where(self.file, f"{self.key}[{index}]")
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}" if self.key else self.file
+
+    def fail(self, why: str, hint: str | None = None) -> NoReturn:
+        raise ConfigError(f"{self}: {why}", hint)
+
+
+class Space(NamedTuple):
+    """A part of a filesystem: bytes, or percent of its size."""
+
+    amount: int = 0
+    percent: bool = False
+
+    def of(self, total: int) -> int:
+        """In bytes, rounded up."""
+        return -(-total * self.amount // 100) if self.percent else self.amount
+
+
+NOTHING = Space()
+
+
+def shown(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = to_text(text.encode("utf-8", "surrogatepass"))
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def quoted(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{shown(value)}"' if isinstance(value, str) else shown(value)
+
+
+def _meant(word: str, words: Iterable[str]) -> str:
+    words = list(words)
+    close = difflib.get_close_matches(word.lower().replace("_", "-"), words, n=1, cutoff=0.5)
+    return f'did you mean "{close[0]}"?' if close else f"it can be: {', '.join(words)}"
+
+
+def path_of(text: str, where: Where, *, relative: bool = False) -> bytes:
+    """The path without doubled slashes; what cannot be one fails."""
+    try:
+        raw = from_text(text)
+    except (UsageError, UnicodeError) as error:
+        where.fail(f"{quoted(text)}: {error}", r"write a backslash as \x5c, and TOML wants it doubled: \\x5c")
+    if b"\0" in raw or b"\n" in raw:
+        where.fail(f"{quoted(text)} has a NUL or a newline in it")
+    if len(raw) >= PATH_MAX:
+        where.fail(f"a path of {len(raw)} bytes is longer than Linux takes ({PATH_MAX})")
+    if not raw:
+        where.fail("an empty path")
+    parts = [part for part in raw.split(b"/") if part not in (b"", b".")]
+    if b".." in parts:
+        where.fail(f'{quoted(text)} has ".." in it', "write the path that it leads to")
+    if relative and raw.startswith(b"/"):
+        where.fail(f"{quoted(text)} is absolute", "a path of a user is relative to the home")
+    if not relative and not raw.startswith(b"/"):
+        where.fail(f"{quoted(text)} is not absolute", f'write "/{shown(text)}"')
+    return b"/".join(parts) if relative else b"/" + b"/".join(parts)
+
+
+def _subvolume(text: str, where: Where) -> bytes:
+    # These names go to the initrd and stand in names of units and files there.
+    parts = text.removeprefix("/").removesuffix("/").split("/")
+    for part in parts:
+        _name(part, where, text)
+    return "/".join(parts).encode()
+
+
+def _name(name: str, where: Where, text: str) -> str:
+    if name in ("", ".", ".."):
+        where.fail(
+            f"{quoted(text)} names no subvolume", 'a path from the top level, such as "root" or "@/root"'
+        )
+    if name.startswith("-") or not _NAME.fullmatch(name):
+        where.fail(
+            f"{quoted(text)} has a space or a character that a shell would take for its own",
+            "letters, digits and @ . : + , = _ - are safe; the subvolume can be renamed",
+        )
+    return name
+
+
+def _strings(value: object, setting: Setting, where: Where) -> list[tuple[str, Where]]:
+    if not isinstance(value, list):
+        where.fail(
+            f"{quoted(value)} is not {setting.kind.value}", f"for example {setting.key} = {setting.sample}"
+        )
+    for index, item in enumerate(value):
+        if not isinstance(item, str):
+            where.item(index).fail(f"{quoted(item)} is not a string")
+    return [(item, where.item(index)) for index, item in enumerate(value)]
+
+
+def _pattern(text: str, where: Where) -> str:
+    try:
+        return Pattern(text).text
+    except ValueError as error:
+        where.fail(f"{quoted(text)} is not a gitignore pattern: {error}", "gitignore(5) has the syntax")
+
+
+def _value(value: Any, setting: Setting, where: Where) -> Any:
+    """The value as it is used; ConfigError when it is not of the setting's kind."""
+    kind = setting.kind
+    if kind is Kind.PATHS:
+        return tuple(path_of(text, place) for text, place in _strings(value, setting, where))
+    if kind is Kind.PATTERNS:
+        return [_pattern(text, place) for text, place in _strings(value, setting, where)]
+    if kind is Kind.WORDS:
+        return tuple(_word(text, setting, place) for text, place in _strings(value, setting, where))
+    if not _is(value, kind):
+        where.fail(f"{quoted(value)} is not {kind.value}", f"for example {setting.key} = {setting.sample}")
+    if kind is Kind.SUBVOLUME or (kind is Kind.BLANK and value):
+        return _subvolume(value, where)
+    if kind is Kind.BLANK:
+        return b""
+    if kind is Kind.NAME:
+        return _name(value, where, value)
+    if kind is Kind.SPACE:
+        return _space(value)
+    if kind is Kind.WORD:
+        return _word(value, setting, where)
+    return value  # a path as text: absolute, or relative to a home, as the caller knows
+
+
+def _word(text: str, setting: Setting, where: Where) -> str:
+    if text not in setting.words:
+        where.fail(f"{quoted(text)} is none of the words it can be", _meant(text, setting.words))
+    return text
+
+
+def _space(text: str) -> Space:
+    number, unit = text.rstrip("%KMGTiB"), text.lstrip("0123456789")
+    return Space(int(number) << _SPACE_UNITS.get(unit, 0), unit == "%")
+
+
+def _is(value: object, kind: Kind) -> bool:
+    if kind is Kind.SWITCH:
+        return isinstance(value, bool)
+    if kind is Kind.COUNT:
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
+    if kind is Kind.TABLE:
+        return isinstance(value, dict)
+    if kind is Kind.ENTRIES:
+        return isinstance(value, list)
+    if not isinstance(value, str):
+        return False
+    if kind is Kind.OWNER:
+        return OWNER.fullmatch(value) is not None
+    if kind is Kind.SPACE:
+        match = _SPACE.fullmatch(value)
+        return match is not None and (match[2] != "%" or int(match[1]) <= 100)
+    if kind is Kind.MODE:
+        return _MODE.fullmatch(value) is not None
+    return True
+
+
+def table_of(section: str, raw: object, where: Where) -> dict[str, Any]:
+    """A table's values by the setting's own key."""
+    if not isinstance(raw, dict):
+        where.fail(f"{quoted(raw)} is not a table", f"write {section}" if "{" not in section else None)
+    known = settings.of(section)
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in known:
+            (where / key).fail("there is no such key", likely(key, known))
+        setting = known[key]
+        if setting.key in values:
+            (where / key).fail(f"the same as {setting.key}, which is there as well", "leave one of them out")
+        values[setting.key] = _value(value, setting, where / key)
+    return values
+
+
+def likely(key: str, known: Iterable[str]) -> str:
+    known = list(known)
+    if not difflib.get_close_matches(key.lower().replace("_", "-"), known, n=1, cutoff=0.5):
+        for setting in settings.SETTINGS:
+            if key in (setting.key, setting.also) and setting.section in settings.SECTIONS:
+                return f"it belongs below {setting.section}"
+    return _meant(key, known)

@@ -1,0 +1,1 @@
+"""The daemon: the watch, the report and the bus in one process."""

@@ -1,0 +1,172 @@
+"""What was written is looked at a while after the writing has calmed down, and then said."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from gi.repository import GLib
+
+from ..alerts.announce import Announcer
+from ..alerts.bulk import GROWING, Crowds
+from ..bus.answers import Answers
+from ..bus.news import News
+from ..kernel import libc
+from ..model import Entry
+from ..report.report import Manager
+from ..system import journal, logger
+from ..watch.pending import Activity, Dirty
+from . import report_process
+from .limits import Warden
+
+QUIET = 2.0  # seconds without news before names are looked up
+AT_MOST = 10.0  # seconds that constant news can put that off
+COMPARE_REST = 10  # times as long as a comparison of everything took, before the next one
+TICK = 500  # milliseconds, only while there is news
+
+log = logger.get()
+
+
+class Rounds:
+    """`arm` and `hurry` are for the main loop; the rest is done by the worker, to whom `submit` gives it."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        activity: Activity,
+        announcer: Announcer,
+        news: News,
+        warden: Warden,
+        answers: Callable[[], Answers],
+        submit: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._manager = manager
+        self._activity = activity
+        self._announcer = announcer
+        self._news = news
+        self._warden = warden
+        self._answers = answers
+        self._submit = submit
+        self._crowds = Crowds(
+            lambda root_id, inodes: manager.entries_of(root_id, inodes, activity), activity.settle
+        )
+        self._pending: float | None = None  # since when news wait
+        self._flushing = False
+        self._dropped = False  # events, which a comparison of everything has to make up for
+        self._too_many = False  # inodes to look at one by one
+        self._nested: dict[int, bool] = {}  # subvolumes inside a volume that were written to: said or not
+        self._compare_after = 0.0
+        self._forgotten = 0
+
+    def arm(self) -> bool:
+        if self._pending is None:
+            self._pending = time.time()
+            GLib.timeout_add(TICK, self._tick)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _tick(self) -> bool:
+        now = time.time()
+        assert self._pending is not None
+        # A clock that was set back must not put it off for as long.
+        due = not 0 <= now - self._activity.last < QUIET or not 0 <= now - self._pending < AT_MOST
+        if self._flushing or not due:
+            return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
+        self._pending = None
+        self._flushing = True
+        self._submit(self._flush)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def hurry(self) -> bool:
+        """Do not wait for quiet."""
+        if not self._flushing:
+            self._flushing = True
+            self._submit(self._flush)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _flush(self) -> None:
+        try:
+            dirty, too_many, overflowed = self._activity.take()
+            self._activity.store()
+            self._too_many = self._too_many or too_many
+            self._dropped = self._dropped or overflowed
+            for root_id, written in dirty.items():
+                self._look_at(root_id, written)
+            self._say_crowds()
+            if self._dropped or self._too_many or not all(self._nested.values()):
+                wait = self._compare_after - time.monotonic()
+                if wait <= 0:
+                    self._compare()
+                else:
+                    GLib.timeout_add(int(wait * 1000) + 1, self.arm)
+            forgotten = self._activity.forgotten + self._activity.ledger.forgotten
+            if forgotten > self._forgotten:
+                log.warning("too many files, of some it is forgotten who wrote them", count=forgotten)
+                self._forgotten = forgotten
+            self._warden.look()
+        finally:
+            self._flushing = False
+            libc.malloc_trim()  # what many files took for a moment: 3 MB of 50,000
+
+    def _look_at(self, root_id: int, written: Dirty) -> None:
+        volume = next((found for found in self._manager.volumes if found.root_id == root_id), None)
+        if volume is None:
+            self._nested.setdefault(root_id, False)
+            return
+        inodes = self._crowds.sift(self._manager.machine.top, volume, written)
+        if len(inodes) > report_process.BIG:
+            self._too_many = True
+            self._warden.stir()
+        else:
+            self._announcer.announce(self._look_up(root_id, inodes))
+
+    def _say_crowds(self) -> None:
+        crowds = self._crowds.settled()
+        self._announcer.announce_groups(crowds)
+        for crowd in crowds:
+            self._news.crowd(crowd)
+            self._warden.add(crowd.loss, crowd.size)
+        if self._crowds.waiting:
+            GLib.timeout_add(int(GROWING * 1000), self.arm)
+
+    def _compare(self) -> None:
+        """What single inodes cannot tell: dropped events, the names of subvolumes made inside a volume, and
+        what are too many of them.
+
+        Anybody can cause either all the time, and must not make this run all the time.
+        """
+        began = time.monotonic()
+        self._compare_after = began + COMPARE_REST  # if it fails, for want of memory say, not again at once
+        unsaid = {root_id for root_id, said in self._nested.items() if not said}
+        every = self._dropped or self._too_many
+        with contextlib.closing(self._answers()) as answers:
+            tidings = answers.tidings(self._announcer.unsaid, None if every else unsaid)
+        if self._dropped:
+            log.warning(
+                "events were dropped by the kernel, everything was compared instead",
+                message_id=journal.MESSAGE_OVERFLOW,
+                overflows=self._activity.overflows,
+            )
+            self._news.overflow(self._activity.overflows)
+        self._dropped = self._too_many = False
+        self._nested = dict.fromkeys(self._nested, True)
+        self._announcer.tell(tidings)
+        now = time.monotonic()
+        self._compare_after = now + COMPARE_REST * (now - began)
+
+    def rescan(self) -> int:
+        """For who does not want to wait until something is noticed."""
+        with contextlib.closing(self._answers()) as answers:
+            tidings = answers.tidings(self._announcer.unsaid)
+        self._announcer.tell(tidings)
+        return tidings.count
+
+    def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
+        entries = self._manager.entries_of(root_id, inodes, self._activity)
+        found = {entry.difference.inode for entry in entries}
+        self._activity.settle(root_id, found)
+        # Who wrote what is as in the blank, or has gone again, does not matter.
+        self._activity.ledger.drop(root_id, inodes - found)
+        self._warden.stir()
+        self._warden.note(entries)
+        return entries

@@ -1,0 +1,200 @@
+"""What the daemon does about how much would be lost: it says when a level is reached, and where that is
+configured it has logind refuse a reboot while the gate blocks.
+
+Both need the sum of a report.  Whoever asks for a report brings one; and one is made for this when what was
+written since may change the answer, or, seldom, when anything was written at all: a file that only grows is
+announced once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from typing import Any, Protocol
+
+from ..alerts.levels import Levels
+from ..boots import requests
+from ..model import Entry, Verdict
+from ..report import gate
+from ..report.report import Manager
+from ..report.totals import Tally
+from ..system import journal
+from ..system.login1 import Inhibitor
+from ..text import size_to_text
+
+BURST = 4  # reports at once that are made for this
+EACH = 30.0  # seconds for one more of them, or
+REST = 10  # times as long as one takes, where that is longer
+SELDOM = 600.0  # seconds between two where something was written that nobody announced, or
+LONG_REST = 100  # times as long as one takes
+
+REGARDLESS = "systemctl reboot -i goes on regardless"
+_WHY = "The next boot takes away what must not be lost: impermanence gate"
+_PRIORITIES = {
+    "notice": journal.LOG_NOTICE,
+    "warning": journal.LOG_WARNING,
+    "critical": journal.LOG_CRIT,
+}
+
+
+class Listener(Protocol):
+    """Who is told of a level."""
+
+    def level(self, name: str, size: int, count: int) -> None: ...
+
+
+class Warden:
+    """All of it but `begin` and `close` is done by the worker.  `report` makes one, and hands its tally to
+    `take`, as whoever makes a report does."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        report: Callable[[], object],
+        listener: Listener,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._manager = manager
+        self._report = report
+        self._listener = listener
+        self._clock = clock
+        self._levels = Levels()
+        self._settled = False
+        self._tally: Tally | None = None
+        self._added = 0  # undeclared bytes that were announced since then
+        self._caught = False  # something among these that a gate blocks for
+        self._stirred = False  # anything was written since a report was made for this
+        self._shut = False
+        self._tokens = float(BURST)
+        self._refilled = self._then = self._took = 0.0
+
+    def begin(self, con: Any, clerk: Executor) -> None:
+        self._inhibitor = Inhibitor(con, clerk, "block", "a reboot cannot be refused")
+
+    def close(self) -> None:
+        self._inhibitor.close()
+
+    # What was written
+
+    def stir(self) -> None:
+        self._stirred = True
+
+    def note(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if entry.verdict is Verdict.CRUD:
+                self.add(entry.loss or "unknown", entry.difference.size)
+
+    def add(self, loss: str, size: int) -> None:
+        self._stirred = True
+        self._added += size
+        self._caught = self._caught or loss in self._manager.config.gate.block
+
+    # What comes of it
+
+    def settle(self) -> None:
+        """The boot has made its own files; before that nothing is said and nothing refused."""
+        self._settled = True
+
+    def unsettle(self) -> None:
+        """The rules are others."""
+        self._tally = None
+
+    def look(self) -> None:
+        """Make a report if it is time for one, and see whether the request for the next boot is another."""
+        config = self._manager.config
+        if not config.gate.inhibit:
+            self._open()
+        if not self._settled or not (config.gate.inhibit or any(self._bounds())):
+            return
+        now = self._clock()
+        if self._due(now):
+            self._tokens -= 1
+            self._stirred = False
+            try:
+                self._report()
+            finally:
+                self._then = self._clock()
+                self._took = self._then - now
+        elif config.gate.inhibit and self._tally is not None:
+            self._judge(self._tally)
+
+    def _bounds(self) -> tuple[int, ...]:
+        levels = self._manager.config.levels
+        return levels.notice.amount, levels.warning.amount, levels.critical.amount
+
+    def _due(self, now: float) -> bool:
+        passed, since = now - self._then, now - self._refilled
+        more = since / max(EACH, REST * self._took)
+        self._tokens, self._refilled = min(BURST, self._tokens + more), now
+        if self._tally is not None and self._stirred and passed >= max(SELDOM, LONG_REST * self._took):
+            return True
+        if self._tokens < 1:
+            return False
+        return self._tally is None or (self._stirred and self._pressing(self._tally))
+
+    def _pressing(self, tally: Tally) -> bool:
+        """What was announced since the last report may change the answer."""
+        settings, total = self._manager.config.gate, self._manager.machine.size()
+        if settings.inhibit and (self._caught or self._shut):
+            return True
+        limits = [self._levels.next(self._manager.config.levels, total)]
+        if settings.inhibit:
+            limits.append(settings.block_bytes.of(total))
+        return any(limit and tally.size + self._added >= limit for limit in limits)
+
+    def take(self, tally: Tally) -> None:
+        """Of any report."""
+        self._tally = tally
+        self._added, self._caught = 0, False
+        if self._settled:
+            self._say_level(tally)
+            if self._manager.config.gate.inhibit:
+                self._judge(tally)
+
+    def _say_level(self, tally: Tally) -> None:
+        levels = self._manager.config.levels
+        reached = self._levels.reach(tally.size, levels, self._manager.machine.size())
+        if reached is None:
+            return
+        name, begins = reached
+        paths = "1 path" if tally.count == 1 else f"{tally.count} paths"
+        message = (
+            f"undeclared state has come to {size_to_text(tally.size)} in {paths}, "
+            f"{name}-bytes is {size_to_text(begins)}"
+        )
+        journal.write(message, _PRIORITIES[name], {
+            "MESSAGE_ID": journal.MESSAGE_LEVEL,
+            "IMPERMANENCE_LEVEL": name,
+            "IMPERMANENCE_BYTES": tally.size,
+            "IMPERMANENCE_COUNT": tally.count,
+        })  # fmt: skip
+        self._listener.level(name, tally.size, tally.count)
+
+    def _judge(self, tally: Tally) -> None:
+        config, machine = self._manager.config, self._manager.machine
+        spared = requests.spared(machine, config.rollback.wipe)
+        judgement = gate.judge(tally, config.gate, machine.size(), spared)
+        if judgement.verdict != gate.BLOCK:
+            self._open()
+        elif not self._shut:
+            self._shut = True
+            reasons = "; ".join(why for verdict, why in judgement.reasons if verdict == gate.BLOCK)
+            self._inhibitor.hold(_WHY, lambda: _say_shut(reasons))
+
+    def _open(self) -> None:
+        if self._shut:
+            self._shut = False
+            if self._inhibitor.release():
+                journal.write(
+                    "a reboot is not refused any more",
+                    journal.LOG_NOTICE,
+                    {"MESSAGE_ID": journal.MESSAGE_GATE_OPEN},
+                )
+
+
+def _say_shut(reasons: str) -> None:
+    journal.write(f"a reboot is refused: {reasons} ({REGARDLESS})", journal.LOG_WARNING, {
+        "MESSAGE_ID": journal.MESSAGE_GATE_SHUT,
+        "IMPERMANENCE_REASON": reasons,
+    })  # fmt: skip

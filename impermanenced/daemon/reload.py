@@ -1,0 +1,64 @@
+"""A configuration that is edited while the daemon runs: it, or the one before where it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gi.repository import GLib
+
+from ..errors import ImpermanenceError
+from ..report.report import Manager
+from ..system import journal, logger
+from .config_watch import ConfigWatch
+
+EDITING = 300  # milliseconds from an edit to the reload
+
+log = logger.get()
+
+
+class Reloading:
+    """`loaded` is called by the worker when another configuration is in force."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        drop_ins: bool,
+        submit: Callable[[Callable[[], None]], None],
+        loaded: Callable[[], None],
+    ) -> None:
+        self._manager = manager
+        self._submit = submit
+        self._loaded = loaded
+        self._timer = 0
+        self._watch = ConfigWatch(manager.config.path, drop_ins, lambda: GLib.idle_add(self.soon))
+
+    def soon(self) -> bool:
+        """Once the edits have come to rest."""
+        if self._timer:
+            GLib.source_remove(self._timer)
+        self._timer = GLib.timeout_add(EDITING, self._reload)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _reload(self) -> bool:
+        self._timer = 0
+        self._watch.look_again()
+        self._submit(self._load)
+        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def _load(self) -> None:
+        try:
+            self._manager.reload()
+        except ImpermanenceError as error:
+            log.error(
+                "the configuration cannot be used, the one before stays",
+                message_id=journal.MESSAGE_CONFIG,
+                error=error.message,
+            )
+        except OSError as error:
+            log.error("the configuration cannot be read, the one before stays", error=str(error))
+        else:
+            log.info("the configuration was read again")
+            self._loaded()
+
+    def stop(self) -> None:
+        self._watch.stop()

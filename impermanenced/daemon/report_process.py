@@ -1,0 +1,180 @@
+"""Large reports are made by a process of their own, which ends with them.
+
+What a report of 50,000 paths needs while it is made is a hundred megabytes, and of what Python takes for many
+small things most stays taken.  The daemon is there for months.  So it makes what is small itself, at once,
+and has the rest made by a process that it starts anew, because a copy of one with several threads may find
+locks that nobody gives back.  That one is in the daemon's unit, with its sandbox and its limits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..alerts.group import Tidings
+from ..alerts.shutdown import Farewell
+from ..bus.answers import Answers, FromReport, Unsaid
+from ..config.load import Config
+from ..errors import ImpermanenceError, ServiceError, TooMany
+from ..kernel import mounts
+from ..report.report import Manager
+from ..report.totals import Tally
+from ..system import logger
+from ..system.systemd import Known
+from ..watch.ledger import Copied
+from ..watch.pending import Activity
+from .channel import Channel
+
+BIG = 1500  # paths, or changed inodes, from which on a report is made apart
+
+# An isolated interpreter looks for modules where this one does.
+_START = (
+    "import sys; sys.path[:] = sys.argv[1:]; "
+    "from impermanenced.daemon import report_process; report_process.main()"
+)
+
+
+def answers(manager: Manager, known: Callable[[], Known], activity: Activity, most: int = BIG) -> Answers:
+    """Of a report of everything as it is now; `known` tells what that one cannot ask."""
+    with contextlib.suppress(TooMany):
+        return FromReport(manager.status(activity, most))
+    return Apart(manager.config, known(), activity)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    config: Config
+    asked: Known
+    since: float | None
+    gaps: tuple[tuple[float, float], ...]
+    overflows: int
+
+
+class Apart:
+    """The other process, from here."""
+
+    def __init__(self, config: Config, asked: Known, activity: Activity) -> None:
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel = Channel(here)
+        with there:
+            self._pid = _spawn(there.fileno())
+        try:
+            with _as_error():
+                self._channel.send_each(_task(config, asked, activity))
+                self._tally: Tally = self._channel.receive_one()
+        except BaseException:
+            self.close()
+            raise
+
+    def _file(self, question: str, *arguments: object) -> int:
+        with _as_error():
+            self._channel.send(question, arguments)
+            return self._channel.receive_file()
+
+    def document(self, uid: int) -> int:
+        return self._file("document", uid)
+
+    def explanation(self, path: bytes, uid: int) -> int:
+        return self._file("explanation", path, uid)
+
+    def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
+        with _as_error():
+            self._channel.send("tidings", (subvolumes,))
+            while not isinstance(said := self._channel.receive_one(), Tidings):
+                self._channel.send(list(unsaid(said)))
+        return said
+
+    def farewell(self, spared: str | None) -> Farewell:
+        with _as_error():
+            self._channel.send("farewell", (spared,))
+            last: Farewell = self._channel.receive_one()
+        return last
+
+    def tally(self) -> Tally:
+        return self._tally
+
+    def close(self) -> None:
+        """It ends when nobody can ask any more, or when it next wants to say something."""
+        self._channel.close()
+        os.waitpid(self._pid, 0)
+
+
+@contextlib.contextmanager
+def _as_error() -> Iterator[None]:
+    try:
+        yield
+    except EOFError:
+        raise ServiceError(
+            "the process that makes large reports ended", "journalctl -u impermanenced"
+        ) from None
+
+
+def _spawn(end: int) -> int:
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-c", _START, *sys.path],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, end, 0)],
+        setsigmask=[],
+        setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
+    )
+
+
+def _task(config: Config, asked: Known, activity: Activity) -> Iterator[object]:
+    yield _Task(config, asked, activity.since, activity.gaps, activity.overflows)
+    yield from activity.ledger.pieces()
+
+
+# From there
+
+
+def main() -> None:
+    logger.configure()
+    gc.disable()  # it ends before garbage in cycles could matter
+    try:
+        with contextlib.suppress(EOFError):  # nobody wants to know any more
+            _serve(Channel(socket.socket(fileno=0)))
+    finally:
+        gc.freeze()
+
+
+def _serve(channel: Channel) -> None:
+    received = channel.receive()
+    task: _Task = next(received)
+    writers = Copied(task.since, task.gaps, task.overflows)
+    writers.add(received)
+    try:
+        with Manager(task.config, lambda: mounts.read(1), task.asked) as manager:
+            answers = FromReport(manager.status(writers))
+    except (ImpermanenceError, OSError) as error:
+        channel.send_error(error)
+        return
+    channel.send(answers.tally())
+
+    def unsaid(paths: Any) -> Any:
+        channel.send(paths)
+        return channel.receive_one()
+
+    while True:
+        question, arguments = channel.receive()
+        try:
+            if question == "tidings":
+                channel.send(answers.tidings(unsaid, *arguments))
+            elif question == "farewell":
+                channel.send(answers.farewell(*arguments))
+            else:
+                file = answers.document if question == "document" else answers.explanation
+                fd = file(*arguments)
+                try:
+                    channel.send_file(fd)
+                finally:
+                    os.close(fd)
+        except ImpermanenceError as error:
+            channel.send_error(error)

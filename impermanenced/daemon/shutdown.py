@@ -1,0 +1,75 @@
+"""The end of a boot: the last words while logind waits, and the record when all sessions have gone."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from ..alerts import shutdown
+from ..alerts.shutdown import Farewell
+from ..boots import history, requests
+from ..bus.answers import Answers
+from ..errors import ImpermanenceError
+from ..report.report import Manager
+from ..system import logger
+from ..system.login1 import Departure
+from ..system.systemd_state import system_is_stopping
+
+log = logger.get()
+
+
+class Parting:
+    """`submit` has the worker do something, `tell` says on the bus what is about to be lost."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        answers: Callable[[], Answers],
+        tell: Callable[[Farewell], None],
+        submit: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._manager = manager
+        self._answers = answers
+        self._tell = tell
+        self._submit = submit
+        self._leaving = False  # the system shuts down
+
+    def begin(self, con: Any, clerk: Executor) -> None:
+        self._con = con
+        self._departure = Departure(con, clerk, self._on_leaving)
+
+    def end(self) -> bool:
+        """Whether the boot ends too; a shutdown waits no longer."""
+        leaving = self._leaving or system_is_stopping(self._con)
+        self._departure.close()
+        return leaving
+
+    def _on_leaving(self, leaving: bool) -> None:
+        self._leaving = leaving
+        if leaving:
+            self._submit(self._last_words)
+
+    def _last_words(self) -> None:
+        try:
+            last = self._farewell()
+            shutdown.say(last)
+            self._tell(last)
+        finally:
+            self._departure.release()
+
+    def _farewell(self) -> Farewell:
+        spared = requests.spared(self._manager.machine, self._manager.config.rollback.wipe)
+        with contextlib.closing(self._answers()) as answers:
+            return answers.farewell(spared)
+
+    def leave_record(self) -> None:
+        """The sessions have ended, and with them what they write at the last moment."""
+        try:
+            last = self._farewell()
+        except (ImpermanenceError, OSError) as error:
+            log.warning("there is no last report", error=str(error))
+        else:
+            shutdown.leave_record(self._manager.machine, history.this_boot_id(), time.time(), last)

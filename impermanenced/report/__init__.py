@@ -1,0 +1,1 @@
+"""The report: differences from the blank, judged."""

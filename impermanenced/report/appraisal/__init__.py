@@ -1,0 +1,60 @@
+"""From a difference to what is known of it: verdict and reason, loss class, score, whose it is, what to do.
+
+The rules of the configuration decide first (`rules`).  Of what they leave as crud it is asked, in this order:
+
+    1  a link that NixOS or home-manager lays          regenerated
+       what holds nothing: a socket                    regenerated
+    2  the package manager: as packaged                regenerated
+       part of what was installed since the blank      crud, one group
+    3  a line of tmpfiles.d or sysusers.d; as in       regenerated
+       /etc/skel; a new directory with nothing in it
+    4  the knowledge of applications                   its class, score and advice; ignored: a cache
+    5  a unit's directory                              "state of x.service"; ignored: a cache
+    6  the lives before: there in each with the same   regenerated
+       content; with other content each time           crud, and said: an identity wants persisting
+    7  the first boot: made before it had settled      regenerated, unless 4 names it
+
+What a person's session wrote is never put down to the boot.  Content is looked at last, at most 64 bytes of a
+file, and raises what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...model import Change, Entry, Verdict
+from .applications import learn
+from .content import look_into
+from .earlier_boots import look_back
+from .entries import entry_of
+from .finding import Judged, View
+from .git import mark_repositories
+from .regenerated import excuse
+from .volume_facts import Ground
+
+__all__ = ["Ground", "Judged", "appraise"]
+
+
+def appraise(ground: Ground, judged: Iterable[Judged], now: float) -> list[Entry]:
+    """Of one volume, sorted by path."""
+    found = sorted(judged, key=lambda one: one.difference.path)
+    views = [View(one, one.verdict, one.rule) for one in found if one.verdict is Verdict.CRUD]
+    if views:
+        excuse(ground, views)
+        learn(ground, views)
+        look_back(ground, views)
+        left = [
+            view
+            for view in views
+            if view.verdict is Verdict.CRUD and view.judged.difference.change is not Change.DELETED
+        ]
+        mark_repositories(ground, left)
+        look_into(ground, left)
+    entries = []
+    crud = iter(views)
+    for one in found:
+        if one.verdict is Verdict.CRUD:
+            entries.append(entry_of(ground, next(crud), now))
+        else:
+            entries.append(Entry(ground.volume.name, one.difference, one.verdict, one.rule, None, one.writer))
+    return entries

@@ -1,0 +1,46 @@
+"""What was found of one difference so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ...model import Difference, FileType, Verdict, Writer
+
+DIRECTORIES = (FileType.DIRECTORY, FileType.SUBVOLUME)
+_SESSIONS = ("session", "user")
+
+
+class Judged(NamedTuple):
+    """A difference, and what the configuration's rules say of it."""
+
+    difference: Difference
+    verdict: Verdict
+    rule: str
+    writer: Writer | None
+
+
+@dataclass(slots=True)
+class View:
+    judged: Judged
+    verdict: Verdict
+    rule: str
+    loss: str = "unknown"
+    known: int | None = None
+    application: str = ""
+    unit: str = ""
+    package: str = ""
+    group: bytes = b""
+    lost: int = 0
+    named: bool = False  # a rule of the knowledge is about it, not about its place alone
+    because: tuple[str, ...] = ()
+    advice: tuple[tuple[str, str], ...] = ()
+
+
+def person(writer: Writer | None) -> bool:
+    """Whether somebody's session wrote it."""
+    if writer is None:
+        return False
+    if writer.kind:
+        return writer.kind in _SESSIONS
+    return writer.unit.startswith(("session-", "user@"))

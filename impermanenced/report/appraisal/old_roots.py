@@ -1,0 +1,234 @@
+"""What the old roots tell: what each boot makes anew, and what was lost before.
+
+An old root is the volume at the end of one life.  A path that differed from the blank there was lost with
+it.  One that is here again with the same content came back by itself, so nothing is lost with it; one that
+comes back each time with other content is an identity or a state that somebody will miss.
+
+Hard facts
+    A copy is no evidence: where an old root was booted again, its files are here because the volume is a
+    snapshot of it.  Such a copy has the ctime that it has there, which nothing made anew can have.
+    Names in an old root were laid by whoever ran in it: every one is looked up without following a link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ...kernel import openat2
+from ...model import Change, Difference, FileType
+
+MOST = 6  # old roots that are asked
+CANDIDATES = 20_000  # paths that are looked up in one report
+LARGEST = 64 << 10  # bytes of a file that are compared
+BUDGET = 32 << 20  # bytes that one report compares
+
+_TYPES = {
+    FileType.FILE: stat.S_IFREG,
+    FileType.DIRECTORY: stat.S_IFDIR,
+    FileType.SYMLINK: stat.S_IFLNK,
+    FileType.FIFO: stat.S_IFIFO,
+    FileType.SOCKET: stat.S_IFSOCK,
+    FileType.BLOCK: stat.S_IFBLK,
+    FileType.CHAR: stat.S_IFCHR,
+}
+
+
+@functools.cache
+def _volatile() -> re.Pattern[bytes]:
+    """What may differ in what is made anew: times, ids of processes, the generation of a store path."""
+    return re.compile(
+        rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} +[A-Z][a-z]{2}(?: +\d{4})?)"
+        rb" +\d{2}:\d{2}:\d{2}(?:\.\d+)?(?: +(?:[AP]M))?(?: +[A-Z]{3,4}|[+-]\d{4}| +[+-]\d{4})?(?: +\d{4})?"
+        rb"|\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)?(?:Z| ?[+-]\d{2}:?\d{2})?"
+        rb"|\b\d{2}:\d{2}:\d{2}(?:\.\d+)?\b"
+        rb"|\b(?:pid|PID|Pid)\b[ =:]{1,3}\d+"
+        rb"|\b1[5-9]\d{8}(?:\.\d+)?\b"
+        rb"|(?<=/nix/store/)[0-9a-z]{32}-"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """An old root that is there."""
+
+    number: int | None  # of the boot whose life it is
+    path: bytes  # for open(2)
+    boot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the lives before say of one path."""
+
+    lost: int = 0  # lives in a row, the last one first, that ended with it
+    same: int = 0  # lives in a row that had it with the content it has now
+    other: int = 0  # lives in a row that had it each with content of its own
+    copied: bool = False  # it is here because an old root was booted again
+
+
+NOTHING = Past()
+
+
+class Lives:
+    """The old roots of one volume, newest first.  Close it, or use it in a `with`.
+
+    `now` and `blank` are descriptors of the volume's root and the blank's (None: there is none).
+    """
+
+    def __init__(self, lives: Sequence[Life], now: int, blank: int | None, boot_id: str = "") -> None:
+        self.complete = True  # False once there was more to look at than is looked at
+        self._stack = contextlib.ExitStack()
+        self._roots: list[int] = []
+        self._places: list[openat2.Directories] = []
+        for life in lives[:MOST]:
+            try:
+                fd = os.open(life.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except OSError:
+                continue
+            self._stack.callback(os.close, fd)
+            self._roots.append(fd)
+            self._places.append(self._directories(fd))
+        self._now = now
+        self._here = self._directories(now)
+        self._before = self._directories(blank) if blank is not None else None
+        self._left = CANDIDATES
+        self._budget = BUDGET
+        ids = [boot_id, *(life.boot_id for life in lives)]
+        self._ids = [form for one in ids if one for form in (one.encode(), one.replace("-", "").encode())]
+
+    def __len__(self) -> int:
+        return len(self._roots)
+
+    def __enter__(self) -> Lives:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _directories(self, fd: int) -> openat2.Directories:
+        found = openat2.Directories(fd)
+        self._stack.callback(found.close)
+        return found
+
+    def of(self, difference: Difference, path: bytes) -> Past:
+        """`path` is relative to the volume's root.  Cheap when the paths come directory by directory."""
+        if not self._roots or difference.change is Change.DELETED or difference.subvolume is not None:
+            return NOTHING
+        if self._left <= 0:
+            self.complete = False
+            return NOTHING
+        self._left -= 1
+        # Most of what is new was never there before, and then nothing else has to be looked up.
+        if _look(self._places[0], path) is None:
+            return NOTHING
+        now = _look(self._here, path)
+        if now is None or stat.S_IFMT(now.st_mode) != _TYPES.get(difference.type):
+            return NOTHING
+        before = _look(self._before, path) if self._before is not None else None
+        found = list(self._each(path, before))
+        copied = any(one.st_ctime_ns == now.st_ctime_ns and one.st_ino == now.st_ino for one in found)
+        if copied or not found:
+            return Past(lost=len(found), copied=copied)
+        same = self._same(path, now, found)
+        other = len(found) if same == 0 and self._all_apart(path, now, found) else 0
+        return Past(len(found), same, other)
+
+    def _each(self, path: bytes, before: os.stat_result | None) -> Iterator[os.stat_result]:
+        """What each life ended with, until one that did not have it, or had it as the blank has."""
+        for places in self._places:
+            found = _look(places, path)
+            if found is None or (before is not None and _untouched(found, before)):
+                return
+            yield found
+
+    def _same(self, path: bytes, now: os.stat_result, found: Sequence[os.stat_result]) -> int:
+        content = None
+        for number, (root, then) in enumerate(zip(self._roots, found, strict=False)):
+            if stat.S_IFMT(then.st_mode) != stat.S_IFMT(now.st_mode) or then.st_uid != now.st_uid:
+                return number
+            if stat.S_ISREG(now.st_mode):
+                if content is None:
+                    content = self._content(self._now, path, now)
+                before = self._content(root, path, then)
+                if content is None or before is None:
+                    return number
+                # Most are the same to the byte, and what may differ is looked for in the others alone.
+                if content != before and self._lasting(content) != self._lasting(before):
+                    return number
+            elif stat.S_ISLNK(now.st_mode):
+                if _target(self._here, path) != _target(self._places[number], path):
+                    return number
+            elif not stat.S_ISDIR(now.st_mode) and then.st_rdev != now.st_rdev:
+                return number
+        return len(found)
+
+    def _all_apart(self, path: bytes, now: os.stat_result, found: Sequence[os.stat_result]) -> bool:
+        """Whether a small file had other content in each life: it is made anew, and never the same."""
+        if not stat.S_ISREG(now.st_mode) or not 0 < now.st_size <= LARGEST or len(found) < 2:
+            return False
+        contents = [self._content(self._now, path, now)]
+        contents += [self._content(root, path, then) for root, then in zip(self._roots, found, strict=False)]
+        lasting = {self._lasting(content) for content in contents if content is not None}
+        return len(lasting) == len(contents)
+
+    def _content(self, root: int, path: bytes, facts: os.stat_result) -> bytes | None:
+        """None: too large, or it cannot be read."""
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST:
+            return None
+        if facts.st_size > self._budget:
+            self.complete = False
+            return None
+        self._budget -= facts.st_size
+        try:
+            return openat2.read(root, path, LARGEST + 1)
+        except OSError:
+            return None
+
+    def _lasting(self, content: bytes) -> bytes:
+        """Without what may differ in what is made anew."""
+        if b"\0" not in content:
+            for one in self._ids:
+                content = content.replace(one, b"")
+            content = _volatile().sub(b"", content)
+        return content
+
+
+def _look(places: openat2.Directories, path: bytes) -> os.stat_result | None:
+    cut = path.rfind(b"/")
+    directory = places.of(path[:cut] if cut > 0 else b"/")
+    if directory is None:
+        return None
+    try:
+        return os.stat(path[cut + 1 :] or b".", dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return None
+
+
+def _target(places: openat2.Directories, path: bytes) -> bytes | None:
+    cut = path.rfind(b"/")
+    directory = places.of(path[:cut] if cut > 0 else b"/")
+    if directory is None:
+        return None
+    try:
+        return _volatile().sub(b"", os.readlink(path[cut + 1 :], dir_fd=directory))
+    except OSError:
+        return None
+
+
+def _untouched(found: os.stat_result, blank: os.stat_result) -> bool:
+    """Whether it is the blank's: a snapshot keeps the inode, and ctime tells of any change."""
+    return (found.st_ino, found.st_ctime_ns) == (blank.st_ino, blank.st_ctime_ns)
+
+
+def by_directory(differences: Iterable[Difference]) -> list[Difference]:
+    """In the order in which looking them up is cheap."""
+    return sorted(differences, key=lambda one: (one.path[: one.path.rfind(b"/")], one.path))

@@ -1,0 +1,191 @@
+"""What is asked about one volume."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Sequence
+
+from ...kernel import openat2
+from ...model import Volume
+from ...system.systemd import Asked, Span
+from ...system.unit_files import Units
+from ..knowledge import Knowledge
+from ..providers import Packages, packages_of, tmpfiles
+from ..providers.tmpfiles import Sysusers, Tmpfiles
+from .old_roots import Life, Lives
+
+SKELETON = b"/etc/skel"
+MOST_NAMES = 1000  # of the skeleton
+
+
+class Ground:
+    """Each part is asked for when it is first needed.  Close it.
+
+    `root` is the volume's path for open(2), `system` where "/" of its system is mounted (None: nowhere).
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        root: bytes,
+        blank: bytes | None,
+        system: bytes | None,
+        asked: Asked,
+        knowledge: Callable[[Sequence[bytes]], Knowledge],
+        lives: Callable[[], Sequence[Life]],
+        boot_id: str,
+    ) -> None:
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.volume = volume
+        self.root = os.open(root, flags)
+        self.blank = os.open(blank, flags) if blank is not None else None
+        self._prefix = len(volume.path.rstrip(b"/"))
+        self._is_system = volume.path == b"/"
+        self._system = system
+        self._asked = asked
+        self._load = knowledge
+        self._find_lives = lives
+        self._boot_id = boot_id
+        self._faults: dict[str, None] = {}
+
+    def close(self) -> None:
+        os.close(self.root)
+        if self.blank is not None:
+            os.close(self.blank)
+
+    def __enter__(self) -> Ground:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def relative(self, path: bytes) -> bytes:
+        return path[self._prefix :]
+
+    def read(self, path: bytes, limit: int) -> bytes:
+        return openat2.read(self.root, self.relative(path), limit)
+
+    def read_blank(self, path: bytes, limit: int) -> bytes:
+        if self.blank is None:
+            raise FileNotFoundError(path)
+        return openat2.read(self.blank, self.relative(path), limit)
+
+    @functools.cached_property
+    def homes(self) -> tuple[bytes, ...]:
+        """Of people, where they are none of /home/NAME."""
+        try:
+            lines = self.read(b"/etc/passwd", 1 << 20).split(b"\n") if self._is_system else []
+        except OSError:
+            lines = []
+        found = []
+        for line in lines:
+            words = line.split(b":")
+            if len(words) == 7 and words[2].isdigit() and 1000 <= int(words[2]) < 65534:
+                home = os.path.normpath(words[5])
+                if home.count(b"/") > 1 and os.path.dirname(home) != b"/home":
+                    found.append(home)
+        return tuple(found[:1000])
+
+    @functools.cached_property
+    def knowledge(self) -> Knowledge:
+        return self._load(self.homes)
+
+    @functools.cached_property
+    def packages(self) -> Packages | None:
+        return packages_of(self.root, self.blank) if self._is_system else None
+
+    @functools.cached_property
+    def tmpfiles(self) -> Tmpfiles:
+        if not self._has(b"usr/lib/tmpfiles.d") or self._system is None:
+            return Tmpfiles()
+        return tmpfiles.ask(self._system)
+
+    @functools.cached_property
+    def sysusers(self) -> Sysusers:
+        if not self._has(b"usr/lib/sysusers.d") or self._system is None:
+            return Sysusers(frozenset())
+        return tmpfiles.ask_sysusers(self._system)
+
+    def _has(self, directory: bytes) -> bool:
+        if self._system is None or not self._is_system:
+            return False
+        try:
+            os.close(openat2.open_directory(self.root, directory))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            self.say(f"/{directory.decode()}: {error.strerror}")
+            return False
+        return True
+
+    @functools.cached_property
+    def units(self) -> Units:
+        return self._asked.units(self.root) if self._is_system else Units({})
+
+    @functools.cached_property
+    def span(self) -> Span | None:
+        return self._asked.span()
+
+    def ask_again(self) -> None:
+        """What nobody knew when it was asked."""
+        if "span" in vars(self) and self.span is None:
+            del self.span
+
+    def lives(self) -> Lives:
+        """The caller's to close."""
+        return Lives(self._find_lives(), self.root, self.blank, self._boot_id)
+
+    def in_home(self, path: bytes) -> bool:
+        return self.home_of(path) is not None
+
+    def home_of(self, path: bytes) -> bytes | None:
+        """The home that the path is in."""
+        if path.startswith(b"/root/"):
+            return b"/root"
+        if path.startswith(b"/home/"):
+            end = path.find(b"/", len(b"/home/"))
+            return path[:end] if end > 0 else None
+        return next((home for home in self.homes if path.startswith(home + b"/")), None)
+
+    def empty(self, directory: bytes) -> bool:
+        """Whether it is there and has no entries; no more than one of them is read."""
+        try:
+            fd = openat2.open_directory(self.root, self.relative(directory), os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            with os.scandir(fd) as entries:
+                return next(entries, None) is None
+        finally:
+            os.close(fd)
+
+    @functools.cached_property
+    def skeleton(self) -> frozenset[bytes]:
+        """The names that a new home begins with (useradd(8))."""
+        try:
+            fd = openat2.open_directory(self.root, SKELETON, os.O_RDONLY) if self._is_system else None
+        except OSError:
+            fd = None
+        if fd is None:
+            return frozenset()
+        try:
+            with os.scandir(fd) as entries:
+                return frozenset(os.fsencode(entry.name) for entry in itertools.islice(entries, MOST_NAMES))
+        finally:
+            os.close(fd)
+
+    def faults(self) -> list[str]:
+        """What could not be asked of all that was asked."""
+        asked = vars(self)
+        found: list[str] = list(self._faults)
+        if "knowledge" in asked:
+            found += self.knowledge.problems
+        for name in ("packages", "tmpfiles", "sysusers"):
+            if asked.get(name) is not None:
+                found += asked[name].faults
+        return list(dict.fromkeys(found))
+
+    def say(self, fault: str) -> None:
+        self._faults[fault] = None

@@ -1,0 +1,105 @@
+"""What appraising needs of one configuration and its machine, kept while it is likely to hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from ..boots import history
+from ..config.load import Config
+from ..errors import ImpermanenceError
+from ..model import Entry, Volume
+from ..system.systemd import Asked, Nobody, Span
+from ..volumes.machine import Machine
+from . import appraisal
+from .appraisal import Ground, Judged
+from .appraisal.old_roots import Life
+from .knowledge import Knowledge
+from .knowledge import load as load_knowledge
+
+KEPT = 30.0  # seconds that what was asked holds for single entries
+
+
+class Grounds:
+    """Of all volumes.  Close it before the machine."""
+
+    def __init__(
+        self,
+        config: Config,
+        machine: Machine,
+        asked: Asked,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._machine = machine
+        self._running = all(volume.path == volume.mountpoint for volume in machine.volumes)
+        self._asked = asked if self._running else Nobody()
+        self._clock = clock
+        self._knowledge: Knowledge | None = None
+        self._kept: dict[str, tuple[float, Ground]] = {}
+        self.notes: list[str] = []  # of the last appraisal of everything
+
+    def close(self) -> None:
+        for _, ground in self._kept.values():
+            ground.close()
+        self._kept.clear()
+
+    def span(self) -> Span | None:
+        """Of this boot."""
+        for _, ground in self._kept.values():
+            return ground.span
+        return self._asked.span()
+
+    def renew(self) -> None:
+        """What was asked is asked again."""
+        self.close()
+        self.notes = []
+
+    def appraise(self, volume: Volume, judged: Iterable[Judged]) -> list[Entry]:
+        """Sorted by path."""
+        now = self._clock()
+        made, ground = self._kept.get(volume.name, (0.0, None))
+        if ground is None or not 0 <= now - made < KEPT:
+            if ground is not None:
+                ground.close()
+            ground = self._ground(volume)
+            self._kept[volume.name] = now, ground
+        ground.ask_again()
+        entries = appraisal.appraise(ground, judged, now)
+        self.notes = list(dict.fromkeys([*self.notes, *ground.faults()]))
+        return entries
+
+    def _ground(self, volume: Volume) -> Ground:
+        at = self._machine.at
+        system = next((one.mountpoint for one in self._machine.volumes if one.path == b"/"), None)
+        if system is None and self._running:
+            system = b"/"
+        return Ground(
+            volume,
+            at(volume.subvolume),
+            at(volume.blank) if volume.blank is not None else None,
+            system,
+            self._asked,
+            self._load,
+            lambda: self._lives(volume),
+            history.this_boot_id() if self._running else "",
+        )
+
+    def _load(self, homes: Sequence[bytes]) -> Knowledge:
+        if self._knowledge is None:
+            self._knowledge = load_knowledge(homes=homes)
+        return self._knowledge
+
+    def _lives(self, volume: Volume) -> list[Life]:
+        """The newest first."""
+        try:
+            found = history.read(self._machine, self._config.archive.directory, history.this_boot_id())
+        except (ImpermanenceError, OSError):
+            return []
+        first = volume.name == self._machine.volumes[0].name
+        return [
+            Life(boot.number, self._machine.at(root.path), boot.boot_id or "")
+            for boot in found.boots
+            for root in boot.old_roots
+            if root.there and (root.volume == volume.name or (root.volume is None and first))
+        ]

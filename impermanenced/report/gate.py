@@ -1,0 +1,40 @@
+"""Pass, warn or block: whether a reboot may take away what the next boot would lose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..config.load import GateSettings
+from ..text import size_to_text
+from .totals import Tally
+
+PASS, WARN, BLOCK = "pass", "warn", "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    verdict: str
+    tally: Tally
+    reasons: tuple[tuple[str, str], ...]  # (verdict, why in words), those of a block first
+    spared: str | None  # why the next boot takes nothing away
+
+
+def judge(tally: Tally, settings: GateSettings, total: int, spared: str | None) -> Judgement:
+    """`total`: the bytes of the filesystem, which shares in the settings are of."""
+    if spared is not None:
+        return Judgement(PASS, tally, (), spared)
+    reasons = []
+    for loss, (count, size) in tally.classes.items():
+        verdict = BLOCK if loss in settings.block else WARN if loss in settings.warn else PASS
+        if verdict != PASS:
+            paths = "1 path" if count == 1 else f"{count:,} paths"
+            reasons.append((verdict, f"{loss}: {paths}, {size_to_text(size)}"))
+    for verdict, space in ((BLOCK, settings.block_bytes), (WARN, settings.warn_bytes)):
+        most = space.of(total)
+        if most and tally.size >= most:
+            why = f"{size_to_text(tally.size)} altogether, {verdict}-bytes is {size_to_text(most)}"
+            reasons.append((verdict, why))
+    if not tally.complete:
+        reasons.append((WARN, "a part was not looked at"))
+    reasons.sort(key=lambda reason: reason[0] != BLOCK)
+    return Judgement(reasons[0][0] if reasons else PASS, tally, tuple(reasons), None)

@@ -1,0 +1,11 @@
+"""What a path is, what would be lost with it, and what to do: the rule files, asked.
+
+The files are TOML, described in impermanence-knowledge(5); `data/` has those of the package.
+"""
+
+from .facts import Advice, Fact
+from .files import DATA, EXTENSIONS, load
+from .lookup import Knowledge
+from .magic import Content, recognise, sniff
+
+__all__ = ["DATA", "EXTENSIONS", "Advice", "Content", "Fact", "Knowledge", "load", "recognise", "sniff"]

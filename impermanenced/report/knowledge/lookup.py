@@ -1,0 +1,270 @@
+"""From a path to what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ...model import FileType
+from ...text import to_text
+from . import trie
+from .facts import (
+    ADVICE_WITH_PATH,
+    BY_ITSELF,
+    CRUD,
+    IGNORED,
+    PERSIST_DIRECTORY,
+    PERSIST_FILE,
+    SCORES,
+    Advice,
+    Fact,
+    Rule,
+)
+from .trie import Node
+
+MAX_STATES = 1 << 13
+HOMES = b"/home"  # file-hierarchy(7); /root is the other
+ON_THE_WAY = "a directory on the way to what the rules name"
+_ON_THE_WAY = f"{ON_THE_WAY} (impermanence-knowledge(5))"
+_PROGRAMS = (b"/etc", b"/opt", b"/var")
+_NOBODY, _SYSTEM, _HOME = range(3)
+_LITTLE = ("service-state", "config", "unknown")  # classes that a place alone gives
+_DIRECTORIES = (FileType.DIRECTORY, FileType.SUBVOLUME)
+
+
+class _Says(NamedTuple):
+    """Which rules decide: one that names the path or a directory above, and one about a name below that."""
+
+    rule: int | None
+    name: int | None
+    root: bytes  # of the rule
+
+
+class _State:
+    """What is known of one directory, and so of everything below it that no rule names."""
+
+    __slots__ = ("facts", "home", "nodes", "says", "side", "way")
+
+    def __init__(self, nodes: tuple[Node, ...], says: _Says, home: bytes, side: int, *, way: bool) -> None:
+        self.nodes = nodes
+        self.says = says
+        self.home = home  # that the directory is, or is below; b"" for none
+        self.side = side  # whose names are asked for
+        self.way = way  # holds nothing by itself
+        self.facts: dict[int | None, Fact] = {}  # made when they are asked for
+
+
+def _side(path: bytes, home: bytes) -> int:
+    """Where programs keep what is theirs, and names are what they give."""
+    if home:
+        return _HOME if path[path.rfind(b"/") + 1 :].startswith(b".") and path != home else _NOBODY
+    return _SYSTEM if path in _PROGRAMS else _NOBODY
+
+
+class Knowledge:
+    """The rules of all files, asked path by path.
+
+    The rule that reaches deepest into the path decides.  Of two that reach the same component it is
+    the one that is no default, then the one that names the path more exactly: by its last component,
+    with fewer `**`, by the components before.  Of two patterns alike it is the one read later.
+
+    A rule about names refines what the one that decides says of a directory; of two it is the later.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], problems: Sequence[str] = (), homes: Iterable[bytes] = ()
+    ) -> None:
+        self.rules = tuple(rules)
+        self.problems = tuple(problems)  # one line each: file, line, why
+        self._system, self._home = Node(), Node()
+        self._names = {_SYSTEM: Node(), _HOME: Node()}
+        for number, rule in enumerate(self.rules):
+            for text in rule.paths:
+                tree = self._home if text.startswith(trie.HOME) else self._system
+                tree.insert(text.removeprefix(trie.HOME), number, default=rule.default)
+            for text in rule.names:
+                for side, mark in ((_SYSTEM, "/"), (_HOME, "~/")):
+                    if text.startswith(mark) or not text.startswith(("/", "~/")):
+                        self._names[side].insert(text.removeprefix(mark), number, default=False)
+        self._homes: set[bytes] = set()
+        self._above_homes: set[bytes] = set()
+        self._states: dict[bytes, _State] = {}
+        self._said: dict[int, tuple[str, str]] = {}
+        for home in (HOMES + b"/*", *homes):
+            self._add(home)
+
+    def of(self, path: bytes, type: FileType, home: bytes | None = None) -> Fact | None:
+        """The fact for an absolute path, or None when no rule says anything.
+
+        `home` is a person's home directory as the user database has it, where it is none of /root
+        and /home/NAME.
+        """
+        if home is not None and home not in self._homes:
+            self._add(home)
+        state, says = self._decide(path, type)
+        if says.rule == state.says.rule and says.root is state.says.root:
+            if state.way and type in _DIRECTORIES:
+                where = "impermanence-knowledge(5)"
+                return Fact("", "unknown", 0, IGNORED, path, (), ON_THE_WAY, where, because=_ON_THE_WAY)
+            fact = state.facts.get(says.name)
+            if fact is None and says.rule is not None:
+                fact = state.facts[says.name] = self._fact(says, state.home, directory=True)
+            return fact
+        return self._fact(says, state.home, directory=says.root is not path)
+
+    def rules_of(self, path: bytes, type: FileType) -> tuple[Rule | None, Rule | None]:
+        """The rule that decides, and the one about a name that refines what it says."""
+        _, says = self._decide(path, type)
+        rule = None if says.rule is None else self.rules[says.rule]
+        return rule, None if says.name is None else self.rules[says.name]
+
+    def _decide(self, path: bytes, type: FileType) -> tuple[_State, _Says]:
+        """What is known of the directory (of a file: of the one it is in), and what decides."""
+        if type in _DIRECTORIES:
+            state = self._state(path if path != b"/" else b"")
+            return state, state.says
+        cut = path.rfind(b"/")
+        state = self._state(path[:cut])
+        name = path[cut + 1 :]
+        link = type is FileType.SYMLINK
+        says = state.says
+        if state.nodes:
+            number = self._best(trie.ends(state.nodes, name), file=True, directory=link)
+            if number is not None:
+                says = _Says(number, None, self._root(number, says.root, path))
+                if not self.rules[number].default:
+                    return state, says
+        side = _HOME if state.home and name.startswith(b".") else state.side
+        return state, self._named(says, name, side, file=True, directory=link)
+
+    def _named(self, says: _Says, name: bytes, side: int, *, file: bool, directory: bool) -> _Says:
+        """What the name itself tells of what a program keeps.
+
+        It tells that there is no loss, that it is a log, or of a worse loss than is known.  Where little is
+        known it tells of any, and so does the very name of a file, but not that a secret is none.
+        """
+        if side == _NOBODY or says.rule is None or self.rules[says.rule].whole:
+            return says
+        found = [
+            (number, node.exact)
+            for node in trie.ends((self._names[side],), name)
+            for number in (node.file if file else None, node.directory if directory else None)
+            if number is not None
+        ]
+        if not found:
+            return says
+        number, exact = max(found)
+        rule, known = self.rules[number], self.rules[says.rule if says.name is None else says.name]
+        if known.verdict != CRUD:
+            return says
+        worse = known.loss in _LITTLE or SCORES[rule.loss] > SCORES[known.loss]
+        worse = worse or (known.loss != "secret" and (rule.loss == "log" or (exact and file)))
+        tells = rule.verdict != CRUD or (worse and rule.loss != known.loss)
+        return says._replace(name=number) if tells else says
+
+    def _state(self, directory: bytes) -> _State:
+        unknown = []
+        path = directory
+        while path and path not in self._states:
+            unknown.append(path)
+            path = path[: path.rfind(b"/")]
+        state = self._states.get(path)
+        if state is None:
+            state = self._states[b""] = self._enter(trie.start(self._system), None, b"", b"")
+        if len(self._states) > MAX_STATES:
+            self._states.clear()
+        for path in reversed(unknown):
+            state = self._states[path] = self._below(state, path)
+        return state
+
+    def _below(self, above: _State, path: bytes) -> _State:
+        if self._is_home(path):
+            return self._enter(trie.start(self._home), None, path, path)
+        name = path[path.rfind(b"/") + 1 :]
+        if not above.nodes and not above.way:
+            says = self._named(above.says, name, above.side, file=False, directory=True)
+            return above if says is above.says else _State((), says, above.home, above.side, way=False)
+        return self._enter(trie.step(above.nodes, name), above, path, above.home)
+
+    def _enter(self, nodes: tuple[Node, ...], above: _State | None, path: bytes, home: bytes) -> _State:
+        number = self._best(nodes, directory=True, file=False)
+        says = above.says if above is not None else _Says(None, None, path)
+        if number is not None:
+            says = _Says(number, None, self._root(number, says.root, path))
+        side = _NOBODY if above is None else above.side or _side(path, home)
+        known = says.rule is not None and not self.rules[says.rule].default
+        # A directory that a service has for itself is the service's to name.
+        if number is None or (not known and side == _HOME):
+            says = self._named(says, path[path.rfind(b"/") + 1 :], side, file=False, directory=True)
+        leads = path in self._above_homes or any(node.plain and node.leads for node in nodes)
+        return _State(nodes, says, home, side, way=leads and not known)
+
+    def _best(self, nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
+        found = []
+        for node in nodes:
+            number = node.file if file else None
+            if number is None and directory:
+                number = node.directory
+            if number is not None:
+                found.append((not self.rules[number].default, node.rank, number))
+        return max(found)[2] if found else None
+
+    def _is_home(self, path: bytes) -> bool:
+        return path == b"/root" or path[: path.rfind(b"/")] == HOMES or path in self._homes
+
+    def _add(self, home: bytes) -> None:
+        self._homes.add(home)
+        self._states.clear()
+        while home := home[: home.rfind(b"/")]:
+            self._above_homes.add(home)
+
+    def _root(self, number: int, above: bytes, path: bytes) -> bytes:
+        return above if self.rules[number].part and above else path
+
+    def _fact(self, says: _Says, home: bytes, *, directory: bool) -> Fact:
+        assert says.rule is not None
+        rule = self.rules[says.rule]
+        tells = rule if says.name is None else self.rules[says.name]
+        source, because = self._words(says.rule if says.name is None else says.name)
+        application = rule.application
+        if application == BY_ITSELF:
+            application = to_text(says.root[says.root.rfind(b"/") + 1 :])
+        return Fact(
+            application,
+            tells.loss,
+            tells.score if tells.loss != rule.loss else rule.score,
+            tells.verdict,
+            says.root,
+            _advice(rule, says.root, home, directory=directory) if tells.verdict == CRUD else (),
+            source,
+            tells.documented,
+            rule.default,
+            because,
+        )
+
+    def _words(self, number: int) -> tuple[str, str]:
+        """Of a rule, made once: its source, and that with where it is documented."""
+        found = self._said.get(number)
+        if found is None:
+            rule = self.rules[number]
+            source = f"{rule.file}: {rule.what}"
+            because = f"{source} ({rule.documented})" if rule.documented else source
+            found = self._said[number] = source, because
+        return found
+
+
+def _advice(rule: Rule, root: bytes, home: bytes, *, directory: bool) -> tuple[Advice, ...]:
+    advice = []
+    for kind, argument in rule.advice:
+        text = argument
+        if kind in ADVICE_WITH_PATH:
+            text = to_text(_resolved(argument, home) if argument else root)
+        advice.append(Advice(kind, text))
+    if rule.verdict == CRUD and not any(given.kind in (PERSIST_DIRECTORY, PERSIST_FILE) for given in advice):
+        advice.append(Advice(PERSIST_DIRECTORY if directory else PERSIST_FILE, to_text(root)))
+    return tuple(advice)
+
+
+def _resolved(path: str, home: bytes) -> bytes:
+    raw = path.encode()
+    return home + raw[1:] if raw.startswith(b"~/") else raw

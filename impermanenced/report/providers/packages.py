@@ -1,0 +1,282 @@
+"""What the package manager answers for, held against the blank.
+
+Each of the readers (dpkg, pacman, rpm) knows one kind of database, and all say the same things of it.  What
+was installed since the blank is lost as a whole, and is one thing to a person: `nginx`, not its 400 files.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Set
+from typing import Any, NamedTuple, Protocol
+
+from ...model import Change, Difference, FileType, Verdict
+from ...system.lazy import at_first_use
+
+hashlib: Any = at_first_use("hashlib")
+
+# Directories that came together under /usr: a package may know a file by either name.
+_MERGED = re.compile(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")
+_COMPILED = re.compile(rb"(.*)/__pycache__/([^/]+)\.[^./]+(?:\.opt-[12])?\.pyc")
+REMEMBERED = 1 << 14  # directories
+ALTERNATIVES = b"/etc/alternatives/"  # update-alternatives(1) lays a link there, and others to it
+_HASHED = 16 << 20  # larger files are not read to see whether they are as packaged
+
+
+@functools.cache
+def _by_scripts() -> re.Pattern[bytes]:
+    """Made by triggers and helpers while packages are configured, and owned by none of them."""
+    return re.compile(
+        rb"/etc/(?:ld\.so\.cache|alternatives(?:/.*)?|(?:group|gshadow|passwd|shadow|subuid|subgid)-|\.pwd\.lock"
+        rb"|rc[0-6S]\.d/[SK]\d\d[^/]+|ssl/certs/.*|mailcap|shells)"
+        rb"|/var/lib/systemd/deb-systemd-(?:user-)?helper-(?:enabled|masked)(?:/.*)?"
+        rb"|/var/lib/(?:pam|ucf|dictionaries-common|python|emacsen-common|xml-core|sgml-base|aspell|ghostscript)(?:/.*)?"
+        rb"|/usr/share/(?:mime/.*|applications/mimeinfo\.cache|icons/[^/]+/icon-theme\.cache|info/dir(?:\.old)?"
+        rb"|glib-2\.0/schemas/gschemas\.compiled)"
+        rb"|/usr/lib/.*/(?:loaders\.cache|giomodule\.cache|immodules\.cache|gconv-modules\.cache)"
+        rb"|/boot/(?:initrd\.img-|initramfs-|grub/).*|/usr/lib/modules/[^/]+/modules\.[^/]+|/etc/.*~?\.(?:dpkg-(?:old|dist|new)|pacnew|rpmnew)"
+    )
+
+
+class Packaged(NamedTuple):
+    """A file as a package has it."""
+
+    package: str
+    digest: str | None  # "md5:..." or "sha256:..."; None: the database does not say
+
+
+class Reader(Protocol):
+    """One kind of database.  What cannot be read of it is in `faults`, in words, and nothing is raised."""
+
+    tool: str
+    places: tuple[bytes, ...]  # what the package manager keeps for itself
+    faults: dict[str, None]
+
+    def installed(self) -> Set[str]:
+        """Since the blank, or replaced by another version."""
+
+    def brought(self) -> Set[str]:
+        """Of those, and maybe of others, what came only because others need it."""
+
+    def removed(self) -> Set[str]: ...
+
+    def files(self, package: str) -> Iterable[bytes]: ...
+
+    def files_removed(self, package: str) -> Iterable[bytes]: ...
+
+    def configuration(self) -> Mapping[bytes, Packaged]:
+        """The files that a person is meant to edit."""
+
+    def owners(self, paths: frozenset[bytes]) -> Mapping[bytes, Packaged]:
+        """Those of the paths that packages own."""
+
+
+class Finding(NamedTuple):
+    verdict: Verdict
+    rule: str
+    package: str = ""  # what is lost as a part of it
+    loss: str | None = None
+
+
+def _target(difference: Difference) -> bytes:
+    """Where a link leads, whole; empty for anything else."""
+    if difference.target is None:
+        return b""
+    target = os.path.normpath(os.path.join(os.path.dirname(difference.path), difference.target))
+    return b"/" + target.lstrip(b"/")
+
+
+def digest_as(kind: str, content: bytes) -> str:
+    algorithm = kind.partition(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()}"
+
+
+_PACKAGED = re.compile(
+    rb"/(?:usr(?!/local/)|bin|sbin|lib|lib32|lib64|libx32|boot|etc|opt|var/lib|var/cache|srv)/"
+)
+
+
+def may_be_packaged(path: bytes) -> bool:
+    """Whether packages own anything near it: their lists are long."""
+    return _PACKAGED.match(path) is not None
+
+
+class _Place:
+    """What holds for all that stands in one directory; thousands of differences share it."""
+
+    __slots__ = ("books", "etc", "other", "packaged")
+
+    def __init__(self, directory: bytes, books: Iterable[bytes]) -> None:
+        inside = directory + b"/"
+        self.packaged = may_be_packaged(inside)
+        self.etc = inside.startswith(b"/etc/")
+        self.books = any(inside.startswith(place + b"/") for place in books)
+        self.other: bytes | None = None  # the name that a package may know it by
+        if inside.startswith(b"/usr/") and _MERGED.match(inside, 4):
+            self.other = directory[4:]
+        elif _MERGED.match(inside):
+            self.other = b"/usr" + directory
+
+
+class Packages:
+    """Which of a volume's differences are the package manager's.
+
+    `read` gives the content of a file of the volume, up to a limit, or raises OSError.
+    """
+
+    def __init__(self, reader: Reader, read: Callable[[bytes, int], bytes]) -> None:
+        self._reader = reader
+        self._read = read
+        self.tool = reader.tool
+        self._owner: dict[bytes, str] = {}
+        self._gone: dict[bytes, str] = {}
+        self.installed = reader.installed()
+        self.brought = reader.brought() if self.installed else frozenset()
+        for package in sorted(self.installed):
+            self._owner.update(dict.fromkeys(reader.files(package), package))
+        removed = reader.removed()
+        for package in sorted(removed):
+            self._gone.update(dict.fromkeys(reader.files_removed(package), package))
+        self._configuration: Mapping[bytes, Packaged] | None = None
+        self._asked: set[bytes] = set()
+        self._known: dict[bytes, Packaged] = {}
+        self._places: dict[bytes, _Place] = {}
+
+    @property
+    def faults(self) -> list[str]:
+        return list(self._reader.faults)
+
+    def learn(self, differences: Iterable[Difference]) -> None:
+        """Whom these belong to, asked of the whole database at once."""
+        wanted: set[bytes] = set()
+        owner, asked = self._owner, self._asked
+        for difference in differences:
+            path = difference.path
+            place, other = self._look(path)
+            if place.packaged and path not in asked and path not in owner:
+                if other is None:
+                    wanted.add(path)
+                elif other not in owner:
+                    wanted |= {path, other}
+        if wanted:
+            self._known.update(self._reader.owners(frozenset(wanted)))
+            self._asked |= wanted
+
+    def find(self, difference: Difference) -> Finding | None:
+        """What the database says of this path; None: nothing."""
+        path = difference.path
+        place, other = self._look(path)
+        if place.etc and difference.type is FileType.FILE:
+            found = self._conffile(difference)
+            if found is not None:
+                return found
+        if self._owner or self._gone or self.installed:
+            found = self._part(difference, place, other)
+            if found is not None:
+                return found
+        packaged = self._known.get(path)
+        if packaged is None and other is not None:
+            packaged = self._known.get(other)
+        return self._packaged(difference, packaged) if packaged is not None else None
+
+    def _look(self, path: bytes) -> tuple[_Place, bytes | None]:
+        """What is known of the directory, and the path's other name."""
+        cut = path.rfind(b"/")
+        directory = path[:cut]
+        place = self._places.get(directory)
+        if place is None:
+            if len(self._places) > REMEMBERED:
+                self._places.clear()
+            place = self._places[directory] = _Place(directory, self._reader.places)
+        return place, None if place.other is None else place.other + path[cut:]
+
+    def _conffile(self, difference: Difference) -> Finding | None:
+        path = difference.path
+        if self._configuration is None:
+            self._configuration = self._reader.configuration()
+        packaged = self._configuration.get(path)
+        if packaged is None:
+            return None
+        package, digest = packaged
+        if difference.change is Change.DELETED:
+            return Finding(Verdict.CRUD, f"configuration of the package {package}, deleted", "", "config")
+        if digest is not None and self._digest(path, digest, difference.size) not in (digest, None):
+            return Finding(
+                Verdict.CRUD, f"configuration of the package {package}, not as packaged", "", "config"
+            )
+        return None
+
+    def _part(self, difference: Difference, place: _Place, other: bytes | None) -> Finding | None:
+        path = difference.path
+        if difference.change is Change.DELETED:
+            gone = self._gone.get(path) or self._gone.get(other or b"")
+            if gone is not None:
+                return Finding(Verdict.CRUD, f"the package {gone} was removed", gone, "unknown")
+            return None
+        package = self._owner.get(path)
+        if package is None and other is not None:
+            package = self._owner.get(other)
+        if package is None and difference.target is not None:
+            package = self._linked(difference)
+        if package is None and path.endswith((b".pyc", b"/__pycache__")):
+            package = self._compiled(path)
+        if package is not None:
+            return Finding(
+                Verdict.CRUD, f"part of the package {package}, installed since the blank", package, "unknown"
+            )
+        if place.books or path in self._reader.places:
+            return Finding(Verdict.CRUD, f"what {self.tool} knows of the packages", self.tool, "unknown")
+        alternative = _target(difference).startswith(ALTERNATIVES)
+        if place.packaged and (alternative or _by_scripts().fullmatch(path)):
+            return Finding(Verdict.CRUD, "made while packages were installed", self.tool, "unknown")
+        return None
+
+    def _fresh(self, path: bytes) -> str | None:
+        """What it came with, if that was installed since the blank."""
+        _, other = self._look(path)
+        return self._owner.get(path) or self._owner.get(other or b"")
+
+    def _linked(self, difference: Difference) -> str | None:
+        """A link that a package's script laid to one of its files."""
+        target = _target(difference)
+        return self._fresh(target) if target else None
+
+    def _compiled(self, path: bytes) -> str | None:
+        if path.endswith(b"/__pycache__"):
+            return self._fresh(path[: -len(b"/__pycache__")])
+        match = _COMPILED.fullmatch(path)
+        return self._fresh(match[1] + b"/" + match[2] + b".py") if match else None
+
+    def _packaged(self, difference: Difference, packaged: Packaged) -> Finding | None:
+        """A file of a package that was there in the blank already."""
+        path = difference.path
+        package, digest = packaged
+        as_packaged = f"as the package {package} has it"
+        if difference.change is Change.DELETED:
+            return Finding(Verdict.CRUD, f"belongs to the package {package}, and was deleted", "", "config")
+        if difference.type is FileType.DIRECTORY:
+            return Finding(Verdict.REGENERATED, as_packaged) if difference.change is Change.CREATED else None
+        if difference.type is FileType.SYMLINK and difference.change is Change.CREATED:
+            return Finding(Verdict.REGENERATED, as_packaged)  # no database has the targets of links
+        if difference.letters == "......m":
+            return Finding(Verdict.REGENERATED, f"{as_packaged}, but for its time")
+        if digest is not None and difference.type is FileType.FILE:
+            held = self._digest(path, digest, difference.size)
+            if held == digest and difference.change is not Change.METADATA:
+                return Finding(Verdict.REGENERATED, as_packaged)
+            if held not in (digest, None):
+                return Finding(
+                    Verdict.CRUD, f"belongs to the package {package}, but is not as packaged", "", "config"
+                )
+        return Finding(Verdict.CRUD, f"belongs to the package {package}, and was changed", "", "config")
+
+    def _digest(self, path: bytes, kind: str, size: int) -> str | None:
+        """None: it cannot be said."""
+        if size > _HASHED:
+            return None
+        try:
+            return digest_as(kind, self._read(path, _HASHED))
+        except (OSError, ValueError):
+            return None

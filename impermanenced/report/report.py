@@ -1,0 +1,142 @@
+"""The program as one plain object: it knows no bus and no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ..config import load
+from ..config.symlinks import check_paths
+from ..drift import Drift
+from ..errors import TooMany
+from ..kernel import mounts
+from ..kernel.mounts import Mount
+from ..model import Difference, Entry, Report, Volume
+from ..system.systemd import Asked, WithoutBus
+from ..volumes.machine import Machine, mounted_inside, system_root
+from ..watch.attribution import Attribution, Writers
+from .appraisal import Judged
+from .context import Grounds
+from .rules import Rules
+
+
+class Manager:
+    """One configuration and the machine it describes.
+
+    What is raised on the way says what is wrong: ConfigError, NotSetUp, NotPermitted, or OSError
+    where the filesystem itself fails.
+    """
+
+    def __init__(
+        self,
+        source: bytes | load.Config | None = None,
+        read_mounts: Callable[[], list[Mount]] = mounts.read,
+        asked: Asked | None = None,
+    ) -> None:
+        """`source` is the file to read, or what was read of it.
+
+        `read_mounts` is for who has mounts of its own, not the system's; `asked` for who has a bus.
+        """
+        self._source = source
+        self._read_mounts = read_mounts
+        self._asked = asked or WithoutBus()
+        self.config, self.machine = self._load()
+        self._grounds = Grounds(self.config, self.machine, self._asked)
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        return self.machine.volumes
+
+    @property
+    def device(self) -> bytes:
+        return self.machine.device
+
+    def close(self) -> None:
+        self._grounds.close()
+        self.machine.close()
+
+    def __enter__(self) -> Manager:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def reload(self) -> None:
+        """Read the configuration again; if it cannot be used, all stays as it was."""
+        fresh = self._load()
+        self.close()
+        self.config, self.machine = fresh
+        self._grounds = Grounds(self.config, self.machine, self._asked)
+
+    def _load(self) -> tuple[load.Config, Machine]:
+        source = self._source
+        fresh = source if isinstance(source, load.Config) else load.load(source)
+        machine = Machine(fresh.volumes)
+        try:
+            if (root := system_root(machine.volumes)) is not None:
+                check_paths(fresh, root)
+        except BaseException:
+            machine.close()
+            raise
+        return fresh, machine
+
+    def root_ids(self) -> frozenset[int]:
+        """The subvolumes whose files the next boot takes away: the volumes and what is nested in them."""
+        found: set[int] = set()
+        for volume in self.volumes:
+            found |= {volume.root_id} | self.machine.nested(volume.root_id)
+        return frozenset(found)
+
+    def status(self, writers: Writers | None = None, most: int | None = None) -> Report:
+        """All drift, judged.  TooMany ends it where that would be about `most` entries of one volume."""
+        self.machine.sync()
+        self._grounds.renew()
+        entries: list[Entry] = []
+        complete = True
+        for volume in self.volumes:
+            drift = Drift(self.machine.top, volume, self.machine.baseline(volume), most)
+            judged = self._judge(volume, _at_most(most, drift.differences()), writers)
+            entries.extend(self._grounds.appraise(volume, judged))
+            complete = complete and drift.complete
+        span = self._grounds.span()
+        return Report(
+            complete=complete,
+            watching_since=writers.since if writers else None,
+            overflows=writers.overflows if writers else 0,
+            volumes=self.volumes,
+            entries=tuple(entries),
+            gaps=writers.gaps if writers else (),
+            settled=span.settled if span else None,
+            notes=tuple(self._grounds.notes),
+        )
+
+    def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
+        """What became of some inodes of a volume; one that is as in the blank gives nothing."""
+        volume = next((volume for volume in self.volumes if volume.root_id == root_id), None)
+        if volume is None:
+            return []
+        self.machine.sync()
+        drift = Drift(self.machine.top, volume, None)  # single inodes need no baseline
+        differences = (difference for inode in inodes for difference in drift.of_inode(inode))
+        return self._grounds.appraise(volume, self._judge(volume, differences, writers))
+
+    def _mounts_around(self, volume: Volume) -> list[Mount]:
+        table = self._read_mounts()
+        return table if any(mount.path == volume.mountpoint for mount in table) else mounts.read()
+
+    def _judge(
+        self, volume: Volume, differences: Iterable[Difference], writers: Writers | None
+    ) -> Iterator[Judged]:
+        mounted = mounted_inside(volume, self._mounts_around(volume))
+        rules = Rules(self.config.declarations, mounted, self.config.ignore, self.config.persist)
+        attribution = Attribution(self.machine.top, volume, writers) if writers is not None else None
+        for difference in differences:
+            verdict, rule = rules.judge(difference)
+            writer = attribution.of(difference) if attribution is not None else None
+            yield Judged(difference, verdict, rule, writer)
+
+
+def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Difference]:
+    for number, difference in enumerate(differences):
+        if most is not None and number >= most:
+            raise TooMany(f"more than {most} differences")
+        yield difference

@@ -1,0 +1,188 @@
+"""Why a path lives on or not: from a difference to its verdict, and the rule in words.
+
+The rules, in the order in which they are asked:
+
+    1  a mount point, or a directory made on the way to one   persisted, or ignored (tmpfs, proc ...)
+    2  a symlink into a persist volume or below a mount       persisted
+    3  hidden under a mount                                   ignored by a pattern, else crud
+    4  declared, below a declared directory, or on the way    declared
+    5  a pattern of the user                                  ignored
+    6  anything else                                          crud
+
+What is hidden under a mount is asked before the declarations: the declaration keeps what is
+mounted there, not what lies beneath it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..config.ignore import Patterns
+from ..model import Change, Declaration, Difference, FileType, Mounted, Verdict
+from ..text import to_text
+
+NOTHING = "nothing declares it"
+HIDDEN = "hidden under the mount of"
+MAX_PLACES = 1 << 14  # directories that are remembered
+NOT_MOUNTED = "but nothing is mounted there: this boot's writes go to the volume"
+
+
+_CRUD = Verdict.CRUD, NOTHING
+
+
+class _Place:
+    """What is known of everything below one directory."""
+
+    __slots__ = ("declaration", "declared", "hidden", "mounted")
+
+    def __init__(self, mounted: Mounted | None, declaration: Declaration | None) -> None:
+        self.mounted = mounted
+        self.declaration = declaration
+        self.hidden = self.declared = _CRUD
+        if mounted is not None:
+            self.hidden = Verdict.CRUD, f"{HIDDEN} {_words(mounted)} at {to_text(mounted.path)}"
+        if declaration is not None:
+            words = f"below {to_text(declaration.path)}, declared by {declaration.source}, {NOT_MOUNTED}"
+            self.declared = Verdict.DECLARED, words
+
+
+def _parent(path: bytes) -> bytes:
+    return path[: path.rfind(b"/")] or b"/"
+
+
+def _ancestors(path: bytes) -> Iterable[bytes]:
+    while path != b"/":
+        path = _parent(path)
+        yield path
+
+
+class Rules:
+    """The verdicts for one volume.
+
+    `mounted` is what lies inside this volume's tree from elsewhere, not the volume's own mount.
+    Raises ValueError for a pattern that matches nothing (a configuration has none).
+    """
+
+    def __init__(
+        self,
+        declarations: Sequence[Declaration],
+        mounted: Sequence[Mounted],
+        ignore: Sequence[str],
+        persist: Sequence[bytes],
+    ) -> None:
+        self._mounted = {mount.path: mount for mount in mounted}
+        kept = {path: mount for path, mount in self._mounted.items() if not mount.ephemeral}
+        passing = {path: mount for path, mount in self._mounted.items() if mount.ephemeral}
+        self._kept = {**kept, **dict.fromkeys(persist)}
+        self._way_to_kept = _ways(kept)
+        self._way_to_passing = _ways(passing)
+        self._declared = {declaration.path: declaration for declaration in declarations}
+        self._way_to_declared = _ways(self._declared)
+        self._patterns = Patterns(ignore)
+        # Thousands of entries share a directory: what holds below it is looked up once.
+        self._places: dict[bytes, _Place] = {}
+
+    def judge(self, difference: Difference) -> tuple[Verdict, str]:
+        path = difference.path
+        above = path[: path.rfind(b"/")]
+        place = self._places.get(above) or self._below(above)
+        if path in self._mounted or difference.type is FileType.DIRECTORY:
+            found = self._mount_point(difference)
+            if found is not None:
+                return found
+        if difference.target is not None:
+            found = self._symlink(difference)
+            if found is not None:
+                return found
+        if place.mounted is not None:
+            return self._ignored(difference) or place.hidden
+        if place.declaration is not None or path in self._declared or difference.type is FileType.DIRECTORY:
+            found = self._declaration(difference, place)
+            if found is not None:
+                return found
+        return self._ignored(difference) or _CRUD
+
+    def _mount_point(self, difference: Difference) -> tuple[Verdict, str] | None:
+        mount = self._mounted.get(difference.path)
+        if mount is not None:
+            verdict = Verdict.IGNORED if mount.ephemeral else Verdict.PERSISTED
+            return verdict, f"mount point of {_words(mount)}"
+        if difference.type is not FileType.DIRECTORY or difference.change is not Change.CREATED:
+            return None
+        path = difference.path
+        if path in self._way_to_kept:
+            return Verdict.PERSISTED, f"made for the mount point {to_text(self._way_to_kept[path])}"
+        if path in self._way_to_passing and path not in self._way_to_declared:
+            return Verdict.IGNORED, f"made for the mount point {to_text(self._way_to_passing[path])}"
+        return None
+
+    def _symlink(self, difference: Difference) -> tuple[Verdict, str] | None:
+        if difference.target is None or difference.change is Change.DELETED:
+            return None
+        target = os.path.normpath(os.path.join(_parent(difference.path), difference.target))
+        # POSIX leaves two leading slashes alone, and so does normpath.
+        target = b"/" + target.lstrip(b"/")
+        for place in (target, *_ancestors(target)):
+            if place in self._kept:
+                return Verdict.PERSISTED, f"symlink into {to_text(place)}"
+            if place in self._mounted:
+                return None
+        return None
+
+    def _declaration(self, difference: Difference, place: _Place) -> tuple[Verdict, str] | None:
+        path = difference.path
+        declaration = self._declared.get(path)
+        if declaration is not None:
+            return Verdict.DECLARED, f"declared by {declaration.source}, {NOT_MOUNTED}"
+        if place.declaration is not None:
+            return place.declared
+        if difference.type is FileType.DIRECTORY and difference.change is Change.CREATED:
+            below = self._way_to_declared.get(path)
+            if below is not None:
+                source = self._declared[below].source
+                return Verdict.DECLARED, f"parent of {to_text(below)}, declared by {source}"
+        return None
+
+    def _ignored(self, difference: Difference) -> tuple[Verdict, str] | None:
+        directory = difference.type in (FileType.DIRECTORY, FileType.SUBVOLUME)
+        pattern = self._patterns.decide(difference.path, directory)
+        if pattern is None:
+            return None
+        return Verdict.IGNORED, f"ignored by the pattern {pattern}"
+
+    def _below(self, directory: bytes) -> _Place:
+        """What holds below this directory: the nearest mount, and the nearest declared directory."""
+        unknown = []
+        path = directory
+        while path and path not in self._places:
+            unknown.append(path)
+            path = path[: path.rfind(b"/")]
+        place = self._places.get(path, _Place(None, None))
+        if len(self._places) > MAX_PLACES:
+            self._places.clear()
+        self._places[path] = place
+        for path in reversed(unknown):
+            mounted = self._mounted.get(path, place.mounted)
+            declaration = self._declared.get(path)
+            if declaration is None or not declaration.directory:
+                declaration = place.declaration
+            if (mounted, declaration) != (place.mounted, place.declaration):
+                place = _Place(mounted, declaration)
+            self._places[path] = place
+        return place
+
+
+def _ways(paths: Mapping[bytes, object]) -> dict[bytes, bytes]:
+    """Every directory on the way to one of the paths, and the first path that it leads to."""
+    ways: dict[bytes, bytes] = {}
+    for path in paths:
+        for above in _ancestors(path):
+            ways.setdefault(above, path)
+    return ways
+
+
+def _words(mount: Mounted) -> str:
+    if mount.ephemeral or not mount.source:
+        return mount.fstype
+    return f"{to_text(mount.source)} ({mount.fstype})"

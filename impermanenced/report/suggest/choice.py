@@ -1,0 +1,316 @@
+"""Which declarations would keep what is lost, and what none of them can.
+
+In this order:
+
+    1  what no declaration is for gets a remedy instead: what came with a package, what a mount hides, what
+       the blank brings back, caches; logs and what is better kept in another way unless they are asked for
+    2  what the knowledge or a unit names is declared as it says: the application's directory, the service's
+    3  a directory that is new as a whole and holds nothing but such losses stands for all of them
+    4  anything else is declared by itself
+
+Never a directory that everything lies in (`places`), and nothing below a directory that is declared already
+here.  What 1 left and what lies in such a directory is covered all the same.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ...config.load import Ownership, Placement
+from ...errors import UsageError
+from ...losses import WORTH
+from ...model import Change, FileType, Verdict
+from ...text import from_text
+from ..rules import HIDDEN
+from . import structure
+from .accounts import System
+from .declarations import Item, Remedy, Suggestion, Wanted
+from .ownership import of_directory, of_file, of_parent, standing, ways
+
+PERSIST = ("persist-directory", "persist-file")
+ELSEWHERE = ("home-manager", "plasma-manager", "stylix", "dotfile")
+_TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
+_NODES = (FileType.SYMLINK, FileType.FIFO, FileType.SOCKET, FileType.BLOCK, FileType.CHAR)
+_MADE = (Change.CREATED, Change.REPLACED)
+# A directory that is new as a whole may hold these beside what is worth keeping.
+_HARMLESS = ("node", "log")
+
+
+def choose(
+    items: Sequence[Item],
+    system: System,
+    persist: bytes,
+    placements: Sequence[Placement] = (),
+    *,
+    narrow: Sequence[bytes] = (),
+    logs: bool = False,
+    dotfiles: bool = False,
+) -> Suggestion:
+    """What is declared already is among what is wanted.
+
+    `items`: all of the report; `narrow`: only losses at or below one of these; `logs`, `dotfiles`: declare
+    also logs, and what is better kept in another way.
+    """
+    choice = _Choice(items, system, persist, placements, logs=logs, dotfiles=dotfiles)
+    asked = [item for item in choice.crud if _is_asked(item, narrow)]
+    hidden = [item for item in items if _is_hidden(item) and _is_asked(item, narrow)]
+    found = choice.among(asked)
+    wanted = [*(_declared(placement, choice.made) for placement in placements), *found.wanted]
+    copy = [Remedy("copy", (), tuple(item.path for item in hidden))] if hidden else []
+    return Suggestion(
+        tuple(sorted(wanted, key=lambda one: (one.user or "", one.path))),
+        (*found.remedies, *copy),
+        ways(wanted, system, choice.made),
+        len(asked) + len(hidden),
+        found.covered,
+        found.on_the_way,
+    )
+
+
+def _is_hidden(item: Item) -> bool:
+    """Another volume, or what is mounted there, may have something else by the same path."""
+    return item.verdict is Verdict.CRUD and item.rule.startswith(HIDDEN)
+
+
+def _is_asked(item: Item, narrow: Sequence[bytes]) -> bool:
+    return not narrow or any(structure.within(item.path, path) for path in narrow)
+
+
+def _declared(placement: Placement, made: Mapping[bytes, Item]) -> Wanted:
+    user = placement.user
+    own, parent = (
+        Ownership(None if one.user == user else one.user, one.group, one.mode)
+        for one in (placement.own, placement.parent)
+    )
+    declaration = placement.declaration
+    return Wanted(
+        declaration.path,
+        declaration.directory,
+        declaration.persist,
+        user,
+        placement.home,
+        own,
+        parent,
+        placement.method,
+        placement.hide,
+        declared=True,
+        in_blank=declaration.path not in made,
+    )
+
+
+class _Found(NamedTuple):
+    wanted: list[Wanted]
+    remedies: list[Remedy]
+    covered: int
+    on_the_way: tuple[bytes, ...]
+
+
+class _Choice:
+    """What a whole report says; `among` is about a part of it."""
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        system: System,
+        persist: bytes,
+        placements: Iterable[Placement],
+        *,
+        logs: bool,
+        dotfiles: bool,
+    ) -> None:
+        items = [item for item in items if not _is_hidden(item)]
+        self.crud = [item for item in items if item.verdict is Verdict.CRUD]
+        self.made = {item.path: item for item in items if item.change in _MADE and item.type in _TREES}
+        self._system = system
+        self._persist = persist
+        self._declared = {one.declaration.path for one in placements if one.declaration.directory}
+        self._volumes = {persist, *(one.declaration.persist for one in placements)}
+        self._logs = logs
+        self._dotfiles = dotfiles
+        self._filled = {above for item in items for above in structure.above(item.path)[:1]}
+        self._vaults = self._find_vaults(items)
+        self._kinds = {item.path: self._kind(item) for item in self.crud}
+        self._impure = self._find_impure(items)
+
+    # What no declaration is for
+
+    def _kind(self, item: Item) -> str:
+        """Of the remedy; "" for what can be declared."""
+        directory = item.type in _TREES
+        if item.change is Change.DELETED:
+            return "blank"
+        if any(structure.within(item.path, volume) for volume in self._volumes):
+            return "inside"
+        if item.package:
+            return "package"
+        if item.type is FileType.SUBVOLUME:
+            return "subvolume"
+        if item.loss == "cache" or (item.advice and item.advice[0][0] == "ignore"):
+            return "cache"
+        if item.type in _NODES:
+            return "node"
+        if directory and item.change is Change.METADATA:
+            return "metadata"
+        if not self._logs and item.loss == "log":
+            return "log"
+        if not self._dotfiles and self._elsewhere(item):
+            return "elsewhere"
+        if directory and (item.path in self._filled or not self._can_be_declared(item.path)):
+            return "empty"  # what it holds speaks for itself
+        return ""
+
+    def _elsewhere(self, item: Item) -> tuple[tuple[str, str], ...]:
+        """The better ways, where the first advice is one.  What they make lies in homes."""
+        if not item.advice or item.advice[0][0] not in ELSEWHERE:
+            return ()
+        if self._system.user(item.path) is None and not structure.is_homely(item.path):
+            return ()
+        return tuple(advice for advice in item.advice if advice[0] in ELSEWHERE)
+
+    def _is_structure(self, path: bytes) -> bool:
+        found = self._system.user(path)
+        return structure.is_structure(path, found[1] if found else None)
+
+    def _find_vaults(self, items: Iterable[Item]) -> set[bytes]:
+        """The new directories that hold nothing that anybody else would read."""
+        found = {path for path in self.made if not self._is_structure(path)}
+        for item in items:
+            if item.loss not in ("secret", "cache"):
+                found.difference_update(structure.above(item.path)[:1])
+        return found
+
+    def _find_impure(self, items: Iterable[Item]) -> set[bytes]:
+        """The directories with something in them that is not to be declared."""
+        found: set[bytes] = set()
+        for item in items:
+            kind = self._kinds.get(item.path, "other")
+            if kind and kind not in _HARMLESS and not (kind == "empty" and item.path in self.made):
+                for above in (item.path, *structure.above(item.path)):
+                    if above in found:
+                        break
+                    found.add(above)
+        return found
+
+    # What is declared, and what for
+
+    def among(self, losses: Sequence[Item]) -> _Found:
+        targets = self._find_targets(losses)
+        on_the_way = {above for path in targets for above in structure.above(path)}
+        groups: dict[bytes, list[Item]] = {path: [] for path in targets}
+        left, passed = [], []
+        for item in losses:
+            path = next((path for path in (item.path, *structure.above(item.path)) if path in targets), None)
+            if path is not None:
+                groups[path].append(item)
+            elif item.path in on_the_way and item.type in _TREES and item.change is Change.CREATED:
+                passed.append(item.path)
+            else:
+                left.append(item)
+        wanted = [self._wanted(path, targets[path], group) for path, group in groups.items()]
+        kept = {one.path for one in wanted if one.directory} | self._declared
+        return _Found(wanted, self._remedies(left, kept), len(losses) - len(left), tuple(passed))
+
+    def _find_targets(self, losses: Iterable[Item]) -> dict[bytes, bool]:
+        """Each path to declare, and whether it is a directory."""
+        found = dict(self._target(item) for item in losses if not self._kinds[item.path])
+        directories = {path for path, directory in found.items() if directory}
+        return {
+            path: directory
+            for path, directory in found.items()
+            if directories.isdisjoint(structure.above(path))
+        }
+
+    def _target(self, item: Item) -> tuple[bytes, bool]:
+        named = self._named(item)
+        if named is not None:
+            return named, True
+        whole = None
+        for path in (item.path, *structure.above(item.path)):
+            if path in self.made:
+                if path in self._impure or not self._can_be_declared(path):
+                    break
+                whole = path
+            elif path != item.path:
+                break
+        return (whole, True) if whole else (item.path, item.type in _TREES)
+
+    def _named(self, item: Item) -> bytes | None:
+        """The directory around it that an advice names."""
+        for kind, argument in item.advice:
+            if kind == PERSIST[0] and argument:
+                try:
+                    path = from_text(argument)
+                except UsageError:
+                    return None
+                if path != item.path and structure.within(item.path, path) and self._can_be_declared(path):
+                    facts = self._system.facts(path)
+                    # Who may not look there believes what was advised.
+                    return path if facts is None or stat.S_ISDIR(facts.st_mode) else None
+        return None
+
+    def _leads_to(self, link: bytes, directories: set[bytes]) -> bool:
+        target = self._system.link(link)
+        if target is None:
+            return False
+        path = os.path.normpath(os.path.join(os.path.dirname(link), target))
+        return not directories.isdisjoint((path, *structure.above(path)))
+
+    def _can_be_declared(self, path: bytes) -> bool:
+        """As a whole."""
+        return not self._is_structure(path) and not any(
+            structure.within(volume, path) or structure.within(path, volume) for volume in self._volumes
+        )
+
+    def _wanted(self, path: bytes, directory: bool, items: Sequence[Item]) -> Wanted:
+        system = self._system
+        user, home = system.user(path) or (None, None)
+        secret = any(item.loss == "secret" for item in items)
+        now = standing(path, system, collections.ChainMap({item.path: item for item in items}, self.made))
+        parent = Ownership()
+        if directory:
+            own = of_directory(path, now, user, system, secret=secret)
+        else:
+            own = of_file(now, user, system)
+            above = (*structure.above(path), b"/")[0]
+            around = standing(above, system, self.made)
+            parent = of_parent(above, around, user, system, private=secret and above in self._vaults)
+        return Wanted(
+            path,
+            directory,
+            self._persist,
+            user.name if user else None,
+            home,
+            own,
+            parent,
+            in_blank=not any(item.path == path and item.change is Change.CREATED for item in items),
+            instead=tuple(dict.fromkeys(self._elsewhere(item) for item in items if self._elsewhere(item))),
+            why=_why(items),
+            count=len(items),
+            size=sum(item.size for item in items if item.change is not Change.DELETED),
+        )
+
+    def _remedies(self, left: Iterable[Item], kept: set[bytes]) -> list[Remedy]:
+        groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[bytes]] = collections.defaultdict(list)
+        for item in left:
+            kind = self._kinds[item.path]
+            if item.type is FileType.SYMLINK and self._leads_to(item.path, kept):
+                kind = "follows"
+            argument: tuple[tuple[str, str], ...] = ()
+            if kind == "package":
+                argument = ((item.package, ""),)
+            elif kind == "elsewhere":
+                argument = self._elsewhere(item)
+            groups[kind, argument].append(item.path)
+        return [Remedy(kind, argument, tuple(paths)) for (kind, argument), paths in sorted(groups.items())]
+
+
+def _why(items: Sequence[Item]) -> str:
+    """Whose most of it is, and the worst of what would be lost."""
+    whose = collections.Counter(name for item in items if (name := item.unit or item.application))
+    worst = max((item.loss for item in items), key=lambda loss: WORTH[loss], default="unknown")
+    names = [whose.most_common(1)[0][0]] if whose else []
+    return ", ".join(names if worst == "unknown" else [*names, worst])

@@ -1,0 +1,101 @@
+"""What a suggestion is made of, and what it is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...config.load import Ownership
+from ...model import Change, FileType, Verdict
+
+DEFAULT = Ownership()
+KINDS = (
+    "blank",  # the next boot brings it back
+    "cache",  # nobody misses it
+    "copy",  # a mount hides it
+    "elsewhere",  # a dotfile, a setting that another tool captures
+    "empty",  # a directory that holds nothing to keep
+    "follows",  # a link into what is declared
+    "inside",  # in the place of the persist volume, which is not mounted
+    "log",
+    "metadata",  # mode or owner of a directory that the blank has
+    "node",  # a link, a fifo, a device
+    "package",
+    "subvolume",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A difference and what is known of it, as far as a suggestion asks."""
+
+    path: bytes
+    type: FileType
+    change: Change
+    verdict: Verdict
+    rule: str
+    uid: int
+    gid: int | None  # None: a document that does not say it
+    mode: int
+    size: int
+    loss: str
+    application: str = ""
+    unit: str = ""
+    package: str = ""
+    advice: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One declaration.  In `own` and `parent` stands only what is not the default."""
+
+    path: bytes  # absolute
+    directory: bool
+    persist: bytes
+    user: str | None = None  # below whose home it is declared
+    home: bytes | None = None
+    own: Ownership = DEFAULT
+    parent: Ownership = DEFAULT  # of a file: how the directory around it is made
+    method: str = "bind"
+    hide: bool = False
+    declared: bool = False  # the configuration has it already
+    in_blank: bool = False  # the blank holds something by this name
+    instead: tuple[tuple[tuple[str, str], ...], ...] = ()  # the better ways for parts of it, each some advice
+    why: str = ""  # whose it is and what would be lost with it
+    count: int = 0  # paths that would be lost
+    size: int = 0  # bytes
+
+    @property
+    def name(self) -> bytes:
+        """The path as it is declared."""
+        return self.path if self.home is None else self.path[len(self.home.rstrip(b"/")) + 1 :]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A directory on the way to what is declared that is not root's, or not of mode 0755."""
+
+    path: bytes
+    user: str
+    group: str
+    mode: int
+    new: bool  # the blank has none
+    homely: bool  # in somebody's home, or the home itself
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What no declaration covers, and what can be done about it."""
+
+    kind: str  # one of KINDS
+    argument: tuple[tuple[str, str], ...]  # advice of "elsewhere"; ((name, "")) of a package
+    paths: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    wanted: tuple[Wanted, ...]  # those of the system first, then user by user; each sorted by path
+    remedies: tuple[Remedy, ...]
+    ways: tuple[Way, ...]
+    losses: int  # paths that would be lost, of what was asked for
+    covered: int  # of them, by what is wanted
+    on_the_way: tuple[bytes, ...] = ()  # of these, the new directories that only lead there

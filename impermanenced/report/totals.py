@@ -1,0 +1,66 @@
+"""How much the next boot takes for good, by loss class: what gates and levels are about.
+
+What the blank brings back, a deletion or changed metadata, is no such loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..losses import WORTH
+from ..model import Change, Report, Verdict
+
+_BROUGHT_BACK = {Change.DELETED.value, Change.METADATA.value}
+
+
+class Share(NamedTuple):
+    paths: int
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    classes: Mapping[str, Share]  # what hurts most first
+    complete: bool = True  # False: a part could not be read, or is not shown to this caller
+
+    @property
+    def count(self) -> int:
+        return sum(share.paths for share in self.classes.values())
+
+    @property
+    def size(self) -> int:
+        return sum(share.size for share in self.classes.values())
+
+
+def _add_up(lost: Iterable[tuple[str | None, int]], complete: bool) -> Tally:
+    found: dict[str, list[int]] = {loss: [0, 0] for loss in WORTH}
+    for loss, size in lost:
+        share = found[loss if loss in found else "unknown"]
+        share[0] += 1
+        share[1] += size
+    return Tally({loss: Share(*share) for loss, share in found.items() if share[0]}, complete)
+
+
+def of_report(report: Report) -> Tally:
+    return _add_up(
+        (
+            (entry.loss, entry.difference.size)
+            for entry in report.entries
+            if entry.verdict is Verdict.CRUD and entry.difference.change.value not in _BROUGHT_BACK
+        ),
+        report.complete,
+    )
+
+
+def of_document(document: Mapping[str, Any]) -> Tally:
+    """Of the same report as JSON."""
+    return _add_up(
+        (
+            (entry["loss"], entry["size"])
+            for entry in document["entries"]
+            if entry["verdict"] == Verdict.CRUD.value and entry["change"] not in _BROUGHT_BACK
+        ),
+        document["complete"],
+    )

@@ -1,0 +1,1 @@
+"""What the services of the machine answer: systemd, logind, polkit, the journal, other programs."""

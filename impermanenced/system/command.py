@@ -1,0 +1,38 @@
+"""The one door to other programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import CommandError
+from ..text import to_text
+from .lazy import at_first_use
+
+subprocess: Any = at_first_use("subprocess")
+
+
+def run(argv: Sequence[str | bytes], *, timeout: float = 60.0, input: bytes | None = None) -> bytes:
+    """Standard output of a program that succeeded; CommandError says which one failed and how.
+
+    No shell, the C locale in UTF-8, and nothing to read but `input`.
+    """
+    name = to_text(os.fsencode(argv[0]))
+    try:
+        result = subprocess.run(
+            argv,
+            input=input if input is not None else b"",
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+    except FileNotFoundError:
+        raise CommandError(f"{name}: not found", f"install the package that has {name}") from None
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{name}: no answer within {timeout:.0f} s") from None
+    if result.returncode != 0:
+        words = to_text(result.stderr.strip().rpartition(b"\n")[2])
+        raise CommandError(f"{name} failed with status {result.returncode}: {words or 'it said nothing'}")
+    return bytes(result.stdout)

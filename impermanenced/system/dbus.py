@@ -1,0 +1,224 @@
+"""An object of ours on a Gio connection.
+
+pydbus can publish objects, but leaks each call, answers in one thread, sends exceptions under names of its
+own and lets a name be taken away.  So the connection is pydbus's and this is what stands in for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gi.repository import Gio, GLib
+
+from ..errors import ImpermanenceError, ServiceError, UsageError
+from . import logger
+
+PROPERTIES = "org.freedesktop.DBus.Properties"
+CALL_TIMEOUT = 5000  # milliseconds, for what is asked of the bus itself
+
+_BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")  # name, path, interface
+
+# dbus-protocol.h
+DBUS_NAME_FLAG_DO_NOT_QUEUE = 4
+DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER = 1
+
+# PyGObject without the second form keeps a reference to each invocation for ever.
+_LEAKS = not hasattr(Gio.DBusConnection, "register_object_with_closures2")
+
+log = logger.get()
+
+
+class Call:
+    """A method call that waits for its one answer, which any thread may give."""
+
+    def __init__(self, invocation: Any, sender: str, parameters: Any) -> None:
+        self.sender = sender
+        self.parameters = parameters  # a GLib.Variant of the type that the interface says
+        flags = invocation.get_message().get_flags()
+        self.interactive = bool(flags & Gio.DBusMessageFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
+        self._invocation = invocation
+
+    @property
+    def answered(self) -> bool:
+        return self._invocation is None
+
+    def _finish(self, answer: Callable[[Any], None]) -> None:
+        invocation, self._invocation = self._invocation, None
+        answer(invocation)
+        if _LEAKS:
+            invocation._unref()
+
+    def octets(self, index: int, most: int) -> bytes:
+        """An `ay` of the parameters; UsageError where it is longer than any that makes sense."""
+        value = self.parameters.get_child_value(index)
+        if value.get_size() > most:
+            raise UsageError(f"an argument of {value.get_size()} bytes, {most} are the most")
+        return bytes(value.get_data_as_bytes().get_data() or b"")
+
+    def reply(self, value: Any) -> None:
+        self._finish(lambda invocation: invocation.return_value(value))
+
+    def reply_fd(self, fd: int) -> None:
+        """A single `h`; the descriptor stays the caller's."""
+        fds = Gio.UnixFDList()
+        index = fds.append(fd)
+        self._finish(
+            lambda invocation: invocation.return_value_with_unix_fd_list(GLib.Variant("(h)", (index,)), fds)
+        )
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        """What goes wrong in `work` is the answer; what is a mistake of ours is raised as well."""
+        try:
+            work()
+        except (ImpermanenceError, OSError) as error:
+            self.fail(error)
+        except BaseException:
+            if not self.answered:
+                self.fail(None)
+            raise
+
+    def fail(self, error: BaseException | None) -> None:
+        name, message = describe(error)
+        self._finish(lambda invocation: invocation.return_dbus_error(name, message))
+
+
+def describe(error: BaseException | None) -> tuple[str, str]:
+    """Error name and message; a hint follows on a line of its own."""
+    if isinstance(error, ImpermanenceError):
+        return error.dbus_name, error.message + (f"\nhint: {error.hint}" if error.hint else "")
+    if isinstance(error, OSError):
+        return ImpermanenceError.dbus_name, error.strerror or "input or output failed"
+    return ImpermanenceError.dbus_name, "internal error, the journal of impermanenced has it"
+
+
+Method = Callable[[Call], None]
+Property = Callable[[], Any]
+
+
+class Registration:
+    """One object with one interface.  Methods get the `Call` and answer it now or later; Gio has compared the
+    types of its parameters with the interface.  Properties are read-only and give a `GLib.Variant`."""
+
+    def __init__(
+        self, con: Any, path: str, xml: str, methods: Mapping[str, Method], properties: Mapping[str, Property]
+    ) -> None:
+        interface = Gio.DBusNodeInfo.new_for_xml(xml).interfaces[0]
+        self._con = con
+        self._path = path
+        self._interface = interface.name
+        self._methods = methods
+        self._properties = properties
+        # Without functions of their own for properties, Gio checks names and access and then hands
+        # org.freedesktop.DBus.Properties to the first one.
+        self._id = con.register_object(path, interface, self._called, None, None)
+
+    def _called(
+        self,
+        _con: Any,
+        sender: str,
+        _path: str,
+        interface: str,
+        method: str,
+        parameters: Any,
+        invocation: Any,
+    ) -> None:
+        call = Call(invocation, sender, parameters)
+        if interface == PROPERTIES:
+            call.attempt(lambda: self._property(call, method, parameters.unpack()))
+        else:
+            call.attempt(lambda: self._methods[method](call))
+
+    def _property(self, call: Call, method: str, arguments: tuple[str, ...]) -> None:
+        if method == "Get":
+            call.reply(GLib.Variant("(v)", (self._properties[arguments[1]](),)))
+        else:  # GetAll; Gio refuses Set, as nothing is writable
+            call.reply(GLib.Variant("(a{sv})", ({name: get() for name, get in self._properties.items()},)))
+
+    def emit(self, signal: str, parameters: Any, to: str | None = None) -> None:
+        """To everybody who may receive it, or to one connection alone."""
+        self._con.emit_signal(to, self._path, self._interface, signal, parameters)
+
+    def close(self) -> None:
+        self._con.unregister_object(self._id)
+
+
+def ask_bus(con: Any, method: str, arguments: Any, answer: str) -> Any:
+    """A call to the bus itself; GLib.Error where it fails."""
+    return con.call_sync(
+        *_BUS,
+        method,
+        arguments,
+        GLib.VariantType(answer),
+        Gio.DBusCallFlags.NO_AUTO_START,
+        CALL_TIMEOUT,
+        None,
+    ).unpack()
+
+
+def request_name(con: Any, name: str) -> None:
+    """Own the name or fail: no queue, and nobody may take it away later."""
+    try:
+        (result,) = ask_bus(
+            con, "RequestName", GLib.Variant("(su)", (name, DBUS_NAME_FLAG_DO_NOT_QUEUE)), "(u)"
+        )
+    except GLib.Error as error:
+        reason = Gio.DBusError.get_remote_error(error) or error.message
+        raise ServiceError(
+            f"{name}: the bus does not give the name: {reason}",
+            "install systemd/dbus/org.impermanence.Manager1.conf and run as root",
+        ) from None
+    if result != DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER:
+        raise ServiceError(
+            f"{name}: the name is taken, the daemon runs already", "systemctl status impermanenced"
+        )
+
+
+def _uid(credentials: Mapping[str, Any]) -> int | None:
+    uid = credentials.get("UnixUserID")
+    return uid if isinstance(uid, int) else None
+
+
+def uid_of(con: Any, sender: str) -> int | None:
+    """Who owns a connection, as the kernel told the bus.  None: gone, or not to be known."""
+    try:
+        (credentials,) = ask_bus(con, "GetConnectionCredentials", GLib.Variant("(s)", (sender,)), "(a{sv})")
+    except GLib.Error:
+        return None
+    return _uid(credentials)
+
+
+def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
+    """As `uid_of`, for the main loop's thread: it calls `then` when the bus has answered."""
+
+    def answered(con: Any, result: Any) -> None:
+        try:
+            (credentials,) = con.call_finish(result).unpack()
+        except GLib.Error:
+            credentials = {}
+        then(_uid(credentials))
+
+    con.call(
+        *_BUS,
+        "GetConnectionCredentials",
+        GLib.Variant("(s)", (sender,)),
+        GLib.VariantType("(a{sv})"),
+        Gio.DBusCallFlags.NONE,
+        CALL_TIMEOUT,
+        None,
+        answered,
+    )
+
+
+def watch_caller(con: Any, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
+    """Calls `gone` when a connection closes; what is returned ends that."""
+
+    def changed(*arguments: Any) -> None:
+        if not arguments[5].unpack()[2]:  # the new owner
+            gone()
+
+    bus, path, interface = _BUS
+    number = con.signal_subscribe(
+        bus, interface, "NameOwnerChanged", path, sender, Gio.DBusSignalFlags.NONE, changed
+    )
+    return lambda: con.signal_unsubscribe(number)

@@ -1,0 +1,71 @@
+"""structlog, with the journal as its only output.
+
+Loggers come from `get`: structlog loads asyncio for a kind of logger that nobody here has, which would be
+7 MB of a daemon's memory.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from ..text import to_text
+from . import journal
+from .lazy import at_first_use
+
+at_first_use("asyncio")
+structlog: Any = at_first_use("structlog")
+
+_PRIORITIES = {
+    "debug": journal.LOG_DEBUG,
+    "info": journal.LOG_INFO,
+    "warning": journal.LOG_WARNING,
+    "error": journal.LOG_ERR,
+    "critical": journal.LOG_ERR,
+    "exception": journal.LOG_ERR,
+}
+_PLAIN = re.compile(r"[^\s\"=]+")
+
+
+def _shown(value: object) -> str:
+    text = to_text(value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape"))
+    return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '\\"') + '"'
+
+
+def to_journal(_logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """structlog's last processor: one line for a person, and each value as a field of its own."""
+    words = [to_text(str(event.pop("event")).encode("utf-8", "surrogateescape"))]
+    fields: dict[str, journal.Value] = {}
+    if message_id := event.pop("message_id", None):
+        fields["MESSAGE_ID"] = message_id
+    if exception := event.pop("exception", None):
+        fields["IMPERMANENCE_TRACEBACK"] = exception
+    for key, value in event.items():
+        words.append(f"{key}={_shown(value)}")
+        fields[f"IMPERMANENCE_{key.upper()}"] = to_text(value) if isinstance(value, bytes) else _shown(value)
+    return {"message": " ".join(words), "priority": _PRIORITIES[method], "fields": fields}
+
+
+class _Journal:
+    """What structlog calls with what the last processor returned."""
+
+    def _write(self, message: str, priority: int, fields: dict[str, journal.Value]) -> None:
+        journal.write(message, priority, fields)
+        traceback = str(fields.get("IMPERMANENCE_TRACEBACK", ""))
+        if traceback and not journal.is_connected():
+            sys.stderr.write(f"{traceback}\n")
+
+    debug = info = warning = error = critical = exception = _write
+
+
+def configure() -> None:
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, to_journal],
+        logger_factory=lambda *_: _Journal(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get() -> Any:
+    return structlog.get_logger()

@@ -1,0 +1,132 @@
+"""Holding up a shutdown for a moment, or refusing it: logind's inhibitors (org.freedesktop.login1(5))."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from gi.repository import Gio, GLib
+
+from . import logger
+from .dbus import CALL_TIMEOUT
+
+NAME = "org.freedesktop.login1"
+PATH = "/org/freedesktop/login1"
+MANAGER = "org.freedesktop.login1.Manager"
+
+log = logger.get()
+
+
+class Inhibitor:
+    """One of mode "delay" or "block".  Between `hold` and `release` a logind that starts later, or again, is
+    asked too; a system without logind has nobody to ask.
+
+    What asks logind is done by `executor`.
+    """
+
+    def __init__(self, con: Any, executor: Executor, mode: str, without: str) -> None:
+        """`without`: what it means that there is none, for the journal."""
+        self._con = con
+        self._executor = executor
+        self._mode = mode
+        self._without = without
+        self._lock = threading.Lock()
+        self._why = ""  # while it is wanted
+        self._then: Callable[[], None] = _nothing
+        self._fd = -1
+        self._subscription = con.signal_subscribe(
+            "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged",
+            "/org/freedesktop/DBus", NAME, Gio.DBusSignalFlags.NONE, self._owner_changed,
+        )  # fmt: skip
+
+    def hold(self, why: str, then: Callable[[], None] | None = None) -> None:
+        """`why` is shown to everybody; `then` is called once, when a logind has given it."""
+        with self._lock:
+            self._why, self._then = why, then or _nothing
+        self._executor.submit(self._take)
+
+    def _owner_changed(self, *arguments: Any) -> None:
+        self._let_go()  # what another logind gave
+        if arguments[5].unpack()[2]:
+            self._executor.submit(self._take)
+
+    def _take(self) -> None:
+        if not self._why:
+            return
+        try:
+            answer, fds = self._con.call_with_unix_fd_list_sync(
+                NAME, PATH, MANAGER, "Inhibit",
+                GLib.Variant("(ssss)", ("shutdown", "impermanenced", self._why, self._mode)),
+                GLib.VariantType("(h)"), Gio.DBusCallFlags.NO_AUTO_START, CALL_TIMEOUT, None, None,
+            )  # fmt: skip
+        except GLib.Error as error:
+            log.info(self._without, error=error.message)
+            return
+        fd = fds.get(answer.unpack()[0])
+        with self._lock:
+            if self._why:
+                fd, self._fd = self._fd, fd
+                then, self._then = self._then, _nothing
+                then()  # before anybody can say that it was released
+        _close(fd)
+
+    def _let_go(self) -> bool:
+        with self._lock:
+            fd, self._fd = self._fd, -1
+        _close(fd)
+        return fd >= 0
+
+    def release(self) -> bool:
+        """Whether it was held."""
+        with self._lock:
+            self._why = ""
+        return self._let_go()
+
+    def close(self) -> None:
+        self._con.signal_unsubscribe(self._subscription)
+        self.release()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
+class Departure:
+    """Calls `on_leaving` with true before a shutdown, which waits until `release` (or for logind's
+    InhibitDelayMaxSec=), and with false when it was called off.  A system without logind never leaves."""
+
+    def __init__(self, con: Any, executor: Executor, on_leaving: Callable[[bool], None]) -> None:
+        self._con = con
+        self._on_leaving = on_leaving
+        self._inhibitor = Inhibitor(con, executor, "delay", "a shutdown will not wait for the last report")
+        none = Gio.DBusSignalFlags.NONE
+        self._subscription = con.signal_subscribe(
+            NAME, MANAGER, "PrepareForShutdown", PATH, None, none, self._prepare
+        )
+        self._hold()
+
+    def _hold(self) -> None:
+        self._inhibitor.hold("The last report of what will be lost")
+
+    def _prepare(self, *arguments: Any) -> None:
+        (leaving,) = arguments[5].unpack()
+        if not leaving:
+            self._hold()
+        self._on_leaving(leaving)
+
+    def release(self) -> None:
+        self._inhibitor.release()
+
+    def close(self) -> None:
+        self._con.signal_unsubscribe(self._subscription)
+        self._inhibitor.close()

@@ -1,0 +1,148 @@
+"""Whose state a directory is: what units say with StateDirectory= and its like (systemd.exec(5)).
+
+The manager of a running system knows it of its loaded units (`bus.systemd`); for any other system, and where
+no bus is, the unit files of the volume say it: of each name the one in the first place counts, with its
+drop-ins.  What only the manager can resolve (templates, most specifiers) is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from ..kernel import openat2
+
+STATE, CACHE, LOGS, CONFIGURATION, RUNTIME = "state", "cache", "logs", "configuration", "runtime"
+
+KINDS: Mapping[str, tuple[str, bytes]] = {
+    "StateDirectory": (STATE, b"/var/lib/"),
+    "CacheDirectory": (CACHE, b"/var/cache/"),
+    "LogsDirectory": (LOGS, b"/var/log/"),
+    "ConfigurationDirectory": (CONFIGURATION, b"/etc/"),
+    "RuntimeDirectory": (RUNTIME, b"/run/"),
+}
+WORDS = {
+    STATE: "state",
+    CACHE: "cache",
+    LOGS: "log",
+    CONFIGURATION: "configuration",
+    RUNTIME: "runtime directory",
+}
+PLACES = (
+    b"/etc/systemd/system", b"/run/systemd/system", b"/usr/local/lib/systemd/system",
+    b"/usr/lib/systemd/system", b"/lib/systemd/system",
+)  # fmt: skip
+LARGEST = 256 << 10  # bytes of a unit file
+MOST = 5000  # unit files of a system
+_REMEMBERED = 10_000  # directories
+
+_SETTING = re.compile(
+    rb"^[ \t]*((?:State|Cache|Logs|Configuration|Runtime)Directory|DynamicUser)"
+    rb"[ \t]*=[ \t]*((?:[^\\\n]|\\.|\\\n)*)$",
+    re.MULTILINE,
+)
+_NAME = re.compile(rb"[A-Za-z0-9:_.\\-]+\.(?:service|socket|mount|swap)")
+
+
+class Owner(NamedTuple):
+    unit: str
+    kind: str  # one of WORDS
+
+
+class Units:
+    """The directories of units, asked path by path."""
+
+    def __init__(self, directories: Mapping[bytes, Owner]) -> None:
+        self._directories = directories
+        self._known: dict[bytes, tuple[bytes, Owner] | None] = {}
+
+    def of(self, path: bytes) -> tuple[bytes, Owner] | None:
+        """The directory that the path is or lies below, and whose it is."""
+        found = self._directories.get(path)
+        if found is not None:
+            return path, found
+        unknown = []
+        above = path[: path.rfind(b"/")]
+        while above and above not in self._known and above not in self._directories:
+            unknown.append(above)
+            above = above[: above.rfind(b"/")]
+        owner = self._directories.get(above)
+        answer = (above, owner) if owner is not None else self._known.get(above)
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+        self._known.update(dict.fromkeys(unknown, answer))
+        return answer
+
+
+def directories(
+    unit: str, setting: str, values: Iterable[str], *, dynamic: bool
+) -> Iterator[tuple[bytes, Owner]]:
+    """Of one setting of one unit; the values may have a link's name behind a colon."""
+    kind, above = KINDS[setting]
+    for value in values:
+        relative = os.path.normpath(os.fsencode(value.partition(":")[0]))
+        if relative in (b".", b"/") or relative.startswith((b"/", b"..")):
+            continue
+        yield above + relative, Owner(unit, kind)
+        if dynamic and kind in (STATE, CACHE, LOGS):
+            yield above + b"private/" + relative, Owner(unit, kind)
+
+
+def from_files(root: int) -> Units:
+    """Of the system whose root this is a descriptor of."""
+    files: dict[bytes, list[bytes]] = {}
+    for place in PLACES:
+        for name in _names(root, place):
+            if _NAME.fullmatch(name) and name not in files and len(files) < MOST:
+                files[name] = [place + b"/" + name]
+    for place in reversed(PLACES):
+        for name in _names(root, place):
+            unit = name.removesuffix(b".d")
+            if unit != name and unit in files:
+                drop_ins = sorted(one for one in _names(root, place + b"/" + name) if one.endswith(b".conf"))
+                files[unit] += [place + b"/" + name + b"/" + one for one in drop_ins]
+    found: dict[bytes, Owner] = {}
+    for name in sorted(files):
+        content = b"\n".join(_read(root, path) for path in files[name])
+        if b"Directory" in content:
+            found.update(_parse(os.fsdecode(name), content))
+    return Units(found)
+
+
+def _parse(unit: str, content: bytes) -> Iterator[tuple[bytes, Owner]]:
+    values: dict[str, list[str]] = {}
+    dynamic = False
+    stem = unit.rpartition(".")[0]
+    for key, raw in _SETTING.findall(content):
+        setting, text = key.decode(), os.fsdecode(raw.replace(b"\\\n", b" ")).strip()
+        if setting == "DynamicUser":
+            dynamic = text.lower() in ("1", "yes", "y", "true", "t", "on")
+        elif not text:  # an empty one takes back those before it
+            values[setting] = []
+        else:
+            words = (word.strip("\"'") for word in text.split())
+            values.setdefault(setting, []).extend(
+                word.replace("%p", stem).replace("%N", stem).replace("%n", unit) for word in words
+            )
+    for setting, named in values.items():
+        yield from directories(unit, setting, (one for one in named if "%" not in one), dynamic=dynamic)
+
+
+def _names(root: int, place: bytes) -> list[bytes]:
+    try:
+        fd = openat2.open_directory(root, place, os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        return [os.fsencode(name) for name in os.listdir(fd)]
+    finally:
+        os.close(fd)
+
+
+def _read(root: int, path: bytes) -> bytes:
+    try:
+        return openat2.read(root, path, LARGEST)
+    except OSError:  # a link to /dev/null masks a unit; one to another unit is an alias
+        return b""

@@ -1,0 +1,1 @@
+"""The machine's ephemeral volumes, and what each was made from."""

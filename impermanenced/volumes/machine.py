@@ -1,0 +1,278 @@
+"""From the configuration to what is there: volumes, blanks, and what is mounted inside them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator, Sequence
+
+import btrfsutil
+
+from ..config.load import VolumeSettings
+from ..errors import NotPermitted, NotSetUp
+from ..kernel import btrfs, mounts
+from ..kernel.mounts import Mount
+from ..model import STATE, Mounted, Volume
+from ..text import to_text
+from .lineage import Subvolume, baseline
+
+# Names of blanks that are in use, for a subvolume called NAME in DIRECTORY.
+_BLANK_NAMES = (
+    b"{directory}{name}-blank",
+    b"{directory}{name}_blank",
+    b"{directory}blank-{name}",
+    b"snapshots/{name}-blank",
+    b"@snapshots/{name}-blank",
+)
+# And of the root's, whatever the root is called.
+_ROOT_BLANK_NAMES = (
+    b"root-blank",
+    b"@root-blank",
+    b"@blank",
+    b"blank",
+    b"@snapshots/@blank",
+    b"snapshots/blank",
+)
+
+# Nothing that is written there outlives a reboot.
+_EPHEMERAL = {
+    b"autofs", b"binfmt_misc", b"bpf", b"cgroup", b"cgroup2", b"configfs", b"debugfs", b"devpts",
+    b"devtmpfs", b"efivarfs", b"fusectl", b"hugetlbfs", b"mqueue", b"nsfs", b"proc", b"pstore",
+    b"ramfs", b"rpc_pipefs", b"securityfs", b"selinuxfs", b"sysfs", b"tmpfs", b"tracefs",
+}  # fmt: skip
+
+_CONFIG_HINT = "every command takes --config FILE; see impermanence-config(5)"
+
+
+class Machine:
+    """The BTRFS that holds the volumes, open at its top level.  Close it, or use it in a `with`."""
+
+    def __init__(self, settings: Sequence[VolumeSettings]) -> None:
+        """NotSetUp or NotPermitted says what is missing; nothing is changed."""
+        if os.geteuid() != 0:
+            raise NotPermitted(
+                "reading the filesystem's trees needs root",
+                "run it as root, or start impermanenced.service and ask again",
+            )
+        self.top = -1
+        self.filesystem = b""
+        self.device = b""
+        try:
+            self.volumes = tuple(self._find(one) for one in settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self.top >= 0:
+            os.close(self.top)
+            self.top = -1
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def at(self, path: bytes) -> bytes:
+        """A path for the standard library to something below the top level, while this is open."""
+        return b"/proc/self/fd/%d/%s" % (self.top, path)
+
+    def has_state(self) -> bool:
+        """Whether the state directory is there; NotSetUp when something else has its name."""
+        state = self.at(STATE)
+        if not os.path.lexists(state):
+            return False
+        if os.path.islink(state) or not btrfsutil.is_subvolume(state):
+            raise NotSetUp(f"{to_text(STATE)} at the top level is not a subvolume", "move it away")
+        return True
+
+    def size(self) -> int:
+        """Bytes of the filesystem, used or not."""
+        status = os.fstatvfs(self.top)
+        return status.f_blocks * status.f_frsize
+
+    def subvolume(self, root_id: int) -> Subvolume:
+        with _btrfs_errors(b"subvolume %d" % root_id):
+            info = btrfsutil.subvolume_info(self.top, root_id)
+        return _subvolume(info)
+
+    def baseline(self, volume: Volume) -> int | None:
+        """The last transaction up to which a volume and its blank share everything."""
+        if volume.blank_id is None:
+            return None
+        mine, blank = self.subvolume(volume.root_id), self.subvolume(volume.blank_id)
+        # Most volumes are snapshots of their blank; only for others all subvolumes must be read.
+        base = baseline(mine, blank, {mine.uuid: mine, blank.uuid: blank})
+        return baseline(mine, blank, self._subvolumes()) if base is None else base
+
+    def _subvolumes(self) -> dict[bytes, Subvolume]:
+        with _btrfs_errors(b"the list of subvolumes"):
+            infos = (info for _, info in btrfsutil.SubvolumeIterator(self.top, top=5, info=True))
+            return {info.uuid: _subvolume(info) for info in infos}
+
+    def nested(self, root_id: int) -> frozenset[int]:
+        """The ids of the subvolumes below one, at any depth."""
+        found: set[int] = set()
+        waiting = [root_id]
+        while waiting:
+            children = btrfs.Tree(self.top, waiting.pop()).nested().keys() - found
+            found |= children
+            waiting.extend(children)
+        return frozenset(found)
+
+    def sync(self) -> None:
+        """Bring what is only in memory into the trees."""
+        with _btrfs_errors(b"sync"):
+            btrfsutil.sync(self.top)
+
+    def _find(self, settings: VolumeSettings) -> Volume:
+        where = to_text(settings.mountpoint)
+        try:
+            fd = os.open(settings.mountpoint, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise NotSetUp(f"{where}: {error.strerror}", "mount the volume there first") from None
+        try:
+            mount = _mount_of(fd)
+            if mount.fstype != b"btrfs":
+                raise NotSetUp(
+                    f"{where} is {to_text(mount.fstype)}, not BTRFS: there is no subvolume to roll back",
+                    _CONFIG_HINT,
+                )
+            with _btrfs_errors(settings.mountpoint):
+                root_id = btrfsutil.subvolume_id(fd)
+            if root_id == btrfs.BTRFS_FS_TREE_OBJECTID:
+                raise NotSetUp(
+                    f"{where} is the top level of its BTRFS, not a subvolume: it cannot be rolled back",
+                    "move the system into a subvolume and mount it with subvol=",
+                )
+            self._open(fd, where)
+            with _btrfs_errors(settings.mountpoint):
+                subvolume = os.fsencode(btrfsutil.subvolume_path(self.top, root_id))
+        finally:
+            os.close(fd)
+        if mount.path != settings.mountpoint or mount.root != b"/" + subvolume:
+            raise NotSetUp(
+                f"{where} is not where a subvolume is mounted, but a directory of {to_text(subvolume)}",
+                "name the mount point of the subvolume",
+            )
+        if settings.subvolume is not None and settings.subvolume != subvolume:
+            raise NotSetUp(
+                f"{where} is mounted from {to_text(subvolume)}, "
+                f"not from {to_text(settings.subvolume)} as configured",
+                _CONFIG_HINT,
+            )
+        path = settings.path or settings.mountpoint
+        blank = self._blank(settings, subvolume, is_root=path == b"/")
+        return Volume(
+            name=settings.name or to_text(os.path.basename(subvolume)),
+            mountpoint=settings.mountpoint,
+            path=path,
+            subvolume=subvolume,
+            root_id=root_id,
+            blank=blank[0] if blank else None,
+            blank_id=blank[1] if blank else None,
+        )
+
+    def _open(self, fd: int, where: str) -> None:
+        filesystem, _ = btrfs.fs_info(fd)
+        if self.top >= 0:
+            if filesystem != self.filesystem:
+                raise NotSetUp(f"{where} is on another filesystem than the volume before it", _CONFIG_HINT)
+            return
+        self.filesystem = filesystem
+        devices = btrfs.devices(fd)
+        for device in devices:
+            # The kernel's name for a device need not exist in this namespace, nor be the first.
+            with contextlib.suppress(FileNotFoundError):
+                self.top = mounts.open_top_level(device)
+                self.device = device
+                return
+        named = ", ".join(to_text(device) for device in devices) or "no device"
+        raise NotSetUp(f"{where}: its device is not to be found ({named})", "is /dev complete?")
+
+    def _blank(
+        self, settings: VolumeSettings, subvolume: bytes, *, is_root: bool
+    ) -> tuple[bytes, int] | None:
+        """Path and id of what the volume goes back to; None: an empty subvolume."""
+        if settings.blank == b"":
+            return None
+        if settings.blank is not None:
+            return settings.blank, self._blank_id(settings.blank)
+        directory, name = os.path.split(subvolume)
+        directory = directory + b"/" if directory else b""
+        names = [
+            pattern.replace(b"{directory}", directory).replace(b"{name}", name) for pattern in _BLANK_NAMES
+        ]
+        for path in (*names, *(_ROOT_BLANK_NAMES if is_root else ())):
+            with contextlib.suppress(NotSetUp):
+                return path, self._blank_id(path)
+        return None
+
+    def _blank_id(self, path: bytes) -> int:
+        what = f"blank {to_text(path)}"
+        hint = 'name the read-only snapshot to go back to, or blank = "" for an empty one'
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.top)
+        except FileNotFoundError:
+            raise NotSetUp(f"{what} does not exist at the top level", hint) from None
+        except NotADirectoryError:
+            raise NotSetUp(f"{what} is not a subvolume", hint) from None
+        except OSError as error:
+            raise NotSetUp(f"{what}: {error.strerror}", hint) from None
+        try:
+            if os.fstat(fd).st_ino != btrfs.BTRFS_FIRST_FREE_OBJECTID or not btrfsutil.is_subvolume(fd):
+                raise NotSetUp(f"{what} is not a subvolume", hint)
+            return int(btrfsutil.subvolume_id(fd))
+        except btrfsutil.BtrfsUtilError:
+            raise NotSetUp(f"{what} is not a subvolume", hint) from None
+        finally:
+            os.close(fd)
+
+
+def system_root(volumes: Sequence[Volume]) -> bytes | None:
+    """Where the "/" of the system that the volumes belong to is mounted; None: nowhere here."""
+    for volume in volumes:
+        if volume.path == b"/":
+            return volume.mountpoint
+    return b"/" if all(volume.path == volume.mountpoint for volume in volumes) else None
+
+
+def mounted_inside(volume: Volume, table: list[Mount] | None = None) -> list[Mounted]:
+    """What is mounted in a volume's tree from elsewhere; bind mounts of the volume itself are not."""
+    table = mounts.read() if table is None else table
+    above = volume.mountpoint.rstrip(b"/") + b"/"
+    own = b"/" + volume.subvolume
+    volume_device = next((mount.device for mount in reversed(table) if mount.path == volume.mountpoint), b"")
+    found = {}
+    for mount in table:
+        if not mount.path.startswith(above) or mount.path == volume.mountpoint:
+            continue
+        if mount.device == volume_device and (mount.root == own or mount.root.startswith(own + b"/")):
+            continue
+        path = volume.path.rstrip(b"/") + b"/" + mount.path[len(above) :]
+        source = mount.source if mount.root == b"/" else mount.source + b"[" + mount.root + b"]"
+        found[path] = Mounted(path, to_text(mount.fstype), source, mount.fstype in _EPHEMERAL)
+    return list(found.values())
+
+
+def _mount_of(fd: int) -> Mount:
+    number = mounts.mount_id(fd)
+    for mount in mounts.read():
+        if mount.id == number:
+            return mount
+    raise OSError(errno.ENOENT, "mount is not in mountinfo")
+
+
+def _subvolume(info: btrfsutil.SubvolumeInfo) -> Subvolume:
+    return Subvolume(info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid)
+
+
+@contextlib.contextmanager
+def _btrfs_errors(what: bytes) -> Iterator[None]:
+    """btrfsutil's own error class is an OSError; give it the path that it was about."""
+    try:
+        yield
+    except btrfsutil.BtrfsUtilError as error:
+        raise OSError(error.errno or errno.EIO, f"{error.strerror}", what) from error

@@ -1,0 +1,1 @@
+"""The watch: events of the kernel in, writers of inodes out."""

@@ -1,0 +1,60 @@
+"""Who made a difference, from what the watch knows of inodes and of crowded directories."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from ..kernel.btrfs import Tree
+from ..model import Difference, Volume, Writer
+
+_DIRECTORIES = 1000  # whose numbers are kept at hand
+
+
+class Writers(Protocol):
+    """Who wrote what, as the watch knows it."""
+
+    overflows: int
+
+    @property
+    def since(self) -> float | None: ...
+
+    @property
+    def gaps(self) -> tuple[tuple[float, float], ...]: ...
+
+    def of(self, root_id: int, inode: int) -> Writer | None: ...
+
+    def has_crowds(self) -> bool: ...
+
+    def of_crowd(self, root_id: int, directory: int) -> Writer | None: ...
+
+
+class Attribution:
+    """Of the differences of one volume."""
+
+    def __init__(self, top_fd: int, volume: Volume, writers: Writers) -> None:
+        self._tree = Tree(top_fd, volume.root_id)
+        self._root_id = volume.root_id
+        self._writers = writers
+        self._numbers: dict[bytes, int] = {}
+
+    def of(self, difference: Difference) -> Writer | None:
+        if difference.subvolume is not None:
+            return self._writers.of(difference.subvolume, difference.inode)
+        writer = self._writers.of(self._root_id, difference.inode)
+        if writer is None and self._writers.has_crowds():
+            directory = self._directory(difference)
+            writer = self._writers.of_crowd(self._root_id, directory) if directory else None
+        return writer
+
+    def _directory(self, difference: Difference) -> int:
+        """The inode number of the directory that holds it; 0 where it has gone."""
+        path, name = os.path.split(difference.path)
+        number = self._numbers.get(path, 0)
+        if not number:
+            number = next((above for above, own in self._tree.names(difference.inode) if own == name), 0)
+            if number:
+                if len(self._numbers) >= _DIRECTORIES:
+                    self._numbers.clear()
+                self._numbers[path] = number
+        return number

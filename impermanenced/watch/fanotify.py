@@ -1,0 +1,220 @@
+"""The thread that turns fanotify events into writers.
+
+It reads at once while the machine is quiet, because the process that wrote may live for a millisecond only;
+where the proc connector tells, it looks at each program when it begins, which leaves it time until the write.
+After a busy read it waits a moment, because the kernel merges what waits in the queue, and reading less often
+costs less.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from ..kernel import fanotify, proc, proc_connector
+from ..model import Volume
+from ..system import logger
+from .inotify import TreeWatch
+from .ledger import Origin
+from .pending import Activity
+
+MASK = (
+    fanotify.FAN_CREATE
+    | fanotify.FAN_DELETE
+    | fanotify.FAN_MOVED_TO
+    | fanotify.FAN_ATTRIB
+    | fanotify.FAN_MODIFY  # a log or a database that stays open has no close for weeks
+    | fanotify.FAN_CLOSE_WRITE
+    | fanotify.FAN_ONDIR
+)
+NAMED = fanotify.FAN_CREATE | fanotify.FAN_DELETE | fanotify.FAN_MOVED_TO
+READ_SIZE = 256 << 10
+BUSY_EVENTS = 256  # that many within WINDOW is busy
+WINDOW = 0.1  # seconds
+PAUSE = 0.02  # seconds; the queue holds 16384 events (fs.fanotify.max_queued_events)
+FRESH = 1.0  # seconds that a process is taken for what it was, as long as it runs the same program
+EXECS = 100  # looked at within WINDOW, a thousand a second; of a storm the rest is looked at when it writes
+REMEMBER_GONE = 5.0  # seconds that a pid stands for the process that had it; pids are not reused that soon
+ORIGINS = 4096  # processes kept apart from each other before the shared values are made anew
+
+log = logger.get()
+
+
+def open_fanotify(mount_fd: int) -> int:
+    """A group that watches the whole filesystem of a top-level mount; OSError where the kernel refuses."""
+    flags = fanotify.FAN_CLASS_NOTIF | fanotify.FAN_CLOEXEC | fanotify.FAN_NONBLOCK
+    fan = fanotify.init(flags | fanotify.FAN_REPORT_DFID_NAME_TARGET)
+    try:
+        fanotify.mark(fan, fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM, MASK, mount_fd)
+    except OSError:
+        os.close(fan)
+        raise
+    return fan
+
+
+class Watch(threading.Thread):
+    """Owns the fanotify descriptor it is given.
+
+    `roots` are the subvolumes that count.  Of one that is not among them `owner_of` is asked once: an id
+    makes it count, None drops its events from then on.
+    """
+
+    source = "fanotify"
+
+    def __init__(
+        self,
+        fan: int,
+        activity: Activity,
+        roots: frozenset[int],
+        owner_of: Callable[[int], int | None],
+    ) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._fan = fan
+        self._activity = activity
+        self._owner_of = owner_of
+        self._roots = set(roots)
+        self._foreign: set[int] = set()
+        self._stop_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._own_pid = os.getpid()
+        self._origins: dict[Origin, Origin] = {}
+        self._recent: dict[int, tuple[float, Origin]] = {}
+        self._execs: socket.socket | None = None
+        try:
+            self._execs = proc_connector.listen()
+        except OSError as error:
+            log.info("short-lived writers may stay unknown: no proc connector", error=error.strerror)
+
+    def stop(self) -> None:
+        if self.is_alive():
+            os.eventfd_write(self._stop_fd, 1)
+            self.join()
+        if self._fan >= 0:
+            os.close(self._fan)
+            os.close(self._stop_fd)
+            if self._execs is not None:
+                proc_connector.close(self._execs)
+            self._fan = -1
+
+    def run(self) -> None:
+        # Ahead of the writers, where that is allowed: between a write and a small program's end lies less
+        # than a turn of the scheduler.  What this thread can take is bounded by PAUSE.
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        everything, all_but_events = select.poll(), select.poll()
+        everything.register(self._fan, select.POLLIN)
+        for poll in (everything, all_but_events):
+            poll.register(self._stop_fd, select.POLLIN)
+            if self._execs is not None:
+                poll.register(self._execs, select.POLLIN)
+        began = resume = 0.0
+        events = execs = 0
+        while True:
+            now = time.monotonic()
+            if now - began > WINDOW:
+                began, events, execs = now, 0, 0
+            pausing = resume > now
+            poll = all_but_events if pausing else everything
+            ready = {fd for fd, _ in poll.poll((resume - now) * 1000 if pausing else None)}
+            if self._stop_fd in ready:
+                return
+            if self._execs is not None and self._execs.fileno() in ready:
+                execs += self._look_at_programs(time.monotonic(), EXECS - execs)
+            if self._fan in ready:
+                events += self.drain()
+                if events >= BUSY_EVENTS:
+                    resume = time.monotonic() + PAUSE
+
+    def _look_at_programs(self, now: float, most: int) -> int:
+        assert self._execs is not None
+        begun = proc_connector.pids(self._execs)[: max(most, 0)]
+        for pid in begun:
+            self._recent.pop(pid, None)  # it runs another program now
+            self._origin(pid, now)
+        return len(begun)
+
+    def drain(self) -> int:
+        """One read; how many events it had, whoever's."""
+        try:
+            buffer = os.read(self._fan, READ_SIZE)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EINTR):
+                return 0
+            raise
+        batch = fanotify.parse(buffer, self._roots)
+        if batch.foreign - self._foreign and self._learn(batch.foreign - self._foreign):
+            batch = fanotify.parse(buffer, self._roots)
+        if batch.skipped:
+            log.warning("fanotify records that are not understood", count=batch.skipped)
+        if batch.overflowed:
+            self._activity.overflow()
+        now = time.monotonic()
+        pids = {event[1] for event in batch.events}
+        pids.discard(self._own_pid)
+        writers = {pid: self._origin(pid, now) for pid in pids}
+        self._activity.note(
+            (root_id, inode, directory, writers[pid], mask & NAMED != 0)
+            for mask, pid, root_id, inode, _, directory in batch.events
+            if pid in writers
+        )
+        return batch.total
+
+    def _learn(self, ids: set[int]) -> bool:
+        try:
+            ours = {root_id for root_id in ids if self._owner_of(root_id) is not None}
+        except OSError as error:  # the subvolume came and went
+            log.warning("subvolume cannot be looked up", ids=sorted(ids), error=str(error))
+            ours = set()
+        self._foreign |= ids - ours
+        self._roots |= ours
+        return bool(ours)
+
+    def _origin(self, pid: int, now: float) -> Origin | None:
+        if pid <= 0:  # a process of a PID namespace above this one
+            return None
+        then, known = self._recent.get(pid, (0.0, None))
+        if known is not None and now - then < FRESH and proc.exe(pid) in (known.exe, b""):
+            return known
+        process = proc.look_up(pid)
+        if process is None:
+            if known is not None and now - then < REMEMBER_GONE:
+                return known
+            return Origin("", b"", b"", pid, None)
+        kind, unit = proc.unit_of(process.cgroup)
+        origin = Origin(unit, process.exe, process.comm, pid, process.uid, kind)
+        if len(self._origins) > ORIGINS:
+            self._origins.clear()
+        if len(self._recent) > ORIGINS:
+            self._recent = {old: seen for old, seen in self._recent.items() if now - seen[0] < REMEMBER_GONE}
+            if len(self._recent) > ORIGINS:
+                self._recent.clear()
+        origin = self._origins.setdefault(origin, origin)
+        self._recent[pid] = (now, origin)
+        return origin
+
+
+def start(
+    mount_fd: int,
+    volumes: Sequence[Volume],
+    activity: Activity,
+    roots: frozenset[int],
+    owner_of: Callable[[int], int | None],
+) -> Watch | TreeWatch:
+    """The best source of events that this kernel and these privileges give."""
+    source: Watch | TreeWatch
+    try:
+        source = Watch(open_fanotify(mount_fd), activity, roots, owner_of)
+    except OSError as error:
+        log.warning(
+            "fanotify is refused, watching directories instead: writers stay unknown", error=error.strerror
+        )
+        source = TreeWatch(volumes, activity)
+    activity.knows_writers = isinstance(source, Watch)
+    source.start()
+    log.info("watching", source=source.source)
+    return source

@@ -1,0 +1,7 @@
+"""Who wrote what, kept over restarts of the daemon: a SQLite file in the state directory, or memory."""
+
+from .copy import Copied
+from .ledger import Ledger
+from .rows import Batch, Crowd, Noted, Origin
+
+__all__ = ["Batch", "Copied", "Crowd", "Ledger", "Noted", "Origin"]

@@ -1,0 +1,284 @@
+"""Who wrote what, by boot, subvolume and inode.
+
+The ledger is bounded.  A directory that gets very many files from one writer is one row with a count; when
+there are too many rows all the same, directories become one row each, the fullest first; and only then the
+rows seen longest ago are forgotten, which is counted.  Of old boots the last ones stay, as long as there is
+room.
+
+It never fails: a damaged file is put aside and a new one begun, and where it cannot be written the ledger
+goes on in memory.  Both are said once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from ...model import Writer
+from ...system import logger
+from ...text import to_text
+from . import limits
+from .copy import Pieces, pieces
+from .database import ASIDE, FILE, Database, Inside
+from .limits import PUT_CROWD
+from .programs import Origins
+from .rows import Batch, Crowd, Noted, agreed, to_ms
+
+ROWS = 100_000  # of one boot
+BOOTS = 10
+BYTES = 64 << 20
+CROWD = 128  # files of one writer in one directory within a batch: one row from then on
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+_PUT = """
+INSERT INTO seen VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT DO UPDATE SET last = excluded.last,
+    directory = CASE WHEN excluded.directory THEN excluded.directory ELSE directory END,
+    pid = CASE WHEN ?9 OR origin = 0 THEN excluded.pid ELSE pid END,
+    origin = CASE WHEN ?9 OR origin = 0 THEN excluded.origin ELSE origin END
+"""
+
+T = TypeVar("T")
+
+log = logger.get()
+
+
+class Ledger:
+    """Any thread may call.  `directory` is where the file lies, None: in memory from the start.
+
+    `inside` calls what opens, moves and closes files, where the directory has that name.
+    """
+
+    def __init__(
+        self,
+        directory: bytes | None,
+        boot_id: str,
+        clock: Callable[[], float],
+        *,
+        rows: int = ROWS,
+        size: int = BYTES,
+        boots: int = BOOTS,
+        inside: Inside = lambda work: work(),
+    ) -> None:
+        self.forgotten = 0
+        self.gaps: tuple[tuple[float, float], ...] = ()  # of this boot: when nobody watched
+        self._clock = clock
+        self._row_limit, self._byte_limit, self._boots = rows, size, boots
+        self._lock = threading.RLock()
+        path = None if directory is None else os.path.join(directory, FILE)
+        self._database = Database(path, inside, boot_id, clock())
+        self._origins = Origins(self._database)
+        self._crowds: dict[tuple[int, int], set[int]] = {}  # origins by (subvolume, directory)
+        try:
+            self._database.open()
+            self._look_around()
+        except (sqlite3.DatabaseError, OSError) as error:
+            self._rescue(error)
+        self.since = self._since()
+
+    @property
+    def in_memory(self) -> bool:
+        return self._database.path is None
+
+    def _look_around(self) -> None:
+        """What is kept at hand of what the database holds."""
+        self._origins.forget()
+        self._crowds = {}
+        for root_id, directory, origin in self._database.con.execute(
+            "SELECT root, directory, origin FROM crowd WHERE boot = ?", (self._database.boot,)
+        ):
+            self._crowds.setdefault((root_id, directory), set()).add(origin)
+        self._rows = self._database.count("seen")
+
+    def _since(self) -> float:
+        """When the first life of this boot began; sets the gaps between that one and this."""
+        lives = self._database.con.execute(
+            "SELECT since, until FROM life WHERE boot = ? ORDER BY id", (self._database.boot,)
+        ).fetchall()
+        # A clock that was set back meanwhile leaves no gap of less than nothing.
+        self.gaps = tuple(
+            (min(until, since) / 1000, since / 1000)
+            for (_, until), (since, _) in itertools.pairwise(lives)
+        )
+        return float(lives[0][0] / 1000)
+
+    def _rescue(self, error: sqlite3.Error | OSError) -> None:
+        """Go on without what went wrong.  In memory nothing can."""
+        assert not self.in_memory, error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED or isinstance(error, sqlite3.NotSupportedError):
+            log.warning(
+                "the ledger cannot be read and is put aside: who wrote what before this is not known",
+                aside=to_text(FILE + ASIDE),
+                error=str(error),
+            )
+            try:
+                self._database.put_aside()
+                self._look_around()
+            except (sqlite3.DatabaseError, OSError) as next_error:
+                error = next_error
+            else:
+                self.since = self._since()
+                return
+        log.warning(
+            "the ledger cannot be written and goes on in memory: after a restart writers are not known",
+            error=str(error),
+        )
+        self._database.go_on_in_memory()
+        self._look_around()
+
+    def _safely(self, work: Callable[[], T]) -> T:
+        with self._lock:
+            try:
+                return work()
+            except sqlite3.DatabaseError as error:
+                self._rescue(error)
+                return work()
+
+    # Writing
+
+    def write(self, batch: Batch) -> None:
+        self._safely(lambda: self._write(batch))
+
+    def drop(self, root_id: int, inodes: Iterable[int]) -> None:
+        """These are as in the blank, or gone: there is nothing that anybody wrote."""
+        gone = list(inodes)
+        if gone:
+            self._safely(lambda: self._drop(root_id, gone))
+
+    def tidy(self) -> None:
+        """Let go of boots that nobody will ask for."""
+        self._safely(self._retire)
+
+    def close(self) -> None:
+        with self._lock:
+            with contextlib.suppress(sqlite3.Error):
+                self._touch()
+            self._database.close()
+
+    def _drop(self, root_id: int, inodes: list[int]) -> None:
+        with self._database.transaction():
+            self._database.con.executemany(
+                "DELETE FROM seen WHERE boot = ? AND root = ? AND inode = ?",
+                [(self._database.boot, root_id, inode) for inode in inodes],
+            )
+
+    def _touch(self) -> None:
+        self._database.con.execute(
+            "UPDATE life SET until = ? WHERE id = ?", (to_ms(self._clock()), self._database.life)
+        )
+
+    def _write(self, batch: Batch) -> None:
+        with self._database.transaction():
+            for root_id, inodes in batch.items():
+                self._put(root_id, inodes)
+            self._touch()
+        self._rows += sum(map(len, batch.values()))
+        if self._rows > self._row_limit:
+            self._shrink()
+        if self._database.bytes() > self._byte_limit:
+            self._retire()
+        if self._origins.new > self._row_limit:
+            limits.forget_origins(self._database)
+            self._look_around()
+
+    def _shrink(self) -> None:
+        self._rows = self._database.count("seen")
+        if self._rows > self._row_limit:
+            self.forgotten += limits.shrink(self._database, self._row_limit)
+            self._look_around()
+
+    def _retire(self) -> None:
+        if limits.retire(self._database, self._boots, self._byte_limit):
+            self._look_around()
+
+    def _put(self, root_id: int, inodes: Mapping[int, Noted]) -> None:
+        found = []
+        then, origin = None, 0
+        for inode, noted in inodes.items():
+            if noted.origin is not then:
+                then, origin = noted.origin, self._origins.number(noted.origin)
+            found.append((inode, noted, origin))
+        company: dict[tuple[int, int], int] = {}
+        for _, noted, origin in found:
+            # Those of whom nothing is known may be anybody: as a crowd they would cast doubt on the others'.
+            if noted.directory and noted.origin is not None and noted.origin.comm:
+                key = noted.directory, origin
+                company[key] = company.get(key, 0) + 1
+        for (directory, origin), count in company.items():
+            if count >= CROWD and origin not in self._crowds.get((root_id, directory), ()):
+                self._gather(root_id, directory, origin)
+        boot, crowds = self._database.boot, self._crowds
+        rows: list[tuple[int | bool, ...]] = []
+        many: dict[tuple[int, int], list[Noted]] = {}
+        for inode, noted, origin in found:
+            if noted.directory and origin in crowds.get((root_id, noted.directory), ()):
+                many.setdefault((noted.directory, origin), []).append(noted)
+            else:
+                pid, known = (noted.origin.pid, bool(noted.origin.comm)) if noted.origin else (0, False)
+                times = to_ms(noted.first), to_ms(noted.last)
+                rows.append((boot, root_id, inode, noted.directory, origin, pid, *times, known))
+        self._database.con.executemany(_PUT, rows)
+        for (directory, origin), members in many.items():
+            pid = members[-1].origin.pid if members[-1].origin else 0
+            count = sum(noted.named for noted in members)
+            first = to_ms(min(noted.first for noted in members))
+            last = to_ms(max(noted.last for noted in members))
+            crowd = (boot, root_id, directory, origin, pid, count, first, last)
+            self._database.con.execute(PUT_CROWD, crowd)
+
+    def _gather(self, root_id: int, directory: int, origin: int) -> None:
+        """From now on what this writer does in the directory is one row; so is what it did before."""
+        self._crowds.setdefault((root_id, directory), set()).add(origin)
+        where = "FROM seen WHERE boot = ? AND root = ? AND directory = ? AND origin = ?"
+        key = self._database.boot, root_id, directory, origin
+        run = self._database.con.execute
+        count, pid, first, last = run(
+            f"SELECT count(*), max(pid), min(first), max(last) {where}", key
+        ).fetchone()
+        if count:
+            run(PUT_CROWD, (*key, pid, count, first, last))
+            run(f"DELETE {where}", key)
+
+    # Reading
+
+    def of(self, root_id: int, inode: int) -> Writer | None:
+        """None where nothing was seen, or nobody could say who it was."""
+        return self._safely(lambda: self._of(root_id, inode))
+
+    def _of(self, root_id: int, inode: int) -> Writer | None:
+        row = self._database.con.execute(
+            "SELECT origin, pid, first, last FROM seen WHERE boot = ? AND root = ? AND inode = ?",
+            (self._database.boot, root_id, inode),
+        ).fetchone()
+        return self._origins.writer(*row) if row else None
+
+    def has_crowds(self) -> bool:
+        return bool(self._crowds)
+
+    def of_crowd(self, root_id: int, directory: int) -> Writer | None:
+        """Who filled a directory with more files than are remembered; None where that were several."""
+        if (root_id, directory) not in self._crowds:
+            return None
+        return agreed([crowd.writer for crowd in self.crowds(root_id, directory)])
+
+    def crowds(self, root_id: int, directory: int | None = None) -> list[Crowd]:
+        return self._safely(lambda: self._read_crowds(root_id, directory))
+
+    def _read_crowds(self, root_id: int, directory: int | None) -> list[Crowd]:
+        rows = self._database.con.execute(
+            "SELECT directory, count, origin, pid, first, last FROM crowd WHERE boot = ?1 AND root = ?2"
+            " AND (?3 IS NULL OR directory = ?3)",
+            (self._database.boot, root_id, directory),
+        ).fetchall()
+        return [Crowd(where, count, self._origins.writer(*rest)) for where, count, *rest in rows]
+
+    def pieces(self) -> Iterator[Pieces]:
+        """What a `Copied` in another process needs to answer as this does, a little at a time."""
+        return pieces(self._safely, self._database)

@@ -1,0 +1,101 @@
+"""Paths to text and back, and the document that the bus and `--json` share."""
+
+import json
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from impermanenced.errors import UsageError
+from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume, Writer
+from impermanenced.text import from_text, path_fields, path_of, report_to_json, time_to_text, to_text
+
+paths = st.lists(
+    st.one_of(st.binary(max_size=4), st.text(max_size=4).map(str.encode), st.just(b"\\x41"), st.just(b"\\")),
+    max_size=8,
+).map(b"".join)
+
+
+@hypothesis.settings(deadline=None)
+@given(paths)
+def test_any_bytes_round_trip(raw: bytes) -> None:
+    assert from_text(to_text(raw)) == raw
+
+
+@hypothesis.settings(deadline=None)
+@given(paths)
+def test_text_is_one_printable_line(raw: bytes) -> None:
+    text = to_text(raw)
+    assert len(text.splitlines()) <= 1
+    assert text.isprintable()
+    text.encode()  # no lone surrogate is left
+
+
+@hypothesis.settings(deadline=None)
+@given(paths)
+def test_fields_carry_the_exact_bytes(raw: bytes) -> None:
+    fields = json.loads(json.dumps(path_fields(raw)))
+    assert path_of(fields) == raw
+    assert ("path_raw" in fields) == (to_text(raw).encode() != raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"/etc/caf\xc3\xa9", "/etc/café"),
+        (b"/a\nb", r"/a\x0ab"),
+        (b"/\xff", r"/\xff"),
+        (b"/a\\b", r"/a\x5cb"),
+        (b"/\x1b[31m", r"/\x1b[31m"),
+        ("/\u202etxt.exe".encode(), r"/\xe2\x80\xaetxt.exe"),
+        ("/a\u200bb".encode(), r"/a\xe2\x80\x8bb"),
+        ("/\u0085".encode(), r"/\xc2\x85"),
+        ("/a\u00a0b".encode(), r"/a\xc2\xa0b"),  # reads as a space
+        ("/a\u00adb".encode(), r"/a\xc2\xadb"),  # a hyphen that is not there
+        ("/\U000e0041".encode(), r"/\xf3\xa0\x81\x81"),  # a tag character
+    ],
+)
+def test_escapes(raw: bytes, text: str) -> None:
+    assert to_text(raw) == text
+
+
+@pytest.mark.parametrize("text", ["\\", r"\n", r"\xg0", r"\x5", r"\X41", r"\x4A"])
+def test_a_stray_backslash_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        from_text(text)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 1e9, 2**63 / 1e9, -(2**63) / 1e9, 1e30])
+def test_any_time_of_a_file_has_a_text(seconds: float) -> None:
+    assert time_to_text(seconds) is not None
+
+
+def test_the_document_has_the_documented_keys() -> None:
+    difference = Difference(
+        b"/a\n", FileType.FILE, Change.CREATED, "+......", 257, 3, 0, 0, 0o640, 1_700_000_000_000_000_000
+    )
+    writer = Writer("a.service", b"/bin/a", b"a", 1, 0, 1.7e9, 1.7e9)
+    entries = (
+        Entry("root", difference, Verdict.CRUD, "nothing declares it", None, writer),
+        Entry("root", difference, Verdict.CRUD, "nothing declares it", None, None),
+    )
+    report = Report(True, 1.7e9, 0, (Volume("root", b"/", b"/", b"root", 256, None, None),), entries)
+    document = report_to_json(report)
+    assert list(document) == [
+        "version", "complete", "watching_since", "gaps", "overflows", "settled", "notes", "volumes", "entries"
+    ]  # fmt: skip
+    assert document["version"] == 1
+    assert set(document["volumes"][0]) == {"name", "mountpoint", "path", "subvolume", "blank"}
+    assert document["volumes"][0]["blank"] is None
+    assert set(document["entries"][0]) == {
+        "volume", "path", "path_raw", "type", "change", "letters", "verdict", "loss", "rule", "size", "uid",
+        "gid", "mode", "mtime", "ctime", "writer", "score", "application", "state_of", "package", "group",
+        "lost", "because", "advice",
+    }  # fmt: skip
+    assert document["entries"][0]["mode"] == "0640"
+    assert set(document["entries"][0]["writer"]) == {
+        "unit", "kind", "exe", "comm", "pid", "uid", "first", "last",
+    }  # fmt: skip
+    assert document["entries"][1]["writer"] is None
+    json.dumps(document)
