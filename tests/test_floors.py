@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import impermanenced
@@ -27,6 +28,10 @@ FLOORS = (
     "daemon",
 )
 ROOT = Path(impermanenced.__file__).parent
+PROJECT = Path(__file__).parent.parent
+ARCHITECTURE = PROJECT / "docs/architecture.md"
+DOCUMENTS = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), PROJECT / "initrd/README.md"]
+NAMED_MODULE = re.compile(r"`(?:impermanenced/)?(\w+)/([\w/]+)(?:\.py)?/?`")
 # The command line loads the module of the command that was asked for, and no other.
 DISPATCH = {"cli/main.py"}
 
@@ -53,6 +58,20 @@ def imported_floors(path: Path, node: ast.Import | ast.ImportFrom) -> set[str]:
 
 def test_each_floor_is_there_and_no_other() -> None:
     assert {floor(path) for path in modules()} == set(FLOORS)
+
+
+def test_the_architecture_lists_the_floors_in_their_order() -> None:
+    table = ARCHITECTURE.read_text().partition("| floor |")[2].partition("\n\n")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \| .{10,} \|$", table, re.MULTILINE)) == FLOORS
+
+
+def test_modules_that_documents_name_exist() -> None:
+    """Documents name a module as `folder/module`, without the package's name."""
+    for document in DOCUMENTS:
+        for folder, module in NAMED_MODULE.findall(document.read_text()):
+            if folder in FLOORS:
+                path = ROOT / folder / module
+                assert path.is_dir() or path.with_suffix(".py").is_file(), f"{document.name}: {module}"
 
 
 def test_imports_go_down() -> None:

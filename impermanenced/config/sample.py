@@ -1,7 +1,7 @@
-"""The sample configuration and the man page's list, from the table of settings.
+"""Write the sample configuration, and the man page's list of settings, from the table of settings.
 
-`python -m impermanenced.config.sample > docs/config.toml.sample` writes the file anew; `... man` prints
-the list.  A test proves that both are as here.
+`python -m impermanenced.config.sample > docs/config.toml.sample` replaces the file; `... man` prints the
+list.  A test holds both to the table.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from .settings import ENTRIES, SECTIONS, SETTINGS, Kind, Setting
 HEAD = """\
 # /etc/impermanence/config.toml: what an impermanent system keeps.  See impermanence-config(5).
 #
-# Everything has a default, an empty file is a valid configuration.  What is commented out below is
-# the default, or an example where there is none.
+# Everything has a default: an empty file is a valid configuration.  Each setting below shows its
+# default, or an example where there is none.
 """
 WIDTH = 98
 
@@ -25,15 +25,16 @@ def _comment(text: str) -> str:
 
 
 def _kind(setting: Setting) -> str:
-    """What the value must be, where the help does not say it already."""
+    """Return a sentence on what the value must be, or "" if the help says it already."""
     if setting.kind is Kind.WORD:
-        return f"One of {', '.join(setting.words)}."
+        return f"It is one of: {', '.join(setting.words)}."
     if setting.kind is Kind.WORDS:
-        return f"Of {', '.join(setting.words)}."
+        return f"It is a list of any of: {', '.join(setting.words)}."
     return "" if setting.kind.value in setting.help else f"It is {setting.kind.value}."
 
 
 def sample() -> str:
+    """Return the sample configuration: each setting commented out, below its help."""
     parts = [HEAD]
     for section, about in SECTIONS.items():
         parts.append("\n" + _comment(about) + f"#{section}\n")
@@ -48,7 +49,7 @@ def _scdoc(text: str) -> str:
 
 
 def man() -> str:
-    """In scdoc's language."""
+    """Return the list of all settings as scdoc text."""
     parts = []
     for section, about in {**SECTIONS, **ENTRIES}.items():
         parts.append(f"## {_scdoc(section)}\n\n{_scdoc(about)}\n")

@@ -1,4 +1,4 @@
-"""Every setting there is: the parser, the sample and the man page are made from this one table."""
+"""The table of all settings, from which the parser, the sample and the man page are made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..losses import WORTH
 
 
 class Kind(enum.Enum):
-    """What a value must be, in words."""
+    """The kinds of values; each in the words of error messages and the man page."""
 
     SWITCH = "true or false"
     COUNT = "a whole number, 0 or more"
@@ -30,13 +30,15 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    section: str  # a header of the sample
+    """One key of the configuration."""
+
+    section: str  # a header of the sample configuration
     key: str
     kind: Kind
     help: str
     sample: str  # TOML: the default where there is one, else an example
-    words: tuple[str, ...] = ()  # of a WORD or WORDS: the ones there are
-    also: str = ""  # the name that the Nix modules have for it
+    words: tuple[str, ...] = ()  # the ones that a WORD or WORDS may be
+    also: str = ""  # the name of the key in the Nix modules
 
 
 VOLUME = "[[volume]]"
@@ -51,78 +53,104 @@ FILE = "files = [{...}]"
 PARENT = "parent-directory = {...}"
 
 SECTIONS = {
-    VOLUME: "A subvolume that is rolled back at boot, one table each.  Default: one, the mount of /.",
+    VOLUME: "A subvolume that is rolled back at boot; one table for each.  Default: the one mounted at /.",
     ARCHIVE: "Where the old roots go, and how long they stay.",
-    ROLLBACK: "What happens in the initrd.",
-    PERSIST: "What lives on, and the persist volume that holds it; one table for each volume.",
-    USER: "The same below the home of a user.",
-    WATCH: "What is no loss, and how much of it is news.",
-    GATE: "What impermanence gate warns of before a reboot, and what it blocks one for.",
+    ROLLBACK: "What the hook in the initrd does.",
+    PERSIST: "What persists in the persist volume at this path; one table for each.",
+    USER: "What persists below the home of one user.",
+    WATCH: "Which paths are no loss, and how much undeclared data is announced.",
+    GATE: 'What makes "impermanence gate" warn before a reboot, and what makes it block.',
 }
-# Tables that may stand in place of a path.
+# Tables inside the sections above.
 ENTRIES = {
-    DIRECTORY: "A directory with more to say than its path.",
-    FILE: "A file with more to say than its path.",
-    PARENT: "How the directory that holds a file is made.",
+    DIRECTORY: "A table in place of a directory's path.",
+    FILE: "A table in place of a file's path.",
+    PARENT: "How to create the directory that holds a file.",
 }
 
-_USER = "who owns it when it has to be made"
-_MODE = "its mode when it has to be made"
+_USER = "the owner, if it has to be created"
+_GROUP = "the group, if it has to be created"
+_MODE = "the mode, if it has to be created"
+_METHOD = "how it is kept: by a bind mount, or by a symbolic link"
 _METHODS = ("bind", "symlink")
-_LEVEL = 'undeclared bytes from which on that is said with this priority; "0": never'
+_LEVEL = 'log at priority {} once undeclared data reaches this size; "0": never'
 
 SETTINGS = (
     Setting(
-        VOLUME, "name", Kind.NAME, "its name in reports; default: the last part of the subvolume", '"root"'
+        VOLUME,
+        "name",
+        Kind.NAME,
+        "the volume's name in reports; default: the last part of the subvolume's path",
+        '"root"',
     ),
-    Setting(VOLUME, "mountpoint", Kind.PATH, "where it is mounted in the running system", '"/"'),
+    Setting(VOLUME, "mountpoint", Kind.PATH, "where the volume is mounted in the running system", '"/"'),
     Setting(
         VOLUME,
         "path",
         Kind.PATH,
-        "its place in the system it belongs to, which rules and reports see; default: the mountpoint",
+        "where the volume is mounted in the system that it belongs to, if that is not the running one; "
+        "rules and reports use these paths; default: the mountpoint",
         '"/"',
     ),
     Setting(
         VOLUME,
         "subvolume",
         Kind.SUBVOLUME,
-        "a path from the top level; default: what is mounted there",
+        "the volume itself: a path from the top level; default: what is mounted at the mountpoint",
         '"root"',
     ),
     Setting(
         VOLUME,
         "blank",
         Kind.BLANK,
-        "the read-only snapshot it is rolled back to, a path from the top level, or empty; "
-        'default: found by the known names; "": none, an empty subvolume is made',
+        "the read-only snapshot that the volume is rolled back to: a path from the top level, or empty; "
+        'default: a snapshot with one of the usual names; "": no snapshot, each boot starts with an empty '
+        "subvolume",
         '"root-blank"',
     ),
-    Setting(ARCHIVE, "directory", Kind.SUBVOLUME, "a path from the top level", '"old_roots"'),
-    Setting(ARCHIVE, "keep-min", Kind.COUNT, "old roots that stay whatever their age", "3"),
-    Setting(ARCHIVE, "keep-days", Kind.COUNT, "days for which every old root stays", "30"),
+    Setting(
+        ARCHIVE,
+        "directory",
+        Kind.SUBVOLUME,
+        "the directory of the old roots: a path from the top level",
+        '"old_roots"',
+    ),
+    Setting(
+        ARCHIVE,
+        "keep-min",
+        Kind.COUNT,
+        "how many of the newest old roots of each volume stay, whatever their age",
+        "3",
+    ),
+    Setting(ARCHIVE, "keep-days", Kind.COUNT, "for how many days every old root stays", "30"),
     Setting(
         ARCHIVE,
         "keep-bytes",
         Kind.SPACE,
-        "while old roots hold more than this together, they go before their keep-days are over, the "
-        'oldest first; keep-min still holds; "0": no limit',
+        "when all old roots together hold more than this, the oldest go before their keep-days are over, "
+        'but never the newest keep-min; "0": no limit',
         '"0"',
     ),
     Setting(
         ARCHIVE,
         "free-min",
         Kind.SPACE,
-        "while less is free, old roots go before their keep-days are over, the oldest first; "
-        'keep-min still holds; "0": never',
+        "when less than this is free, the oldest old roots go before their keep-days are over, but never "
+        'the newest keep-min; "0": whatever is free',
         '"0"',
     ),
-    Setting(ROLLBACK, "wipe", Kind.SWITCH, "false: a trial; everything reports, nothing is wiped", "true"),
+    Setting(
+        ROLLBACK,
+        "wipe",
+        Kind.SWITCH,
+        "false: a trial, in which everything is reported and nothing is wiped",
+        "true",
+    ),
     Setting(
         ROLLBACK,
         "on-failure",
         Kind.WORD,
-        "boot the root as it is (keep), or go to the emergency shell (stop)",
+        "when a rollback fails: boot the root as it is (keep), or open the emergency shell (stop)",
         '"keep"',
         ("keep", "stop"),
     ),
@@ -130,7 +158,8 @@ SETTINGS = (
         ROLLBACK,
         "on-missing-blank",
         Kind.WORD,
-        "boot the root as it is (keep), start with an empty one (create-empty), or stop",
+        "when the blank is missing or unusable: boot the root as it is (keep), start with an empty one "
+        "(create-empty), or open the emergency shell (stop)",
         '"keep"',
         ("keep", "create-empty", "stop"),
     ),
@@ -138,56 +167,60 @@ SETTINGS = (
         ROLLBACK,
         "require",
         Kind.PATHS,
-        "paths that the blank must hold to be booted",
+        "paths that the blank must hold; without one of them it is not booted",
         "[]",
     ),
     Setting(
         PERSIST,
         "directories",
         Kind.ENTRIES,
-        "directories, each by its absolute path or as a table",
+        "directories, each as an absolute path or as a table",
         '["/var/log", {path = "/var/lib/colord", user = "colord", group = "colord", mode = "u=rwx,g=rx,o="}]',
     ),
-    Setting(PERSIST, "files", Kind.ENTRIES, "files, likewise", '["/etc/machine-id"]'),
+    Setting(
+        PERSIST, "files", Kind.ENTRIES, "files, each as an absolute path or as a table", '["/etc/machine-id"]'
+    ),
     Setting(
         PERSIST,
         "hide-mounts",
         Kind.SWITCH,
-        "keep the mounts out of file managers",
+        "hide the mounts from file managers",
         "false",
         also="hideMounts",
     ),
-    Setting(PERSIST, "users", Kind.TABLE, "a table for each user, see below", "{}"),
+    Setting(PERSIST, "users", Kind.TABLE, "one table for each user, see below", "{}"),
     Setting(
         USER,
         "home",
         Kind.PATH,
-        "default: what the system says, else /home/ and the name",
+        "the user's home; default: what the user database of the system says, else /home/ and the name",
         '"/home/alice"',
     ),
     Setting(
         USER,
         "directories",
         Kind.ENTRIES,
-        "directories, each by its path from the home or as a table",
+        "directories, each as a path from the home or as a table",
         '[".ssh", {path = ".local/share/Steam", method = "symlink"}]',
     ),
-    Setting(USER, "files", Kind.ENTRIES, "files, likewise", '[".screenrc"]'),
+    Setting(
+        USER, "files", Kind.ENTRIES, "files, each as a path from the home or as a table", '[".screenrc"]'
+    ),
     Setting(
         WATCH,
         "ignore",
         Kind.PATTERNS,
-        'gitignore patterns relative to "/"',
+        'patterns of paths that are no loss, relative to "/"',
         '["/tmp/", "*.swp"]',
     ),
-    Setting(WATCH, "notice-bytes", Kind.SPACE, _LEVEL, '"1GiB"'),
-    Setting(WATCH, "warning-bytes", Kind.SPACE, _LEVEL, '"5GiB"'),
-    Setting(WATCH, "critical-bytes", Kind.SPACE, _LEVEL, '"20GiB"'),
+    Setting(WATCH, "notice-bytes", Kind.SPACE, _LEVEL.format("notice"), '"1GiB"'),
+    Setting(WATCH, "warning-bytes", Kind.SPACE, _LEVEL.format("warning"), '"5GiB"'),
+    Setting(WATCH, "critical-bytes", Kind.SPACE, _LEVEL.format("critical"), '"20GiB"'),
     Setting(
         GATE,
         "warn",
         Kind.WORDS,
-        "loss classes of which one path is enough to warn",
+        "loss classes; one path of any of them is enough to warn",
         '["document", "service-state", "subvolume", "config", "unknown", "history"]',
         tuple(WORTH),
     ),
@@ -195,7 +228,7 @@ SETTINGS = (
         GATE,
         "block",
         Kind.WORDS,
-        "loss classes of which one path is enough to block",
+        "loss classes; one path of any of them is enough to block",
         '["secret", "database"]',
         tuple(WORTH),
     ),
@@ -203,51 +236,57 @@ SETTINGS = (
         GATE,
         "warn-bytes",
         Kind.SPACE,
-        'undeclared bytes, of whatever class, from which on it warns; "0": never',
+        'warn once undeclared data, of whatever class, reaches this size; "0": never',
         '"0"',
     ),
-    Setting(GATE, "block-bytes", Kind.SPACE, 'the same for a block; "0": never', '"0"'),
+    Setting(
+        GATE,
+        "block-bytes",
+        Kind.SPACE,
+        'block once undeclared data, of whatever class, reaches this size; "0": never',
+        '"0"',
+    ),
     Setting(
         GATE,
         "inhibit",
         Kind.SWITCH,
-        "while the gate blocks, the daemon has logind refuse to shut down or reboot",
+        "true: while the gate blocks, the daemon makes logind refuse to shut down or reboot",
         "false",
     ),
     Setting(DIRECTORY, "path", Kind.PATH, "the directory", '"/var/lib/colord"', also="directory"),
     Setting(DIRECTORY, "user", Kind.OWNER, _USER, '"root"'),
-    Setting(DIRECTORY, "group", Kind.OWNER, _USER, '"root"'),
+    Setting(DIRECTORY, "group", Kind.OWNER, _GROUP, '"root"'),
     Setting(DIRECTORY, "mode", Kind.MODE, _MODE, '"0755"'),
-    Setting(DIRECTORY, "method", Kind.WORD, "bind mount, or symbolic link", '"bind"', _METHODS),
+    Setting(DIRECTORY, "method", Kind.WORD, _METHOD, '"bind"', _METHODS),
     Setting(
         DIRECTORY,
         "hide-mount",
         Kind.SWITCH,
-        "keep the mount out of file managers; default: hide-mounts",
+        "hide the mount from file managers; default: hide-mounts",
         "false",
         also="hideMount",
     ),
     Setting(FILE, "path", Kind.PATH, "the file", '"/var/keys/secret_file"', also="file"),
     Setting(FILE, "user", Kind.OWNER, _USER, '"root"'),
-    Setting(FILE, "group", Kind.OWNER, _USER, '"root"'),
+    Setting(FILE, "group", Kind.OWNER, _GROUP, '"root"'),
     Setting(FILE, "mode", Kind.MODE, _MODE, '"0644"'),
-    Setting(FILE, "method", Kind.WORD, "bind mount, or symbolic link", '"bind"', _METHODS),
+    Setting(FILE, "method", Kind.WORD, _METHOD, '"bind"', _METHODS),
     Setting(
         FILE,
         "parent-directory",
         Kind.TABLE,
-        "how the directory that holds it is made, see below",
+        "how to create the directory that holds the file, see below",
         '{mode = "u=rwx,g=,o="}',
         also="parentDirectory",
     ),
     Setting(PARENT, "user", Kind.OWNER, _USER, '"root"'),
-    Setting(PARENT, "group", Kind.OWNER, _USER, '"root"'),
+    Setting(PARENT, "group", Kind.OWNER, _GROUP, '"root"'),
     Setting(PARENT, "mode", Kind.MODE, _MODE, '"0755"'),
 )
 
 
 def of(section: str) -> dict[str, Setting]:
-    """The settings of a section by key, with the names that the Nix modules use."""
+    """Return the settings of a section by key, and also by the name in the Nix modules where it differs."""
     found = [setting for setting in SETTINGS if setting.section == section]
     named = {setting.also: setting for setting in found if setting.also}
     return {setting.key: setting for setting in found} | named
