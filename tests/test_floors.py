@@ -22,6 +22,7 @@ FLOORS = (
     "boots",
     "report",
     "alerts",
+    "document",
     "bus",
     "cli",
     "daemon",

@@ -14,9 +14,11 @@ from gi.repository import GLib
 
 from ..alerts.group import ROOT, Alert, Rest
 from ..config.values import PATH_MAX
+from ..document.fields import VERSION, path_fields
+from ..document.report import writer_to_json
 from ..errors import NotPermitted, ServiceError
 from ..system.dbus import Call, ask_uid, watch_caller
-from ..text import JSON_VERSION, path_fields, time_to_text, writer_to_json
+from ..text import time_to_text
 
 REMEMBERED = 200  # of root's, to begin with
 REMEMBERED_EACH = 50  # of each user's
@@ -97,7 +99,7 @@ class News:
                 self._tell(uid, _of_alert(one) if isinstance(one, Alert) else _of_rest(one, MORE))
 
     def _tell(self, uid: int, what: dict[str, Any]) -> None:
-        head = {"version": JSON_VERSION, "time": time_to_text(self._clock())}
+        head = {"version": VERSION, "time": time_to_text(self._clock())}
         text = json.dumps({**head, **what}, ensure_ascii=False)
         with self._lock:
             user = self._user(uid)
