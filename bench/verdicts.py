@@ -113,7 +113,7 @@ def verdicts(root: Path, blank: Path, lives: list[Path], differences: list[Diffe
         IGNORE,
         [b"/persist"],
     )
-    judged = (Judged(one, *rules.judge(one), None) for one in differences)
+    judged = (Judged(one, *rules.judge(one)[:2], None) for one in differences)
     old = [Life(number, os.fsencode(path)) for number, path in enumerate(lives)]
     place = os.fsencode(root)
     with Ground(

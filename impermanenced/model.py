@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 STATE = b".impermanence"  # the state directory, a subvolume at the top level
 
@@ -33,6 +34,31 @@ class Verdict(enum.StrEnum):
     REGENERATED = "regenerated"
     IGNORED = "ignored"
     CRUD = "crud"
+
+
+class AdviceKind(enum.StrEnum):
+    """What can be done about a loss; behind it what the argument is."""
+
+    PERSIST_DIRECTORY = "persist-directory"  # its path
+    PERSIST_FILE = "persist-file"  # its path
+    IGNORE = "ignore"  # a path
+    HOME_MANAGER = "home-manager"  # the option that makes the file
+    PLASMA_MANAGER = "plasma-manager"  # an option, or "rc2nix"
+    STYLIX = "stylix"  # an option
+    DOTFILE = "dotfile"  # its path
+    STATE_DIRECTORY = "state-directory"  # the name for `StateDirectory=`
+    PUSH = "push"  # the path of the git repository
+    DECLARE_PACKAGE = "declare-package"  # its name
+    WITH_PACKAGE = "with-package"  # the name of one that others need
+    BLANK = "blank"  # none: the next boot brings it back
+    COPY = "copy"  # none: what is mounted there lives on, what it hides does not
+
+
+class Advice(NamedTuple):
+    """One thing that can be done; a path in the argument is as `text.to_text` has it."""
+
+    kind: AdviceKind
+    argument: str  # "" where there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +129,17 @@ class Entry:
     group: bytes = b""  # the path of the whole that it is a part of; b"": nothing says
     lost: int = 0  # boots in a row that lost it already
     because: tuple[str, ...] = ()  # what else is known of it, in words
-    advice: tuple[tuple[str, str], ...] = ()  # (kind, argument): what can be done about it
+    advice: tuple[Advice, ...] = ()  # what can be done about it, the best first
+    hidden: bool = False  # it lies beneath what is mounted over it
+    unpushed: str = ""  # what of its git repository is on no remote, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The differences that a report leaves out because they belong to other users."""
+
+    entries: int
+    size: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +154,7 @@ class Report:
     gaps: tuple[tuple[float, float], ...] = ()  # since then, when nobody watched
     settled: float | None = None  # when the boot had made its own files, seconds since 1970
     notes: tuple[str, ...] = ()  # what could not be asked, in words
+    others: Others | None = None  # None: made for somebody who may see everything
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Paths of bytes to text and back, and the JSON form of reports.
+"""Paths, times and sizes as text, and paths back.
 
 A path in text has control characters, backslashes and bytes that are not UTF-8 as `\\xNN`, so
 that one path is one word on one line and reads back exactly.
@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import UsageError
-from .model import Difference, Entry, Report, Volume, Writer
 
 JSON_VERSION = 1
 
@@ -87,77 +86,3 @@ def path_of(fields: Mapping[str, Any], name: str = "path") -> bytes:
     if raw is not None:
         return base64.b64decode(raw)
     return str(fields[name]).encode("utf-8", "surrogateescape")
-
-
-def writer_to_json(writer: Writer | None) -> dict[str, Any] | None:
-    if writer is None:
-        return None
-    return {
-        "unit": to_text(writer.unit.encode("utf-8", "surrogateescape")),
-        "kind": writer.kind,
-        "exe": to_text(writer.exe),
-        "comm": to_text(writer.comm),
-        "pid": writer.pid,
-        "uid": writer.uid,
-        "first": time_to_text(writer.first),
-        "last": time_to_text(writer.last),
-    }
-
-
-def difference_to_json(difference: Difference) -> dict[str, Any]:
-    return {
-        **path_fields(difference.path),
-        "type": difference.type.value,
-        "change": difference.change.value,
-        "size": difference.size,
-        "uid": difference.uid,
-        "gid": difference.gid,
-        "mode": f"{difference.mode:04o}",
-        "mtime": time_to_text(difference.mtime / 1e9),
-        "ctime": time_to_text(difference.ctime / 1e9) if difference.ctime else None,
-    }
-
-
-def entry_to_json(entry: Entry) -> dict[str, Any]:
-    return {
-        "volume": entry.volume,
-        **difference_to_json(entry.difference),
-        "letters": entry.difference.letters,
-        "verdict": entry.verdict.value,
-        "loss": entry.loss,
-        "rule": entry.rule,
-        "writer": writer_to_json(entry.writer),
-        "score": entry.score,
-        "application": entry.application,
-        "state_of": to_text(entry.unit.encode("utf-8", "surrogateescape")),
-        "package": entry.package,
-        **path_fields(entry.group, "group"),
-        "lost": entry.lost,
-        "because": list(entry.because),
-        "advice": [{"kind": kind, "argument": argument} for kind, argument in entry.advice],
-    }
-
-
-def volume_to_json(volume: Volume) -> dict[str, Any]:
-    return {
-        "name": volume.name,
-        **path_fields(volume.mountpoint, "mountpoint"),
-        **path_fields(volume.path),
-        **path_fields(volume.subvolume, "subvolume"),
-        **(path_fields(volume.blank, "blank") if volume.blank is not None else {"blank": None}),
-    }
-
-
-def report_to_json(report: Report) -> dict[str, Any]:
-    """The whole document, as the bus carries it; commands leave out what they do not speak of."""
-    return {
-        "version": JSON_VERSION,
-        "complete": report.complete,
-        "watching_since": time_to_text(report.watching_since),
-        "gaps": [[time_to_text(begin), time_to_text(end)] for begin, end in report.gaps],
-        "overflows": report.overflows,
-        "settled": time_to_text(report.settled),
-        "notes": list(report.notes),
-        "volumes": [volume_to_json(volume) for volume in report.volumes],
-        "entries": [entry_to_json(entry) for entry in report.entries],
-    }

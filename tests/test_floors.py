@@ -23,6 +23,7 @@ FLOORS = (
     "boots",
     "report",
     "alerts",
+    "document",
     "bus",
     "cli",
     "daemon",

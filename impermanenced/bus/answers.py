@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from ..alerts import group, shutdown
 from ..alerts.group import Tidings
 from ..alerts.shutdown import Farewell
+from ..document.explanation import explanation_to_json
+from ..document.report import dump, report_pieces
 from ..model import Entry, Report, Verdict
 from ..report import totals
+from ..report.explanation import explain, on_a_volume
 from ..report.totals import Tally
-from .documents import explanation_for, report_for, sealed_file
+from ..report.visible import visible
+from .sealed import sealed_file
 
 Unsaid = Callable[[Sequence[bytes]], Iterable[int]]  # paths; which of them were not said before, and now are
 
@@ -44,10 +49,12 @@ class FromReport:
         self._report = report
 
     def document(self, uid: int) -> int:
-        return sealed_file(report_for(self._report, uid))
+        return sealed_file(report_pieces(visible(self._report, uid)))
 
     def explanation(self, path: bytes, uid: int) -> int:
-        return sealed_file(explanation_for(self._report, path, uid))
+        asked = on_a_volume(self._report, path)
+        seen = dataclasses.replace(visible(self._report, uid), others=None)
+        return sealed_file([dump(explanation_to_json(explain(seen, asked)))])
 
     def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
         crud = [entry for entry in self._report.entries if entry.verdict is Verdict.CRUD]

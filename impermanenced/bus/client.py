@@ -9,7 +9,9 @@ from typing import Any
 import pydbus
 from gi.repository import Gio, GLib
 
+from ..document.report import report_from_json
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
+from ..model import Report
 from ..system.dbus import PROPERTIES, ask_bus
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 
@@ -61,11 +63,22 @@ def explain(error: Any) -> ImpermanenceError:
     return ServiceError(f"impermanenced: {message}", hint or "journalctl -u impermanenced")
 
 
-def fetch_status(timeout: float, config_file: bytes) -> dict[str, Any] | None:
+def fetch_report(timeout: float, config_file: bytes) -> Report | None:
     """The report of the daemon that runs with this configuration file; None where none does.
 
-    It is not started for this.  Raises NotPermitted, ServiceError.
+    The daemon is not started for this.  Raises NotPermitted, or ServiceError, also where the daemon sends
+    something that is no report to this program.
     """
+    content = _fetch(timeout, config_file)
+    return None if content is None else report_from_json(content)
+
+
+def fetch_status(timeout: float, config_file: bytes) -> dict[str, Any] | None:
+    content = _fetch(timeout, config_file)
+    return None if content is None else json.loads(content)
+
+
+def _fetch(timeout: float, config_file: bytes) -> bytes | None:
     bus = connect()
     if bus is None:
         return None
@@ -78,13 +91,8 @@ def fetch_status(timeout: float, config_file: bytes) -> dict[str, Any] | None:
             if os.path.abspath(bytes(theirs)) != os.path.abspath(config_file):
                 return None
             (index,), fds = _ask(bus.con, INTERFACE, "Status", None, "(h)", timeout)
-            report = json.loads(_read(fds.get(index)))
+            return _read(fds.get(index))
         except GLib.Error as error:
             if Gio.DBusError.get_remote_error(error) in GONE:
                 return None
             raise explain(error) from None
-        except ValueError as error:
-            raise ServiceError(f"impermanenced: its report cannot be read: {error}") from None
-    if not isinstance(report, dict):
-        raise ServiceError("impermanenced: its report is not an object")
-    return report

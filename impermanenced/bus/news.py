@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
@@ -14,9 +13,10 @@ from gi.repository import GLib
 
 from ..alerts.group import ROOT, Alert, Rest
 from ..config.values import PATH_MAX
+from ..document.news import Announcement, Overflow, Reached, Sum, Undeclared, news_to_json
+from ..document.report import dump
 from ..errors import NotPermitted, ServiceError
 from ..system.dbus import Call, ask_uid, watch_caller
-from ..text import JSON_VERSION, path_fields, time_to_text, writer_to_json
 
 REMEMBERED = 200  # of root's, to begin with
 REMEMBERED_EACH = 50  # of each user's
@@ -24,28 +24,19 @@ USERS = 100
 FOLLOWERS = 200
 FOLLOWERS_EACH = 8
 
-CRUD, MORE, BOOT, OVERFLOW, LEVEL = "crud", "more", "boot", "overflow", "level"
-
 
 def fitting(path: bytes) -> bytes:
     """The path, or a directory above it: the bus closes the connection of who sends too much at once."""
     return path if len(path) < PATH_MAX else path[:PATH_MAX].rpartition(b"/")[0]
 
 
-def _of_alert(alert: Alert) -> dict[str, Any]:
-    return {
-        "kind": CRUD,
-        **path_fields(fitting(alert.path)),
-        "change": alert.change,
-        "loss": alert.loss,
-        "bytes": alert.size,
-        "count": alert.count,
-        "writer": writer_to_json(alert.writer),
-    }
+def _of_alert(alert: Alert, now: float) -> Undeclared:
+    path = fitting(alert.path)
+    return Undeclared(now, path, alert.change, alert.loss, alert.size, alert.count, alert.writer)
 
 
-def _of_rest(rest: Rest, kind: str) -> dict[str, Any]:
-    return {"kind": kind, **path_fields(fitting(rest.path)), "bytes": rest.size, "count": rest.count}
+def _of_rest(rest: Rest, now: float, *, boot: bool = False) -> Sum:
+    return Sum(now, fitting(rest.path), rest.size, rest.count, boot)
 
 
 @dataclass(slots=True)
@@ -70,35 +61,35 @@ class News:
     # What there is to tell
 
     def alert(self, alert: Alert) -> None:
-        self._tell(ROOT, _of_alert(alert))
+        self._tell(ROOT, _of_alert(alert, self._clock()))
 
     def crowd(self, alert: Alert) -> None:
         """For whom it belongs to; root has it by `alert`."""
         if alert.owner is not None and alert.owner != ROOT:
-            self._tell(alert.owner, _of_alert(alert))
+            self._tell(alert.owner, _of_alert(alert, self._clock()))
 
     def rest(self, rest: Rest, *, boot: bool) -> None:
-        self._tell(ROOT, _of_rest(rest, BOOT if boot else MORE))
+        self._tell(ROOT, _of_rest(rest, self._clock(), boot=boot))
 
     def overflow(self, overflows: int) -> None:
         """Of whose files the kernel dropped events nobody knows, so it is for everybody."""
         for uid in list(self._users):
-            self._tell(uid, {"kind": OVERFLOW, "overflows": overflows})
+            self._tell(uid, Overflow(self._clock(), overflows))
 
     def level(self, name: str, size: int, count: int) -> None:
         """A sum of everybody's, which everybody may know."""
         for uid in list(self._users):
-            self._tell(uid, {"kind": LEVEL, "level": name, "bytes": size, "count": count})
+            self._tell(uid, Reached(self._clock(), name, size, count))
 
     def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None:
         """What was written, for those whom it belongs to; root has it by `alert` and `rest`."""
+        now = self._clock()
         for uid, theirs in found.items():
             for one in theirs:
-                self._tell(uid, _of_alert(one) if isinstance(one, Alert) else _of_rest(one, MORE))
+                self._tell(uid, _of_alert(one, now) if isinstance(one, Alert) else _of_rest(one, now))
 
-    def _tell(self, uid: int, what: dict[str, Any]) -> None:
-        head = {"version": JSON_VERSION, "time": time_to_text(self._clock())}
-        text = json.dumps({**head, **what}, ensure_ascii=False)
+    def _tell(self, uid: int, what: Announcement) -> None:
+        text = dump(news_to_json(what))
         with self._lock:
             user = self._user(uid)
             user.last.append(text)

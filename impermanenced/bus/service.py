@@ -11,14 +11,16 @@ from typing import Any
 
 from gi.repository import GLib
 
+from ..document.fields import Object
+from ..document.report import dump
 from ..errors import UsageError
 from ..system.dbus import Call, Property, Registration
 from ..system.polkit import Authority
 from .answers import Answers
-from .documents import json_of, sealed_file
 from .introspection import OBJECT_PATH, XML
 from .news import News, fitting
 from .queue import Desk
+from .sealed import sealed_file
 
 LONGEST = 1 << 20  # bytes of a path that is asked about: a report can have longer ones than Linux takes
 REQUESTS = ("wipe", "keep", "boot", "cancel")
@@ -34,7 +36,7 @@ class Work:
     """What the calls have done on the machine.  All of it takes time, and is done by an executor."""
 
     report: Callable[[], Answers]
-    boots: Callable[[], Mapping[str, Any]]  # the document of `impermanence boots`
+    boots: Callable[[], Object]  # the document of `impermanence boots`
     request: Callable[[str, int], str]  # one of REQUESTS and its number; what comes of it, in words
     rescan: Callable[[], int]  # compares and announces everything; how many paths are undeclared
 
@@ -83,7 +85,7 @@ class Service:
         self._reports.ask(call, lambda call, report, uid: _answer(call, report.explanation(path, uid)))
 
     def _list_boots(self, call: Call) -> None:
-        self._boots.ask(call, lambda call, document, uid: _answer(call, sealed_file(json_of(document))))
+        self._boots.ask(call, lambda call, document, uid: _answer(call, sealed_file([dump(document)])))
 
     def _next(self, call: Call) -> None:
         action, number = call.parameters.unpack()

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import __version__
+from ..document.report import report_to_json
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
-from ..text import report_to_json, to_text
+from ..text import to_text
 from .parse import COMMANDS, Options, parse
 
 BUS_SOCKET = "/run/dbus/system_bus_socket"

@@ -15,6 +15,8 @@ from ..text import from_text, path_of, to_text
 
 Document = Mapping[str, Any]
 
+WHOLE = ("inode", "target", "target_raw", "subvolume", "hidden", "unpushed")  # what is not public
+WHOLE_VOLUME = ("path", "path_raw", "root_id", "blank_id")
 LOST = 3  # exit code of status --exit-code
 
 
@@ -37,14 +39,14 @@ def status(document: Document, *, all_verdicts: bool) -> dict[str, Any]:
     """The public document: without --all only what would be lost; the counts tell of the rest."""
     return {
         **_without(document, "entries", "volumes"),
-        "volumes": [_without(volume, "path", "path_raw") for volume in document["volumes"]],
+        "volumes": [_without(volume, *WHOLE_VOLUME) for volume in document["volumes"]],
         "counts": counts(document),
         "caches": sum(
             entry["verdict"] == Verdict.IGNORED.value and entry["loss"] == "cache"
             for entry in document["entries"]
         ),
         "entries": [
-            _without(entry, "letters")
+            _without(entry, "letters", *WHOLE)
             for entry in document["entries"]
             if all_verdicts or entry["verdict"] == Verdict.CRUD.value
         ],
@@ -60,8 +62,8 @@ def diff(document: Document, path: bytes | None) -> dict[str, Any]:
         entries = [entry for entry in entries if entry["path"] == at or entry["path"].startswith(below)]
     return {
         **_without(document, "entries", "volumes"),
-        "volumes": [_without(volume, "path", "path_raw") for volume in document["volumes"]],
-        "entries": list(entries),
+        "volumes": [_without(volume, *WHOLE_VOLUME) for volume in document["volumes"]],
+        "entries": [_without(entry, *WHOLE) for entry in entries],
     }
 
 

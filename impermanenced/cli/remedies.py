@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from ..report.rules import HIDDEN
-
 BRINGS_BACK = "the next boot brings it back: take a new blank without it"
 HIDES = "copy it to what is mounted there: the mount lives on, what it hides does not"
 RC2NIX = "nix run github:nix-community/plasma-manager > plasma.nix"
@@ -42,7 +40,7 @@ def lines(entry: Mapping[str, Any], *, persist: str, config: str, commands: Coll
     if entry["change"] == "deleted":
         yield BRINGS_BACK
         return
-    if entry["rule"].startswith(HIDDEN):
+    if entry.get("hidden"):
         yield HIDES
         return
     directory = entry["type"] in ("directory", "subvolume")

@@ -170,7 +170,8 @@ def _note(worst: Entry, group: list[Entry]) -> str:
     lost = max(entry.get("lost", 0) for entry in group)
     if lost > 1:
         notes.append(f"lost on each of the last {lost} boots")
-    notes += [reason for reason in worst.get("because", ()) if reason.startswith("git: ")]
+    if worst.get("unpushed"):
+        notes.append(worst["unpushed"])
     return ", ".join(notes)
 
 

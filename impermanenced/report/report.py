@@ -130,9 +130,9 @@ class Manager:
         rules = Rules(self.config.declarations, mounted, self.config.ignore, self.config.persist)
         attribution = Attribution(self.machine.top, volume, writers) if writers is not None else None
         for difference in differences:
-            verdict, rule = rules.judge(difference)
+            ruling = rules.judge(difference)
             writer = attribution.of(difference) if attribution is not None else None
-            yield Judged(difference, verdict, rule, writer)
+            yield Judged(difference, ruling.verdict, ruling.words, writer, ruling.hidden)
 
 
 def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Difference]:

@@ -17,18 +17,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from ..config.ignore import Patterns
 from ..model import Change, Declaration, Difference, FileType, Mounted, Verdict
 from ..text import to_text
 
 NOTHING = "nothing declares it"
-HIDDEN = "hidden under the mount of"
 MAX_PLACES = 1 << 14  # directories that are remembered
 NOT_MOUNTED = "but nothing is mounted there: this boot's writes go to the volume"
 
 
-_CRUD = Verdict.CRUD, NOTHING
+class Ruling(NamedTuple):
+    """What the configuration says of a difference."""
+
+    verdict: Verdict
+    words: str  # why
+    hidden: bool = False  # it is crud that lies beneath what is mounted over it
+
+
+_CRUD = Ruling(Verdict.CRUD, NOTHING)
 
 
 class _Place:
@@ -41,10 +49,11 @@ class _Place:
         self.declaration = declaration
         self.hidden = self.declared = _CRUD
         if mounted is not None:
-            self.hidden = Verdict.CRUD, f"{HIDDEN} {_words(mounted)} at {to_text(mounted.path)}"
+            words = f"hidden under the mount of {_words(mounted)} at {to_text(mounted.path)}"
+            self.hidden = Ruling(Verdict.CRUD, words, hidden=True)
         if declaration is not None:
             words = f"below {to_text(declaration.path)}, declared by {declaration.source}, {NOT_MOUNTED}"
-            self.declared = Verdict.DECLARED, words
+            self.declared = Ruling(Verdict.DECLARED, words)
 
 
 def _parent(path: bytes) -> bytes:
@@ -83,7 +92,7 @@ class Rules:
         # Thousands of entries share a directory: what holds below it is looked up once.
         self._places: dict[bytes, _Place] = {}
 
-    def judge(self, difference: Difference) -> tuple[Verdict, str]:
+    def judge(self, difference: Difference) -> Ruling:
         path = difference.path
         above = path[: path.rfind(b"/")]
         place = self._places.get(above) or self._below(above)
@@ -103,21 +112,21 @@ class Rules:
                 return found
         return self._ignored(difference) or _CRUD
 
-    def _mount_point(self, difference: Difference) -> tuple[Verdict, str] | None:
+    def _mount_point(self, difference: Difference) -> Ruling | None:
         mount = self._mounted.get(difference.path)
         if mount is not None:
             verdict = Verdict.IGNORED if mount.ephemeral else Verdict.PERSISTED
-            return verdict, f"mount point of {_words(mount)}"
+            return Ruling(verdict, f"mount point of {_words(mount)}")
         if difference.type is not FileType.DIRECTORY or difference.change is not Change.CREATED:
             return None
         path = difference.path
         if path in self._way_to_kept:
-            return Verdict.PERSISTED, f"made for the mount point {to_text(self._way_to_kept[path])}"
+            return Ruling(Verdict.PERSISTED, f"made for the mount point {to_text(self._way_to_kept[path])}")
         if path in self._way_to_passing and path not in self._way_to_declared:
-            return Verdict.IGNORED, f"made for the mount point {to_text(self._way_to_passing[path])}"
+            return Ruling(Verdict.IGNORED, f"made for the mount point {to_text(self._way_to_passing[path])}")
         return None
 
-    def _symlink(self, difference: Difference) -> tuple[Verdict, str] | None:
+    def _symlink(self, difference: Difference) -> Ruling | None:
         if difference.target is None or difference.change is Change.DELETED:
             return None
         target = os.path.normpath(os.path.join(_parent(difference.path), difference.target))
@@ -125,31 +134,31 @@ class Rules:
         target = b"/" + target.lstrip(b"/")
         for place in (target, *_ancestors(target)):
             if place in self._kept:
-                return Verdict.PERSISTED, f"symlink into {to_text(place)}"
+                return Ruling(Verdict.PERSISTED, f"symlink into {to_text(place)}")
             if place in self._mounted:
                 return None
         return None
 
-    def _declaration(self, difference: Difference, place: _Place) -> tuple[Verdict, str] | None:
+    def _declaration(self, difference: Difference, place: _Place) -> Ruling | None:
         path = difference.path
         declaration = self._declared.get(path)
         if declaration is not None:
-            return Verdict.DECLARED, f"declared by {declaration.source}, {NOT_MOUNTED}"
+            return Ruling(Verdict.DECLARED, f"declared by {declaration.source}, {NOT_MOUNTED}")
         if place.declaration is not None:
             return place.declared
         if difference.type is FileType.DIRECTORY and difference.change is Change.CREATED:
             below = self._way_to_declared.get(path)
             if below is not None:
                 source = self._declared[below].source
-                return Verdict.DECLARED, f"parent of {to_text(below)}, declared by {source}"
+                return Ruling(Verdict.DECLARED, f"parent of {to_text(below)}, declared by {source}")
         return None
 
-    def _ignored(self, difference: Difference) -> tuple[Verdict, str] | None:
+    def _ignored(self, difference: Difference) -> Ruling | None:
         directory = difference.type in (FileType.DIRECTORY, FileType.SUBVOLUME)
         pattern = self._patterns.decide(difference.path, directory)
         if pattern is None:
             return None
-        return Verdict.IGNORED, f"ignored by the pattern {pattern}"
+        return Ruling(Verdict.IGNORED, f"ignored by the pattern {pattern}")
 
     def _below(self, directory: bytes) -> _Place:
         """What holds below this directory: the nearest mount, and the nearest declared directory."""

@@ -43,6 +43,19 @@ def _add_up(lost: Iterable[tuple[str | None, int]], complete: bool) -> Tally:
     return Tally({loss: Share(*share) for loss, share in found.items() if share[0]}, complete)
 
 
+def counts(report: Report) -> dict[Verdict, int]:
+    """How many entries there are of every verdict, also of those there are none of."""
+    found = dict.fromkeys(Verdict, 0)
+    for entry in report.entries:
+        found[entry.verdict] += 1
+    return found
+
+
+def caches(report: Report) -> int:
+    """How many of the ignored are caches."""
+    return sum(entry.verdict is Verdict.IGNORED and entry.loss == "cache" for entry in report.entries)
+
+
 def of_report(report: Report) -> Tally:
     return _add_up(
         (

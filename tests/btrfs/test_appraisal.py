@@ -353,7 +353,7 @@ def test_what_is_hidden_under_a_mount_is_not_excused(machine: Machine) -> None:
     difference = next(one for one in machine.differences() if one.path == b"/var/cache/thing/x")
     with machine.ground() as ground:
         (entry,) = appraise(
-            ground, [Judged(difference, Verdict.CRUD, "hidden under the mount of x at /var/cache", None)], 0
+            ground, [Judged(difference, Verdict.CRUD, "words", None, hidden=True)], 0
         )
     assert entry.verdict is Verdict.CRUD
     assert entry.advice == (("copy", ""),)

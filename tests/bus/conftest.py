@@ -298,11 +298,13 @@ def fetch(bus: Bus, config: Path, uid: int = 0, timeout: int = 10) -> Any:
     program = (
         "import json, os, sys\n"
         "sys.path.insert(0, sys.argv[3])\n"
-        "from impermanenced.bus.client import fetch_status\n"
+        "from impermanenced.bus.client import fetch_report\n"
+        "from impermanenced.document.report import report_to_json\n"
         "from impermanenced.errors import ImpermanenceError\n"
         "os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(*[int(sys.argv[2])] * 3)\n"
-        "try: print(json.dumps(fetch_status(int(sys.argv[4]), os.fsencode(sys.argv[1]))))\n"
+        "try: report = fetch_report(int(sys.argv[4]), os.fsencode(sys.argv[1]))\n"
         "except ImpermanenceError as error: print(json.dumps([type(error).__name__, error.message]))\n"
+        "else: print(json.dumps(report and report_to_json(report)))\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", program, config, str(uid), REPOSITORY, str(timeout)],

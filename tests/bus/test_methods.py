@@ -13,7 +13,7 @@ from gi.repository import Gio, GLib
 from impermanenced.alerts import group
 from impermanenced.alerts.group import Alert, Rest
 from impermanenced.bus import news, queue
-from impermanenced.bus.documents import explanation_for
+from impermanenced.bus.answers import FromReport
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
 from impermanenced.bus.service import LONGEST
 from impermanenced.errors import UsageError
@@ -81,7 +81,8 @@ def test_the_activation_file_starts_the_unit() -> None:
 
 def explained(path: bytes, uid: int = 0, *entries: Entry) -> Any:
     report = dataclasses.replace(REPORT, volumes=(SRV, ROOT), entries=entries or REPORT.entries)
-    return json.loads("".join(explanation_for(report, path, uid)))
+    with open(FromReport(report).explanation(path, uid), encoding="utf-8") as stream:
+        return json.load(stream)
 
 
 def test_explain_has_what_the_report_has_of_a_path() -> None:
@@ -124,7 +125,7 @@ def test_explain_refuses_what_is_on_no_volume(served: Served) -> None:
     name, message = served.call(INTERFACE, "Explain", of_path(b"/srvx/a"))
     assert (name, message.partition("\n")[0]) == (INVALID, "/srvx/a: on no volume that is rolled back")
     with pytest.raises(UsageError):
-        list(explanation_for(served.report(), b"/proc/self", 0))
+        FromReport(served.report()).explanation(b"/proc/self", 0)
 
 
 def test_a_refusal_is_one_callers_alone(served: Served) -> None:

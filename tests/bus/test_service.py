@@ -16,25 +16,26 @@ from gi.repository import GLib
 
 from impermanenced.bus import client, queue
 from impermanenced.bus.answers import FromReport
-from impermanenced.bus.documents import report_for
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.bus.service import Service, Work
+from impermanenced.document.report import report_from_json, report_pieces
 from impermanenced.errors import ConfigError, NotPermitted, ServiceError
-from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
+from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume
+from impermanenced.report.visible import visible
 from impermanenced.system import dbus
 from impermanenced.system.dbus import PROPERTIES, request_name
 from impermanenced.system.polkit import Authority
-from impermanenced.text import report_to_json
 
 from .conftest import NOBODY, Bus, wait_until
 
 
 def entry(path: bytes, uid: int, size: int) -> Entry:
-    difference = Difference(path, FileType.FILE, Change.CREATED, "+.......", 5, size, uid, uid, 0o644, 0)
+    difference = Difference(path, FileType.FILE, Change.CREATED, "+......", 5, size, uid, uid, 0o644, 0)
     return Entry("root", difference, Verdict.CRUD, "nothing declares it", None, None)
 
 
-REPORT = Report(True, None, 0, (), (entry(b"/a", 0, 10), entry(b"/b", NOBODY, 20), entry(b"/c", 0, 30)))
+ROOT = Volume("root", b"/", b"/", b"root", 256, b"root-blank", 257)
+REPORT = Report(True, None, 0, (ROOT,), (entry(b"/a", 0, 10), entry(b"/b", NOBODY, 20), entry(b"/c", 0, 30)))
 
 
 class Served:
@@ -231,11 +232,11 @@ def test_the_name_is_taken_once(bus: Bus, served: Served) -> None:
 
 
 def seen_by(uid: int, report: Report = REPORT) -> Any:
-    return json.loads("".join(report_for(report, uid)))
+    return json.loads("".join(report_pieces(visible(report, uid))))
 
 
-def test_root_gets_the_report_as_everybody_else_writes_it() -> None:
-    assert seen_by(0) == report_to_json(REPORT)
+def test_root_gets_the_whole_report() -> None:
+    assert report_from_json("".join(report_pieces(REPORT)).encode()) == REPORT
     assert seen_by(0, dataclasses.replace(REPORT, entries=()))["entries"] == []
 
 

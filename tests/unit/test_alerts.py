@@ -18,7 +18,7 @@ def entry(
     directory: bool = False,
 ) -> Entry:
     kind = FileType.DIRECTORY if directory else FileType.FILE
-    difference = Difference(path, kind, Change.CREATED, "+.......", 5, size, 0, 0, 0o644, 0)
+    difference = Difference(path, kind, Change.CREATED, "+......", 5, size, 0, 0, 0o644, 0)
     return Entry("root", difference, Verdict.CRUD, "nothing declares it", loss, writer)
 
 

@@ -320,7 +320,7 @@ def test_explain() -> None:
 
 def test_advice_fits_the_loss() -> None:
     found = document(
-        entry("/var/log/x", rule="hidden under the mount of tmpfs at /var/log"),
+        entry("/var/log/x", rule="hidden under the mount of tmpfs at /var/log", hidden=True),
         entry("/etc/motd", change="deleted"),
         entry("/srv/d", type="directory"),
     )

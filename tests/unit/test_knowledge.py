@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impermanenced.model import FileType
-from impermanenced.report.knowledge import DATA, Advice, Knowledge, load, parse, recognise, sniff
+from impermanenced.model import Advice, AdviceKind, FileType
+from impermanenced.report.knowledge import DATA, Knowledge, load, parse, recognise, sniff
 from impermanenced.report.knowledge.globs import Glob, Index
 from impermanenced.report.knowledge.trie import MAX_PATTERN, PatternError, check
 
@@ -76,7 +76,7 @@ def test_a_part_belongs_to_the_root_around_it() -> None:
     )
     fact = asked.of(b"/home/alice/.ssh/id_rsa", FileType.FILE)
     assert fact is not None and (fact.application, fact.root) == ("key", b"/home/alice/.ssh")
-    assert fact.advice == (Advice("persist-directory", "/home/alice/.ssh"),)
+    assert fact.advice == (Advice(AdviceKind("persist-directory"), "/home/alice/.ssh"),)
 
 
 @pytest.mark.parametrize(
@@ -225,16 +225,17 @@ def test_advice_names_concrete_paths_and_always_a_way_to_persist() -> None:
     fact = asked.of(b"/var/lib/a\nb/x", FileType.FILE)
     assert fact is not None and fact.application == "a\\x0ab"
     assert fact.advice == (
-        Advice("state-directory", "thing"),
-        Advice("persist-directory", "/var/lib/a\\x0ab"),
+        Advice(AdviceKind("state-directory"), "thing"),
+        Advice(AdviceKind("persist-directory"), "/var/lib/a\\x0ab"),
     )
     fact = asked.of(b"/home/alice/.config/gh", FileType.FILE)
-    assert fact is not None and fact.advice[0] == Advice("persist-directory", "/home/alice/.config")
+    assert fact is not None
+    assert fact.advice[0] == Advice(AdviceKind.PERSIST_DIRECTORY, "/home/alice/.config")
     assert len(fact.advice) == 2
     fact = asked.of(b"/c/x", FileType.FILE)
     assert fact is not None and fact.advice == ()
     fact = asked.of(b"/etc/f", FileType.FILE)
-    assert fact is not None and fact.advice == (Advice("persist-file", "/etc/f"),)
+    assert fact is not None and fact.advice == (Advice(AdviceKind("persist-file"), "/etc/f"),)
 
 
 # What a path costs

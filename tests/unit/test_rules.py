@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impermanenced.model import Change, Declaration, Difference, FileType, Mounted, Verdict
-from impermanenced.report.rules import NOTHING, Rules
+from impermanenced.report.rules import NOTHING, Rules, Ruling
 
 from ..conftest import calls
 
@@ -125,9 +125,10 @@ ARTICLE = Rules(
     ids=lambda value: value.path.decode("utf-8", "replace") if isinstance(value, Difference) else "",
 )
 def test_the_articles_layout(entry: Difference, verdict: Verdict, rule: str) -> None:
-    found, words = ARTICLE.judge(entry)
-    assert found is verdict, words
-    assert rule in words
+    found = ARTICLE.judge(entry)
+    assert found.verdict is verdict, found
+    assert rule in found.words
+    assert found.hidden == rule.startswith("hidden under the mount")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_a_home_volume_of_its_own() -> None:
         [declared(b"/home/alice/.ssh")], [mounted(b"/home/alice/.ssh")], ["/home/*/.cache/"], [b"/persist"]
     )
     assert rules.judge(directory(b"/home/alice"))[0] is Verdict.PERSISTED
-    assert rules.judge(difference(b"/home/alice/.bash_history")) == (Verdict.CRUD, NOTHING)
+    assert rules.judge(difference(b"/home/alice/.bash_history")) == Ruling(Verdict.CRUD, NOTHING)
     assert rules.judge(difference(b"/home/alice/.cache/x"))[0] is Verdict.IGNORED
 
 

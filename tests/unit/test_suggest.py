@@ -23,7 +23,7 @@ from impermanenced.cli.parse import FORMATS, Options, parse
 from impermanenced.config import load
 from impermanenced.config.load import Ownership
 from impermanenced.errors import UsageError
-from impermanenced.model import Change, FileType, Verdict
+from impermanenced.model import Advice, AdviceKind, Change, FileType, Verdict
 from impermanenced.report.suggest import Item, Suggestion, System, Wanted, choose
 
 from ..conftest import sh
@@ -58,14 +58,14 @@ def item(path: str, *advice: tuple[str, str], change: Change = CREATED, **fields
     defaults = {
         "type": FileType.DIRECTORY if directory or raw == b"/" else FileType.FILE,
         "verdict": Verdict.CRUD,
-        "rule": "nothing declares it",
         "uid": 0,
         "gid": 0,
         "mode": 0o755 if directory else 0o644,
         "size": 0 if directory else 10,
         "loss": "unknown",
     }
-    return Item(raw, change=change, advice=advice, **{**defaults, **fields})
+    advised = tuple(Advice(AdviceKind(kind), argument) for kind, argument in advice)
+    return Item(raw, change=change, advice=advised, **{**defaults, **fields})
 
 
 def directories(system: System, *items: Item, **options: Any) -> list[str]:
@@ -179,7 +179,7 @@ def test_what_is_not_by_persisting(system: System) -> None:
     lost = [
         item("/a", package="thing"),
         item("/b", change=Change.DELETED),
-        item("/c", rule="hidden under the mount of x"),
+        item("/c", hidden=True),
         item("/d", loss="cache"),
         item("/e", ("ignore", "/e")),
         item("/f", loss="log"),
@@ -215,7 +215,7 @@ def test_a_link_into_what_is_declared_follows_it(system: System, tmp_path: Path)
 
 
 def test_hidden_under_a_mount_is_another_thing_by_the_same_path(system: System) -> None:
-    hidden = item("/home/alice/a", rule="hidden under the mount of x")
+    hidden = item("/home/alice/a", hidden=True)
     found = choose([hidden, item("/home/alice/a")], system, PERSIST)
     assert (directories(system, hidden, item("/home/alice/a")), remedies(found)) == (
         ["/home/alice/a"],

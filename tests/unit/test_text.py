@@ -1,4 +1,4 @@
-"""Paths to text and back, and the document that the bus and `--json` share."""
+"""Paths to text and back."""
 
 import json
 
@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impermanenced.errors import UsageError
-from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume, Writer
-from impermanenced.text import from_text, path_fields, path_of, report_to_json, time_to_text, to_text
+from impermanenced.text import from_text, path_fields, path_of, time_to_text, to_text
 
 paths = st.lists(
     st.one_of(st.binary(max_size=4), st.text(max_size=4).map(str.encode), st.just(b"\\x41"), st.just(b"\\")),
@@ -69,33 +68,3 @@ def test_a_stray_backslash_is_refused(text: str) -> None:
 @pytest.mark.parametrize("seconds", [-1.0, 0.0, 1e9, 2**63 / 1e9, -(2**63) / 1e9, 1e30])
 def test_any_time_of_a_file_has_a_text(seconds: float) -> None:
     assert time_to_text(seconds) is not None
-
-
-def test_the_document_has_the_documented_keys() -> None:
-    difference = Difference(
-        b"/a\n", FileType.FILE, Change.CREATED, "+......", 257, 3, 0, 0, 0o640, 1_700_000_000_000_000_000
-    )
-    writer = Writer("a.service", b"/bin/a", b"a", 1, 0, 1.7e9, 1.7e9)
-    entries = (
-        Entry("root", difference, Verdict.CRUD, "nothing declares it", None, writer),
-        Entry("root", difference, Verdict.CRUD, "nothing declares it", None, None),
-    )
-    report = Report(True, 1.7e9, 0, (Volume("root", b"/", b"/", b"root", 256, None, None),), entries)
-    document = report_to_json(report)
-    assert list(document) == [
-        "version", "complete", "watching_since", "gaps", "overflows", "settled", "notes", "volumes", "entries"
-    ]  # fmt: skip
-    assert document["version"] == 1
-    assert set(document["volumes"][0]) == {"name", "mountpoint", "path", "subvolume", "blank"}
-    assert document["volumes"][0]["blank"] is None
-    assert set(document["entries"][0]) == {
-        "volume", "path", "path_raw", "type", "change", "letters", "verdict", "loss", "rule", "size", "uid",
-        "gid", "mode", "mtime", "ctime", "writer", "score", "application", "state_of", "package", "group",
-        "lost", "because", "advice",
-    }  # fmt: skip
-    assert document["entries"][0]["mode"] == "0640"
-    assert set(document["entries"][0]["writer"]) == {
-        "unit", "kind", "exe", "comm", "pid", "uid", "first", "last",
-    }  # fmt: skip
-    assert document["entries"][1]["writer"] is None
-    json.dumps(document)

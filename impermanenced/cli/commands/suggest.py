@@ -12,7 +12,7 @@ from ...config.load import Config
 from ...config.values import Where
 from ...config.values import path_of as configured_path
 from ...errors import ConfigError, UsageError
-from ...model import Change, FileType, Verdict
+from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...report.suggest import Item, Suggestion, System, Wanted, choose, structure
 from ...text import JSON_VERSION, path_fields, path_of, to_text
 from .. import query, wording
@@ -75,16 +75,16 @@ def _item(entry: Mapping[str, Any]) -> Item:
         FileType(entry["type"]),
         Change(entry["change"]),
         Verdict(entry["verdict"]),
-        entry["rule"],
         entry["uid"],
-        entry.get("gid"),
+        entry.get("gid", 0),
         int(entry["mode"], 8),
         entry["size"],
         entry["loss"] or "unknown",
         entry.get("application") or "",
         entry.get("state_of") or "",
         entry.get("package") or "",
-        tuple((advice["kind"], advice["argument"]) for advice in entry.get("advice") or ()),
+        tuple(Advice(AdviceKind(one["kind"]), one["argument"]) for one in entry.get("advice") or ()),
+        entry.get("hidden", False),
     )
 
 
@@ -186,8 +186,8 @@ def _document(suggestion: Suggestion, persist: Persist) -> dict[str, Any]:
         "uncovered": [
             {
                 "kind": remedy.kind,
-                "advice": _advice(remedy.argument) if remedy.kind == "elsewhere" else [],
-                "package": remedy.argument[0][0] if remedy.kind == "package" else None,
+                "advice": _advice(remedy.advice),
+                "package": remedy.package or None,
                 "paths": [path_fields(path) for path in remedy.paths],
             }
             for remedy in suggestion.remedies
@@ -195,7 +195,7 @@ def _document(suggestion: Suggestion, persist: Persist) -> dict[str, Any]:
     }
 
 
-def _advice(ways: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+def _advice(ways: Iterable[Advice]) -> list[dict[str, str]]:
     return [{"kind": kind, "argument": argument} for kind, argument in ways]
 
 

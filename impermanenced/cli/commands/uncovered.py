@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable, Iterator, Mapping
 
+from ...model import Advice
 from ...report.suggest import structure
 from ...text import to_text
 from ..formats import tmpfiles
@@ -34,13 +35,13 @@ def lines(task: Task, written: Written) -> Iterator[str]:
         yield f"  not in this format, {words}:"
         yield from _paths(paths)
     packages: list[str] = []
-    better_ways: dict[tuple[tuple[str, str], ...], list[bytes]] = {}
+    better_ways: dict[tuple[Advice, ...], list[bytes]] = {}
     for remedy in task.suggestion.remedies:
         paths = [path for path in remedy.paths if path not in written.nodes]
         if remedy.kind == "package":
-            packages.append(remedy.argument[0][0])
+            packages.append(remedy.package)
         elif remedy.kind == "elsewhere":
-            better_ways[remedy.argument] = paths
+            better_ways[remedy.advice] = paths
         elif paths:
             yield f"  {_SAYS[remedy.kind]}:"
             yield from _nodes(task, paths) if remedy.kind == "node" else _paths(paths)
@@ -54,14 +55,14 @@ def lines(task: Task, written: Written) -> Iterator[str]:
 
 def better(task: Task) -> Iterator[str]:
     """The better ways for what is declared."""
-    found: dict[tuple[tuple[str, str], ...], list[bytes]] = collections.defaultdict(list)
+    found: dict[tuple[Advice, ...], list[bytes]] = collections.defaultdict(list)
     for one in task.wanted:
         for ways in one.instead:
             found[ways].append(one.path)
     yield from _ways(found)
 
 
-def _ways(found: Mapping[tuple[tuple[str, str], ...], list[bytes]]) -> Iterator[str]:
+def _ways(found: Mapping[tuple[Advice, ...], list[bytes]]) -> Iterator[str]:
     for ways, paths in sorted(found.items()):
         for number, (kind, argument) in enumerate(ways):
             yield f"  {'or ' * (number > 0)}{elsewhere(kind, argument)}"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...losses import WORTH
-from ...model import Change, FileType, Verdict
+from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...system.unit_files import CACHE, LOGS, RUNTIME, STATE, WORDS, Units
 from ...text import to_text
 from ..knowledge import Fact
-from ..rules import HIDDEN
 from .finding import DIRECTORIES, View
 from .volume_facts import Ground
 
@@ -44,7 +43,7 @@ def _take_fact(view: View, fact: Fact) -> None:
         view.named = view.named or not fact.default
         return
     whole = difference.change in (Change.CREATED, Change.REPLACED) or difference.type not in DIRECTORIES
-    if whole and not view.rule.startswith(HIDDEN) and difference.subvolume is None:
+    if whole and not view.judged.hidden and difference.subvolume is None:
         view.loss, view.application = fact.loss, fact.application
         view.verdict = Verdict.REGENERATED if fact.verdict_hint == "regenerated" else Verdict.IGNORED
         view.rule = fact.because
@@ -63,7 +62,7 @@ def _take_unit(view: View, units: Units) -> None:
             view.verdict, view.rule, view.loss = Verdict.IGNORED, words, "cache"
         return
     created = difference.change is Change.CREATED and difference.type is FileType.DIRECTORY
-    if difference.path == directory and created and not view.rule.startswith(HIDDEN):
+    if difference.path == directory and created and not view.judged.hidden:
         view.verdict, view.rule = Verdict.REGENERATED, f"made for {unit} when it starts: {WORDS[kind]}"
         return
     view.because += (words,)
@@ -73,4 +72,4 @@ def _take_unit(view: View, units: Units) -> None:
         # A name may have told of something worse.
         if kind in (STATE, LOGS) and WORTH[view.loss] <= WORTH["service-state"]:
             view.loss, view.known = ("service-state" if kind == STATE else "log"), None
-        view.advice = (("persist-directory", to_text(directory)),)
+        view.advice = (Advice(AdviceKind.PERSIST_DIRECTORY, to_text(directory)),)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ... import losses
-from ...model import Change, Entry, Verdict
+from ...model import Advice, AdviceKind, Change, Entry, Verdict
 from ...text import to_text
-from ..rules import HIDDEN
 from .finding import DIRECTORIES, View, person
 from .volume_facts import Ground
 
@@ -16,7 +15,7 @@ def entry_of(ground: Ground, view: View, now: float) -> Entry:
     if view.verdict is not Verdict.CRUD:
         return Entry(
             ground.volume.name, difference, view.verdict, view.rule, view.loss, judged.writer,
-            application=view.application, unit=view.unit,
+            application=view.application, unit=view.unit, hidden=judged.hidden,
         )  # fmt: skip
     figure = losses.score(
         difference,
@@ -29,17 +28,19 @@ def entry_of(ground: Ground, view: View, now: float) -> Entry:
     return Entry(
         ground.volume.name, difference, view.verdict, view.rule, view.loss, judged.writer, figure,
         view.application, view.unit, view.package, view.group, view.lost, view.because, _advice(view),
+        judged.hidden, view.unpushed,
     )  # fmt: skip
 
 
-def _advice(view: View) -> tuple[tuple[str, str], ...]:
+def _advice(view: View) -> tuple[Advice, ...]:
     """Every loss has one."""
     difference = view.judged.difference
-    if view.rule.startswith(HIDDEN):
-        return (("copy", ""),)
+    if view.judged.hidden:
+        return (Advice(AdviceKind.COPY, ""),)
     if difference.change is Change.DELETED:
-        return (("blank", ""),)
+        return (Advice(AdviceKind.BLANK, ""),)
     if view.advice:
         return view.advice
-    kind = "persist-directory" if difference.type in DIRECTORIES else "persist-file"
-    return ((kind, to_text(difference.path)),)
+    whole = difference.type in DIRECTORIES
+    kind = AdviceKind.PERSIST_DIRECTORY if whole else AdviceKind.PERSIST_FILE
+    return (Advice(kind, to_text(difference.path)),)

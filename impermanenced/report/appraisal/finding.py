@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ...model import Difference, FileType, Verdict, Writer
+from ...model import Advice, Difference, FileType, Verdict, Writer
 
 DIRECTORIES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 _SESSIONS = ("session", "user")
@@ -18,6 +18,7 @@ class Judged(NamedTuple):
     verdict: Verdict
     rule: str
     writer: Writer | None
+    hidden: bool = False  # beneath what is mounted over it
 
 
 @dataclass(slots=True)
@@ -34,7 +35,8 @@ class View:
     lost: int = 0
     named: bool = False  # a rule of the knowledge is about it, not about its place alone
     because: tuple[str, ...] = ()
-    advice: tuple[tuple[str, str], ...] = ()
+    advice: tuple[Advice, ...] = ()
+    unpushed: str = ""
 
 
 def person(writer: Writer | None) -> bool:

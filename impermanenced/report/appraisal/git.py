@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ... import losses
 from ...kernel import openat2
+from ...model import Advice, AdviceKind
 from ...text import to_text
 from .finding import View
 from .volume_facts import Ground
@@ -64,7 +65,8 @@ def mark_repositories(ground: Ground, crud: Sequence[View]) -> None:
 def _mark(view: View, repository: bytes, words: str) -> None:
     where = to_text(repository)
     view.because += (words,)
+    view.unpushed = words
     view.group = repository
     if losses.WORTH[view.loss] <= losses.WORTH["document"]:
         view.loss, view.known = "document", UNPUSHED_SCORE
-    view.advice = (("push", where), ("persist-directory", where))
+    view.advice = (Advice(AdviceKind.PUSH, where), Advice(AdviceKind.PERSIST_DIRECTORY, where))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-from ...model import Change, Difference, FileType, Verdict
+from ...model import Advice, AdviceKind, Change, Difference, FileType, Verdict
 from ..providers import Finding, Packages, nix_links
 from ..providers.packages import may_be_packaged
-from ..rules import HIDDEN
 from .finding import View
 from .volume_facts import SKELETON, Ground
 
@@ -18,7 +17,7 @@ SOCKET = "a socket, which holds nothing: its program makes it anew"
 
 
 def excuse(ground: Ground, views: Sequence[View]) -> None:
-    open_views = [view for view in views if not view.rule.startswith(HIDDEN)]
+    open_views = [view for view in views if not view.judged.hidden]
     packages = None
     if any(may_be_packaged(view.judged.difference.path) for view in open_views):
         packages = ground.packages
@@ -26,7 +25,7 @@ def excuse(ground: Ground, views: Sequence[View]) -> None:
         packages.learn(view.judged.difference for view in open_views)
     following = [view.judged.difference.path for view in views[1:]] + [b""]
     for view, after in zip(views, following, strict=True):
-        if view.rule.startswith(HIDDEN):
+        if view.judged.hidden:
             continue
         rule = _rule_of(ground, packages, view, after)
         if rule is not None:
@@ -87,4 +86,5 @@ def _take_finding(view: View, finding: Finding, brought: Set[str]) -> None:
     if package:
         view.application = package
         view.known = PACKAGE_SCORE
-        view.advice = (("with-package" if package in brought else "declare-package", package),)
+        kind = AdviceKind.WITH_PACKAGE if package in brought else AdviceKind.DECLARE_PACKAGE
+        view.advice = (Advice(kind, package),)

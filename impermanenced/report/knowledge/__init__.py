@@ -3,9 +3,9 @@
 The files are TOML, described in impermanence-knowledge(5); `data/` has those of the package.
 """
 
-from .facts import Advice, Fact
+from .facts import Fact
 from .files import DATA, EXTENSIONS, load
 from .lookup import Knowledge
 from .magic import Content, recognise, sniff
 
-__all__ = ["DATA", "EXTENSIONS", "Advice", "Content", "Fact", "Knowledge", "load", "recognise", "sniff"]
+__all__ = ["DATA", "EXTENSIONS", "Content", "Fact", "Knowledge", "load", "recognise", "sniff"]

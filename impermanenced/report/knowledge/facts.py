@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from ...model import Advice, AdviceKind
 
 # The loss classes, and what a loss of each weighs when a rule has no score of its own.
 SCORES = {
@@ -20,31 +22,24 @@ SCORES = {
 }
 CRUD, REGENERATED, IGNORED = "crud", "regenerated", "ignored"
 VERDICTS = (CRUD, REGENERATED, IGNORED)
-PERSIST_DIRECTORY, PERSIST_FILE = "persist-directory", "persist-file"
-ADVICE = (
-    PERSIST_DIRECTORY,
-    PERSIST_FILE,
-    "ignore",
-    "home-manager",
-    "plasma-manager",
-    "stylix",
-    "dotfile",
-    "state-directory",
-)
+# What a rule may advise.
+ADVICE: Mapping[str, AdviceKind] = {
+    kind.value: kind
+    for kind in (
+        AdviceKind.PERSIST_DIRECTORY,
+        AdviceKind.PERSIST_FILE,
+        AdviceKind.IGNORE,
+        AdviceKind.HOME_MANAGER,
+        AdviceKind.PLASMA_MANAGER,
+        AdviceKind.STYLIX,
+        AdviceKind.DOTFILE,
+        AdviceKind.STATE_DIRECTORY,
+    )
+}
+PERSIST = (AdviceKind.PERSIST_DIRECTORY, AdviceKind.PERSIST_FILE)
 # Of these the argument is a path; of the others it is an option or a name.
-ADVICE_WITH_PATH = (PERSIST_DIRECTORY, PERSIST_FILE, "ignore", "dotfile")
+ADVICE_WITH_PATH = (*PERSIST, AdviceKind.IGNORE, AdviceKind.DOTFILE)
 BY_ITSELF = "*"  # an application named as the directory or file that the rule names
-
-
-class Advice(NamedTuple):
-    """One thing that can be done.
-
-    The argument: the path to persist, to ignore or to keep among the dotfiles; the option of
-    home-manager, plasma-manager or stylix that makes the file; the name for `StateDirectory=`.
-    """
-
-    kind: str  # one of ADVICE
-    argument: str  # a path as `wire.to_text` has it
 
 
 @dataclass(frozen=True, slots=True)

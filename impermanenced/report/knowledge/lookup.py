@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ...model import FileType
+from ...model import Advice, AdviceKind, FileType
 from ...text import to_text
 from . import trie
-from .facts import (
-    ADVICE_WITH_PATH,
-    BY_ITSELF,
-    CRUD,
-    IGNORED,
-    PERSIST_DIRECTORY,
-    PERSIST_FILE,
-    SCORES,
-    Advice,
-    Fact,
-    Rule,
-)
+from .facts import ADVICE, ADVICE_WITH_PATH, BY_ITSELF, CRUD, IGNORED, PERSIST, SCORES, Fact, Rule
 from .trie import Node
 
 MAX_STATES = 1 << 13
@@ -259,9 +248,10 @@ def _advice(rule: Rule, root: bytes, home: bytes, *, directory: bool) -> tuple[A
         text = argument
         if kind in ADVICE_WITH_PATH:
             text = to_text(_resolved(argument, home) if argument else root)
-        advice.append(Advice(kind, text))
-    if rule.verdict == CRUD and not any(given.kind in (PERSIST_DIRECTORY, PERSIST_FILE) for given in advice):
-        advice.append(Advice(PERSIST_DIRECTORY if directory else PERSIST_FILE, to_text(root)))
+        advice.append(Advice(ADVICE[kind], text))
+    if rule.verdict == CRUD and not any(given.kind in PERSIST for given in advice):
+        kept = AdviceKind.PERSIST_DIRECTORY if directory else AdviceKind.PERSIST_FILE
+        advice.append(Advice(kept, to_text(root)))
     return tuple(advice)
 
 

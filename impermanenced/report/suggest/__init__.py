@@ -6,6 +6,6 @@ declaration looks like in one language or another is the business of whoever sho
 
 from .accounts import System
 from .choice import choose
-from .declarations import Item, Remedy, Suggestion, Wanted, Way
+from .declarations import Item, Remedy, Suggestion, Wanted, Way, item_of
 
-__all__ = ["Item", "Remedy", "Suggestion", "System", "Wanted", "Way", "choose"]
+__all__ = ["Item", "Remedy", "Suggestion", "System", "Wanted", "Way", "choose", "item_of"]

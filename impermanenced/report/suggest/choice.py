@@ -23,16 +23,14 @@ from typing import NamedTuple
 from ...config.load import Ownership, Placement
 from ...errors import UsageError
 from ...losses import WORTH
-from ...model import Change, FileType, Verdict
+from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...text import from_text
-from ..rules import HIDDEN
 from . import structure
 from .accounts import System
 from .declarations import Item, Remedy, Suggestion, Wanted
 from .ownership import of_directory, of_file, of_parent, standing, ways
 
-PERSIST = ("persist-directory", "persist-file")
-ELSEWHERE = ("home-manager", "plasma-manager", "stylix", "dotfile")
+ELSEWHERE = (AdviceKind.HOME_MANAGER, AdviceKind.PLASMA_MANAGER, AdviceKind.STYLIX, AdviceKind.DOTFILE)
 _TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 _NODES = (FileType.SYMLINK, FileType.FIFO, FileType.SOCKET, FileType.BLOCK, FileType.CHAR)
 _MADE = (Change.CREATED, Change.REPLACED)
@@ -60,7 +58,7 @@ def choose(
     hidden = [item for item in items if _is_hidden(item) and _is_asked(item, narrow)]
     found = choice.among(asked)
     wanted = [*(_declared(placement, choice.made) for placement in placements), *found.wanted]
-    copy = [Remedy("copy", (), tuple(item.path for item in hidden))] if hidden else []
+    copy = [Remedy("copy", tuple(item.path for item in hidden))] if hidden else []
     return Suggestion(
         tuple(sorted(wanted, key=lambda one: (one.user or "", one.path))),
         (*found.remedies, *copy),
@@ -73,7 +71,7 @@ def choose(
 
 def _is_hidden(item: Item) -> bool:
     """Another volume, or what is mounted there, may have something else by the same path."""
-    return item.verdict is Verdict.CRUD and item.rule.startswith(HIDDEN)
+    return item.verdict is Verdict.CRUD and item.hidden
 
 
 def _is_asked(item: Item, narrow: Sequence[bytes]) -> bool:
@@ -149,7 +147,7 @@ class _Choice:
             return "package"
         if item.type is FileType.SUBVOLUME:
             return "subvolume"
-        if item.loss == "cache" or (item.advice and item.advice[0][0] == "ignore"):
+        if item.loss == "cache" or (item.advice and item.advice[0].kind is AdviceKind.IGNORE):
             return "cache"
         if item.type in _NODES:
             return "node"
@@ -163,13 +161,13 @@ class _Choice:
             return "empty"  # what it holds speaks for itself
         return ""
 
-    def _elsewhere(self, item: Item) -> tuple[tuple[str, str], ...]:
+    def _elsewhere(self, item: Item) -> tuple[Advice, ...]:
         """The better ways, where the first advice is one.  What they make lies in homes."""
-        if not item.advice or item.advice[0][0] not in ELSEWHERE:
+        if not item.advice or item.advice[0].kind not in ELSEWHERE:
             return ()
         if self._system.user(item.path) is None and not structure.is_homely(item.path):
             return ()
-        return tuple(advice for advice in item.advice if advice[0] in ELSEWHERE)
+        return tuple(advice for advice in item.advice if advice.kind in ELSEWHERE)
 
     def _is_structure(self, path: bytes) -> bool:
         found = self._system.user(path)
@@ -241,7 +239,7 @@ class _Choice:
     def _named(self, item: Item) -> bytes | None:
         """The directory around it that an advice names."""
         for kind, argument in item.advice:
-            if kind == PERSIST[0] and argument:
+            if kind is AdviceKind.PERSIST_DIRECTORY and argument:
                 try:
                     path = from_text(argument)
                 except UsageError:
@@ -294,18 +292,16 @@ class _Choice:
         )
 
     def _remedies(self, left: Iterable[Item], kept: set[bytes]) -> list[Remedy]:
-        groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[bytes]] = collections.defaultdict(list)
+        groups: dict[tuple[str, str, tuple[Advice, ...]], list[bytes]] = collections.defaultdict(list)
         for item in left:
             kind = self._kinds[item.path]
             if item.type is FileType.SYMLINK and self._leads_to(item.path, kept):
                 kind = "follows"
-            argument: tuple[tuple[str, str], ...] = ()
-            if kind == "package":
-                argument = ((item.package, ""),)
-            elif kind == "elsewhere":
-                argument = self._elsewhere(item)
-            groups[kind, argument].append(item.path)
-        return [Remedy(kind, argument, tuple(paths)) for (kind, argument), paths in sorted(groups.items())]
+            package = item.package if kind == "package" else ""
+            ways = self._elsewhere(item) if kind == "elsewhere" else ()
+            groups[kind, package, ways].append(item.path)
+        found = sorted(groups.items())
+        return [Remedy(kind, tuple(paths), package, ways) for (kind, package, ways), paths in found]
 
 
 def _why(items: Sequence[Item]) -> str:

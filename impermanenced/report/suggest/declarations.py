@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...config.load import Ownership
-from ...model import Change, FileType, Verdict
+from ...model import Advice, Change, Entry, FileType, Verdict
 
 DEFAULT = Ownership()
 KINDS = (
@@ -32,16 +32,37 @@ class Item:
     type: FileType
     change: Change
     verdict: Verdict
-    rule: str
     uid: int
-    gid: int | None  # None: a document that does not say it
+    gid: int
     mode: int
     size: int
     loss: str
     application: str = ""
     unit: str = ""
     package: str = ""
-    advice: tuple[tuple[str, str], ...] = ()
+    advice: tuple[Advice, ...] = ()
+    hidden: bool = False  # beneath what is mounted over it
+
+
+def item_of(entry: Entry) -> Item:
+    """What a suggestion asks of an entry."""
+    difference = entry.difference
+    return Item(
+        difference.path,
+        difference.type,
+        difference.change,
+        entry.verdict,
+        difference.uid,
+        difference.gid,
+        difference.mode,
+        difference.size,
+        entry.loss or "unknown",
+        entry.application,
+        entry.unit,
+        entry.package,
+        entry.advice,
+        entry.hidden,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +80,7 @@ class Wanted:
     hide: bool = False
     declared: bool = False  # the configuration has it already
     in_blank: bool = False  # the blank holds something by this name
-    instead: tuple[tuple[tuple[str, str], ...], ...] = ()  # the better ways for parts of it, each some advice
+    instead: tuple[tuple[Advice, ...], ...] = ()  # the better ways for parts of it, each some advice
     why: str = ""  # whose it is and what would be lost with it
     count: int = 0  # paths that would be lost
     size: int = 0  # bytes
@@ -87,8 +108,9 @@ class Remedy:
     """What no declaration covers, and what can be done about it."""
 
     kind: str  # one of KINDS
-    argument: tuple[tuple[str, str], ...]  # advice of "elsewhere"; ((name, "")) of a package
     paths: tuple[bytes, ...]
+    package: str = ""  # of "package": its name
+    advice: tuple[Advice, ...] = ()  # of "elsewhere": the better ways
 
 
 @dataclass(frozen=True, slots=True)

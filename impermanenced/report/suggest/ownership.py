@@ -18,7 +18,7 @@ DIRECTORY, FILE, PRIVATE = 0o755, 0o644, 0o700
 
 
 class Standing(NamedTuple):
-    """Whose something is.  `gid` is None where a document does not say it."""
+    """Whose something is.  `gid` is None where nothing says it."""
 
     uid: int
     gid: int | None

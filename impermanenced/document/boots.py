@@ -1,0 +1,67 @@
+"""What `boots --json` prints, and the bus answers to Boots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..boots.history import Boot, History
+from ..boots.records import EndRecord
+from ..boots.requests import Pending
+from ..text import time_to_text, to_text
+from .fields import VERSION, Object, path_fields
+
+
+def boots_to_json(
+    history: History, request: Pending | None, sizes: Mapping[bytes, int] | None = None
+) -> Object:
+    """`sizes`: what the old roots hold, in bytes by path; None where nobody measured them."""
+    return {
+        "version": VERSION,
+        "hold": history.hold,
+        "next": None if request is None else _request_to_json(request),
+        "boots": [_boot_to_json(boot, sizes or {}) for boot in history.boots],
+    }
+
+
+def _request_to_json(pending: Pending) -> Object:
+    request = pending.request
+    return {
+        "action": None if request is None else request.action,
+        "boot": None if request is None else request.boot,
+        "boots": None if request is None else request.boots,
+        "asked": time_to_text(pending.time),
+        "fault": pending.fault,
+    }
+
+
+def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int]) -> Object:
+    record = boot.record
+    return {
+        "number": boot.number,
+        "boot_id": boot.boot_id,
+        "time": time_to_text(boot.time),
+        "kernel": record.release if record else None,
+        "action": record.action if record else None,
+        "reason": to_text(record.reason.encode()) if record else None,
+        "booted": record.boot if record else None,
+        "hold": record.hold if record else False,
+        "ended": boot.ended,
+        "last_entry": time_to_text(boot.last_entry),
+        "shutdown": boot.shutdown,
+        "left": _left_to_json(boot.left),
+        "kept_by": boot.went_on,
+        "old_roots": [
+            {
+                **path_fields(root.path),
+                "volume": root.volume,
+                "there": root.there,
+                "bytes": sizes.get(root.path),
+            }
+            for root in boot.old_roots
+        ],
+        "fault": boot.fault,
+    }
+
+
+def _left_to_json(end: EndRecord | None) -> Object | None:
+    return None if end is None else {"paths": end.crud, "bytes": end.size, "complete": end.complete}

@@ -1,0 +1,15 @@
+"""What `doctor --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..boots.doctor import Finding
+from .fields import VERSION, Object
+
+
+def doctor_to_json(found: Sequence[Finding]) -> Object:
+    return {
+        "version": VERSION,
+        "findings": [{"severity": one.severity, "what": one.what, "hint": one.hint} for one in found],
+    }

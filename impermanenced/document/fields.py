@@ -1,0 +1,222 @@
+"""The fields of a JSON object: how a value is written, and how it is taken out again with its type and range.
+
+Each reading function raises Misfit where the field is missing or is something else than it has to be.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+import functools
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from ..errors import UsageError
+from ..text import from_text, to_text
+
+VERSION = 1  # it grows when a key changes its meaning or goes
+MOST = 2**64 - 1  # of a size, a count, an inode number
+UID_MAX = 2**32 - 1
+
+Object = dict[str, object]
+T = TypeVar("T")
+
+_MODE = re.compile(r"[0-7]{4}")
+_SHOWN = 60  # characters of a value that an error shows
+
+
+class Misfit(Exception):
+    """A field that is not what it has to be; `where` is its place in the document, as `entries[3].mode`."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(where, why)
+        self.where = where
+        self.why = why
+
+    def below(self, place: str) -> Misfit:
+        """The same, seen from an object or a list further out."""
+        return Misfit(place + (self.where if self.where.startswith("[") else f".{self.where}"), self.why)
+
+
+def _misfit(fields: Object, key: str, wanted: str) -> Misfit:
+    if key not in fields:
+        return Misfit(key, "is missing")
+    value = fields[key]
+    if isinstance(value, str | int | float | None):
+        shown = ascii(value)
+        if len(shown) > _SHOWN:
+            shown = f"{shown[: _SHOWN - 3]}..."
+        return Misfit(key, f"{shown} is not {wanted}")
+    return Misfit(key, f"{'a list' if isinstance(value, list) else 'an object'} is not {wanted}")
+
+
+# Plain values
+
+
+def text(fields: Object, key: str) -> str:
+    value = fields.get(key)
+    if type(value) is not str:
+        raise _misfit(fields, key, "a text")
+    return value
+
+
+def flag(fields: Object, key: str) -> bool:
+    value = fields.get(key)
+    if type(value) is not bool:
+        raise _misfit(fields, key, "true or false")
+    return value
+
+
+def number(fields: Object, key: str, most: int = MOST, least: int = 0) -> int:
+    value = fields.get(key)
+    if type(value) is not int or not least <= value <= most:
+        raise _misfit(fields, key, f"a number from {least} to {most}")
+    return value
+
+
+def uid(fields: Object, key: str) -> int:
+    return number(fields, key, UID_MAX)
+
+
+def mode(fields: Object, key: str) -> int:
+    """Permission bits, four octal digits."""
+    value = fields.get(key)
+    if type(value) is not str or not _MODE.fullmatch(value):
+        raise _misfit(fields, key, "four octal digits")
+    return int(value, 8)
+
+
+def one_of(fields: Object, key: str, table: Mapping[str, T]) -> T:
+    """The value that the table has for this word."""
+    value = fields.get(key)
+    if type(value) is not str or value not in table:
+        raise _misfit(fields, key, f"one of {', '.join(table)}")
+    return table[value]
+
+
+def optional(read: Callable[[Object, str], T], fields: Object, key: str) -> T | None:
+    """What `read` takes from the field; None where it holds null."""
+    if key not in fields:
+        raise _misfit(fields, key, "")
+    return None if fields[key] is None else read(fields, key)
+
+
+def items(fields: Object, key: str) -> list[object]:
+    value = fields.get(key)
+    if type(value) is not list:
+        raise _misfit(fields, key, "a list")
+    return value
+
+
+def texts(fields: Object, key: str) -> tuple[str, ...]:
+    value = fields.get(key)
+    if type(value) is not list or not all(type(one) is str for one in value):
+        raise _misfit(fields, key, "a list of texts")
+    return tuple(value)
+
+
+# Objects in objects
+
+
+def inside(fields: Object, key: str, read: Callable[[Object], T]) -> T:
+    """What `read` makes of the object that stands there."""
+    value = fields.get(key)
+    if type(value) is not dict:
+        raise _misfit(fields, key, "an object")
+    try:
+        return read(value)
+    except Misfit as error:
+        raise error.below(key) from None
+
+
+def each(fields: Object, key: str, read: Callable[[Object], T]) -> tuple[T, ...]:
+    """What `read` makes of each object of a list."""
+    found = []
+    for place, one in enumerate(items(fields, key)):
+        if type(one) is not dict:
+            raise Misfit(f"{key}[{place}]", "is not an object")
+        try:
+            found.append(read(one))
+        except Misfit as error:
+            raise error.below(f"{key}[{place}]") from None
+    return tuple(found)
+
+
+# Paths
+
+
+def path_fields(raw: bytes, name: str = "path") -> dict[str, str]:
+    """`path`, and `path_raw` with the exact bytes beside it where escaping changed something."""
+    word = to_text(raw)
+    if word.encode("utf-8", "surrogateescape") == raw:
+        return {name: word}
+    return {name: word, f"{name}_raw": base64.b64encode(raw).decode()}
+
+
+def path(fields: Object, name: str = "path") -> bytes:
+    """The bytes that `path_fields` wrote."""
+    word = text(fields, name)
+    if (key := f"{name}_raw") not in fields:
+        if "\\" in word:
+            raise _misfit(fields, name, f"a path by itself: {key} is missing")
+        return _encoded(fields, name, word)
+    try:
+        raw = base64.b64decode(text(fields, key), validate=True)
+    except (binascii.Error, ValueError):
+        raise _misfit(fields, key, "base64") from None
+    if to_text(raw) != word:
+        raise _misfit(fields, key, f"the path that {name} shows")
+    return raw
+
+
+def absolute(fields: Object, name: str = "path") -> bytes:
+    raw = path(fields, name)
+    if raw[:1] != b"/" or b"\0" in raw:
+        raise _misfit(fields, name, "an absolute path")
+    return raw
+
+
+def escaped(raw: bytes | str) -> str:
+    """Bytes of a name, where the exact ones stand nowhere beside it: `octets` reads them back."""
+    return to_text(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape"))
+
+
+def octets(fields: Object, key: str) -> bytes:
+    """The bytes that `escaped` wrote."""
+    word = text(fields, key)
+    if "\\" not in word:
+        return _encoded(fields, key, word)
+    try:
+        return from_text(word)
+    except (UsageError, UnicodeEncodeError):
+        raise _misfit(fields, key, r"a text with \xNN alone") from None
+
+
+def _encoded(fields: Object, key: str, word: str) -> bytes:
+    try:
+        return word.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise _misfit(fields, key, "valid Unicode") from None
+
+
+# Times
+
+
+@functools.lru_cache(maxsize=10_000)  # what one program writes has few different seconds
+def _seconds(word: str) -> int:
+    """ValueError for what is no time with its offset."""
+    then = datetime.datetime.fromisoformat(word)
+    if then.tzinfo is None:
+        raise ValueError(word)
+    return math.floor(then.timestamp())
+
+
+def time(fields: Object, key: str) -> int:
+    """Seconds since 1970."""
+    try:
+        return _seconds(text(fields, key))
+    except (ValueError, OverflowError):
+        raise _misfit(fields, key, "a time with its offset") from None

@@ -1,0 +1,20 @@
+"""What `gate --json` prints."""
+
+from __future__ import annotations
+
+from ..report.gate import Judgement
+from .fields import VERSION, Object
+
+
+def gate_to_json(judgement: Judgement) -> Object:
+    tally = judgement.tally
+    return {
+        "version": VERSION,
+        "gate": judgement.verdict,
+        "complete": tally.complete,
+        "count": tally.count,
+        "bytes": tally.size,
+        "classes": {loss: {"count": count, "bytes": size} for loss, (count, size) in tally.classes.items()},
+        "reasons": [{"gate": verdict, "why": why} for verdict, why in judgement.reasons],
+        "spared": judgement.spared,
+    }

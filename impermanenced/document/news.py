@@ -1,0 +1,134 @@
+"""What was announced, for whoever follows: the news of the bus, and the lines of `watch --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..losses import WORTH
+from ..model import Change, Writer
+from ..text import time_to_text
+from . import fields as f
+from .fields import Object, path_fields
+from .report import loaded, writer, writer_to_json
+
+CRUD, MORE, BOOT, OVERFLOW, LEVEL = "crud", "more", "boot", "overflow", "level"
+CHANGED = "changed"  # of several paths that changed in different ways
+
+_CHANGES: Mapping[str, str] = {one: one for one in (*(change.value for change in Change), CHANGED)}
+_LOSSES: Mapping[str, str] = {loss: loss for loss in WORTH}
+
+
+@dataclass(frozen=True, slots=True)
+class Undeclared:
+    """Something undeclared was written."""
+
+    time: float  # when it was announced, seconds since 1970
+    path: bytes  # the path, or the directory of all of them
+    change: str  # of all of them, or CHANGED
+    loss: str  # the worst class
+    size: int  # bytes
+    count: int  # paths
+    writer: Writer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What was not said one by one: held back since it was too much, or written by the boot itself."""
+
+    time: float
+    path: bytes  # the directory of all of them
+    size: int  # bytes
+    count: int  # paths
+    boot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """The kernel dropped events."""
+
+    time: float
+    overflows: int  # times since the daemon's start
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What is undeclared has come to a level of the configuration."""
+
+    time: float
+    level: str
+    size: int  # bytes that are undeclared altogether
+    count: int  # and paths
+
+
+Announcement = Undeclared | Sum | Overflow | Reached
+
+
+def news_to_json(news: Announcement) -> Object:
+    return {"version": f.VERSION, "time": time_to_text(news.time), **_about(news)}
+
+
+def _about(news: Announcement) -> Object:
+    match news:
+        case Undeclared():
+            return {
+                "kind": CRUD,
+                **path_fields(news.path),
+                "change": news.change,
+                "loss": news.loss,
+                "bytes": news.size,
+                "count": news.count,
+                "writer": writer_to_json(news.writer),
+            }
+        case Sum():
+            kind = BOOT if news.boot else MORE
+            return {"kind": kind, **path_fields(news.path), "bytes": news.size, "count": news.count}
+        case Overflow():
+            return {"kind": OVERFLOW, "overflows": news.overflows}
+        case Reached():
+            return {"kind": LEVEL, "level": news.level, "bytes": news.size, "count": news.count}
+
+
+def news_from_json(text: str) -> Announcement:
+    """One piece of news as the daemon sent it, its time in whole seconds; ServiceError where it is none."""
+    return loaded(text.encode("utf-8", "surrogateescape"), "news", _news)
+
+
+def _news(fields: Object) -> Announcement:
+    return f.one_of(fields, "kind", _KINDS)(fields)
+
+
+def _undeclared(fields: Object) -> Undeclared:
+    return Undeclared(
+        f.time(fields, "time"),
+        f.absolute(fields),
+        f.one_of(fields, "change", _CHANGES),
+        f.one_of(fields, "loss", _LOSSES),
+        f.number(fields, "bytes"),
+        f.number(fields, "count"),
+        f.optional(writer, fields, "writer"),
+    )
+
+
+def _sum(fields: Object) -> Sum:
+    size, count = f.number(fields, "bytes"), f.number(fields, "count")
+    return Sum(f.time(fields, "time"), f.absolute(fields), size, count, fields["kind"] == BOOT)
+
+
+def _overflow(fields: Object) -> Overflow:
+    return Overflow(f.time(fields, "time"), f.number(fields, "overflows"))
+
+
+def _reached(fields: Object) -> Reached:
+    return Reached(
+        f.time(fields, "time"), f.text(fields, "level"), f.number(fields, "bytes"), f.number(fields, "count")
+    )
+
+
+_KINDS: Mapping[str, Callable[[Object], Announcement]] = {
+    CRUD: _undeclared,
+    MORE: _sum,
+    BOOT: _sum,
+    OVERFLOW: _overflow,
+    LEVEL: _reached,
+}

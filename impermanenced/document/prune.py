@@ -1,0 +1,38 @@
+"""What `prune --json` prints."""
+
+from __future__ import annotations
+
+from ..boots.old_roots import OldRoot
+from ..boots.prune.prune import Plan, Pruned
+from ..text import time_to_text
+from .fields import VERSION, Object, path_fields
+
+
+def prune_to_json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool) -> Object:
+    """What would go or went, what stays and why; `pruned` is None where nothing was done."""
+
+    def root_to_json(root: OldRoot) -> Object:
+        return {
+            **path_fields(root.path),
+            "boot": root.number,
+            "volume": root.volume,
+            "archived": time_to_text(root.archived),
+            "bytes": plan.sizes.get(root.id),
+        }
+
+    return {
+        "version": VERSION,
+        "dry_run": dry_run,
+        "refused": plan.refused,
+        "free": free,
+        "bytes": sum(plan.sizes.values()) if plan.sizes else None,
+        "go": [root_to_json(root) for root in plan.go],
+        "over": [root_to_json(root) for root in plan.over],
+        "spare": [root_to_json(root) for root in plan.spare],
+        "stay": [{**root_to_json(root), "reason": why} for root, why in plan.stay],
+        "unknown": [{**path_fields(path), "reason": why} for path, why in plan.found.unknown.items()],
+        "broken": list(plan.found.broken),
+        "deleted": [root_to_json(root) for root in pruned.gone] if pruned else [],
+        "failed": [{**root_to_json(root), "reason": why} for root, why in pruned.failed] if pruned else [],
+        "stopped": pruned.stopped if pruned else False,
+    }

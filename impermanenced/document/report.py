@@ -1,0 +1,321 @@
+"""The report as the bus carries it: every field of it, written and read back.
+
+Precision.  A document has times in whole seconds, rounded down, as RFC 3339 in local time with its offset; a
+report that was read from one has them so.  Nobody reads fractions in a list of losses, and text that changes
+with each look cannot be compared.  A time outside the years 1 to 9999, which a file may carry, becomes 1970.
+All else comes back as it was, byte by byte.
+
+The public documents (`status`) leave out what only the reader at the other end of the bus needs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from ..errors import ServiceError
+from ..losses import WORTH
+from ..model import (
+    Advice,
+    AdviceKind,
+    Change,
+    Difference,
+    Entry,
+    FileType,
+    Others,
+    Report,
+    Verdict,
+    Volume,
+    Writer,
+)
+from ..text import time_to_text
+from . import fields as f
+from .fields import Misfit, Object, path_fields
+
+_TYPES: Mapping[str, FileType] = {one.value: one for one in FileType}
+_CHANGES: Mapping[str, Change] = {one.value: one for one in Change}
+_VERDICTS: Mapping[str, Verdict] = {one.value: one for one in Verdict}
+_ADVICE: Mapping[str, AdviceKind] = {one.value: one for one in AdviceKind}
+_LOSSES: Mapping[str, str] = {loss: loss for loss in WORTH}
+_LETTERS = re.compile(r"[-+ct.][p.][u.][g.][x.][a.][m.]")
+
+T = TypeVar("T")
+HINT = "it may be of another version than this program: systemctl restart impermanenced"
+
+
+# Written
+
+
+def writer_to_json(writer: Writer | None) -> Object | None:
+    if writer is None:
+        return None
+    return {
+        "unit": f.escaped(writer.unit),
+        "kind": writer.kind,
+        "exe": f.escaped(writer.exe),
+        "comm": f.escaped(writer.comm),
+        "pid": writer.pid,
+        "uid": writer.uid,
+        "first": time_to_text(writer.first),
+        "last": time_to_text(writer.last),
+    }
+
+
+def entry_to_json(entry: Entry) -> Object:
+    """What is public of an entry."""
+    difference = entry.difference
+    return {
+        "volume": entry.volume,
+        **path_fields(difference.path),
+        "type": difference.type.value,
+        "change": difference.change.value,
+        "size": difference.size,
+        "uid": difference.uid,
+        "gid": difference.gid,
+        "mode": f"{difference.mode:04o}",
+        "mtime": time_to_text(difference.mtime // 10**9),
+        "ctime": time_to_text(difference.ctime // 10**9) if difference.ctime else None,
+        "letters": difference.letters,
+        "verdict": entry.verdict.value,
+        "loss": entry.loss,
+        "rule": entry.rule,
+        "writer": writer_to_json(entry.writer),
+        "score": entry.score,
+        "application": entry.application,
+        "state_of": f.escaped(entry.unit),
+        "package": entry.package,
+        **path_fields(entry.group, "group"),
+        "lost": entry.lost,
+        "because": list(entry.because),
+        "advice": [{"kind": kind.value, "argument": argument} for kind, argument in entry.advice],
+    }
+
+
+def report_to_json(report: Report) -> Object:
+    return {**whole_head_to_json(report), "entries": [whole_entry_to_json(entry) for entry in report.entries]}
+
+
+def whole_entry_to_json(entry: Entry) -> Object:
+    """All of an entry."""
+    difference = entry.difference
+    return {
+        **entry_to_json(entry),
+        "inode": difference.inode,
+        **(path_fields(difference.target, "target") if difference.target is not None else {"target": None}),
+        "subvolume": difference.subvolume,
+        "hidden": entry.hidden,
+        "unpushed": entry.unpushed,
+    }
+
+
+def volume_to_json(volume: Volume) -> Object:
+    """What is public of a volume."""
+    return {
+        "name": volume.name,
+        **path_fields(volume.mountpoint, "mountpoint"),
+        **path_fields(volume.subvolume, "subvolume"),
+        **(path_fields(volume.blank, "blank") if volume.blank is not None else {"blank": None}),
+    }
+
+
+def _whole_volume_to_json(volume: Volume) -> Object:
+    return {
+        **volume_to_json(volume),
+        **path_fields(volume.path),
+        "root_id": volume.root_id,
+        "blank_id": volume.blank_id,
+    }
+
+
+def head_to_json(report: Report) -> Object:
+    """What a report says besides its volumes and entries."""
+    head: Object = {
+        "version": f.VERSION,
+        "complete": report.complete,
+        "watching_since": time_to_text(report.watching_since),
+        "gaps": [[time_to_text(begin), time_to_text(end)] for begin, end in report.gaps],
+        "overflows": report.overflows,
+        "settled": time_to_text(report.settled),
+        "notes": list(report.notes),
+    }
+    if report.others is not None:
+        head["others"] = {"entries": report.others.entries, "bytes": report.others.size}
+    return head
+
+
+def whole_head_to_json(report: Report) -> Object:
+    return {**head_to_json(report), "volumes": [_whole_volume_to_json(volume) for volume in report.volumes]}
+
+
+def report_pieces(report: Report) -> Iterator[str]:
+    """The whole document, piece by piece: nobody has to hold all of a large one."""
+    yield dump(whole_head_to_json(report)).removesuffix("}") + ', "entries": ['
+    for number, entry in enumerate(report.entries):
+        yield (",\n" if number else "") + dump(whole_entry_to_json(entry))
+    yield "]}"
+
+
+def dump(document: Object) -> str:
+    return json.dumps(document, ensure_ascii=False)
+
+
+# Read
+
+
+def report_from_json(content: bytes) -> Report:
+    """The report that `report_pieces` wrote; ServiceError says where it is another one.
+
+    Every field has to be there, with its type and in its range; keys that are not known are left alone.
+    """
+    return loaded(content, "report", _report)
+
+
+def loaded(content: bytes, what: str, read: Callable[[Object], T]) -> T:
+    """What `read` makes of the object in these bytes; one ServiceError says what is wrong and where."""
+    try:
+        # Names that are no UTF-8 were written as the bytes that they are.
+        document = json.loads(content.decode("utf-8", "surrogateescape"))
+        if type(document) is not dict:
+            raise Misfit("", "is not an object")
+        _check_version(document)
+        return read(document)
+    except Misfit as error:
+        where = f"{error.where}: " if error.where else ""
+        raise ServiceError(f"impermanenced: its {what} cannot be used: {where}{error.why}", HINT) from None
+    except json.JSONDecodeError as error:
+        where = f"{error.msg} at character {error.pos:,} of {len(error.doc):,}"
+        raise ServiceError(f"impermanenced: its {what} is cut off or no JSON: {where}", HINT) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+        raise ServiceError(f"impermanenced: its {what} is no JSON: {error}", HINT) from None
+
+
+def _check_version(document: Object) -> None:
+    version = f.number(document, "version")
+    if version != f.VERSION:
+        age = "newer" if version > f.VERSION else "older"
+        raise Misfit("version", f"{version} is {age} than this program's {f.VERSION}")
+
+
+def _report(fields: Object) -> Report:
+    volumes = f.each(fields, "volumes", _volume)
+    if not volumes:
+        raise Misfit("volumes", "there is none")
+    names = {volume.name for volume in volumes}
+    entries = f.each(fields, "entries", _entry)
+    for place, entry in enumerate(entries):
+        if entry.volume not in names:
+            raise Misfit(f"entries[{place}].volume", "is not the name of one of the volumes")
+    return dataclasses.replace(head_from_json(fields), volumes=volumes, entries=entries)
+
+
+def head_from_json(fields: Object) -> Report:
+    """What `head_to_json` wrote, as a report without volumes and entries."""
+    return Report(
+        complete=f.flag(fields, "complete"),
+        watching_since=f.optional(f.time, fields, "watching_since"),
+        overflows=f.number(fields, "overflows"),
+        volumes=(),
+        entries=(),
+        gaps=tuple(_gaps(fields)),
+        settled=f.optional(f.time, fields, "settled"),
+        notes=f.texts(fields, "notes"),
+        others=f.inside(fields, "others", _others) if "others" in fields else None,
+    )
+
+
+def _gaps(fields: Object) -> Iterator[tuple[float, float]]:
+    for place, gap in enumerate(f.items(fields, "gaps")):
+        if type(gap) is not list or len(gap) != 2:
+            raise Misfit(f"gaps[{place}]", "is not a pair of times")
+        ends: Object = {"[0]": gap[0], "[1]": gap[1]}
+        try:
+            yield f.time(ends, "[0]"), f.time(ends, "[1]")
+        except Misfit as error:
+            raise error.below(f"gaps[{place}]") from None
+
+
+def _others(fields: Object) -> Others:
+    return Others(f.number(fields, "entries"), f.number(fields, "bytes"))
+
+
+def _volume(fields: Object) -> Volume:
+    return Volume(
+        name=f.text(fields, "name"),
+        mountpoint=f.absolute(fields, "mountpoint"),
+        path=f.absolute(fields),
+        subvolume=f.path(fields, "subvolume"),
+        root_id=f.number(fields, "root_id"),
+        blank=f.optional(f.path, fields, "blank"),
+        blank_id=f.optional(f.number, fields, "blank_id"),
+    )
+
+
+def _entry(fields: Object) -> Entry:
+    return Entry(
+        f.text(fields, "volume"),
+        _difference(fields),
+        f.one_of(fields, "verdict", _VERDICTS),
+        f.text(fields, "rule"),
+        f.optional(_loss, fields, "loss"),
+        f.optional(writer, fields, "writer"),
+        f.number(fields, "score", 100),
+        f.text(fields, "application"),
+        f.octets(fields, "state_of").decode("utf-8", "surrogateescape"),
+        f.text(fields, "package"),
+        f.path(fields, "group"),
+        f.number(fields, "lost"),
+        f.texts(fields, "because"),
+        f.each(fields, "advice", _advice),
+        f.flag(fields, "hidden"),
+        f.text(fields, "unpushed"),
+    )
+
+
+def _difference(fields: Object) -> Difference:
+    letters = f.text(fields, "letters")
+    if not _LETTERS.fullmatch(letters):
+        raise Misfit("letters", f"{letters[:20]!a} are not the seven letters of a change")
+    return Difference(
+        f.absolute(fields),
+        f.one_of(fields, "type", _TYPES),
+        f.one_of(fields, "change", _CHANGES),
+        letters,
+        f.number(fields, "inode"),
+        f.number(fields, "size"),
+        f.uid(fields, "uid"),
+        f.uid(fields, "gid"),
+        f.mode(fields, "mode"),
+        f.time(fields, "mtime") * 10**9,
+        f.optional(f.path, fields, "target"),
+        f.optional(f.number, fields, "subvolume"),
+        (f.optional(f.time, fields, "ctime") or 0) * 10**9,
+    )
+
+
+def _loss(fields: Object, key: str) -> str:
+    return f.one_of(fields, key, _LOSSES)
+
+
+def writer(fields: Object, key: str) -> Writer:
+    """What `writer_to_json` wrote of somebody."""
+    return f.inside(fields, key, _writer)
+
+
+def _writer(fields: Object) -> Writer:
+    return Writer(
+        f.octets(fields, "unit").decode("utf-8", "surrogateescape"),
+        f.octets(fields, "exe"),
+        f.octets(fields, "comm"),
+        f.number(fields, "pid"),
+        f.optional(f.uid, fields, "uid"),
+        f.time(fields, "first"),
+        f.time(fields, "last"),
+        f.text(fields, "kind"),
+    )
+
+
+def _advice(fields: Object) -> Advice:
+    return Advice(f.one_of(fields, "kind", _ADVICE), f.text(fields, "argument"))

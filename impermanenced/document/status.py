@@ -1,0 +1,42 @@
+"""What `status --json` and `diff --json` print: the public part of a report."""
+
+from __future__ import annotations
+
+from ..model import Entry, Report, Verdict
+from ..report import totals
+from .fields import Object
+from .report import entry_to_json, head_to_json, volume_to_json
+
+
+def status_to_json(report: Report, *, all_verdicts: bool, since: str | None = None) -> Object:
+    """Only what would be lost, or everything; the counts tell of the rest.
+
+    `since`: the report has only what came since then, in words.
+    """
+    return {
+        **head_to_json(report),
+        **({} if since is None else {"since": since}),
+        "volumes": [volume_to_json(volume) for volume in report.volumes],
+        "counts": {verdict.value: count for verdict, count in totals.counts(report).items()},
+        "caches": totals.caches(report),
+        "entries": [
+            _without_letters(entry)
+            for entry in report.entries
+            if all_verdicts or entry.verdict is Verdict.CRUD
+        ],
+    }
+
+
+def _without_letters(entry: Entry) -> Object:
+    fields = entry_to_json(entry)
+    del fields["letters"]
+    return fields
+
+
+def diff_to_json(report: Report) -> Object:
+    """Every entry, with its letters."""
+    return {
+        **head_to_json(report),
+        "volumes": [volume_to_json(volume) for volume in report.volumes],
+        "entries": [entry_to_json(entry) for entry in report.entries],
+    }

@@ -1,0 +1,52 @@
+"""What a report has of one path."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from ..config.load import within
+from ..config.values import PATH_MAX
+from ..errors import UsageError
+from ..model import Entry, Report
+from ..text import to_text
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One path of a report."""
+
+    report: Report  # the one that was asked, without its entries
+    path: bytes
+    entry: Entry | None  # what differs from the blank, if anything does
+    subvolume: Entry | None  # the nested subvolume that it is in, and goes with
+    below: int  # entries below it
+
+
+def explain(report: Report, path: bytes) -> Explanation:
+    """What the report has of an absolute path, whether a volume has it or not."""
+    entry, subvolume, below = None, None, 0
+    for one in report.entries:
+        place = one.difference.path
+        if place == path:
+            entry = one
+        elif within(place, path):
+            below += 1
+        elif one.difference.subvolume and within(path, place):
+            subvolume = one
+    return Explanation(without_entries(report), path, entry, subvolume, below)
+
+
+def without_entries(report: Report) -> Report:
+    return dataclasses.replace(report, entries=())
+
+
+def on_a_volume(report: Report, raw: bytes) -> bytes:
+    """The path as entries have it; UsageError where it is none, or where no volume has it."""
+    shown = to_text(raw[:PATH_MAX])
+    if not raw.startswith(b"/") or b"\0" in raw or b".." in raw.split(b"/"):
+        raise UsageError(f"{shown}: not an absolute path", 'a path has no ".." and no NUL')
+    path = b"/" + b"/".join(part for part in raw.split(b"/") if part not in (b"", b"."))
+    if not any(within(path, volume.path) for volume in report.volumes):
+        raise UsageError(f"{to_text(path[:PATH_MAX])}: on no volume that is rolled back")
+    return path
