@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-STATE = b".impermanence"  # the state directory, a subvolume at the top level
-
 
 class FileType(enum.StrEnum):
     FILE = "file"

@@ -11,6 +11,7 @@ import impermanenced
 FLOORS = (
     "errors",
     "model",
+    "state",
     "text",
     "losses",
     "kernel",

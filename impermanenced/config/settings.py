@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from .. import state
 from ..losses import WORTH
 
 
@@ -98,7 +99,7 @@ SETTINGS = (
         'default: found by the known names; "": none, an empty subvolume is made',
         '"root-blank"',
     ),
-    Setting(ARCHIVE, "directory", Kind.SUBVOLUME, "a path from the top level", '"old_roots"'),
+    Setting(ARCHIVE, "directory", Kind.SUBVOLUME, "a path from the top level", f'"{state.ARCHIVE.decode()}"'),
     Setting(ARCHIVE, "keep-min", Kind.COUNT, "old roots that stay whatever their age", "3"),
     Setting(ARCHIVE, "keep-days", Kind.COUNT, "days for which every old root stays", "30"),
     Setting(
