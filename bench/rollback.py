@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from impermanenced.boots import records
+from impermanenced.state import NO_BOOT_ID
 
 from . import ground
 
@@ -157,7 +158,7 @@ class Ours(Side):
 
     def old_root(self, number: int) -> None:
         """A life of before, and what is kept of its boot: the hook looks at the names of both."""
-        self.snapshot("seed", f"old_roots/{number}-{records.NO_BOOT_ID}")
+        self.snapshot("seed", f"old_roots/{number}-{NO_BOOT_ID}")
         record = next(self.boots.glob("*.env")).read_bytes()
         newest = max(int(path.stem) for path in self.boots.glob("*.env"))
         for suffix, content in (("env", record), ("good", b""), ("end", b"")):

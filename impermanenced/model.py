@@ -6,8 +6,6 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
-STATE = b".impermanence"  # the state directory, a subvolume at the top level
-
 
 class FileType(enum.StrEnum):
     FILE = "file"

@@ -12,6 +12,7 @@ import impermanenced
 FLOORS = (
     "errors",
     "model",
+    "state",
     "text",
     "losses",
     "kernel",

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ..boots import records, requests
 from ..boots.records import EndRecord
 from ..errors import CommandError, ImpermanenceError
-from ..model import STATE, Report, Verdict
+from ..model import Report, Verdict
+from ..state import BootFile, boot_file
 from ..system import atomic, command, journal, logger
 from ..text import size_to_text
 from ..volumes.machine import Machine
@@ -89,7 +90,7 @@ def _end_of(machine: Machine, boot_id: str) -> bytes | None:
     newest = requests.newest_record(machine)
     if newest is None or newest.number is None or newest.boot_id != boot_id:
         return None
-    return machine.at(STATE + b"/" + records.BOOTS + b"/%d" % newest.number + records.END)
+    return machine.at(boot_file(newest.number, BootFile.END))
 
 
 def leave_record(machine: Machine, boot_id: str, now: float, farewell: Farewell) -> None:

@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from ..errors import ImpermanenceError, RecordError
 from ..kernel import btrfs, mounts
 from ..kernel.mounts import Mount
-from ..model import STATE
+from ..state import RESULT, RUN, BootFile, boot_file
 from ..text import to_text
 from . import records
 from .records import BootRecord
 
-RESULT = b"/run/impermanence/rollback.env"  # what the hook did in this boot
 
-
-def result(path: bytes = RESULT) -> BootRecord | None:
+def result(path: bytes = RUN + b"/" + RESULT) -> BootRecord | None:
     """Of the last run of the hook; None when there was none.  RecordError: it cannot be understood."""
     try:
         with open(path, "rb") as stream:
@@ -34,7 +32,7 @@ def mark(boot: BootRecord | None, boot_id: str) -> int | None:
     if boot is None or boot.number is None or boot.boot_id != boot_id:
         return None
     with top_level(boot) as top:
-        _touch(top, _name(boot) + records.GOOD)
+        _touch(top, boot_file(boot.number, BootFile.GOOD))
     return boot.number
 
 
@@ -47,17 +45,14 @@ def top_level(boot: BootRecord) -> Iterator[int]:
     for device in _devices(boot):
         top = mounts.open_top_level(device)
         try:
-            if boot.number is not None and _is_of(top, _name(boot) + b".env", boot.boot_id):
+            name = None if boot.number is None else boot_file(boot.number, BootFile.RECORD)
+            if name is not None and _is_of(top, name, boot.boot_id):
                 yield top
                 return
         finally:
             os.close(top)
     what = "this boot" if boot.number is None else f"boot {boot.number}"
     raise ImpermanenceError(f"the record of {what} is on no mounted filesystem")
-
-
-def _name(boot: BootRecord) -> bytes:
-    return STATE + b"/" + records.BOOTS + b"/%d" % (boot.number or 0)
 
 
 @contextlib.contextmanager

@@ -6,9 +6,7 @@ Nothing is changed here.  A record that cannot be understood costs only what it 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +14,20 @@ from pathlib import Path
 import btrfsutil
 
 from ..errors import ImpermanenceError, NotSetUp, RecordError, UsageError
-from ..model import STATE
+from ..state import (
+    BOOTS,
+    NO_BOOT_ID,
+    ROLLBACK,
+    BootFile,
+    boot_file,
+    boot_files,
+    classic_time,
+    first_spelling,
+    parse_archive_name,
+)
 from ..volumes.machine import Machine
 from . import records
+from .old_roots import OldRoot, archived_times, by_age
 from .records import BootRecord, EndRecord
 
 # How a boot stands.  Good: it completed (boots/N.good).  Bad: it did not, though one before it did.
@@ -27,17 +36,6 @@ RUNNING, GOOD, BAD, UNKNOWN = "running", "good", "bad", "unknown"
 CLEAN, CUT = "clean", "cut"
 
 NO_STATE = ("the machine is not set up: there is no .impermanence at the top level", "impermanence setup")
-
-_FILE = re.compile(r"(0|[1-9][0-9]{0,8})\.(env|good|end)")
-_AGAIN = re.compile(rb"-[1-9][0-9]*$")  # what the hook puts behind a name that is taken
-_CLASSIC = "%Y-%m-%d_%H:%M:%S"  # what the well-known script calls its old roots; its day may have one digit
-
-
-@dataclass(frozen=True, slots=True)
-class OldRoot:
-    path: bytes  # from the top level
-    volume: str | None  # None: nothing says of which
-    there: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +87,8 @@ def this_boot_id() -> str:
 
 def rollback_env(machine: Machine) -> records.RollbackEnv | None:
     """What the hook reads on this disk; None when there is nothing (left) to read."""
-    name = STATE + b"/" + records.ROLLBACK
     with contextlib.suppress(FileNotFoundError, RecordError):
-        return records.parse_rollback(records.read(machine.at(name), name), name)
+        return records.parse_rollback(records.read(machine.at(ROLLBACK), ROLLBACK), ROLLBACK)
     return None
 
 
@@ -116,9 +113,9 @@ def read(
     written = _records(machine) if has_state else _Written()
     known, faults = written.boots, written.faults
     roots = _OldRoots(machine, volumes)
-    ended = 0
+    ended, times = 0, archived_times(known)
     for number in sorted(known):
-        roots.add_recorded(known[number], ended)
+        roots.add_recorded(known[number], ended, times[number])
         ended = number
     archive = rollback.archive if rollback else archive
     roots.add_archive(archive, blanks)
@@ -129,7 +126,7 @@ def read(
     boots = []
     for number in numbers:
         record = known.get(number)
-        of_boot = tuple(sorted(roots.of_boot.get(number, {}).values(), key=lambda root: root.path))
+        of_boot = tuple(sorted(roots.of_boot.get(number, {}).values(), key=by_age))
         its_id = record.boot_id if record else roots.boot_ids.get(number)
         state = _ended(number, record, written.good, boot_id)
         last = last_entry(its_id) if its_id and state != RUNNING else None
@@ -167,7 +164,7 @@ def _kept(record: BootRecord | None) -> bool:
     return record is not None and record.action not in ("wiped", "booted")
 
 
-def _ended(number: int, record: BootRecord | None, good: set[int], boot_id: str) -> str:
+def _ended(number: int, record: BootRecord | None, good: frozenset[int], boot_id: str) -> str:
     if record is not None and record.boot_id == boot_id:
         return RUNNING
     if number in good:
@@ -182,7 +179,7 @@ class _Written:
 
     boots: dict[int, BootRecord] = field(default_factory=dict)
     faults: dict[int, str] = field(default_factory=dict)  # why others cannot be understood
-    good: set[int] = field(default_factory=set)
+    good: frozenset[int] = frozenset()
     ends: dict[int, EndRecord] = field(default_factory=dict)
 
     def left(self, number: int, boot_id: str | None) -> EndRecord | None:
@@ -191,29 +188,21 @@ class _Written:
 
 
 def _records(machine: Machine) -> _Written:
-    directory = STATE + b"/" + records.BOOTS
-    found = _Written()
     try:
-        names = os.listdir(machine.at(directory))
+        numbers = boot_files(os.listdir(machine.at(BOOTS)))
     except FileNotFoundError:
-        names = []
-    for name in names:
-        match = _FILE.fullmatch(os.fsdecode(name))
-        if match is None:
-            continue
-        number, path = int(match[1]), directory + b"/" + name
-        if match[2] == "good":
-            found.good.add(number)
-            continue
+        return _Written()
+    found = _Written(good=numbers[BootFile.GOOD])
+    for number in numbers[BootFile.RECORD]:
+        path = boot_file(number, BootFile.RECORD)
         try:
-            content = records.read(machine.at(path), path)
-            if match[2] == "end":
-                found.ends[number] = records.parse_end(content, path)
-            else:
-                found.boots[number] = records.parse_record(content, path)
+            found.boots[number] = records.parse_record(records.read(machine.at(path), path), path)
         except ImpermanenceError as error:
-            if match[2] == "env":
-                found.faults[number] = error.message
+            found.faults[number] = error.message
+    for number in numbers[BootFile.END]:
+        path = boot_file(number, BootFile.END)
+        with contextlib.suppress(ImpermanenceError):
+            found.ends[number] = records.parse_end(records.read(machine.at(path), path), path)
     return found
 
 
@@ -228,8 +217,11 @@ class _OldRoots:
         self._volumes = volumes
         self._seen: set[bytes] = set()
 
-    def add_recorded(self, record: BootRecord, ended: int) -> None:
-        """Those that a record says it archived; `ended`: the number of the boot before it."""
+    def add_recorded(self, record: BootRecord, ended: int, time: int | None) -> None:
+        """Add those that a record says it archived, when its clock said `time`.
+
+        `ended` is the number of the boot before it.
+        """
         for volume in record.volumes:
             if volume.old is None:
                 continue
@@ -238,8 +230,9 @@ class _OldRoots:
             there = info is not None and (volume.old_uuid is None or info.uuid.hex() == _hex(volume.old_uuid))
             if there or info is None:
                 self._seen.add(volume.old)
-            roots = self.of_boot.setdefault(ended if name is None else name[0], {})
-            roots[volume.old] = OldRoot(volume.old, volume.name, there)
+            number = ended if name is None else name[0]
+            roots = self.of_boot.setdefault(number, {})
+            roots[volume.old] = _old_root(volume.old, number, volume.name, info if there else None, time)
 
     def add_archive(self, archive: bytes, blanks: Iterable[bytes | None]) -> None:
         try:
@@ -253,18 +246,17 @@ class _OldRoots:
                 continue
             parsed = self._parse(name)
             if parsed is None:
-                self.strange.append(
-                    Boot(None, time=_classic_time(name) or info.otime, old_roots=(OldRoot(path, None, True),))
-                )
+                root = _old_root(path, None, None, info)
+                self.strange.append(Boot(None, time=classic_time(name) or info.otime, old_roots=(root,)))
                 continue
             number, boot_id, volume = parsed
-            if boot_id != records.NO_BOOT_ID:
+            if boot_id != NO_BOOT_ID:
                 self.boot_ids.setdefault(number, boot_id)
-            self.of_boot.setdefault(number, {})[path] = OldRoot(path, volume, True)
+            self.of_boot.setdefault(number, {})[path] = _old_root(path, number, volume, info)
 
     def _parse(self, name: bytes) -> tuple[int, str, str] | None:
-        for spelling in (name, _AGAIN.sub(b"", name)):
-            parsed = records.parse_archive_name(spelling)
+        for spelling in (name, first_spelling(name)):
+            parsed = parse_archive_name(spelling)
             if parsed is not None and (parsed[2] is None or parsed[2] in self._volumes):
                 return parsed[0], parsed[1], parsed[2] or self._volumes[0]
         return None
@@ -277,14 +269,20 @@ class _OldRoots:
             return None
 
 
+def _old_root(
+    path: bytes,
+    number: int | None,
+    volume: str | None,
+    info: btrfsutil.SubvolumeInfo | None,
+    archived: int | None = None,
+) -> OldRoot:
+    if info is None:
+        return OldRoot(path, number, volume, archived=archived)
+    return OldRoot(path, number, volume, info.id, info.uuid, archived)
+
+
 def _hex(uuid: str) -> str:
     return uuid.replace("-", "")
-
-
-def _classic_time(name: bytes) -> float | None:
-    with contextlib.suppress(ValueError, OverflowError):
-        return datetime.datetime.strptime(os.fsdecode(name), _CLASSIC).timestamp()
-    return None
 
 
 def bootable(history: History, wanted: int) -> int:
@@ -302,7 +300,7 @@ def bootable(history: History, wanted: int) -> int:
             parsed
             for root in boot.old_roots
             if root.there and os.path.dirname(root.path) == history.archive
-            if (parsed := records.parse_archive_name(os.path.basename(root.path))) and parsed[2] == suffix
+            if (parsed := parse_archive_name(os.path.basename(root.path))) and parsed[2] == suffix
         ]
         if not names:
             gone = " any more" if any(root.volume == name for root in boot.old_roots) else ""

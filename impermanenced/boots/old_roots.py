@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,30 +18,38 @@ import btrfsutil
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp, RecordError
 from ..kernel import btrfs
-from ..model import STATE
+from ..state import BOOTS, NEXT, ROLLBACK, STATE, BootFile, boot_file, boot_files, parse_archive_name
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
 from . import records
 from .records import BootRecord, NextRequest, RollbackEnv
 
-PIN = b".pin"  # boots/N.pin: an empty file; the old roots of boot N stay
-
 # No clock that is right has shown a time before this software (2024-01-01).
 EPOCH = 1_704_067_200
 
-_BOOTS = re.compile(rb"(0|[1-9][0-9]{0,8})\.(env|good|pin)")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
 class OldRoot:
+    """The life of a boot that was put away, or another subvolume in the archive."""
+
     path: bytes  # from the top level
-    number: int  # of the boot whose life it is
-    volume: str | None  # None: the first one of rollback.env
-    id: int
-    uuid: bytes
-    archived: int | None  # seconds since 1970, later rather than earlier; None: nobody knows
+    number: int | None  # of the boot whose life it is; None: nothing says
+    volume: str | None  # None: nothing says of which; then it is the first one's
+    id: int = 0  # of the subvolume; 0: it is gone
+    uuid: bytes = b""
+    archived: int | None = None  # seconds since 1970, later rather than earlier; None: nobody knows
+
+    @property
+    def there(self) -> bool:
+        return self.id != 0
+
+
+def by_age(root: OldRoot) -> tuple[int, bytes]:
+    """Return a key that sorts the oldest first."""
+    return -1 if root.number is None else root.number, root.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class Archive:
         with contextlib.ExitStack() as stack:
             self._state = open_below(machine.top, STATE)
             stack.callback(os.close, self._state)
-            self._boots = open_below(self._state, records.BOOTS)
+            self._boots = open_below(machine.top, BOOTS)
             stack.callback(os.close, self._boots)
             self._archive = open_below(machine.top, self.path)
             stack.callback(os.close, self._archive)
@@ -93,36 +100,31 @@ class Archive:
 
     def read(self) -> Found:
         """As it is now.  RecordError for a `next` that says nothing: it may want any old root."""
-        names = [match for name in _names(self._boots) if (match := _BOOTS.fullmatch(name))]
-        numbers = {
-            kind: frozenset(int(match[1]) for match in names if match[2] == kind)
-            for kind in (b"env", b"good", b"pin")
-        }
-        known, broken = self._records(numbers[b"env"])
+        numbers = boot_files(_names(self._boots))
+        known, broken = self._records(numbers[BootFile.RECORD])
         roots, unknown = self._roots(known)
         return Found(
-            roots=tuple(sorted(roots, key=lambda root: (root.number, root.path))),
+            roots=tuple(sorted(roots, key=by_age)),
             unknown=unknown,
             broken=tuple(broken),
             records=known,
-            newest=max(numbers[b"env"], default=None),
-            good=numbers[b"good"],
-            pins=numbers[b"pin"],
+            newest=max(numbers[BootFile.RECORD], default=None),
+            good=numbers[BootFile.GOOD],
+            pins=numbers[BootFile.PIN],
             next=self._next(),
         )
 
     def rollback(self) -> RollbackEnv | None:
         """What the hook was told; RecordError when it cannot be read."""
-        content = _content(self._state, records.ROLLBACK)
+        content = _content(self._state, ROLLBACK)
         return None if content is None else records.parse_rollback(content)
 
     def _records(self, numbers: frozenset[int]) -> tuple[dict[int, BootRecord], list[str]]:
         known, broken = {}, []
         for number in sorted(numbers):
-            name = b"%d.env" % number
-            path = records.BOOTS + b"/" + name
+            path = boot_file(number, BootFile.RECORD)
             try:
-                content = _content(self._boots, name)
+                content = _content(self._boots, path)
                 record = records.parse_record(content or b"", path)
                 if record.number != number:
                     raise RecordError(f"{to_text(path)}: it says it is the record of boot {record.number}")
@@ -150,7 +152,7 @@ class Archive:
         roots, unknown = [], {}
         for name in sorted(_names(self._archive)):
             path = self.path + b"/" + name
-            parsed = records.parse_archive_name(name)
+            parsed = parse_archive_name(name)
             if name not in children:
                 unknown[path] = "is not a subvolume"
             elif parsed is None:
@@ -168,7 +170,7 @@ class Archive:
         return roots, unknown
 
     def _next(self) -> NextRequest | None:
-        content = _content(self._state, records.NEXT)
+        content = _content(self._state, NEXT)
         return None if content is None else records.parse_next(content)
 
     # Pins
@@ -197,7 +199,8 @@ class Archive:
         return True
 
     def _pin(self, number: int) -> bytes:
-        return b"/proc/self/fd/%d/%d%s" % (self._boots, number, PIN)
+        name = os.path.basename(boot_file(number, BootFile.PIN))
+        return b"/proc/self/fd/%d/%s" % (self._boots, name)
 
 
 def archived_times(known: Mapping[int, BootRecord]) -> dict[int, int | None]:
@@ -245,8 +248,9 @@ def _names(directory: int) -> list[bytes]:
         os.close(fd)
 
 
-def _content(directory: int, name: bytes) -> bytes | None:
+def _content(directory: int, path: bytes) -> bytes | None:
+    """Read a file that lies directly in a directory; None when there is none."""
     try:
-        return records.read(name, name, dir_fd=directory)
+        return records.read(os.path.basename(path), path, dir_fd=directory)
     except FileNotFoundError:
         return None

@@ -8,23 +8,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import ImpermanenceError, RecordError
-from ..model import STATE
+from ..state import BOOTS, RAN, RESULT, ROLLBACK, RUN, BootFile, boot_file, boot_files
 from ..system import atomic
 from . import good, records
 from .records import BootRecord
 
-RUN = b"/run/impermanence"  # the hook leaves there what it did, and before that in which boot it ran
 LOGIN = b"/run/motd.d/impermanence"  # shown by pam_motd(8)
 
 HELD, REFUSED, FAILED, DIED, ABSENT = "held", "refused", "failed", "died", "absent"
-
-_RECORD = re.compile(rb"(0|[1-9][0-9]{0,8})\.env")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ class Trouble:
 def look(boot_id: str, run: bytes = RUN, root: bytes = b"/") -> Trouble | None:
     """Of this boot; None where all is well, or where nobody wants a rollback."""
     try:
-        boot = good.result(run + b"/rollback.env")
+        boot = good.result(run + b"/" + RESULT)
     except RecordError as error:
         return Trouble(DIED, error.message)
     if boot is None or boot.boot_id != boot_id:
@@ -64,7 +60,7 @@ def of(boot: BootRecord) -> Trouble | None:
 
 
 def _ran(boot_id: str, run: bytes) -> bool:
-    with contextlib.suppress(FileNotFoundError), open(run + b"/boot-id", "rb") as stream:
+    with contextlib.suppress(FileNotFoundError), open(run + b"/" + RAN, "rb") as stream:
         return stream.read(100).strip() == boot_id.encode()
     return False
 
@@ -74,9 +70,8 @@ def _wanted(root: bytes) -> bool:
     began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     with contextlib.suppress(OSError, ImpermanenceError):
         with good.top_level_of(root) as (top, subvolume):
-            path = STATE + b"/" + records.ROLLBACK
-            rollback = records.parse_rollback(records.read(path, path, dir_fd=top), path)
-            written = os.stat(path, dir_fd=top, follow_symlinks=False).st_mtime
+            rollback = records.parse_rollback(records.read(ROLLBACK, ROLLBACK, dir_fd=top), ROLLBACK)
+            written = os.stat(ROLLBACK, dir_fd=top, follow_symlinks=False).st_mtime
         ours = subvolume in {volume.subvolume for volume in rollback.volumes}
         return ours and rollback.wipe and written < began
     return False
@@ -95,16 +90,14 @@ def _since(trouble: Trouble, boot: BootRecord) -> Trouble:
 def _before(boot: BootRecord) -> Iterator[BootRecord]:
     """The records before this boot's, the newest first."""
     with good.top_level(boot) as top:
-        directory = STATE + b"/" + records.BOOTS
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+        fd = os.open(BOOTS, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
         try:
             names = [os.fsencode(name) for name in os.listdir(fd)]
         finally:
             os.close(fd)
-        numbers = [int(match[1]) for name in names if (match := _RECORD.fullmatch(name))]
-        for number in sorted(numbers, reverse=True):
+        for number in sorted(boot_files(names)[BootFile.RECORD], reverse=True):
             if boot.number is not None and number < boot.number:
-                path = directory + b"/%d.env" % number
+                path = boot_file(number, BootFile.RECORD)
                 yield records.parse_record(records.read(path, path, dir_fd=top), path)
 
 

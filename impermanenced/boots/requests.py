@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import ImpermanenceError, NotSetUp
-from ..model import STATE
+from ..state import BOOTS, NEXT, BootFile, boot_file, boot_files
 from ..system import atomic
 from ..volumes.machine import Machine
 from . import records
@@ -18,7 +18,6 @@ from .history import NO_STATE
 from .records import BootRecord, NextRequest
 
 TRIAL = "this is a trial"
-NAME = STATE + b"/" + records.NEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,10 @@ def pending(machine: Machine) -> Pending | None:
     """None: nothing is asked for, or what was asked for has been done.  NotSetUp: nobody would read it."""
     if not machine.has_state():
         raise NotSetUp(*NO_STATE)
-    path = machine.at(NAME)
+    path = machine.at(NEXT)
     try:
         time = os.lstat(path).st_mtime
-        request = records.parse_next(records.read(path, NAME), NAME)
+        request = records.parse_next(records.read(path, NEXT), NEXT)
     except FileNotFoundError:
         return None
     except ImpermanenceError as error:
@@ -51,12 +50,10 @@ def pending(machine: Machine) -> Pending | None:
 
 def newest_record(machine: Machine) -> BootRecord | None:
     """The record that the hook goes by; None when there is none, or none that can be understood."""
-    directory = STATE + b"/" + records.BOOTS
     with contextlib.suppress(FileNotFoundError, ImpermanenceError):
-        stems = [name[:-4] for name in os.listdir(machine.at(directory)) if name.endswith(b".env")]
-        numbers = [int(stem) for stem in stems if stem.isdigit()]
+        numbers = boot_files(os.listdir(machine.at(BOOTS)))[BootFile.RECORD]
         if numbers:
-            path = directory + b"/%d.env" % max(numbers)
+            path = boot_file(max(numbers), BootFile.RECORD)
             return records.parse_record(records.read(machine.at(path), path), path)
     return None
 
@@ -82,11 +79,11 @@ def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
 def write(machine: Machine, request: NextRequest) -> None:
     """In place of what was asked for before, whatever that is."""
     with _named():
-        atomic.replace(machine.at(NAME), records.format_next(request))
+        atomic.replace(machine.at(NEXT), records.format_next(request))
 
 
 def cancel(machine: Machine) -> None:
-    path = machine.at(NAME)
+    path = machine.at(NEXT)
     with _named():
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -103,4 +100,4 @@ def _named() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, error.strerror, NAME) from error
+        raise OSError(error.errno, error.strerror, NEXT) from error

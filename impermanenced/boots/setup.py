@@ -14,14 +14,13 @@ import btrfsutil
 
 from ..config.load import Config, VolumeSettings
 from ..errors import NotSetUp
-from ..model import STATE, Volume
+from ..model import Volume
+from ..state import DIRECTORIES, ROLLBACK, STATE
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
 from . import records
 from .records import RollbackEnv, RollbackVolume
-
-DIRECTORIES = (records.BOOTS, b"staging", b"units", b"tmpfiles", b"trash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +79,19 @@ def run(config: Config, machine: Machine, *, dry_run: bool) -> list[str]:
 def plan(config: Config, machine: Machine) -> list[Step]:
     """What is still to be done, in order; nothing is changed before a step's `act`."""
     content = records.format_rollback(rollback_env(config, machine))
-    state = machine.at(STATE)
     steps = []
     if not machine.has_state():
-        steps.append(Step(f"make the subvolume {to_text(STATE)}", lambda: _make_state(state)))
-    for name in DIRECTORIES:
-        if not os.path.lexists(path := os.path.join(state, name)):
-            steps.append(Step(f"make {to_text(STATE + b'/' + name)}", _maker(path)))
+        steps.append(Step(f"make the subvolume {to_text(STATE)}", lambda: _make_state(machine.at(STATE))))
+    for directory in DIRECTORIES:
+        if not os.path.lexists(path := machine.at(directory)):
+            steps.append(Step(f"make {to_text(directory)}", _maker(path)))
     archive = machine.at(config.archive.directory)
     if not os.path.lexists(archive):
         words = f"make {to_text(config.archive.directory)} for the old roots"
         steps.append(Step(words, lambda: os.makedirs(archive, mode=0o700)))
-    record = os.path.join(state, records.ROLLBACK)
+    record = machine.at(ROLLBACK)
     if _read(record) != content:
-        words = f"write {to_text(STATE + b'/' + records.ROLLBACK)}, which the initrd obeys"
+        words = f"write {to_text(ROLLBACK)}, which the initrd obeys"
         steps.append(Step(words, lambda: atomic.replace(record, content)))
     return steps
 
@@ -109,6 +107,6 @@ def _maker(path: bytes) -> Callable[[], None]:
 
 def _read(path: bytes) -> bytes | None:
     try:
-        return records.read(path, STATE + b"/" + records.ROLLBACK)
+        return records.read(path, ROLLBACK)
     except FileNotFoundError:
         return None

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..model import STATE, Declaration
+from ..model import Declaration
+from ..state import ARCHIVE, STATE
 from ..text import to_text
 from . import files, settings
 from .values import NOTHING, OWNER, Space, Where, likely, path_of, quoted, table_of
@@ -37,7 +38,7 @@ class VolumeSettings:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSettings:
-    directory: bytes = b"old_roots"
+    directory: bytes = ARCHIVE
     keep_min: int = 3
     keep_days: int = 30
     keep_bytes: Space = NOTHING
@@ -280,7 +281,8 @@ def within(path: bytes, directory: bytes) -> bool:
 def _check_volumes(reading: _Reading, archive: ArchiveSettings) -> None:
     if within(archive.directory, STATE) and reading.archive_where:
         (reading.archive_where / "directory").fail(
-            f"{quoted(archive.directory.decode())} is the state directory's", 'the default is "old_roots"'
+            f"{quoted(archive.directory.decode())} is the state directory's",
+            f"the default is {quoted(ARCHIVE.decode())}",
         )
     for volume, where in reading.volumes:
         _check_layout(volume, where, archive, reading.archive_where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from .. import state
 from ..losses import WORTH
 
 
@@ -113,7 +114,7 @@ SETTINGS = (
         "directory",
         Kind.SUBVOLUME,
         "the directory of the old roots: a path from the top level",
-        '"old_roots"',
+        f'"{state.ARCHIVE.decode()}"',
     ),
     Setting(
         ARCHIVE,

@@ -26,8 +26,8 @@ from ..bus.introspection import BUS_NAME
 from ..bus.service import Service, Work
 from ..errors import ImpermanenceError, NotSetUp, ServiceError
 from ..kernel import chroot, libc, mounts
-from ..model import STATE
 from ..report.report import Manager
+from ..state import STATE
 from ..system import logger
 from ..system.dbus import request_name
 from ..system.systemd1 import OnBus

@@ -13,7 +13,8 @@ from ..config.load import VolumeSettings
 from ..errors import NotPermitted, NotSetUp
 from ..kernel import btrfs, mounts
 from ..kernel.mounts import Mount
-from ..model import STATE, Mounted, Volume
+from ..model import Mounted, Volume
+from ..state import STATE
 from ..text import to_text
 from .lineage import Subvolume, baseline
 

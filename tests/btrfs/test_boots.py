@@ -19,6 +19,7 @@ from impermanenced.boots.outcome import Trouble
 from impermanenced.boots.records import NextRequest
 from impermanenced.cli.commands import boots
 from impermanenced.report.report import Manager
+from impermanenced.state import NO_BOOT_ID
 from impermanenced.system import journal
 from impermanenced.text import time_to_text
 
@@ -297,7 +298,7 @@ def test_boots(machine: Machine) -> None:
         [],
         [(f"old_roots/2-{boot_id_of(2)}", True)],
         [],
-        [(f"old_roots/0-{records.NO_BOOT_ID}", True)],
+        [(f"old_roots/0-{NO_BOOT_ID}", True)],
     ]
     assert document["boots"][0]["kernel"] == os.uname().release
     text = machine.say("boots")
@@ -357,7 +358,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
         "3": ("running", "wiped", " -"),
         "2": (today, os.uname().release[:10], "bad", "kept", f"old_roots/2-{boot_id_of(2)}"),
         "1": (today[:2], "clean", "wiped", "kept by boot 2"),
-        "0": ("unknown", f"old_roots/0-{records.NO_BOOT_ID}"),
+        "0": ("unknown", f"old_roots/0-{NO_BOOT_ID}"),
     }.items():
         assert [word for word in words if word not in rows[number]] == [], rows[number]
     assert "        kept: impermanence= on the kernel command line\n" in text
@@ -378,7 +379,7 @@ def test_what_old_roots_hold(machine: Machine) -> None:
     }
     assert held == {
         f"old_roots/{name}": 3 << 20,
-        f"old_roots/0-{records.NO_BOOT_ID}": 0,
+        f"old_roots/0-{NO_BOOT_ID}": 0,
         "old_roots/of-somebody-else": None,
     }
     assert "  3.0 MiB  old_r" in machine.say("boots", "--sizes")

@@ -18,6 +18,7 @@ from typing import Any
 import btrfsutil
 import pytest
 
+from impermanenced import state
 from impermanenced.boots import records, setup
 from impermanenced.boots.old_roots import Archive, OldRoot
 from impermanenced.boots.prune import prune
@@ -65,7 +66,7 @@ class System:
     def boot(self, days_ago: float, *, time: int | None = None, good: bool = False, **fields: Any) -> Path:
         """One more boot, so long ago; the old root that it put away."""
         life, self.newest = self.newest, self.newest + 1
-        name = records.archive_name(life, str(uuid.UUID(int=life))).decode()
+        name = state.archive_name(life, str(uuid.UUID(int=life))).decode()
         old = self.filesystem.snapshot("root-blank", f"old_roots/{name}")
         old_uuid = str(uuid.UUID(bytes=btrfsutil.subvolume_info(os.fspath(old)).uuid))
         volume = BootVolume("root", b"root", old=b"old_roots/" + name.encode(), old_uuid=old_uuid)
@@ -169,7 +170,7 @@ def system(filesystem: Filesystem, tmp_path: Path) -> Iterator[System]:
     yield System(filesystem, tmp_path)
 
 
-def names(roots: tuple[OldRoot, ...]) -> list[int]:
+def names(roots: tuple[OldRoot, ...]) -> list[int | None]:
     return [root.number for root in roots]
 
 

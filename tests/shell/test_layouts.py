@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.boots.records import NO_BOOT_ID, RollbackVolume
+from impermanenced.boots.records import RollbackVolume
+from impermanenced.state import NO_BOOT_ID
 from tests.conftest import Filesystem, sh
 from tests.shell.hook import System, uuid_of
 

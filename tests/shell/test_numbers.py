@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.boots.records import NO_BOOT_ID
+from impermanenced.state import NO_BOOT_ID
 from tests.conftest import Filesystem
 from tests.shell.hook import SHELLS, System
 

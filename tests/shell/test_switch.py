@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.boots.records import NO_BOOT_ID, NextRequest, RollbackVolume
+from impermanenced.boots.records import NextRequest, RollbackVolume
+from impermanenced.state import NO_BOOT_ID
 from tests.conftest import Filesystem, sh, swap_on
 from tests.shell.hook import HOME, ROOT, SHELLS, Initrd, System, uuid_of
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from impermanenced.boots.history import CLEAN, CUT, Boot, History, OldRoot, bootable
+from impermanenced.boots.history import CLEAN, CUT, Boot, History, bootable
 from impermanenced.boots.journal import LastEntries
+from impermanenced.boots.old_roots import OldRoot
 from impermanenced.boots.records import BootRecord, EndRecord, NextRequest
 from impermanenced.boots.requests import Pending
 from impermanenced.cli.commands import boots
@@ -26,7 +27,7 @@ def boot(number: int, ago: float, ended: str = "unknown", **fields: Any) -> Boot
 
 
 def old_root(number: int, *, there: bool = True) -> OldRoot:
-    return OldRoot(f"old_roots/{number}-{ID}".encode(), "root", there)
+    return OldRoot(f"old_roots/{number}-{ID}".encode(), number, "root", id=300 + number if there else 0)
 
 
 def a_history(*boots: Boot, hold: bool = False) -> History:
@@ -98,9 +99,9 @@ def test_numbers_of_boots() -> None:
 
 
 def test_an_old_root_of_every_volume() -> None:
-    home = OldRoot(f"old_roots/7-{ID}.home".encode(), "home", True)
-    elsewhere = OldRoot(f"archive/7-{ID}.home".encode(), "home", True)
-    gone = OldRoot(home.path, "home", False)
+    home = OldRoot(f"old_roots/7-{ID}.home".encode(), 7, "home", id=400)
+    elsewhere = OldRoot(f"archive/7-{ID}.home".encode(), 7, "home", id=400)
+    gone = OldRoot(home.path, 7, "home")
     one = boot(7, 99, action="wiped")
 
     def found(*roots: OldRoot) -> History:
@@ -134,7 +135,7 @@ def test_text_of_boots() -> None:
             old_root(126, there=False),
         ),
         Boot(125, fault=".impermanence/boots/125.env:3: TIME is not a number"),
-        Boot(None, time=NOW - 9e6, old_roots=(OldRoot(b"old_roots/2025-8-11_12:13:20", None, True),)),
+        Boot(None, time=NOW - 9e6, old_roots=(OldRoot(b"old_roots/2025-8-11_12:13:20", None, None, id=500),)),
     )
     text = boots.boots(boots.document(found, None), columns=80, now=NOW)
     assert text == (

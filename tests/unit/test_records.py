@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from impermanenced import state
 from impermanenced.boots import records
 from impermanenced.errors import RecordError
 
@@ -113,16 +114,16 @@ def test_format_refuses_what_the_hook_would_refuse() -> None:
 
 
 def test_names_of_old_roots() -> None:
-    assert records.archive_name(7, BOOT_ID) == b"7-" + BOOT_ID.encode()
-    assert records.parse_archive_name(records.archive_name(7, BOOT_ID)) == (7, BOOT_ID, None)
-    assert records.parse_archive_name(records.archive_name(7, BOOT_ID, "home")) == (7, BOOT_ID, "home")
+    assert state.archive_name(7, BOOT_ID) == b"7-" + BOOT_ID.encode()
+    assert state.parse_archive_name(state.archive_name(7, BOOT_ID)) == (7, BOOT_ID, None)
+    assert state.parse_archive_name(state.archive_name(7, BOOT_ID, "home")) == (7, BOOT_ID, "home")
     for name in (
         b"2024-01-01_10:00:00",
         b"7-unused-" + BOOT_ID.encode(),
         b"07-" + BOOT_ID.encode(),
         b"blank",
     ):
-        assert records.parse_archive_name(name) is None
+        assert state.parse_archive_name(name) is None
 
 
 def test_the_end_of_a_boot_reads_back() -> None:

@@ -14,7 +14,7 @@ import pytest
 from initramfs import HERE, run
 from machine import Disk, Machine
 
-from impermanenced.boots import records
+from impermanenced.state import NO_BOOT_ID
 
 SECONDS = 180.0
 APPEND = "rdinit=/init-hibernation root=/dev/vda resume=/dev/sda"
@@ -100,7 +100,7 @@ def went_on(micro: Machine, lines: list[str]) -> None:
     run("btrfs", "check", "--readonly", micro.disks[0].path)
     with disk.mounted(micro.disks[0].path) as top:
         assert [record.number for record in disk.boots(top)] == [1]
-        assert [path.name for path in (top / "old_roots").iterdir()] == [f"0-{records.NO_BOOT_ID}"]
+        assert [path.name for path in (top / "old_roots").iterdir()] == [f"0-{NO_BOOT_ID}"]
         assert (top / "root/synced").read_text() == "on disk\n"
         assert (top / "root/after").read_text() == "after\n"
         assert (top / "root/unsynced").stat().st_size == 1 << 20

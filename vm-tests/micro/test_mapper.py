@@ -12,6 +12,7 @@ from initramfs import HERE
 from machine import Disk, Machine
 
 from impermanenced.boots import records
+from impermanenced.state import NO_BOOT_ID
 
 SECONDS = 180.0
 APPEND = "rdinit=/init-mapper root=/dev/mapper/vg-root"
@@ -58,5 +59,5 @@ def test_logical_volume_on_an_encrypted_disk(micro: Machine) -> None:
     lines = boot(micro)
     assert "result ACTION=wiped" in lines
     files = [line.removeprefix("file ") for line in lines if line.startswith("file ")]
-    old = f"old_roots/0-{records.NO_BOOT_ID}"
+    old = f"old_roots/0-{NO_BOOT_ID}"
     assert files == ["root/etc", f"{old}/crud", f"{old}/etc"]

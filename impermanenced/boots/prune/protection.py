@@ -11,7 +11,7 @@ import btrfsutil
 from ...config.load import Config, within
 from ...errors import NotSetUp
 from ...kernel import btrfs, mounts
-from ...model import STATE
+from ...state import STATE
 from ...text import to_text
 from ...volumes.machine import Machine
 from ..old_roots import Archive, open_below

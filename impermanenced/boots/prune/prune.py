@@ -20,7 +20,7 @@ from ...kernel import btrfs
 from ...kernel.btrfs import delete
 from ...text import to_text
 from ...volumes.machine import Machine
-from ..old_roots import EPOCH, Archive, Found, OldRoot
+from ..old_roots import EPOCH, Archive, Found, OldRoot, by_age
 from . import protection
 from .sizes import Sizes
 
@@ -115,7 +115,7 @@ def plan(
     spare = young if short else []
     if not short:
         stay += [(root, f"younger than {settings.keep_days} days") for root in young]
-        stay.sort(key=lambda one: (one[0].number, one[0].path))
+        stay.sort(key=lambda one: by_age(one[0]))
     return Plan(tuple(go), tuple(over), tuple(spare), tuple(stay), refused, found, then, weights)
 
 

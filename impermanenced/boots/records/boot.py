@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ...state import BOOTS
 from .keyvalue import LONG_NUMBER, NAME, TIME, WORD, Fields, assemble, line, split
-from .names import BOOTS
 
 ACTIONS = (
     "wiped",  # the volumes are fresh copies of their blanks

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...state import BOOTS
 from .keyvalue import LONG_NUMBER, TIME, assemble, line, split
-from .names import BOOTS
 
 
 @dataclass(frozen=True, slots=True)

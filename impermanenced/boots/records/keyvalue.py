@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from ... import state
 from ...errors import RecordError
 from ...text import to_text
 
@@ -15,10 +16,10 @@ VERSION = 1
 LARGEST = 65536  # bytes; a shell reads these files line by line
 
 # Forms of values.
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+UUID = re.compile(state.UUID)
+NUMBER = re.compile(state.BOOT_NUMBER)
 TIME = re.compile(r"0|[1-9][0-9]{0,11}")
-NAME = re.compile(r"[A-Za-z0-9_@][A-Za-z0-9._@-]{0,63}")
+NAME = re.compile(state.VOLUME_NAME)
 LONG_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 WORD = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -69,7 +70,7 @@ def path_fault(path: bytes) -> str | None:
         return "starts with a dash"
     if any(part in {b"", b".", b".."} for part in path.split(b"/")):
         return "is not a plain path from the top level"
-    if path.split(b"/")[0] == b".impermanence":
+    if path.split(b"/")[0] == state.STATE:
         return "lies in the state directory"
     return None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...state import NEXT
 from .keyvalue import WORD, assemble, line, split
-from .names import NEXT
 
 REQUESTS = ("wipe", "keep", "boot")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...state import ARCHIVE, ROLLBACK
 from .keyvalue import NAME, Fields, assemble, line, path_fault, split
-from .names import ROLLBACK
 
 ON_FAILURE = ("keep", "stop")
 ON_MISSING_BLANK = ("keep", "create-empty", "stop")
@@ -25,7 +25,7 @@ class RollbackEnv:
     volumes: tuple[RollbackVolume, ...]
     fsid: str | None = None  # None (a record made where the disk is not): the device decides
     device: bytes | None = None  # None: found by fsid, else root= of the kernel command line
-    archive: bytes = b"old_roots"
+    archive: bytes = ARCHIVE
     wipe: bool = True
     on_failure: str = "keep"
     on_missing_blank: str = "keep"

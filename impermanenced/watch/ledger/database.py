@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from .rows import to_ms
 
-FILE = b"ledger.sqlite"
 ASIDE = b".aside"
 VERSION = 1
 

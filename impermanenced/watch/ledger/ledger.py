@@ -20,11 +20,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from ...model import Writer
+from ...state import LEDGER
 from ...system import logger
 from ...text import to_text
 from . import limits
 from .copy import Pieces, pieces
-from .database import ASIDE, FILE, Database, Inside
+from .database import ASIDE, Database, Inside
 from .limits import PUT_CROWD
 from .programs import Origins
 from .rows import Batch, Crowd, Noted, agreed, to_ms
@@ -71,7 +72,7 @@ class Ledger:
         self._clock = clock
         self._row_limit, self._byte_limit, self._boots = rows, size, boots
         self._lock = threading.RLock()
-        path = None if directory is None else os.path.join(directory, FILE)
+        path = None if directory is None else os.path.join(directory, LEDGER)
         self._database = Database(path, inside, boot_id, clock())
         self._origins = Origins(self._database)
         self._crowds: dict[tuple[int, int], set[int]] = {}  # origins by (subvolume, directory)
@@ -115,7 +116,7 @@ class Ledger:
         if code in _DAMAGED or isinstance(error, sqlite3.NotSupportedError):
             log.warning(
                 "the ledger cannot be read and is put aside: who wrote what before this is not known",
-                aside=to_text(FILE + ASIDE),
+                aside=to_text(LEDGER + ASIDE),
                 error=str(error),
             )
             try:
