@@ -36,7 +36,7 @@ $(VENV)/.stamp: pyproject.toml
 
 $(VENV)/.test-stamp: $(VENV)/.stamp
 	tools/need $(TEST_PACKAGES)
-	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'pytest-timeout>=2.1' 'hypothesis>=6.67'
+	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'pytest-timeout>=2.1' 'pytest-xdist>=3' 'hypothesis>=6.67'
 	touch $@
 
 $(LINT)/.stamp: $(VENV)/.test-stamp
@@ -53,7 +53,7 @@ lint: $(LINT)/.stamp
 	tools/lint-shell
 
 test: lint
-	$(PYTEST) tests
+	$(PYTEST) --numprocesses 2 --dist loadgroup tests
 
 vm-test: vm-test-micro vm-test-full
 

@@ -5,12 +5,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.isolation import attach, detach, own_mount_namespace
+
+LONGEST_ID = 60  # characters of a value in the name of a test
+
+
+def pytest_configure() -> None:
+    """What a test mounts, no other process can keep mounted: each pytest process has its own namespace."""
+    os.environ.pop("COLUMNS", None)  # of whoever looks at the tests; execnet has one as well
+    if os.geteuid() == 0:
+        own_mount_namespace()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a long value after its argument; None leaves the name to pytest."""
+    long = isinstance(val, (str, bytes)) and len(val) > LONGEST_ID
+    return f"long-{argname}" if long else None
 
 
 def sh(*argv: str | bytes | Path, **kwargs: object) -> str:
@@ -19,15 +34,6 @@ def sh(*argv: str | bytes | Path, **kwargs: object) -> str:
     result = subprocess.run(argv, capture_output=True, **kwargs)  # type: ignore[call-overload]
     assert result.returncode == 0, f"{argv}: {result.returncode}\n{result.stdout}{result.stderr}"
     return str(result.stdout)
-
-
-def wait_until(condition: Callable[[], object], timeout: float = 20.0) -> None:
-    """Return as soon as the condition holds; fail when it does not in time."""
-    deadline = time.monotonic() + timeout
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        pause.wait(0.01)
 
 
 def calls(function: Callable[[], object]) -> int:
@@ -67,7 +73,7 @@ class Filesystem:
         with open(self.image, "wb") as stream:
             stream.truncate(int(size.removesuffix("M")) << 20)
         sh("mkfs.btrfs", "-q", self.image)
-        self.device = sh("losetup", "--find", "--show", self.image).strip()
+        self.device = attach(self.image)
         self.mount(self.top, "subvolid=5")
 
     def mount(self, where: Path, options: str) -> Path:
@@ -96,17 +102,8 @@ class Filesystem:
         for where in reversed(self.mounts):
             sh("umount", "-R", where)
         self.mounts.clear()
-        sh("losetup", "--detach", self.device)
-        # Whoever looks at all block devices keeps this one open for a moment, and the kernel waits.
-        wait_until(lambda: os.fspath(self.image) not in self._backing())
+        detach(self.device, self.image)
         self.image.unlink()
-
-    def _backing(self) -> str:
-        """The file behind the loop device, as long as it has one."""
-        try:
-            return (Path("/sys/block") / Path(self.device).name / "loop/backing_file").read_text()
-        except OSError:  # ENOENT, or ENODEV when it goes between the opening and the reading
-            return ""
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,13 +253,20 @@ def test_status_says_what_is_asked_for(machine: Machine) -> None:
 def test_only_root_may_ask(machine: Machine) -> None:
     if shutil.which("setpriv") is None:
         pytest.skip("needs setpriv: apt-get install util-linux")
-    machine.config.chmod(0o644)
-    for directory in machine.config.parents:
-        if directory != Path("/tmp") and directory.owner() == "root":
-            directory.chmod(directory.stat().st_mode | 0o011)
     nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    for words in (["next"], ["next", "keep"], ["boots"]):
-        assert "needs root" in machine.refused(4, *words, wrap=nobody)
+    # Every pytest that starts closes /tmp/pytest-of-root, and what is below it, to all others.
+    with tempfile.TemporaryDirectory(prefix="impermanence-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        root = machine.filesystem.mount(directory / "root", "subvol=root")
+        config = directory / "config.toml"
+        config.write_text(machine.config.read_text().replace(os.fspath(machine.root), os.fspath(root)))
+        theirs = dataclasses.replace(machine, config=config)
+        try:
+            for words in (["next"], ["next", "keep"], ["boots"]):
+                assert "needs root" in theirs.refused(4, *words, wrap=nobody)
+        finally:
+            machine.filesystem.umount(root)
 
 
 def test_a_wipe_in_a_trial(machine: Machine) -> None:

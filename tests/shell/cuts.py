@@ -15,7 +15,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.conftest import Filesystem, sh, wait_until
+from tests.conftest import Filesystem, sh
+from tests.isolation import attach, detach, wait_until
 from tests.shell.hook import HOOK, INITRD
 
 PROGRAMS = ("mv", "btrfs", "mkdir", "mount", "umount", "volumes")
@@ -134,6 +135,7 @@ class Cutter:
 
 
 def forgotten(device: str) -> bool:
+    """The kernel knows no filesystem of the device any more; False while one is mounted."""
     argv = ["btrfs", "device", "scan", "--forget", device]
     return subprocess.run(argv, check=False, capture_output=True).returncode == 0
 
@@ -147,7 +149,9 @@ class Disk:
         self.off(self.template)
 
     def off(self, keep: Path | None = None) -> None:
-        """Everything is unmounted; `keep` gets the image as it then is."""
+        """Everything is committed and unmounted; `keep` gets the image as it then is."""
+        if self.filesystem.top in self.filesystem.mounts:
+            self.filesystem.sync()
         for where in reversed(list(self.filesystem.mounts)):
             self.filesystem.umount(where)
         if keep is not None:
@@ -158,11 +162,13 @@ class Disk:
 
     def load(self, image: Path) -> None:
         """The loop device shows another past of the same filesystem."""
-        # A mount namespace that was made meanwhile may hold the filesystem for a moment.
+        # A filesystem that is mounted still would go on with the past that it knows.
         wait_until(lambda: forgotten(self.filesystem.device))
-        sh("losetup", "--detach", self.filesystem.device)
+        detach(self.filesystem.device, self.filesystem.image)
+        # A scan by somebody else, who saw it meanwhile: a past on another device would be older than that.
+        forgotten(self.filesystem.device)
         self.copy(image, self.filesystem.image)
-        self.filesystem.device = sh("losetup", "--find", "--show", self.filesystem.image).strip()
+        self.filesystem.device = attach(self.filesystem.image)
 
     def on(self) -> None:
         self.filesystem.mount(self.filesystem.top, "subvolid=5")

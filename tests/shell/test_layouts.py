@@ -13,6 +13,7 @@ import pytest
 from impermanenced.boots.records import RollbackVolume
 from impermanenced.state import NO_BOOT_ID
 from tests.conftest import Filesystem, sh
+from tests.isolation import attach, detach
 from tests.shell.hook import System, uuid_of
 
 pytestmark = pytest.mark.usefixtures("either")
@@ -168,14 +169,14 @@ def test_default_subvolume_is_the_volume(filesystem: Filesystem) -> None:
 
 @contextlib.contextmanager
 def attached(image: Path, filesystem: Filesystem) -> Iterator[str]:
-    device = sh("losetup", "--find", "--show", image).strip()
+    device = attach(image)
     try:
         yield device
     finally:
         for mount in list(filesystem.mounts):
             filesystem.umount(mount)
         sh("btrfs", "device", "scan", "--forget", device)
-        sh("losetup", "--detach", device)
+        detach(device, image)
 
 
 def mirror(filesystem: Filesystem, image: Path) -> None:

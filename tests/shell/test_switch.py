@@ -11,6 +11,7 @@ import pytest
 from impermanenced.boots.records import NextRequest, RollbackVolume
 from impermanenced.state import NO_BOOT_ID
 from tests.conftest import Filesystem, sh, swap_on
+from tests.isolation import attach, detach
 from tests.shell.hook import HOME, ROOT, SHELLS, Initrd, System, uuid_of
 
 pytestmark = pytest.mark.usefixtures("either")
@@ -217,7 +218,7 @@ def test_filesystem_of_two_devices(filesystem: Filesystem, tmp_path: Path) -> No
     second = tmp_path / "second.img"
     with open(second, "wb") as stream:
         stream.truncate(256 << 20)
-    device = sh("losetup", "--find", "--show", second).strip()
+    device = attach(second)
     try:
         sh("btrfs", "device", "add", device, system.top)
         filesystem.umount(system.top)
@@ -227,4 +228,4 @@ def test_filesystem_of_two_devices(filesystem: Filesystem, tmp_path: Path) -> No
         filesystem.mount(system.top, "subvolid=5")
         sh("btrfs", "device", "remove", device, system.top)
     finally:
-        sh("losetup", "--detach", device)
+        detach(device, second)
