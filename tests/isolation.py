@@ -8,6 +8,7 @@ whose filesystem has subvolumes of the same names and records of the same boot.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -51,7 +52,7 @@ def attach(image: Path) -> str:
         with open("/dev/loop-control", "rb") as control:
             number = fcntl.ioctl(control, LOOP_CTL_GET_FREE)
         device = f"/dev/loop{number}"
-        if not os.path.exists(device):  # without udev nobody else makes the node
+        with contextlib.suppress(FileExistsError):  # without udev nobody else makes the node
             os.mknod(device, stat.S_IFBLK | 0o600, os.makedev(LOOP_MAJOR, number))
         try:
             with open(image, "r+b") as backing, open(device, "r+b", buffering=0) as loop:
