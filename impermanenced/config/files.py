@@ -37,7 +37,7 @@ def read(file: bytes, *, named: bool) -> dict[str, Any] | None:
 def _content(file: bytes, *, named: bool) -> bytes | None:
     name = to_text(file)
     try:
-        # A FIFO must not block, and a terminal must not become ours.
+        # Opening a FIFO must not block, and a terminal must not become the controlling one.
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError:
         if named:

@@ -150,8 +150,8 @@ class _Reading:
 def load(path: bytes | None, *, default: bytes = DEFAULT) -> Config:
     """Return the configuration in this file alone, or in the default file and its drop-ins.
 
-    A missing default file is an empty configuration.  Raises ConfigError, NotPermitted for a file that may not
-    be read, and UsageError for a named file that does not exist.
+    A missing default file is an empty configuration.  Raises ConfigError, NotPermitted for a file that may
+    not be read, and UsageError for a named file that does not exist.
     """
     reading = _Reading()
     read: list[bytes] = []
@@ -281,7 +281,7 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
 
 
 def within(path: bytes, directory: bytes) -> bool:
-    """Whether the path is the directory, or below it."""
+    """Return whether the path is the directory, or lies below it."""
     return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
 
 
