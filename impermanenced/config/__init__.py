@@ -1,1 +1,1 @@
-"""The configuration: TOML files in, a frozen Config out."""
+"""The configuration: TOML files become one frozen `Config`."""

@@ -1,4 +1,4 @@
-"""The files of the configuration: which there are, and what TOML is in them."""
+"""The files of the configuration: finding them, and reading the TOML in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_BYTES = 1 << 20
 
 
 def drop_ins(directory: bytes) -> list[bytes]:
-    """The drop-ins in the order of their names."""
+    """Return the paths of the drop-ins in the order of their names.  Raises NotPermitted."""
     try:
         names = sorted(os.listdir(directory))
     except (FileNotFoundError, NotADirectoryError):
@@ -26,7 +26,10 @@ def drop_ins(directory: bytes) -> list[bytes]:
 
 
 def read(file: bytes, *, named: bool) -> dict[str, Any] | None:
-    """The TOML of a file; None for one that is not there and was not asked for by name."""
+    """Return the TOML of a file, or None for a missing one that was not `named` by the user.
+
+    Raises ConfigError, NotPermitted, and UsageError for a named file that does not exist.
+    """
     content = _content(file, named=named)
     return None if content is None else _parse(content, file)
 
@@ -34,7 +37,7 @@ def read(file: bytes, *, named: bool) -> dict[str, Any] | None:
 def _content(file: bytes, *, named: bool) -> bytes | None:
     name = to_text(file)
     try:
-        # A FIFO must not block, and a terminal must not become ours.
+        # Opening a FIFO must not block, and a terminal must not become the controlling one.
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError:
         if named:

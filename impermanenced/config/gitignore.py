@@ -1,4 +1,4 @@
-"""A pattern in the syntax of gitignore(5) as a regular expression that never goes back far.
+"""A pattern of gitignore(5) as a regular expression that never goes back far.
 
 Hard facts
     git's own matcher tries a star at every place for every place of the stars before it: a pattern with
@@ -16,7 +16,7 @@ import string
 from collections.abc import Iterator
 
 _ANY, _NOTHING = b"[^/]", b"(?!)"
-_STAR = None  # among the pieces of a component
+_STAR = None  # stands for a star among the pieces of a component
 _CLASSES = {
     b"alnum": string.ascii_letters + string.digits,
     b"alpha": string.ascii_letters,
@@ -34,9 +34,10 @@ _CLASSES = {
 
 
 def expression(pattern: bytes) -> bytes:
-    """For `fullmatch` with a path relative to the root; ValueError when nothing can match it.
+    """Return the regular expression for `fullmatch` with a path relative to the root.
 
-    The pattern is one without the `!` before it and the slash behind it.
+    The pattern comes without the `!` before it and the slash behind it.  Raises ValueError if it can match
+    nothing.
     """
     if b"/" not in pattern:
         return b"(?>(?:.+/)?)" + _component(list(_pieces(pattern)))
@@ -58,12 +59,12 @@ def expression(pattern: bytes) -> bytes:
 
 
 def _after_tree(stretch: bytes) -> bytes:
-    """What stands between two `**`, at the first place that fits."""
+    """Return the expression of a stretch between two `**`, which matches at the first place that fits."""
     return b"(?>(?:.+?/)??" + stretch + b")"
 
 
 def _parts(pattern: bytes) -> Iterator[bytes]:
-    """The components; a slash in a bracket is none between two."""
+    """Yield the components; a slash inside a bracket does not separate two."""
     start = at = 0
     while at < len(pattern):
         if pattern[at : at + 1] == b"/":
@@ -89,7 +90,7 @@ def _component(pieces: list[bytes | None]) -> bytes:
 
 
 def _pieces(part: bytes) -> Iterator[bytes | None]:
-    """Each matches one byte, but for the stars."""
+    """Yield the expressions of a component's pieces; each matches one byte, except _STAR."""
     at = 0
     while at < len(part):
         character = part[at : at + 1]
@@ -111,7 +112,7 @@ def _pieces(part: bytes) -> Iterator[bytes | None]:
 
 
 def _bracket(part: bytes, at: int) -> tuple[bytes, int]:
-    """What stands between brackets, and where it ends; `at` is behind the first."""
+    """Return the expression of a bracket and where it ends; `at` is the place behind its first character."""
     negated = part[at : at + 1] in (b"!", b"^")
     at += negated
     chosen: set[int] = set()

@@ -1,7 +1,7 @@
-"""gitignore patterns, decided as git decides them.
+"""The patterns of `[watch] ignore`, decided as git decides them.
 
-The last pattern that matches a name wins, but what is below an ignored directory cannot be had back: git
-never looks into it.  So every level is decided by itself, from the top.
+The last pattern that matches a name wins, but nothing below an ignored directory can be included again: git
+never looks into it.  So every level of a path is decided by itself, from the top.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from . import gitignore
 
 MAX_PATTERN = 4096
-MAX_KNOWN = 1 << 14  # directories whose decision is kept
+MAX_KNOWN = 1 << 14  # directories whose decision is cached
 
 
 class Pattern:
-    """One line of gitignore syntax; ValueError when it can match nothing."""
+    """One line of gitignore syntax; the constructor raises ValueError if the line can match nothing."""
 
     __slots__ = ("_matches", "expression", "include", "only_directories", "text")
 
@@ -41,28 +41,30 @@ class Pattern:
         self._matches = re.compile(self.expression, re.DOTALL).fullmatch
 
     def matches(self, name: bytes, directory: bool) -> bool:
-        """`name` is relative to the root and has no slash at either end."""
+        """Return whether the pattern matches `name`, a path from the root without a slash at either end."""
         return (directory or not self.only_directories) and self._matches(name) is not None
 
 
 def _without_spaces(text: str) -> str:
-    """Without those at the end that no backslash keeps."""
+    """Return the line without the spaces at its end, unless a backslash keeps one."""
     kept = text.rstrip(" ")
     escaped = (len(kept) - len(kept.rstrip("\\"))) % 2
     return text[: len(kept) + escaped]
 
 
 class Patterns:
+    """All patterns of a configuration, the last of which decides."""
+
     def __init__(self, lines: Sequence[str]) -> None:
         self._latest_first = [Pattern(line) for line in lines][::-1]
         self._directories: dict[bytes, str | None] = {b"/": None, b"": None}
-        # Most names match none of the patterns: all of them are asked at once.
+        # Most names match no pattern at all, so one expression asks all patterns at once.
         of_files = [one.expression for one in self._latest_first if not one.only_directories]
         self._file = re.compile(b"|".join(b"(?:%s)" % one for one in of_files), re.DOTALL).fullmatch
         self._files = bool(of_files)
 
     def decide(self, path: bytes, directory: bool) -> str | None:
-        """The pattern that ignores this absolute path, or None."""
+        """Return the text of the pattern that ignores this absolute path, or None."""
         if not self._latest_first:
             return None
         above = path[: path.rfind(b"/")]

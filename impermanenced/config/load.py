@@ -1,7 +1,7 @@
-"""The configuration: TOML in, one frozen `Config` out.
+"""The configuration: TOML files become one frozen `Config`.
 
-Which settings there are stands in `settings`, what one value may be in `values`; here is how files
-add up and what the values mean together.
+`settings` lists the settings and `values` checks one value; this module says how files add up and what the
+values mean together.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _NOTICE, _WARNING, _CRITICAL = Space(1 << 30), Space(5 << 30), Space(20 << 30)
 
 @dataclass(frozen=True, slots=True)
 class VolumeSettings:
-    """One `[[volume]]`.  None: to be found on the machine."""
+    """One `[[volume]]`; None means that the value is found on the machine."""
 
     name: str | None = None
     mountpoint: bytes = b"/"
-    path: bytes | None = None  # default: the mountpoint
-    subvolume: bytes | None = None  # path from the top level
-    blank: bytes | None = None  # path from the top level; b"": none, everything is new
+    path: bytes | None = None  # None: the mountpoint
+    subvolume: bytes | None = None  # a path from the top level
+    blank: bytes | None = None  # a path from the top level; b"": there is none, so everything is new
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class ArchiveSettings:
 
 @dataclass(frozen=True, slots=True)
 class RollbackSettings:
+    """The section `[rollback]`."""
+
     wipe: bool = True
     on_failure: str = "keep"
     on_missing_blank: str = "keep"
@@ -55,7 +57,7 @@ class RollbackSettings:
 
 @dataclass(frozen=True, slots=True)
 class LevelSettings:
-    """How many undeclared bytes are news; NOTHING: none are."""
+    """The amounts of undeclared data that are announced; NOTHING switches a level off."""
 
     notice: Space = _NOTICE
     warning: Space = _WARNING
@@ -64,6 +66,8 @@ class LevelSettings:
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
+    """The section `[gate]`."""
+
     warn: tuple[str, ...] = ("document", "service-state", "subvolume", "config", "unknown", "history")
     block: tuple[str, ...] = ("secret", "database")
     warn_bytes: Space = NOTHING
@@ -73,7 +77,7 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """How something is made when it is missing.  None: as its parent, or as root."""
+    """Owner, group and mode of something that has to be created; None means as its parent, or root's."""
 
     user: str | None = None
     group: str | None = None
@@ -82,20 +86,22 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How a declared path gets to its place."""
+    """The way in which a declared path gets to its place."""
 
     declaration: Declaration
     method: str  # "bind" or "symlink"
-    hide: bool  # from file managers
+    hide: bool  # whether file managers should not show the mount
     own: Ownership
     parent: Ownership
-    user: str | None = None  # below whose home it is declared
+    user: str | None = None  # the user below whose home it is declared
     home: bytes | None = None  # that home
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    path: bytes  # the file that was asked for, whether it exists or not
+    """The whole configuration."""
+
+    path: bytes  # the main file, whether it exists or not
     files: tuple[bytes, ...]  # the files that were read
     volumes: tuple[VolumeSettings, ...]
     archive: ArchiveSettings
@@ -116,13 +122,13 @@ class _Entry:
     path: bytes
     directory: bool
     persist: bytes
-    user: str | None  # whose home it is relative to
+    user: str | None  # the user whose home the path is relative to
     table: dict[str, Any]
 
 
 @dataclass(slots=True)
 class _Reading:
-    """What the files said so far."""
+    """The values of the files that have been read so far."""
 
     volumes: list[tuple[VolumeSettings, Where]] = field(default_factory=list)
     archive: dict[str, Any] = field(default_factory=dict)
@@ -141,10 +147,10 @@ class _Reading:
 
 
 def load(path: bytes | None, *, default: bytes = DEFAULT) -> Config:
-    """The configuration in this file alone, or in the default file and its drop-ins.
+    """Return the configuration in this file alone, or in the default file and its drop-ins.
 
-    ConfigError, NotPermitted for a file that may not be read, UsageError for a named one that is
-    not there.  The default file may be missing: that is the empty configuration.
+    A missing default file is an empty configuration.  Raises ConfigError, NotPermitted for a file that may
+    not be read, and UsageError for a named file that does not exist.
     """
     reading = _Reading()
     read: list[bytes] = []
@@ -181,7 +187,7 @@ def _take(reading: _Reading, document: dict[str, Any], where: Where) -> None:
 
 
 def _add_up(before: dict[str, Any], values: dict[str, Any]) -> None:
-    """Lists do; of what else there is the later one counts."""
+    """Add the values of a later file: lists are joined, any other value replaces the earlier one."""
     for key, value in values.items():
         listed = isinstance(value, tuple) and not isinstance(value, Space)
         before[key] = tuple(dict.fromkeys((*before.get(key, ()), *value))) if listed else value
@@ -274,7 +280,7 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
 
 
 def within(path: bytes, directory: bytes) -> bool:
-    """Whether the path is the directory, or below it."""
+    """Return whether the path is the directory, or lies below it."""
     return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
 
 

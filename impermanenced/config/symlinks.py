@@ -1,4 +1,4 @@
-"""Declared paths in the running system: none may lead through a symlink."""
+"""A check of declared paths in the running system: none may lead through a symlink."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .load import Config
 
 
 def check_paths(config: Config, root: bytes) -> None:
-    """ConfigError when a declared path leads through a symlink below `root`, the system's "/".
+    """Raise ConfigError if a declared path leads through a symlink below `root`, the system's "/".
 
-    What is mounted there would land elsewhere than the rules think, and a user who owns the link's
-    directory could choose where.  A path that is not there yet passes.
+    A mount at such a path would land elsewhere than the rules think, and a user who owns the link's
+    directory could choose where.  A path that does not exist yet passes.
     """
     root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

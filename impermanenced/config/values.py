@@ -1,4 +1,4 @@
-"""One value of the configuration: what it must be, and what is said when it is not.
+"""The check of a single value of the configuration.
 
 An error names the file, the key and the value, and hints at the likely meant key.
 """
@@ -28,33 +28,36 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Where(NamedTuple):
-    """A place in a file, for a person."""
+    """A place in a file, as an error message names it."""
 
     file: str
     key: str = ""
 
     def __truediv__(self, key: str) -> Where:
+        """Return the place of a key in this table."""
         name = key if _BARE_KEY.fullmatch(key) else f'"{shown(key)}"'
         return Where(self.file, f"{self.key}.{name}" if self.key else name)
 
     def item(self, index: int) -> Where:
+        """Return the place of an item in this list."""
         return Where(self.file, f"{self.key}[{index}]")
 
     def __str__(self) -> str:
         return f"{self.file}: {self.key}" if self.key else self.file
 
     def fail(self, why: str, hint: str | None = None) -> NoReturn:
+        """Raise ConfigError with this place before the message."""
         raise ConfigError(f"{self}: {why}", hint)
 
 
 class Space(NamedTuple):
-    """A part of a filesystem: bytes, or percent of its size."""
+    """An amount of space: bytes, or a percentage of the filesystem's size."""
 
     amount: int = 0
     percent: bool = False
 
     def of(self, total: int) -> int:
-        """In bytes, rounded up."""
+        """Return the amount in bytes, rounded up, for a filesystem of `total` bytes."""
         return -(-total * self.amount // 100) if self.percent else self.amount
 
 
@@ -62,12 +65,14 @@ NOTHING = Space()
 
 
 def shown(value: object) -> str:
+    """Return a value as text for a message, cut after 80 characters."""
     text = value if isinstance(value, str) else repr(value)
     text = to_text(text.encode("utf-8", "surrogatepass"))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def quoted(value: object) -> str:
+    """Return a value as TOML would write it, cut like `shown`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return f'"{shown(value)}"' if isinstance(value, str) else shown(value)
@@ -80,7 +85,7 @@ def _meant(word: str, words: Iterable[str]) -> str:
 
 
 def path_of(text: str, where: Where, *, relative: bool = False) -> bytes:
-    """The path without doubled slashes; what cannot be one fails."""
+    """Return the path without doubled slashes.  Raises ConfigError if the text cannot be such a path."""
     try:
         raw = from_text(text)
     except (UsageError, UnicodeError) as error:
@@ -102,7 +107,7 @@ def path_of(text: str, where: Where, *, relative: bool = False) -> bytes:
 
 
 def _subvolume(text: str, where: Where) -> bytes:
-    # These names go to the initrd and stand in names of units and files there.
+    # These names become parts of the names of units and files in the initrd.
     parts = text.removeprefix("/").removesuffix("/").split("/")
     for part in parts:
         _name(part, where, text)
@@ -141,7 +146,7 @@ def _pattern(text: str, where: Where) -> str:
 
 
 def _value(value: Any, setting: Setting, where: Where) -> Any:
-    """The value as it is used; ConfigError when it is not of the setting's kind."""
+    """Return the value as the program uses it.  Raises ConfigError if it is not of the setting's kind."""
     kind = setting.kind
     if kind is Kind.PATHS:
         return tuple(path_of(text, place) for text, place in _strings(value, setting, where))
@@ -161,7 +166,7 @@ def _value(value: Any, setting: Setting, where: Where) -> Any:
         return _space(value)
     if kind is Kind.WORD:
         return _word(value, setting, where)
-    return value  # a path as text: absolute, or relative to a home, as the caller knows
+    return value  # a path stays text: the caller knows whether it is absolute or relative to a home
 
 
 def _word(text: str, setting: Setting, where: Where) -> str:
@@ -197,7 +202,7 @@ def _is(value: object, kind: Kind) -> bool:
 
 
 def table_of(section: str, raw: object, where: Where) -> dict[str, Any]:
-    """A table's values by the setting's own key."""
+    """Return {key: value} of a table, with the setting's own key.  Raises ConfigError."""
     if not isinstance(raw, dict):
         where.fail(f"{quoted(raw)} is not a table", f"write {section}" if "{" not in section else None)
     known = settings.of(section)
@@ -213,6 +218,9 @@ def table_of(section: str, raw: object, where: Where) -> dict[str, Any]:
 
 
 def likely(key: str, known: Iterable[str]) -> str:
+    """Return a hint for an unknown key: the section that it belongs to, the key that was probably meant, or
+    all keys.
+    """
     known = list(known)
     if not difflib.get_close_matches(key.lower().replace("_", "-"), known, n=1, cutoff=0.5):
         for setting in settings.SETTINGS:

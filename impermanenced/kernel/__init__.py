@@ -1,1 +1,1 @@
-"""What the kernel says, in its own words: no policy here, and errors stay `OSError`."""
+"""The kernel's interfaces in the kernel's own words: no policy, and errors stay `OSError`."""

@@ -1,4 +1,4 @@
-"""Running something where another directory is `/`, for libraries that want path names.
+"""Calls with another directory as `/`, for libraries that want path names.
 
 Hard facts
 
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 
 def call(directory_fd: int, work: Callable[[], T]) -> T:
-    """What `work` returns or raises, in a thread of its own.  Needs CAP_SYS_CHROOT.
+    """Run `work` in a thread with this directory as its root, and return or raise what it does.
 
-    It must not look for anything of the system: no import, no log.
+    Needs CAP_SYS_CHROOT.  `work` must not use files of the system: no import, no log.
     """
 
     def there() -> T:

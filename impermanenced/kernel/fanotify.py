@@ -76,20 +76,24 @@ _HEAD = struct.Struct("=IBBHQiiBBHQIiQQI")
 
 
 class Event(NamedTuple):
+    """One event: what happened (`mask`) to which inode of which subvolume, by which process."""
+
     mask: int
     pid: int
     root_id: int
     inode: int
     generation: int
-    parent: int  # the directory that the event came by, 0: not told
+    parent: int  # the directory that the event came through; 0: the event does not say
 
 
 class Batch(NamedTuple):
+    """The events of one read, and what else the read held."""
+
     events: list[Event]
-    total: int  # number of events, also the dropped
+    total: int  # number of events, with those that were dropped
     overflowed: bool
-    foreign: set[int]  # subvolume ids that were dropped
-    skipped: int  # records of a kind or shape that is not known here
+    foreign: set[int]  # ids of subvolumes that are not wanted, whose events were dropped
+    skipped: int  # number of records of an unknown kind or shape
 
 
 def init(flags: int, event_f_flags: int = 0) -> int:
@@ -103,9 +107,10 @@ def mark(fan: int, flags: int, mask: int, dir_fd: int, path: bytes | None = None
 def _target(
     buffer: bytes, record: int, end: int, wanted: Container[int], foreign: set[int]
 ) -> tuple[tuple[int, int, int, int] | None, int]:
-    """(root id, inode, generation, parent) of what an event is about, and how many records made no sense.
+    """Return (root id, inode, generation, parent) of an event's object, and how many records made
+    no sense.
 
-    None where it names no inode, or one of a subvolume that is not wanted.
+    The first is None if the event names no inode, or one of a subvolume that is not wanted.
     """
     target: tuple[int, int, int, int] | None = None
     directory = skipped = 0
@@ -133,13 +138,13 @@ def _target(
 
 
 def parse(buffer: bytes, wanted: Container[int]) -> Batch:
-    """The events of one read that are about the subvolumes in `wanted`.
+    """Return the events of one read that are about the subvolumes in `wanted`.
 
     Every record is walked by its own length; one that claims to be shorter than its header or longer than
     what holds it ends the walk of that event (or of the buffer) and is counted.
 
-    This is run for every write of the machine.  What does not begin as nearly all events do goes to
-    `_target`; of the rest, those of other subvolumes are dropped after one look at fixed offsets.
+    This runs for every write of the machine.  An event that begins otherwise than nearly all do goes to
+    `_target`; of the others, those of other subvolumes are dropped after one look at fixed offsets.
     """
     events: list[Event] = []
     foreign: set[int] = set()

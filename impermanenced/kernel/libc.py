@@ -60,7 +60,10 @@ def fsmount(fd: int, flags: int, attributes: int) -> int:
 
 
 def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
-    """No flag of open(2) that is not among `flags` is set but O_CLOEXEC; a path with a NUL is EINVAL."""
+    """Return a descriptor on `path`, opened with exactly these flags of open(2) and O_CLOEXEC.
+
+    Raises OSError; a path with a NUL is EINVAL.
+    """
     if b"\0" in path:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
@@ -73,7 +76,10 @@ def unshare(flags: int) -> None:
 
 
 def open_by_handle_at(mount_fd: int, handle_type: int, handle: bytes, flags: int) -> int:
-    """struct file_handle is {u32 handle_bytes, i32 handle_type, u8 f_handle[]} (linux/exportfs.h)."""
+    """Return a descriptor on the inode of a file handle, opened with these flags and O_CLOEXEC.
+
+    struct file_handle is {u32 handle_bytes, i32 handle_type, u8 f_handle[]} (linux/exportfs.h).
+    """
     raw = len(handle).to_bytes(4, sys.byteorder) + handle_type.to_bytes(4, sys.byteorder) + handle
     return _checked(_libc.open_by_handle_at(mount_fd, raw, flags | os.O_CLOEXEC))
 
@@ -92,12 +98,12 @@ M_ARENA_MAX = -8
 
 
 def mallopt(parameter: int, value: int) -> None:
-    """Of the GNU C library; another one decides for itself."""
+    """Set a parameter of malloc in the GNU C library; do nothing in another C library."""
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(parameter, value)
 
 
 def malloc_trim() -> None:
-    """The same."""
+    """Return free memory of malloc to the kernel with the GNU C library; do nothing in another C library."""
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(ctypes.c_size_t(0))

@@ -40,20 +40,22 @@ class Mount:
     id: int
     parent: int
     device: bytes  # "major:minor" of the superblock
-    root: bytes  # what of the filesystem is mounted
+    root: bytes  # the directory of the filesystem that is mounted
     path: bytes
     fstype: bytes
     source: bytes
-    options: bytes = b""  # of the superblock; those of BTRFS name the subvolume of this mount
+    options: bytes = b""  # of the superblock; with BTRFS they name the subvolume of this mount
 
 
 def unescape(word: bytes) -> bytes:
-    """A field of mountinfo, /proc/swaps or fstab(5), where octal numbers stand for blanks."""
+    r"""Return a field of mountinfo, /proc/swaps or fstab(5) with its octal escapes (`\040`)
+    replaced by bytes.
+    """
     return _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), word)
 
 
 def parse(text: bytes) -> Iterator[Mount]:
-    """The mounts of a mountinfo file, in its order: a later one lies over an earlier one."""
+    """Yield the mounts of a mountinfo file in its order: a later one lies over an earlier one."""
     for line in text.split(b"\n"):
         left, separator, right = line.partition(b" - ")
         words, tail = left.split(b" "), right.split(b" ")
@@ -72,15 +74,15 @@ def parse(text: bytes) -> Iterator[Mount]:
 
 
 def read(pid: int | str = "self") -> list[Mount]:
-    """The mounts as a process sees them."""
+    """Return the mounts as the process `pid` sees them, in the order of mountinfo."""
     with open(f"/proc/{pid}/mountinfo", "rb") as stream:
         return list(parse(stream.read()))
 
 
 def namespaces() -> Iterator[list[Mount]]:
-    """The mounts of each mount namespace that has a process, our own first.
+    """Yield the mounts of each mount namespace that a process is in, our own first.
 
-    A namespace may come more than once.  OSError when one cannot be read.
+    A namespace may come more than once.  Raises OSError if one cannot be read.
     """
     yield read()
     seen = {_namespace("self")}
@@ -100,7 +102,10 @@ def namespaces() -> Iterator[list[Mount]]:
 
 
 def _namespace(pid: str) -> str | None:
-    """None for a process that may not be traced: its mounts can be read nevertheless."""
+    """Return the name of a process's mount namespace, or None for a process that we may not trace.
+
+    The mounts of such a process can be read nevertheless.
+    """
     try:
         return os.readlink(f"/proc/{pid}/ns/mnt")
     except PermissionError:
@@ -108,7 +113,7 @@ def _namespace(pid: str) -> str | None:
 
 
 def mount_id(fd: int) -> int:
-    """The id of the mount that a descriptor is on."""
+    """Return the id of the mount that a descriptor is on."""
     with open(f"/proc/self/fdinfo/{fd}", "rb") as stream:
         for line in stream:
             key, _, value = line.partition(b":")
@@ -118,9 +123,11 @@ def mount_id(fd: int) -> int:
 
 
 def open_top_level(device: bytes) -> int:
-    """A directory descriptor on the top level (subvolid 5) of the BTRFS on this device.
+    """Mount the top level (subvolid 5) of the BTRFS on this device, and return a directory
+    descriptor on it.
 
-    Close it and the mount is gone.  Needs CAP_SYS_ADMIN; OSError carries the device.
+    The mount is attached nowhere and goes with the descriptor.  Needs CAP_SYS_ADMIN; OSError carries the
+    device.
     """
     try:
         return _open_top_level(device, read_only=False)

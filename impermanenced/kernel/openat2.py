@@ -22,16 +22,17 @@ _RESOLVE = libc.RESOLVE_BENEATH | libc.RESOLVE_NO_SYMLINKS | libc.RESOLVE_NO_MAG
 
 
 def relative(path: bytes) -> bytes:
+    """Return the path without the slashes at its beginning, or "." if nothing is left."""
     return path.lstrip(b"/") or b"."
 
 
 def open_directory(root_fd: int, path: bytes, flags: int = os.O_PATH) -> int:
-    """By default a descriptor for looking at names, not for listing them."""
+    """Return a descriptor on a directory; by default one for looking up names, not for listing them."""
     return _open(root_fd, relative(path), flags | os.O_DIRECTORY)
 
 
 def facts(root_fd: int, path: bytes) -> os.stat_result:
-    """lstat(2) of what is there."""
+    """Return the lstat(2) of the file at this path."""
     fd = _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
     try:
         return os.fstat(fd)
@@ -40,8 +41,11 @@ def facts(root_fd: int, path: bytes) -> os.stat_result:
 
 
 def read(root_fd: int, path: bytes, limit: int, *, owner: int | None = None) -> bytes:
-    """The first `limit` bytes of a regular file; OSError for anything else, or when it is not `owner`'s."""
-    # What it is, is asked before it is opened for reading: a device could answer to the opening.
+    """Return the first `limit` bytes of a regular file.
+
+    Raises OSError if it is no regular file, or if it does not belong to `owner`.
+    """
+    # The type is checked before the file is opened for reading: opening a device may have effects.
     found = _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
     try:
         facts = os.fstat(found)
@@ -112,7 +116,9 @@ class Directories:
         self._absent: set[bytes] = set()
 
     def of(self, directory: bytes) -> int | None:
-        """None: there is no such directory."""
+        """Return a descriptor on a directory, valid until the next call, or None if there is no such
+        directory.
+        """
         if directory == self._path:
             return self._fd if self._fd >= 0 else None
         self.close()

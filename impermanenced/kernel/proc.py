@@ -1,4 +1,4 @@
-"""What /proc still knows of a process.  Everything here is bounded, and a process may be gone at any line.
+"""What /proc still knows of a process.  Every read is bounded, and the process may end between any two.
 
 `comm`, the target of `exe` and the cgroup's path are bytes that the process (or its user) chose: they
 describe, they do not identify.
@@ -20,7 +20,7 @@ _UNIT = re.compile(rb"[A-Za-z0-9:_.\\@-]{1,247}\.(?:service|scope|socket|mount|s
 _USER_SLICE = re.compile(rb"user-\d+\.slice")
 _USER_MANAGER = re.compile(r"user@\d+\.service")
 _SESSION = re.compile(r"session-[A-Za-z0-9]+\.scope")
-# What docker, podman, cri-o, containerd and systemd-nspawn have their containers called.
+# The names that docker, podman, cri-o, containerd and systemd-nspawn give to their containers.
 _CONTAINER = re.compile(
     r"(?:docker|libpod|libpod-payload|crio|cri-containerd)-[0-9a-f]{12,64}\.scope"
     r"|(?:machine-|systemd-nspawn@).+\.(?:scope|service)"
@@ -28,7 +28,7 @@ _CONTAINER = re.compile(
 
 
 class Process(NamedTuple):
-    """Empty bytes and None stand for what could not be read."""
+    """What was read of a process; empty bytes and None stand for what could not be read."""
 
     comm: bytes
     exe: bytes
@@ -50,11 +50,15 @@ def _read(pid: int, name: str, limit: int) -> bytes:
 
 
 def comm(pid: int) -> bytes:
+    """Return the name of the process, or b"" if it cannot be read."""
     return _read(pid, "comm", _COMM_MAX).removesuffix(b"\n")
 
 
 def exe(pid: int) -> bytes:
-    """Path of the program as its mount namespace shows it; `(deleted)` stays, it is what the kernel says."""
+    """Return the program's path as its mount namespace shows it, or b"" if it cannot be read.
+
+    The kernel adds ` (deleted)` to the path of a deleted program, and that stays.
+    """
     try:
         return os.readlink(b"/proc/%d/exe" % pid)
     except OSError:  # gone, a kernel thread, or CAP_SYS_PTRACE is missing
@@ -62,7 +66,9 @@ def exe(pid: int) -> bytes:
 
 
 def cgroup(pid: int) -> bytes:
-    """Path in the unified hierarchy, or in systemd's own one where that is how cgroups are mounted."""
+    """Return the path in the unified hierarchy, or in systemd's own one where cgroups are mounted
+    that way.
+    """
     named = b""
     for line in _read(pid, "cgroup", _CGROUP_MAX).split(b"\n"):
         number, _, rest = line.partition(b":")
@@ -75,23 +81,23 @@ def cgroup(pid: int) -> bytes:
 
 
 def uid(pid: int) -> int | None:
-    """The effective one: what a new file belongs to, unless something else was asked of the kernel."""
+    """Return the effective uid, to which a new file belongs unless the process asked for another owner."""
     match = _UID.search(_read(pid, "status", _STATUS_MAX))
     return int(match[1]) if match else None
 
 
 def look_up(pid: int) -> Process | None:
-    """None: there is no such process any more (or it is not to be seen from here)."""
+    """Return what is known of a process, or None if it is gone (or cannot be seen from here)."""
     if pid <= 0:
         return None
-    # What an exiting process loses first is asked first: a zombie has no program any more, but a cgroup.
+    # An exiting process loses its program first, so that is read first: a zombie still has a cgroup.
     program, group = exe(pid), cgroup(pid)
     process = Process(comm(pid), program, group, uid(pid))
     return process if process.comm or program or group else None
 
 
 class Unit(NamedTuple):
-    """Both empty where there is none.  `kind` says whose it is:
+    """A unit and whose it is; both fields are empty where there is none.  The kinds:
 
     system     a unit of the system's manager
     user       one of a user's manager; its name is that user's to choose
@@ -107,9 +113,9 @@ NOBODYS = Unit("", "")
 
 
 def _unit_in(parts: Iterator[bytes]) -> tuple[str, list[bytes]]:
-    """The first part that is no slice, if it is a unit, and the slices before it.
+    """Return the first part that is no slice (or "" if it is no unit), and the slices before it.
 
-    systemd puts `_` before names the kernel took.
+    systemd puts `_` before names that the kernel uses itself.
     """
     slices: list[bytes] = []
     for part in parts:
@@ -121,10 +127,10 @@ def _unit_in(parts: Iterator[bytes]) -> tuple[str, list[bytes]]:
 
 
 def unit_of(path: bytes) -> Unit:
-    """The unit that a cgroup belongs to; inside a user's manager, that manager's unit.
+    """Return the unit that a cgroup belongs to; inside a user's manager, that manager's unit.
 
-    The outermost unit counts: what lies below it is its own to name, and a service could call a group there
-    `sshd.service`.  A user's unit may have the name of a system's: its kind tells them apart.
+    The outermost unit counts: whatever lies below it got its name from that unit, and a service could call
+    a group there `sshd.service`.  A user's unit may have the name of a system's: its kind tells them apart.
     """
     parts = iter(path[:_CGROUP_MAX].strip(b"/").split(b"/"))
     name, slices = _unit_in(parts)

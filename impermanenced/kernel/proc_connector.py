@@ -1,4 +1,5 @@
-"""Hearing of each exec as it happens, from the proc connector (linux/cn_proc.h, linux/connector.h).
+"""Each exec on the system, reported as it happens by the proc connector (linux/cn_proc.h,
+linux/connector.h).
 
 Hard facts:
 
@@ -60,7 +61,7 @@ def _send(connector: socket.socket, operation: int) -> None:
 
 
 def listen() -> socket.socket:
-    """A socket that `pids` reads.  OSError where the kernel has no proc connector, or refuses it."""
+    """Return a socket for `pids`.  Raises OSError where the kernel has no proc connector, or refuses it."""
     connector = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, NETLINK_CONNECTOR)
     try:
         _set_filter(connector)
@@ -73,13 +74,15 @@ def listen() -> socket.socket:
 
 
 def close(connector: socket.socket) -> None:
-    """Old kernels count listeners, and go on sending for one that has not said that it goes."""
+    """Close the socket, and tell the kernel so: an old one counts listeners, and would go on sending."""
     with contextlib.closing(connector), contextlib.suppress(OSError):
         _send(connector, PROC_CN_MCAST_IGNORE)
 
 
 def pids(connector: socket.socket) -> list[int]:
-    """The processes that began a program since the last call; messages the kernel had to drop are missing."""
+    """Return the processes that began a program since the last call, without those of messages that were
+    dropped.
+    """
     found: list[int] = []
     while True:
         try:

@@ -1,1 +1,1 @@
-"""The machine's ephemeral volumes, and what each was made from."""
+"""The volumes of this machine that are rolled back, and what each was made from."""

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Subvolume:
-    """What the comparison needs to know of a subvolume (struct btrfs_root_item)."""
+    """The origin of a subvolume: the fields of struct btrfs_root_item that a comparison needs."""
 
     id: int
     uuid: bytes
     parent_uuid: bytes
-    otransid: int  # transaction that made it
-    ctransid: int  # transaction that last changed anything in it
+    otransid: int  # the transaction that made it
+    ctransid: int  # the transaction that last changed anything in it
 
 
 def baseline(volume: Subvolume, blank: Subvolume, others: Mapping[bytes, Subvolume]) -> int | None:
-    """The last transaction up to which volume and blank share everything; None: they are strangers.
+    """Return the last transaction up to which volume and blank share everything, or None if there is none.
 
     `others` are the filesystem's subvolumes by UUID: the line of snapshots may lead over one of
     them, as when an old root that came from the blank was booted again.

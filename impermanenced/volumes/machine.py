@@ -1,4 +1,4 @@
-"""From the configuration to what is there: volumes, blanks, and what is mounted inside them."""
+"""The volumes of this machine: the configured subvolumes, their blanks, and what is mounted inside them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..state import STATE
 from ..text import to_text
 from .lineage import Subvolume, baseline
 
-# Names of blanks that are in use, for a subvolume called NAME in DIRECTORY.
+# Usual names of blanks, for a subvolume called NAME in DIRECTORY.
 _BLANK_NAMES = (
     b"{directory}{name}-blank",
     b"{directory}{name}_blank",
@@ -26,7 +26,7 @@ _BLANK_NAMES = (
     b"snapshots/{name}-blank",
     b"@snapshots/{name}-blank",
 )
-# And of the root's, whatever the root is called.
+# Further ones for the root's blank, whatever the root is called.
 _ROOT_BLANK_NAMES = (
     b"root-blank",
     b"@root-blank",
@@ -36,7 +36,7 @@ _ROOT_BLANK_NAMES = (
     b"snapshots/blank",
 )
 
-# Nothing that is written there outlives a reboot.
+# Filesystems whose content does not outlive a reboot.
 _EPHEMERAL = {
     b"autofs", b"binfmt_misc", b"bpf", b"cgroup", b"cgroup2", b"configfs", b"debugfs", b"devpts",
     b"devtmpfs", b"efivarfs", b"fusectl", b"hugetlbfs", b"mqueue", b"nsfs", b"proc", b"pstore",
@@ -50,7 +50,10 @@ class Machine:
     """The BTRFS that holds the volumes, open at its top level.  Close it, or use it in a `with`."""
 
     def __init__(self, settings: Sequence[VolumeSettings]) -> None:
-        """NotSetUp or NotPermitted says what is missing; nothing is changed."""
+        """Find the volumes and open the top level; change nothing.
+
+        Raises NotSetUp or NotPermitted with what is missing, and OSError.
+        """
         if os.geteuid() != 0:
             raise NotPermitted(
                 "reading the filesystem's trees needs root",
@@ -77,11 +80,13 @@ class Machine:
         self.close()
 
     def at(self, path: bytes) -> bytes:
-        """A path for the standard library to something below the top level, while this is open."""
+        """Return a path that the standard library can use for something below the top level, while this is
+        open.
+        """
         return b"/proc/self/fd/%d/%s" % (self.top, path)
 
     def has_state(self) -> bool:
-        """Whether the state directory is there; NotSetUp when something else has its name."""
+        """Return whether the state directory exists.  Raises NotSetUp if something else has its name."""
         state = self.at(STATE)
         if not os.path.lexists(state):
             return False
@@ -90,17 +95,21 @@ class Machine:
         return True
 
     def size(self) -> int:
-        """Bytes of the filesystem, used or not."""
+        """Return the size of the filesystem in bytes, used or not."""
         status = os.fstatvfs(self.top)
         return status.f_blocks * status.f_frsize
 
     def subvolume(self, root_id: int) -> Subvolume:
+        """Return what is known of the subvolume with this id.  Raises OSError if there is none."""
         with _btrfs_errors(b"subvolume %d" % root_id):
             info = btrfsutil.subvolume_info(self.top, root_id)
         return _subvolume(info)
 
     def baseline(self, volume: Volume) -> int | None:
-        """The last transaction up to which a volume and its blank share everything."""
+        """Return the last transaction up to which a volume and its blank share everything, or None.
+
+        None means that there is no blank, or that the volume does not descend from it.
+        """
         if volume.blank_id is None:
             return None
         mine, blank = self.subvolume(volume.root_id), self.subvolume(volume.blank_id)
@@ -114,7 +123,7 @@ class Machine:
             return {info.uuid: _subvolume(info) for info in infos}
 
     def nested(self, root_id: int) -> frozenset[int]:
-        """The ids of the subvolumes below one, at any depth."""
+        """Return the ids of the subvolumes below one, at any depth."""
         found: set[int] = set()
         waiting = [root_id]
         while waiting:
@@ -124,7 +133,7 @@ class Machine:
         return frozenset(found)
 
     def sync(self) -> None:
-        """Bring what is only in memory into the trees."""
+        """Commit what is only in memory, so that the trees have it."""
         with _btrfs_errors(b"sync"):
             btrfsutil.sync(self.top)
 
@@ -196,7 +205,7 @@ class Machine:
     def _blank(
         self, settings: VolumeSettings, subvolume: bytes, *, is_root: bool
     ) -> tuple[bytes, int] | None:
-        """Path and id of what the volume goes back to; None: an empty subvolume."""
+        """Return path and id of the volume's blank, or None if it is rolled back to an empty subvolume."""
         if settings.blank == b"":
             return None
         if settings.blank is not None:
@@ -233,7 +242,7 @@ class Machine:
 
 
 def system_root(volumes: Sequence[Volume]) -> bytes | None:
-    """Where the "/" of the system that the volumes belong to is mounted; None: nowhere here."""
+    """Return where the "/" of the volumes' system is mounted, or None if it is not mounted here."""
     for volume in volumes:
         if volume.path == b"/":
             return volume.mountpoint
@@ -241,7 +250,7 @@ def system_root(volumes: Sequence[Volume]) -> bytes | None:
 
 
 def mounted_inside(volume: Volume, table: list[Mount] | None = None) -> list[Mounted]:
-    """What is mounted in a volume's tree from elsewhere; bind mounts of the volume itself are not."""
+    """Return what is mounted in a volume's tree from elsewhere, without bind mounts of the volume itself."""
     table = mounts.read() if table is None else table
     above = volume.mountpoint.rstrip(b"/") + b"/"
     own = b"/" + volume.subvolume
@@ -272,7 +281,7 @@ def _subvolume(info: btrfsutil.SubvolumeInfo) -> Subvolume:
 
 @contextlib.contextmanager
 def _btrfs_errors(what: bytes) -> Iterator[None]:
-    """btrfsutil's own error class is an OSError; give it the path that it was about."""
+    """Turn btrfsutil's error, an OSError without a path, into one that carries `what`."""
     try:
         yield
     except btrfsutil.BtrfsUtilError as error:

@@ -1,1 +1,1 @@
-"""The watch: events of the kernel in, writers of inodes out."""
+"""The watch: it turns the kernel's events into the writers of inodes."""

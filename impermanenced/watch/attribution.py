@@ -1,4 +1,4 @@
-"""Who made a difference, from what the watch knows of inodes and of crowded directories."""
+"""The writer of a difference, from what the watch knows of inodes and of crowded directories."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Protocol
 from ..kernel.btrfs import Tree
 from ..model import Difference, Volume, Writer
 
-_DIRECTORIES = 1000  # whose numbers are kept at hand
+_DIRECTORIES = 1000  # directories whose inode numbers are cached
 
 
 class Writers(Protocol):
-    """Who wrote what, as the watch knows it."""
+    """The writers that the watch knows, by inode and by crowded directory."""
 
     overflows: int
 
@@ -30,7 +30,7 @@ class Writers(Protocol):
 
 
 class Attribution:
-    """Of the differences of one volume."""
+    """The writers of one volume's differences."""
 
     def __init__(self, top_fd: int, volume: Volume, writers: Writers) -> None:
         self._tree = Tree(top_fd, volume.root_id)
@@ -39,6 +39,7 @@ class Attribution:
         self._numbers: dict[bytes, int] = {}
 
     def of(self, difference: Difference) -> Writer | None:
+        """Return who made a difference, or None if the watch does not know."""
         if difference.subvolume is not None:
             return self._writers.of(difference.subvolume, difference.inode)
         writer = self._writers.of(self._root_id, difference.inode)
@@ -48,7 +49,7 @@ class Attribution:
         return writer
 
     def _directory(self, difference: Difference) -> int:
-        """The inode number of the directory that holds it; 0 where it has gone."""
+        """Return the inode number of the directory that holds a difference, or 0 if the inode is gone."""
         path, name = os.path.split(difference.path)
         number = self._numbers.get(path, 0)
         if not number:

@@ -1,8 +1,8 @@
 """The thread that turns fanotify events into writers.
 
-It reads at once while the machine is quiet, because the process that wrote may live for a millisecond only;
-where the proc connector tells, it looks at each program when it begins, which leaves it time until the write.
-After a busy read it waits a moment, because the kernel merges what waits in the queue, and reading less often
+While the machine is quiet it reads at once, because the process that wrote may live for only a millisecond.
+Where there is a proc connector, it looks at each program when that begins, which is earlier than the first
+write.  After a busy read it waits a moment: the kernel merges events in the queue, so reading less often
 costs less.
 """
 
@@ -35,19 +35,22 @@ MASK = (
 )
 NAMED = fanotify.FAN_CREATE | fanotify.FAN_DELETE | fanotify.FAN_MOVED_TO
 READ_SIZE = 256 << 10
-BUSY_EVENTS = 256  # that many within WINDOW is busy
+BUSY_EVENTS = 256  # events within WINDOW from which on a read counts as busy
 WINDOW = 0.1  # seconds
 PAUSE = 0.02  # seconds; the queue holds 16384 events (fs.fanotify.max_queued_events)
-FRESH = 1.0  # seconds that a process is taken for what it was, as long as it runs the same program
-EXECS = 100  # looked at within WINDOW, a thousand a second; of a storm the rest is looked at when it writes
-REMEMBER_GONE = 5.0  # seconds that a pid stands for the process that had it; pids are not reused that soon
-ORIGINS = 4096  # processes kept apart from each other before the shared values are made anew
+FRESH = 1.0  # seconds for which a process is not looked at again, as long as it runs the same program
+EXECS = 100  # programs looked at within WINDOW, a thousand a second; the others are when they write
+REMEMBER_GONE = 5.0  # seconds for which a pid means the process that had it: no pid is reused that soon
+ORIGINS = 4096  # processes that are remembered; with more of them the memory is emptied
 
 log = logger.get()
 
 
 def open_fanotify(mount_fd: int) -> int:
-    """A group that watches the whole filesystem of a top-level mount; OSError where the kernel refuses."""
+    """Return a descriptor that watches the whole filesystem of a top-level mount.
+
+    Raises OSError where the kernel refuses that.
+    """
     flags = fanotify.FAN_CLASS_NOTIF | fanotify.FAN_CLOEXEC | fanotify.FAN_NONBLOCK
     fan = fanotify.init(flags | fanotify.FAN_REPORT_DFID_NAME_TARGET)
     try:
@@ -59,10 +62,10 @@ def open_fanotify(mount_fd: int) -> int:
 
 
 class Watch(threading.Thread):
-    """Owns the fanotify descriptor it is given.
+    """The thread that reads fanotify events; it owns the descriptor it is given.
 
-    `roots` are the subvolumes that count.  Of one that is not among them `owner_of` is asked once: an id
-    makes it count, None drops its events from then on.
+    `roots` are the subvolumes whose events count.  For any other one `owner_of` is asked once: if it returns
+    an id, the events count too, and if it returns None, they are dropped from then on.
     """
 
     source = "fanotify"
@@ -102,8 +105,8 @@ class Watch(threading.Thread):
             self._fan = -1
 
     def run(self) -> None:
-        # Ahead of the writers, where that is allowed: between a write and a small program's end lies less
-        # than a turn of the scheduler.  What this thread can take is bounded by PAUSE.
+        # This thread runs ahead of the writers, if it may: a small program ends within less than a turn of
+        # the scheduler after its write.  PAUSE bounds the processor time that the thread can take.
         with contextlib.suppress(PermissionError):
             os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         everything, all_but_events = select.poll(), select.poll()
@@ -139,7 +142,7 @@ class Watch(threading.Thread):
         return len(begun)
 
     def drain(self) -> int:
-        """One read; how many events it had, whoever's."""
+        """Process the events of one read, and return how many these were, with those of other subvolumes."""
         try:
             buffer = os.read(self._fan, READ_SIZE)
         except OSError as error:
@@ -205,7 +208,7 @@ def start(
     roots: frozenset[int],
     owner_of: Callable[[int], int | None],
 ) -> Watch | TreeWatch:
-    """The best source of events that this kernel and these privileges give."""
+    """Start the best source of events that this kernel and these privileges give, and return it."""
     source: Watch | TreeWatch
     try:
         source = Watch(open_fanotify(mount_fd), activity, roots, owner_of)

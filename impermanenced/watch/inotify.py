@@ -1,7 +1,7 @@
-"""What is left where fanotify is refused: watchdog's inotify watches, one a directory.
+"""The fallback where fanotify is refused: watchdog's inotify watches, one for each directory.
 
-It knows that something was written, not by whom; it has to walk the tree to begin, which happens in its own
-thread; and it never says when the kernel dropped events.
+It learns that something was written, but not by whom.  It walks the tree before it begins, which happens in
+a thread of its own, and it cannot tell when the kernel dropped events.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ..system import logger
 from .pending import Activity, Seen
 
 WRITES = {"created", "modified", "moved", "deleted", "closed"}
-# Opening and reading are most of what a system does: newer versions ask the kernel for those events too
-# unless they are told what is wanted, and on a whole root never get through them.
+# Newer versions of watchdog also ask the kernel for events about opening and reading, unless they are told
+# which events are wanted.  These are most of what happens on a root, and they would never get through them.
 WANTED = [
     events.FileCreatedEvent,
     events.FileModifiedEvent,
@@ -38,13 +38,13 @@ log = logger.get()
 
 
 def wanted_events(observer: Any) -> dict[str, Any]:
-    """Arguments for `schedule`, as far as the installed version takes them."""
+    """Return the arguments of `schedule` that select the events, if the installed version takes any."""
     takes = "event_filter" in inspect.signature(observer.schedule).parameters
     return {"event_filter": WANTED} if takes else {}
 
 
 class _Handler:
-    """What watchdog calls for one volume: paths to inodes, if they are still there."""
+    """The handler of one volume's events, which turns paths into inodes that still exist."""
 
     def __init__(self, volume: Volume, device: int, activity: Activity) -> None:
         self._volume = volume
@@ -65,7 +65,10 @@ class _Handler:
 
 
 def _directories(mountpoint: bytes, device: int) -> Iterator[tuple[bytes, bool]]:
-    """The mountpoint itself, and below it the trees that are on the same subvolume; not /proc, not /nix."""
+    """Yield (path, recursive): the mountpoint, and the directories in it that are on the same subvolume.
+
+    /proc, /nix and the like are left out, so they are not walked.
+    """
     yield mountpoint, False
     for name in os.listdir(mountpoint):
         path = os.path.join(mountpoint, name)
@@ -75,6 +78,8 @@ def _directories(mountpoint: bytes, device: int) -> Iterator[tuple[bytes, bool]]
 
 
 class TreeWatch:
+    """A source of events like `Watch`, made of one inotify watch for each directory."""
+
     source = "watchdog"
 
     def __init__(self, volumes: Sequence[Volume], activity: Activity) -> None:

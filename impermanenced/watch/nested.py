@@ -1,4 +1,4 @@
-"""Which volume a nested subvolume belongs to."""
+"""The volume that a nested subvolume belongs to."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from collections.abc import Iterable
 
 import btrfsutil
 
-_DEEPEST = 100  # subvolumes inside each other
+_DEEPEST = 100  # subvolumes nested in each other, at most
 
 
 class Owners:
-    """Has its own descriptor of the top level: the thread that asks shares nothing with the others."""
+    """The volumes of subvolumes; it has its own descriptor of the top level, because another
+    thread asks it.
+    """
 
     def __init__(self, top_fd: int, root_ids: Iterable[int]) -> None:
         self._fd = os.dup(top_fd)
         self._root_ids = frozenset(root_ids)
 
     def __call__(self, root_id: int) -> int | None:
-        """The id of the volume that holds this subvolume, None where it is in none.  OSError: it is gone."""
+        """Return the id of the volume that holds this subvolume, or None if none does.
+
+        Raises OSError if the subvolume is gone.
+        """
         for _ in range(_DEEPEST):
             if root_id in self._root_ids:
                 return root_id

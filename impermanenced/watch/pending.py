@@ -1,7 +1,7 @@
-"""Which inodes were written to, by whom, and which of them nobody has looked at yet.
+"""The inodes that were written to, by whom, and which of them nobody has looked at yet.
 
-One thread notes, others ask.  What was noted waits here for a moment, so that many writes to one inode are
-one, and then goes to the ledger.
+One thread notes them and others ask.  What was noted waits here for a moment, so that many writes to one
+inode become one, and then goes to the ledger.
 """
 
 from __future__ import annotations
@@ -13,28 +13,30 @@ from typing import NamedTuple
 from ..model import Writer
 from .ledger import Batch, Ledger, Noted, Origin
 
-BATCH = 8192  # inodes that wait at most before somebody is told to store them
-LIMIT = 65536  # that wait when nobody does; more are forgotten
-LOOKED_AT = 20_000  # inodes of which it is remembered that they were
-CROWDED = 20_000  # inodes to look at, of which somebody is told
-MOST = 100_000  # that wait to be looked at
+BATCH = 8192  # waiting inodes at which `on_many` is called, so that they are stored
+LIMIT = 65536  # waiting inodes at which further ones are forgotten
+LOOKED_AT = 20_000  # inodes that are remembered as looked at
+CROWDED = 20_000  # inodes to look at from which on they must not wait for quiet
+MOST = 100_000  # inodes to look at, at most; with more everything is compared
 
 
 class Seen(NamedTuple):
+    """One event of a source: an inode was written to."""
+
     root_id: int
     inode: int
-    directory: int  # that it was reached by; 0: not known
-    origin: Origin | None  # None: nobody can say
-    named: bool  # a name came, went or moved; else content or metadata
+    directory: int  # the directory that it was reached through; 0: not known
+    origin: Origin | None  # None: the process is not known
+    named: bool  # whether a name came, went or moved; if not, content or metadata changed
 
 
 Dirty = dict[tuple[int, Origin | None], set[int]]  # inodes to look at, by directory and writer
-Event = tuple[int, int, int, Origin | None, bool]  # a Seen, or the same without its name
+Event = tuple[int, int, int, Origin | None, bool]  # a Seen, or a plain tuple of its fields
 _Waiting = dict[int, dict[int, Noted]]
 
 
 class Activity:
-    """What one source of events has seen.
+    """The writes that one source of events has seen.
 
     The source's thread calls `on_news` when there is something to look at, and `on_many` when there is so
     much that it should be stored.
@@ -51,8 +53,8 @@ class Activity:
     ) -> None:
         self.knows_writers = True
         self.overflows = 0
-        self.forgotten = 0  # inodes that nobody stored in time
-        self.last = 0.0  # when there was news last
+        self.forgotten = 0  # inodes that were not stored in time
+        self.last = 0.0  # when there was something new to look at, by the clock
         self.ledger = ledger
         self._clock = clock
         self._limit = limit
@@ -64,25 +66,27 @@ class Activity:
         self._size = 0
         self._dirty: dict[int, Dirty] = {}
         self._dirty_size = 0
-        self._too_many = False  # more than can be looked at one by one
+        self._too_many = False  # whether there are more than can be looked at one by one
         self._looked_at: dict[tuple[int, int], None] = {}
         self._overflowed = False
 
     @property
     def since(self) -> float | None:
-        """Writers are known from then on, but for `gaps`; None: they are not."""
+        """Return since when the writers are known, but for `gaps`, or None if they are not."""
         return self.ledger.since if self.knows_writers else None
 
     @property
     def gaps(self) -> tuple[tuple[float, float], ...]:
+        """Return (begin, end) of each time since then at which no daemon watched, in seconds since 1970."""
         return self.ledger.gaps if self.knows_writers else ()
 
     @property
     def waits(self) -> bool:
+        """Return whether anything waits to be stored."""
         return self._size > 0
 
     def note(self, events: Iterable[Event]) -> None:
-        """In the order of the events: the last writer that is known counts."""
+        """Note these events in their order: the last writer that is known counts."""
         now = self._clock()
         with self._lock:
             had_news, before = bool(self._dirty), self._size
@@ -130,14 +134,15 @@ class Activity:
             dirty[key] = {inode}
         else:
             inodes.add(inode)
-        self._dirty_size += 1  # or so: one that came by two ways counts twice
+        self._dirty_size += 1  # an inode that came through two directories counts twice
 
     @property
     def crowded(self) -> bool:
-        """So much is to be looked at that it must not wait until there is quiet."""
+        """Return whether so much is to be looked at that it must not wait for quiet."""
         return self._dirty_size >= CROWDED
 
     def overflow(self) -> None:
+        """Note that the kernel dropped events."""
         with self._lock:
             self.overflows += 1
             self.last = self._clock()
@@ -145,7 +150,7 @@ class Activity:
         self._on_news()
 
     def store(self) -> None:
-        """Hand over what waits to the ledger."""
+        """Write what waits to the ledger."""
         with self._storing:
             with self._lock:
                 batch: Batch = self._waiting
@@ -154,8 +159,11 @@ class Activity:
                 self.ledger.write(batch)
 
     def take(self) -> tuple[dict[int, Dirty], bool, bool]:
-        """What was written since the last call, by subvolume; whether that is not all of it, since it was too
-        much; and whether the kernel dropped events."""
+        """Return what to look at since the last call, and forget it.
+
+        These are the inodes by subvolume, whether there were too many so that some are missing, and whether
+        the kernel dropped events.
+        """
         with self._lock:
             taken = self._dirty, self._too_many, self._overflowed
             self._dirty, self._too_many, self._overflowed = {}, False, False
@@ -163,19 +171,21 @@ class Activity:
         return taken
 
     def settle(self, root_id: int, inodes: Iterable[int]) -> None:
-        """Verdict and name of these are known: writing more to them is no news."""
+        """Remember these inodes as looked at: further writes to them are not reported."""
         with self._lock:
             self._looked_at.update(dict.fromkeys((root_id, inode) for inode in inodes))
             while len(self._looked_at) > LOOKED_AT:
                 del self._looked_at[next(iter(self._looked_at))]
 
     def unsettle(self) -> None:
-        """The rules are others: every verdict is open again."""
+        """Forget which inodes were looked at, because the rules have changed and every verdict is
+        open again.
+        """
         with self._lock:
             self._looked_at.clear()
 
     def of(self, root_id: int, inode: int) -> Writer | None:
-        """None where nothing was seen, or nobody could say who it was.  Call `store` before."""
+        """Return who wrote to an inode, or None if the ledger does not know.  Call `store` before."""
         return self.ledger.of(root_id, inode)
 
     def has_crowds(self) -> bool:

@@ -20,14 +20,14 @@ _HANDLE = struct.Struct("<QQI")
 
 
 def fs_info(fd: int) -> tuple[bytes, int]:
-    """The UUID of the filesystem, 16 bytes, and its highest device id."""
+    """Return the UUID of the filesystem, 16 bytes, and its highest device id."""
     buffer = bytearray(1024)  # btrfs_ioctl_fs_info_args
     fcntl.ioctl(fd, BTRFS_IOC_FS_INFO, buffer)
     return bytes(buffer[16:32]), U64.unpack_from(buffer)[0]
 
 
 def devices(fd: int) -> list[bytes]:
-    """The paths of the filesystem's devices, as the kernel knows them."""
+    """Return the paths of the filesystem's devices, as the kernel knows them."""
     found = []
     for devid in range(1, fs_info(fd)[1] + 1):
         buffer = bytearray(4096)  # btrfs_ioctl_dev_info_args
@@ -44,9 +44,9 @@ def devices(fd: int) -> list[bytes]:
 
 
 def open_inode(top_fd: int, root_id: int, inode: int, generation: int) -> int:
-    """A read descriptor on an inode of any subvolume, by file handle: no path, so no race.
+    """Return a read descriptor on an inode of any subvolume, by file handle: no path, so no race.
 
-    Only for regular files and directories: a fifo would block.  ESTALE when it is gone.
+    Use it for regular files and directories only: a fifo would block.  ESTALE means that the inode is gone.
     """
     handle = _HANDLE.pack(inode, root_id, generation & 0xFFFFFFFF)
     return libc.open_by_handle_at(top_fd, FILEID_BTRFS_WITHOUT_PARENT, handle, os.O_RDONLY | os.O_NOATIME)

@@ -1,4 +1,4 @@
-"""What the items in a tree look like; linux/btrfs_tree.h, all little-endian."""
+"""Layouts of the items in a tree, as in linux/btrfs_tree.h, all little-endian."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REF = struct.Struct("<QH")
 EXTREF = struct.Struct("<QQH")
 EXTENT = struct.Struct("<QQBBHB")
 EXTENT_DISK = struct.Struct("<QQQQ")
-DISK = struct.Struct("<QQ")  # disk_bytenr, disk_num_bytes: how that begins
+DISK = struct.Struct("<QQ")  # the beginning of EXTENT_DISK: disk_bytenr, disk_num_bytes
 U32 = struct.Struct("<I")
 U64 = struct.Struct("<Q")
 
@@ -65,7 +65,7 @@ class Inode(NamedTuple):
 
 
 class DirEntry(NamedTuple):
-    """What a name in a directory points to: an inode of the same subvolume, or a subvolume."""
+    """The target of a name in a directory: an inode of the same subvolume, or a subvolume."""
 
     objectid: int
     is_root: bool
@@ -82,7 +82,7 @@ class Extent(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What an inode is: its item, its hard links as (directory, name), its extended attributes."""
+    """The properties of an inode: its item, its hard links as (directory, name), its extended attributes."""
 
     inode: Inode
     names: list[tuple[int, bytes]]
@@ -90,10 +90,10 @@ class Facts(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What a subvolume's tree got after a transaction."""
+    """Everything that was added to a subvolume's tree after a transaction."""
 
     inodes: dict[int, Inode]  # changed or new
-    names: dict[int, dict[bytes, DirEntry]]  # added to directories; of a new directory these are all
+    names: dict[int, dict[bytes, DirEntry]]  # added to directories; for a new directory these are all
     targets: dict[int, bytes]  # of new symlinks
 
 
@@ -111,7 +111,7 @@ _CRC32C = _crc32c_table()
 
 
 def name_hash(name: bytes) -> int:
-    """The offset of a name's DIR_ITEM: btrfs_name_hash() in fs/btrfs/ctree.h."""
+    """Return the offset of a name's DIR_ITEM, as btrfs_name_hash() in fs/btrfs/ctree.h does."""
     crc = 0xFFFFFFFE
     for byte in name:
         crc = _CRC32C[(crc ^ byte) & 0xFF] ^ (crc >> 8)
@@ -121,7 +121,7 @@ def name_hash(name: bytes) -> int:
 def references(
     buffer: bytearray, kind: int, parent: int, where: int, length: int
 ) -> Iterator[tuple[int, bytes]]:
-    """The names in an INODE_REF or INODE_EXTREF item."""
+    """Yield (directory, name) of each name in an INODE_REF or INODE_EXTREF item."""
     end = where + length
     while where < end:
         if kind == BTRFS_INODE_REF_KEY:
@@ -135,7 +135,7 @@ def references(
 
 
 def attributes(buffer: bytearray, where: int, length: int) -> Iterator[tuple[bytes, bytes]]:
-    """The names and values in an XATTR_ITEM; names whose hashes collide share one."""
+    """Yield (name, value) of each attribute in an XATTR_ITEM; names whose hashes collide share one."""
     end = where + length
     while where < end:
         _, _, _, _, data_size, name_size, _ = DIR.unpack_from(buffer, where)
@@ -147,6 +147,7 @@ def attributes(buffer: bytearray, where: int, length: int) -> Iterator[tuple[byt
 
 
 def dir_entry(buffer: bytearray, where: int) -> tuple[bytes, DirEntry]:
+    """Return the name and the target in the first entry of a DIR_ITEM or DIR_INDEX at this place."""
     objectid, kind, _, _, _, size, _ = DIR.unpack_from(buffer, where)
     where += DIR.size
     return bytes(buffer[where : where + size]), DirEntry(objectid, kind == BTRFS_ROOT_ITEM_KEY)

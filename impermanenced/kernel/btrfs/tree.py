@@ -1,4 +1,4 @@
-"""The search in a tree."""
+"""Searches in the tree of one subvolume."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ Key = tuple[int, int, int]  # objectid, type, offset
 
 
 class Tree:
-    """One subvolume's tree, seen through a descriptor anywhere on the filesystem.
+    """The tree of one subvolume, read through a descriptor anywhere on the filesystem.
 
-    The descriptor stays the caller's.  Needs CAP_SYS_ADMIN; every method may raise OSError.
+    The caller keeps the descriptor.  Needs CAP_SYS_ADMIN; every method may raise OSError.
     """
 
     def __init__(self, fd: int, root_id: int) -> None:
@@ -70,7 +70,9 @@ class Tree:
         self._small = bytearray(_ARGS.size + _SMALL)
 
     def _fill(self, buffer: bytearray, first: Key, last: Key, min_transid: int = 0) -> int:
-        """Fill the buffer with the items between two keys, as far as it goes; how many these are."""
+        """Fill the buffer with the items between two keys, as far as it goes, and return how many
+        these are.
+        """
         objectid, kind, offset = first
         _ARGS.pack_into(
             buffer, 0,
@@ -84,7 +86,7 @@ class Tree:
         return int(U32.unpack_from(buffer, 64)[0])  # nr_items
 
     def _search(self, buffer: bytearray, first: Key, last: Key) -> Iterator[tuple[int, int, int, int]]:
-        """(type, offset, where in the buffer, length) of each item between two keys."""
+        """Yield (type, offset, where in the buffer, length) of each item between two keys."""
         header = HEADER.unpack_from
         key: Key | None = first
         while key is not None and (count := self._fill(buffer, key, last)):
@@ -97,16 +99,17 @@ class Tree:
             key = _go_on(buffer, where, (objectid, kind, offset), last)
 
     def _items(self, inode: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
-        """(type, offset, where, length) of an inode's items whose types lie between two types."""
+        """Yield (type, offset, where, length) of an inode's items whose types lie between two types."""
         return self._search(self._small, (inode, first, 0), (inode, last, MAX_U64))
 
     def inode(self, inode: int) -> Inode | None:
+        """Return the inode's item, or None if there is none."""
         for _, _, where, _ in self._items(inode, BTRFS_INODE_ITEM_KEY, BTRFS_INODE_ITEM_KEY):
             return Inode._make(INODE.unpack_from(self._small, where))
         return None
 
     def sizes(self, inodes: Iterable[int]) -> tuple[int, int]:
-        """How many of these inodes still have a name, and the bytes of the files among them.
+        """Return how many of these inodes still have a name, and the bytes of the files among them.
 
         Numbers that follow each other closely cost one search together.
         """
@@ -132,7 +135,7 @@ class Tree:
         return count, size
 
     def facts(self, inode: int) -> Facts | None:
-        """All about an inode but its data, in one search."""
+        """Return everything about an inode but its data, read in one search, or None if it does not exist."""
         buffer, item = self._small, None
         names: list[tuple[int, bytes]] = []
         xattrs: dict[bytes, bytes] = {}
@@ -146,16 +149,16 @@ class Tree:
         return Facts(item, names, xattrs) if item is not None else None
 
     def names(self, inode: int) -> list[tuple[int, bytes]]:
-        """(directory, name) of each hard link."""
+        """Return (directory, name) of each hard link."""
         found: list[tuple[int, bytes]] = []
         for kind, parent, where, length in self._items(inode, BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
             found.extend(references(self._small, kind, parent, where, length))
         return found
 
     def entries(self, directory: int) -> dict[bytes, DirEntry]:
-        """The names in a directory, in the order of their creation."""
+        """Return {name: entry} of a directory, in the order of their creation."""
         buffer, found, unpack = self._small, {}, HEADER_DIR.unpack_from
-        make = tuple.__new__  # what DirEntry() comes to, in half the time
+        make = tuple.__new__  # makes a DirEntry in half the time of DirEntry()
         last = directory, BTRFS_DIR_INDEX_KEY, MAX_U64
         key: Key | None = (directory, BTRFS_DIR_INDEX_KEY, 0)
         while key is not None and (count := self._fill(buffer, key, last)):
@@ -170,7 +173,7 @@ class Tree:
         return found
 
     def lookup(self, directory: int, name: bytes) -> DirEntry | None:
-        """What one name in a directory points to."""
+        """Return what one name in a directory points to, or None if there is no such name."""
         buffer, key = self._small, (directory, BTRFS_DIR_ITEM_KEY, name_hash(name))
         for _, _, where, length in self._search(buffer, key, key):
             end = where + length
@@ -182,13 +185,13 @@ class Tree:
         return None
 
     def target(self, inode: int) -> bytes:
-        """Where a symlink points to."""
+        """Return where a symlink points to."""
         for _, _, where, length in self._items(inode, BTRFS_EXTENT_DATA_KEY, BTRFS_EXTENT_DATA_KEY):
             return bytes(self._small[where + EXTENT.size : where + length])
         return b""
 
     def extents(self, inode: int) -> Iterator[Extent]:
-        """The extents of a file in order.  Holes may be left out."""
+        """Yield the extents of a file in order.  Holes may be left out."""
         buffer = bytearray(_ARGS.size + _SMALL)
         bounds = (inode, BTRFS_EXTENT_DATA_KEY, 0), (inode, BTRFS_EXTENT_DATA_KEY, MAX_U64)
         for _, start, where, length in self._search(buffer, *bounds):
@@ -204,10 +207,10 @@ class Tree:
             yield Extent(start, num_bytes, None, disk_bytenr, offset)
 
     def changed(self, since: int, most: int | None = None) -> Changes:
-        """What came after a transaction; TooMany where that is far more than `most` inodes.
+        """Return what came after a transaction.  Raises TooMany where that is far more than `most` inodes.
 
         The loop meets every item of every changed leaf: it is lean.  What is new lies in changed leaves
-        as a whole, so one search meets all of it.  What was taken away has left nothing to be found here
+        as a whole, so one search meets all of it.  What was deleted has left nothing to be found here
         but the changed inode of its directory.
         """
         buffer = bytearray(_ARGS.size + _LARGE)
@@ -242,10 +245,11 @@ class Tree:
         return changes
 
     def written(self, since: int) -> tuple[dict[int, int], int]:
-        """What files got after a transaction: {address: bytes on the disk} of extents, and bytes in the tree.
+        """Return what was written after a transaction: {address: bytes on the disk} of extents, and bytes in
+        the tree.
 
-        An extent counts whole, however little of it is still in use; one that was cloned is as old as it
-        was where it came from.
+        An extent counts whole, however little of it is still in use; a cloned one is as old as it was where
+        it came from.
         """
         buffer = bytearray(_ARGS.size + _LARGE)
         extents: dict[int, int] = {}
@@ -271,7 +275,7 @@ class Tree:
         return extents, inline
 
     def nested(self) -> dict[int, tuple[int, bytes]]:
-        """{subvolume id: (directory, name)} of the subvolumes directly below this one."""
+        """Return {subvolume id: (directory, name)} of the subvolumes directly below this one."""
         roots = Tree(self.fd, BTRFS_ROOT_TREE_OBJECTID)
         found = {}
         for _, child, where, length in roots._items(self.root_id, BTRFS_ROOT_REF_KEY, BTRFS_ROOT_REF_KEY):
@@ -282,9 +286,10 @@ class Tree:
 
 
 def _go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
-    """Where a search goes on after the item with this key, which ends there; None: it is complete.
+    """Return the key at which a search goes on after the item with this key, or None if it is complete.
 
-    The kernel stops early only when an item does not fit any more.
+    `end` is where that item ends in the buffer.  The kernel stops early only when an item does not fit any
+    more.
     """
     if key >= last or len(buffer) - end > _LARGEST_ITEM:
         return None
@@ -297,7 +302,7 @@ def _go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """The first and the last of those, in ascending order, that no more than two others lie between."""
+    """Yield the first and the last number of each run; in a run at most two numbers are missing in a row."""
     first = last = -1
     for number in numbers:
         if number > last + 3:

@@ -1,4 +1,4 @@
-"""What a path is, what would be lost with it, and what to do: the rule files, asked.
+"""The rule files, which say of a path what it is, what would be lost with it, and what to do about it.
 
 The files are TOML, described in impermanence-knowledge(5); `data/` has those of the package.
 """

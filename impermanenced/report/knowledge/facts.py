@@ -1,4 +1,4 @@
-"""What is known of a path, and a rule as it stands in a file."""
+"""The facts that are known of a path, and a rule as a file has it."""
 
 from __future__ import annotations
 
@@ -44,36 +44,36 @@ BY_ITSELF = "*"  # an application named as the directory or file that the rule n
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What the rules say of one path."""
+    """The facts that the rules give for one path."""
 
     application: str
     loss: str  # loss class
-    score: int  # 0 to 100, the weight to begin with
+    score: int  # 0 to 100, before the circumstances of the loss change it
     verdict_hint: str  # crud, regenerated or ignored
-    root: bytes  # the file or directory that the rule names: what to group by and to persist
-    advice: tuple[Advice, ...]  # the best first; none for what is no loss
-    source: str  # "servarr.toml: Sonarr's database", for a person
+    root: bytes  # the file or directory that the rule names, by which to group and what to persist
+    advice: tuple[Advice, ...]  # the best first; empty if there is no loss
+    source: str  # for a person: "servarr.toml: Sonarr's database"
     documented: str  # an address or a man page
-    default: bool = False  # the place alone says so; no rule knows the application
-    because: str = ""  # source and where it is documented, for a person
+    default: bool = False  # whether only the place is known, and not the application
+    because: str = ""  # for a person: the source, and where it is documented
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One `[[rule]]` of a file."""
 
-    file: str  # its name without the directory
-    line: int  # 0: read from the compiled form
+    file: str  # the name of the file without its directory
+    line: int  # 0 if the rule was read from the compiled form
     application: str
     what: str
     paths: tuple[str, ...]
     loss: str
     score: int
     verdict: str
-    part: bool  # belongs to what the rule around it names: grouped and persisted with that
+    part: bool  # whether it is grouped and persisted with what the rule around it names
     default: bool
     advice: tuple[tuple[str, str], ...]  # kind and argument, which may be empty or begin with ~/
     documented: str
-    names: tuple[str, ...] = ()  # in place of paths: at any depth of what programs keep
-    whole: bool = False  # names tell nothing more of what is below
+    names: tuple[str, ...] = ()  # in place of paths: they match at any depth below what programs keep
+    whole: bool = False  # whether names below it say nothing
     examples: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
-"""Where rule files are, and whose may be trusted.
+"""The places of rule files, and the check whose files may be trusted.
 
 The package's own files are read in their compiled form, `compiled.json`, since a report must not
-wait for TOML; a test holds the two together.  What an administrator adds is read as it stands.
+wait for TOML; a test holds the two together.  The files of an administrator are read as TOML.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ MAX_ALL_WILD = 2048  # patterns with a wildcard in all files of a directory
 
 
 def load(directories: Sequence[bytes] = (DATA, EXTENSIONS), homes: Iterable[bytes] = ()) -> Knowledge:
-    """The rules of these directories, in their order and in that of the files' names.
+    """Return the rules of these directories, in their order and in that of the files' names.
 
-    A file that cannot be used is left out and said in `problems`; nothing is raised.  `homes` are
-    the homes of people that are none of /root and /home/NAME.
+    A file that cannot be used is left out, and `problems` of the result says why; nothing is raised.  `homes`
+    are the homes of people outside of /root and /home.
     """
     rules: list[Rule] = []
     problems: list[str] = []
@@ -45,7 +45,7 @@ def load(directories: Sequence[bytes] = (DATA, EXTENSIONS), homes: Iterable[byte
 
 
 def compiled() -> list[Rule]:
-    """The rules of the package."""
+    """Return the rules of the package."""
     with open(os.path.join(DATA, COMPILED), "rb") as stream:
         return [_restored(fields) for fields in json.load(stream)]
 
@@ -58,7 +58,9 @@ def _restored(fields: list[Any]) -> Rule:
 
 
 def compile(rules: Iterable[Rule]) -> str:
-    """What `compiled` reads: a line for each rule, without what only a linter needs."""
+    """Return what `compiled` reads: a JSON line for each rule, without the fields that only a
+    linter needs.
+    """
     lines = []
     for rule in rules:
         fields = list(astuple(rule))
@@ -87,7 +89,7 @@ def _extensions(directory: bytes, problems: list[str]) -> Iterator[Rule]:
         except Malformed as error:
             problems += error.problems
             continue
-        # What a path costs grows with the wildcards that are in play, so all of them are bounded.
+        # The time for a path grows with the wildcards that it meets, so their number is bounded.
         wild += sum(trie.is_wild(text) for rule in rules for text in (*rule.paths, *rule.names))
         if wild > MAX_ALL_WILD:
             problems.append(f"{to_text(file)}: with this file there are more than {MAX_ALL_WILD} wildcards")
@@ -96,10 +98,12 @@ def _extensions(directory: bytes, problems: list[str]) -> Iterator[Rule]:
 
 
 def read(file: bytes, *, trusted: bool) -> list[Rule]:
-    """The rules of one file; Malformed.  One that is not `trusted` must be root's alone to change."""
+    """Return the rules of one file.  Raises Malformed, also if a file that is not `trusted` is not root's
+    alone.
+    """
     name = to_text(file)
     try:
-        # A FIFO must not block, and a terminal must not become ours.
+        # Opening a FIFO must not block, and a terminal must not become the controlling one.
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         with open(fd, "rb") as stream:
             found = os.fstat(fd)

@@ -1,4 +1,4 @@
-"""Wildcards of one component, and many of them asked of one name."""
+"""Wildcards in one component, and an index that asks many of them about one name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NONE: list[Any] = []
 
 
 class Glob:
-    """`*` and `?` in one component, as a shell reads them: neither matches a dot at the beginning."""
+    """A component with `*` and `?`, as a shell reads them: neither matches a dot at the beginning."""
 
     __slots__ = ("_hidden", "_pieces", "_shortest", "_simple", "_unknown", "head", "inner", "tail")
 
@@ -19,13 +19,14 @@ class Glob:
         pieces = text.encode().split(b"*")
         self._pieces = pieces
         self.head, self.tail = pieces[0].partition(b"?")[0], pieces[-1].rpartition(b"?")[2]
-        self.inner = max(re.split(rb"[*?]", text.encode()), key=len)  # what a name must hold
+        self.inner = max(re.split(rb"[*?]", text.encode()), key=len)  # a part that a name must have
         self._simple = len(pieces) == 2 and b"?" not in text.encode()
         self._unknown = "?" in text or len(pieces) == 1
         self._shortest = sum(map(len, pieces))
         self._hidden = text.startswith(".")
 
     def matches(self, name: bytes) -> bool:
+        """Return whether the name matches."""
         if len(name) < self._shortest or (not self._hidden and name.startswith(b".")):
             return False
         if self._simple:
@@ -62,13 +63,13 @@ class Glob:
 
 
 def _fits(piece: bytes, name: bytes, position: int) -> int:
-    """Where the piece ends when it stands at this position of the name, else -1."""
+    """Return where the piece ends if the name has it at this position, or -1."""
     for byte in piece:
         if position >= len(name):
             return -1
         if byte == 0x3F:
             position += 1
-            # One character, not one byte of it.
+            # `?` stands for a character, which may have several bytes in UTF-8.
             while position < len(name) and name[position] & 0xC0 == 0x80:
                 position += 1
         elif name[position] == byte:
@@ -79,7 +80,7 @@ def _fits(piece: bytes, name: bytes, position: int) -> int:
 
 
 class Index(Generic[Value]):
-    """Wildcards by what a name has to begin or end with, or to hold: it is tried against few of them."""
+    """Wildcards by the beginning, end or part that a name must have, so that few are tried for each name."""
 
     __slots__ = ("_always", "_heads", "_inside", "_might", "_tails")
 
@@ -101,6 +102,7 @@ class Index(Generic[Value]):
         self._might = re.compile(b"|".join(re.escape(glob.inner) for glob, _ in self._inside)).search
 
     def of(self, name: bytes) -> list[Value]:
+        """Return the values of the wildcards that match the name."""
         tried = self._always
         if self._heads:
             tried = tried + self._heads.get(name[:2], _NONE)

@@ -1,4 +1,4 @@
-"""What is wrong with rule files beyond their form: rules that can never decide, and unargued ones."""
+"""Mistakes in rule files beyond their form: rules that can never decide, and rules without an argument."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALICE = "/home/alice"
 
 
 def examine(directory: bytes) -> tuple[list[Rule], list[str]]:
-    """The rules of a directory's files, and all that is wrong with them."""
+    """Return the rules of a directory's files, and a line for each mistake in them."""
     rules: list[Rule] = []
     problems: list[str] = []
     for name in sorted(os.listdir(directory)):
@@ -27,6 +27,7 @@ def examine(directory: bytes) -> tuple[list[Rule], list[str]]:
 
 
 def examine_rules(rules: Sequence[Rule]) -> list[str]:
+    """Return a line for each mistake in these rules."""
     knowledge = Knowledge(rules)
     problems = _twice(rules)
     for rule in rules:
@@ -53,7 +54,7 @@ def examine_rules(rules: Sequence[Rule]) -> list[str]:
 
 
 def example_of(text: str) -> tuple[bytes, FileType]:
-    """The path of an example, in the home of Alice, and its type: a directory's ends with a slash."""
+    """Return the path of an example, in the home of Alice, and its type: a directory's ends with a slash."""
     path = ALICE + text[1:] if text.startswith("~/") else text
     type = FileType.DIRECTORY if path.endswith("/") else FileType.FILE
     return path.rstrip("/").encode(), type
@@ -66,7 +67,7 @@ def _stands_alone(knowledge: Knowledge, rule: Rule, path: bytes, type: FileType)
 
 
 def _twice(rules: Sequence[Rule]) -> list[str]:
-    """Patterns that stand in two rules: the first of them never decides."""
+    """Return a line for each pattern that two rules have: the first of them never decides."""
     seen: dict[str, Rule] = {}
     problems = []
     for rule in rules:

@@ -1,4 +1,4 @@
-"""From a path to what is known of it."""
+"""The look-up of a path in the rules."""
 
 from __future__ import annotations
 
@@ -17,47 +17,52 @@ ON_THE_WAY = "a directory on the way to what the rules name"
 _ON_THE_WAY = f"{ON_THE_WAY} (impermanence-knowledge(5))"
 _PROGRAMS = (b"/etc", b"/opt", b"/var")
 _NOBODY, _SYSTEM, _HOME = range(3)
-_LITTLE = ("service-state", "config", "unknown")  # classes that a place alone gives
+_LITTLE = ("service-state", "config", "unknown")  # the classes of rules that know only the place
 _DIRECTORIES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 
 
 class _Says(NamedTuple):
-    """Which rules decide: one that names the path or a directory above, and one about a name below that."""
+    """The rules that decide: one that names the path or a directory above, and one about a name
+    below that.
+    """
 
     rule: int | None
     name: int | None
-    root: bytes  # of the rule
+    root: bytes  # the file or directory that the rule names
 
 
 class _State:
-    """What is known of one directory, and so of everything below it that no rule names."""
+    """The facts of one directory, and so of everything below it that no rule names."""
 
     __slots__ = ("facts", "home", "nodes", "says", "side", "way")
 
     def __init__(self, nodes: tuple[Node, ...], says: _Says, home: bytes, side: int, *, way: bool) -> None:
         self.nodes = nodes
         self.says = says
-        self.home = home  # that the directory is, or is below; b"" for none
-        self.side = side  # whose names are asked for
-        self.way = way  # holds nothing by itself
-        self.facts: dict[int | None, Fact] = {}  # made when they are asked for
+        self.home = home  # the home that the directory is or lies in, or b""
+        self.side = side  # which rules about names apply
+        self.way = way  # whether it only leads to what rules name
+        self.facts: dict[int | None, Fact] = {}  # a cache
 
 
 def _side(path: bytes, home: bytes) -> int:
-    """Where programs keep what is theirs, and names are what they give."""
+    """Return which rules about names apply below this directory.
+
+    They apply where programs name their own files.
+    """
     if home:
         return _HOME if path[path.rfind(b"/") + 1 :].startswith(b".") and path != home else _NOBODY
     return _SYSTEM if path in _PROGRAMS else _NOBODY
 
 
 class Knowledge:
-    """The rules of all files, asked path by path.
+    """The rules of all files, which are asked path by path.
 
-    The rule that reaches deepest into the path decides.  Of two that reach the same component it is
-    the one that is no default, then the one that names the path more exactly: by its last component,
-    with fewer `**`, by the components before.  Of two patterns alike it is the one read later.
+    The rule that reaches deepest into the path decides.  If two reach the same component, the one that is no
+    default decides, then the one that names the path more exactly: by its last component, with fewer `**`, by
+    the components before.  If two patterns are alike, the one read later decides.
 
-    A rule about names refines what the one that decides says of a directory; of two it is the later.
+    A rule about names refines what the deciding one says of a directory; if two match, the later one does.
     """
 
     def __init__(
@@ -83,10 +88,9 @@ class Knowledge:
             self._add(home)
 
     def of(self, path: bytes, type: FileType, home: bytes | None = None) -> Fact | None:
-        """The fact for an absolute path, or None when no rule says anything.
+        """Return the fact for an absolute path, or None if no rule says anything.
 
-        `home` is a person's home directory as the user database has it, where it is none of /root
-        and /home/NAME.
+        `home` is a person's home directory as the user database has it, if it is outside of /root and /home.
         """
         if home is not None and home not in self._homes:
             self._add(home)
@@ -102,13 +106,15 @@ class Knowledge:
         return self._fact(says, state.home, directory=says.root is not path)
 
     def rules_of(self, path: bytes, type: FileType) -> tuple[Rule | None, Rule | None]:
-        """The rule that decides, and the one about a name that refines what it says."""
+        """Return the rule that decides, and the one about a name that refines what it says; each
+        may be None.
+        """
         _, says = self._decide(path, type)
         rule = None if says.rule is None else self.rules[says.rule]
         return rule, None if says.name is None else self.rules[says.name]
 
     def _decide(self, path: bytes, type: FileType) -> tuple[_State, _Says]:
-        """What is known of the directory (of a file: of the one it is in), and what decides."""
+        """Return the state of the directory (for a file: of the one it is in), and the rules that decide."""
         if type in _DIRECTORIES:
             state = self._state(path if path != b"/" else b"")
             return state, state.says
@@ -127,10 +133,11 @@ class Knowledge:
         return state, self._named(says, name, side, file=True, directory=link)
 
     def _named(self, says: _Says, name: bytes, side: int, *, file: bool, directory: bool) -> _Says:
-        """What the name itself tells of what a program keeps.
+        """Return the deciding rules, refined by what the name itself says.
 
-        It tells that there is no loss, that it is a log, or of a worse loss than is known.  Where little is
-        known it tells of any, and so does the very name of a file, but not that a secret is none.
+        A name can say that there is no loss, that the file is a log, or that the loss is worse than is
+        known.  Where little is known it can say any class, and so can a rule for the very name of a file; but
+        a secret stays one.
         """
         if side == _NOBODY or says.rule is None or self.rules[says.rule].whole:
             return says
@@ -182,7 +189,7 @@ class Knowledge:
             says = _Says(number, None, self._root(number, says.root, path))
         side = _NOBODY if above is None else above.side or _side(path, home)
         known = says.rule is not None and not self.rules[says.rule].default
-        # A directory that a service has for itself is the service's to name.
+        # A directory that a rule gives to a service is not judged by its name.
         if number is None or (not known and side == _HOME):
             says = self._named(says, path[path.rfind(b"/") + 1 :], side, file=False, directory=True)
         leads = path in self._above_homes or any(node.plain and node.leads for node in nodes)
@@ -232,7 +239,7 @@ class Knowledge:
         )
 
     def _words(self, number: int) -> tuple[str, str]:
-        """Of a rule, made once: its source, and that with where it is documented."""
+        """Return the source of a rule, and the source with where it is documented."""
         found = self._said.get(number)
         if found is None:
             rule = self.rules[number]

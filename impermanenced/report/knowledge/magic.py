@@ -1,4 +1,4 @@
-"""What the first bytes of a file say of it, whatever its name.
+"""The class of a file by its first bytes, whatever its name.
 
 The magic numbers are those of file(1) and of the formats' own documentation.
 """
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 from .facts import SCORES
 
-LIMIT = 64  # bytes that are looked at
+LIMIT = 64  # bytes that are read of a file
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file's beginning gives away."""
+    """A kind of content that can be recognised."""
 
     loss: str  # loss class
     what: str  # "SQLite database"
 
     @property
     def score(self) -> int:
-        """The least that a file with such content weighs."""
+        """Return the least score of a file with such content."""
         return SCORES[self.loss]
 
 
@@ -34,7 +34,7 @@ _GNUPG = Content("secret", "message encrypted with GnuPG")
 _MAIL = Content("document", "mail")
 _DUMP = Content("database", "database dump")
 
-# Each begins at the byte that is given.
+# Each has the offset at which its bytes begin.
 _MAGIC: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"SQLite format 3\0", _SQLITE),
     (0, b"\x37\x7f\x06\x82", _SQLITE),  # its write-ahead log, of which nothing may be in the database yet
@@ -86,7 +86,7 @@ _MAGIC: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"<<< Oracle VM VirtualBox Disk Image >>>", Content("document", "virtual disk")),
     (0, b"LPKSHHRH", Content("log", "systemd journal")),
 )
-# Alternatives that need more than a fixed string; none repeats what it has tried.
+# Shapes that need more than a fixed string; none of these patterns backtracks.
 _SHAPES: tuple[tuple[re.Pattern[bytes], Content], ...] = (
     (re.compile(rb"-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY"), _PRIVATE_KEY),
     (re.compile(rb"# created: [^\n]{10,30}\n# public key: age1"), Content("secret", "age key")),
@@ -103,7 +103,7 @@ _SHAPES: tuple[tuple[re.Pattern[bytes], Content], ...] = (
 
 
 def recognise(head: bytes) -> Content | None:
-    """What a file that begins with these bytes is; None when they tell nothing."""
+    """Return the content of a file that begins with these bytes, or None if they say nothing."""
     head = head[:LIMIT]
     for offset, magic, content in _MAGIC:
         if head.startswith(magic, offset):
@@ -115,6 +115,6 @@ def recognise(head: bytes) -> Content | None:
 
 
 def sniff(head: bytes) -> str | None:
-    """The loss class that a file's first bytes give away."""
+    """Return the loss class of a file that begins with these bytes, or None if they say nothing."""
     content = recognise(head)
     return None if content is None else content.loss

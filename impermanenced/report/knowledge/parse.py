@@ -1,4 +1,4 @@
-"""One rule file: TOML in, rules out, and a line for each thing that is wrong with it."""
+"""The parser of one rule file, which has a message with the line for each mistake."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from . import trie
 from .facts import ADVICE, ADVICE_WITH_PATH, CRUD, IGNORED, SCORES, VERDICTS, Rule
 
 MAX_PATTERNS = 4096  # in one file
-MAX_WILD = 512  # of them with a wildcard
-MAX_PROBLEMS = 20  # told of one file
+MAX_WILD = 512  # patterns with a wildcard in one file
+MAX_PROBLEMS = 20  # messages for one file
 
 _KEYS: dict[str, type] = {
     "application": str,
@@ -37,7 +37,7 @@ _HEADER = re.compile(r"^\s*\[\[\s*rule\s*\]\]", re.MULTILINE)
 
 
 class Malformed(Exception):
-    """A file that cannot be used: a line for each reason."""
+    """An error for a file that cannot be used, with a message for each reason."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -45,7 +45,10 @@ class Malformed(Exception):
 
 
 def parse(content: bytes, name: str) -> list[Rule]:
-    """The rules in a file's content; `name` is for messages, its last part for `Rule.file`."""
+    """Return the rules in a file's content.  Raises Malformed.
+
+    `name` is for messages; its last part becomes `Rule.file`.
+    """
     try:
         text = content.decode()
         document = tomllib.loads(text)
@@ -60,7 +63,9 @@ def parse(content: bytes, name: str) -> list[Rule]:
 
 
 class _Reader:
-    """One file while it is turned into rules; TOML's reader does not tell lines, so they are looked up."""
+    """The state of reading one file.  tomllib does not give the lines of keys, so they are looked up in the
+    text.
+    """
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
@@ -71,6 +76,7 @@ class _Reader:
         self.headers = [match.start() for match in _HEADER.finditer(text)]
 
     def rules(self, document: dict[str, Any]) -> list[Rule]:
+        """Return the rules of the document.  Raises Malformed."""
         for key in document:
             if key != "rule":
                 place = f"{self.name}: line {self._line_of(key)}"
@@ -168,9 +174,9 @@ class _Reader:
         self.problems.append(f"{self.name}: line {self._line(number, key)}: {what}{why}")
 
     def _line(self, number: int, key: str = "") -> int:
-        """The line of a rule's header, or of a key in it."""
+        """Return the line of a rule's header, or of a key in it."""
         if number >= len(self.headers):
-            return 1  # the rules are written in another way than as [[rule]]
+            return 1  # the rules are not written as [[rule]]
         start = self.headers[number]
         end = self.headers[number + 1] if number + 1 < len(self.headers) else len(self.text)
         return self._line_of(key, start, end) if key else self._at(start)
@@ -188,7 +194,7 @@ class _Reader:
 
 
 def _wrong(key: str, value: object) -> str | None:
-    """What is wrong with a value by itself."""
+    """Return what is wrong with the value of a key by itself, or None."""
     kind = _KEYS.get(key)
     if kind is None:
         return f"there is no such key; {_meant(key, _KEYS)}"

@@ -27,11 +27,11 @@ DEEP = "**"
 
 
 class PatternError(ValueError):
-    """A pattern that cannot be meant; the message says why."""
+    """An error for a pattern that makes no sense; the message says why."""
 
 
 def check(text: str) -> list[str]:
-    """The components of a pattern; PatternError when it cannot be meant."""
+    """Return the components of a pattern.  Raises PatternError if it makes no sense."""
     if any(character in _REFUSED or not character.isprintable() for character in text):
         raise PatternError(f"the wildcards are * ? and **; none of {_REFUSED} can stand in a pattern")
     if len(text) > MAX_PATTERN:
@@ -59,10 +59,11 @@ def check(text: str) -> list[str]:
 
 
 def is_wild(part: str) -> bool:
+    """Return whether the component has a wildcard."""
     return "*" in part or "?" in part
 
 
-# How exactly a pattern names what it matches: its last component, fewer `**`, then the components before.
+# How exactly a pattern names a path: by its last component, by fewer `**`, then by the components before.
 Rank = tuple[int, int, tuple[int, ...]]
 _NO_RANK: Rank = 0, 0, ()
 
@@ -78,9 +79,9 @@ class _Waiting(NamedTuple):
 
 
 class Node:
-    """Where some patterns are after the components read so far.
+    """The patterns that are still possible after the components read so far.
 
-    What is below is made when it is first asked for: a report meets few of the places there are.
+    Children are made when they are first asked for: a report meets few of all places.
     """
 
     __slots__ = ("_globs", "_index", "_literal", "_waiting", "at_tree", "directory", "file",
@@ -89,30 +90,30 @@ class Node:
     def __init__(self, rank: Rank = _NO_RANK, *, plain: bool = True, at_tree: bool = False) -> None:
         self._literal: dict[bytes, Node] = {}
         self._globs: dict[str, tuple[Glob, Node]] = {}
-        self._index: Index[Node] | None = None  # of the globs
+        self._index: Index[Node] | None = None  # an index of `_globs`
         self._waiting: list[_Waiting] = []
-        self.tree: Node | None = None  # past a `**` that stands here
-        self.at_tree = at_tree  # any visible component leads here again
-        self.plain = plain  # no wildcard on the way here
-        self.leads = False  # to a rule that is no default
+        self.tree: Node | None = None  # the node behind a `**`
+        self.at_tree = at_tree  # whether any visible component leads here again
+        self.plain = plain  # whether no wildcard led here
+        self.leads = False  # whether a rule that is no default lies below
         self.rank = rank
         self.directory: int | None = None  # the rule whose pattern ends here, with a slash
-        self.file: int | None = None  # without
+        self.file: int | None = None  # the rule whose pattern ends here, without a slash
 
     @property
     def exact(self) -> bool:
-        """Whether the last component is no wildcard."""
+        """Return whether the last component is no wildcard."""
         return self.rank[0] == MAX_PATTERN
 
     def insert(self, text: str, rule: int, *, default: bool) -> None:
-        """Put in a pattern that `check` has passed, without what tells homes from the system."""
+        """Add a pattern that `check` has passed, without the part that tells homes from the system."""
         parts = text.strip("/").split("/") if text != "/" else []
         self._put(_Waiting(parts, 0, text.endswith("/"), rule, default))
 
     def _put(self, pattern: _Waiting) -> None:
         if pattern.depth < len(pattern.parts):
             self.leads = self.leads or not pattern.default
-            # Past a `**` a name may be this component or the next; the tree must be there to be entered.
+            # A `**` may stand for nothing, so its node must exist before any component is read.
             if pattern.parts[pattern.depth] == DEEP:
                 if self.tree is None:
                     last, trees, before = self.rank
@@ -126,7 +127,7 @@ class Node:
             self.file = pattern.rule
 
     def _unfold(self) -> None:
-        """Make the nodes one component below."""
+        """Make the children of this node."""
         for pattern in self._waiting:
             part = pattern.parts[pattern.depth]
             self._child(part)._put(pattern._replace(depth=pattern.depth + 1))
@@ -149,7 +150,7 @@ class Node:
         return exactness, trees, (last, *before)
 
     def collect(self, name: bytes, found: list[Node]) -> None:
-        """Add the nodes that one more component leads to."""
+        """Append the nodes that one more component leads to."""
         if self._waiting:
             self._unfold()
         child = self._literal.get(name)
@@ -160,11 +161,12 @@ class Node:
 
 
 def start(root: Node) -> tuple[Node, ...]:
+    """Return the nodes before the first component."""
     return (root,) if root.tree is None else (root, root.tree)
 
 
 def ends(nodes: Iterable[Node], name: bytes) -> list[Node]:
-    """The nodes whose patterns end with this component, among others."""
+    """Return the nodes that this component leads to; patterns that end with it have their rule there."""
     found: list[Node] = []
     for node in nodes:
         node.collect(name, found)
@@ -172,7 +174,7 @@ def ends(nodes: Iterable[Node], name: bytes) -> list[Node]:
 
 
 def step(nodes: Sequence[Node], name: bytes) -> tuple[Node, ...]:
-    """The nodes that this component leads to, and from which there may be a way on."""
+    """Return the nodes after this component, with those behind a `**`."""
     found = ends(nodes, name)
     trees = [node.tree for node in found if node.tree is not None]
     if not name.startswith(b"."):

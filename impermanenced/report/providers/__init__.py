@@ -1,4 +1,5 @@
-"""What manages itself: links of declarative systems, files of packages, what systemd's own tools make.
+"""The sources of files that come back by themselves: declarative systems, packages, and systemd's
+own tools.
 
 Everything is read from the volume itself, through a descriptor of its root: it may be another system's.
 """
@@ -13,7 +14,10 @@ __all__ = ["Finding", "Packages", "may_be_packaged", "nix_links", "packages_of",
 
 
 def packages_of(now: int, blank: int | None) -> Packages | None:
-    """Of a volume and its blank, as descriptors of their roots; None: there is no database."""
+    """Return what the package manager of a volume knows, or None if the volume has no package database.
+
+    `root_fd` and `blank_fd` are descriptors of the roots of the volume and its blank.
+    """
     if dpkg.is_there(now):
         reader: Reader = dpkg.Dpkg(now, blank)
     elif pacman.is_there(now):

@@ -19,7 +19,7 @@ DATABASE = b"var/lib/dpkg"
 INFO = DATABASE + b"/info"
 STATUS = DATABASE + b"/status"
 APT = b"var/lib/apt/extended_states"
-UCF = b"var/lib/ucf"  # configuration that packages' scripts make, and its digests as they made it (ucf(1))
+UCF = b"var/lib/ucf"  # ucf(1): configuration that the scripts of packages make, with its original digests
 LARGEST = 64 << 20  # bytes of one file
 MOST = 256 << 20  # bytes of all lists that one search reads
 
@@ -29,6 +29,8 @@ _PACKAGE = re.compile(rb"^Package: (\S+)$", re.MULTILINE)
 
 
 class Dpkg:
+    """The database of dpkg in a volume and in its blank."""
+
     tool = "dpkg"
     places: tuple[bytes, ...] = (
         b"/var/lib/dpkg",
@@ -39,8 +41,8 @@ class Dpkg:
     )
 
     def __init__(self, now: int, blank: int | None) -> None:
-        """Of the volume and its blank, as descriptors of their roots."""
-        self.faults: dict[str, None] = {}  # in their order, each once
+        """Read both databases, through descriptors of the roots."""
+        self.faults: dict[str, None] = {}  # an ordered set
         self._now, self._blank = now, blank
         self._lists = _lists(now)
         self._before = _lists(blank) if blank is not None else {}
@@ -137,11 +139,12 @@ class Dpkg:
 
 
 def is_there(root: int) -> bool:
+    """Return whether the root has a database of dpkg."""
     return _lists(root, at_most=1) != {}
 
 
 def _lists(root: int, at_most: int | None = None) -> dict[bytes, int]:
-    """{name, or name:architecture: inode} of the lists."""
+    """Return {name, or name:architecture: inode} of the lists."""
     try:
         fd = openat2.open_directory(root, INFO, os.O_RDONLY)
     except OSError:
@@ -160,7 +163,7 @@ def _lists(root: int, at_most: int | None = None) -> dict[bytes, int]:
 
 
 def _by_name(lists: Iterable[bytes]) -> dict[str, list[bytes]]:
-    """A package may be there for several architectures."""
+    """Return the lists of each package name: a package may be installed for several architectures."""
     found: dict[str, list[bytes]] = {}
     for key in lists:
         found.setdefault(_name(key), []).append(key)
@@ -172,7 +175,7 @@ def _name(key: bytes) -> str:
 
 
 def _columns(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The lines of two words, the second a path."""
+    """Yield the words of each line that has two, the second of them a path."""
     for line in content.split(b"\n"):
         first, _, path = line.partition(b" ")
         if path.strip().startswith(b"/"):

@@ -1,8 +1,8 @@
-"""Symlinks that a declarative system lays at each activation.
+"""Symlinks that a declarative system makes at each activation.
 
 NixOS links /etc into /etc/static and that into the store; home-manager links dotfiles into a generation of
 its own in the store.  From boot to boot only the store path differs, which is no change: the link is made
-from the configuration, and its new target is as good.  nix lays links of its own (`result` of nix-build, the
+from the configuration, and its new target is as good.  nix makes links of its own (`result` of nix-build, the
 channels of root), which hold nothing.  A link into the store that a person made is none of these.
 """
 
@@ -25,7 +25,7 @@ _OF_PERSONS = re.compile(rb"/(?:home/[^/]+|root|tmp|var/tmp|srv)/")
 
 
 def rule_of(difference: Difference) -> str | None:
-    """What lays this link at each boot; None: nothing that is known, or it is no link."""
+    """Return what makes this link at each boot, in words, or None if nothing known does or it is no link."""
     target = difference.target
     if target is None or difference.type is not FileType.SYMLINK or difference.change is Change.DELETED:
         return None

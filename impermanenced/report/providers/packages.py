@@ -1,6 +1,6 @@
-"""What the package manager answers for, held against the blank.
+"""The files that the package manager answers for, compared with the blank.
 
-Each of the readers (dpkg, pacman, rpm) knows one kind of database, and all say the same things of it.  What
+Each reader (dpkg, pacman, rpm) knows one kind of database, and all give the same answers.  A package that
 was installed since the blank is lost as a whole, and is one thing to a person: `nginx`, not its 400 files.
 """
 
@@ -17,17 +17,19 @@ from ...system.lazy import at_first_use
 
 hashlib: Any = at_first_use("hashlib")
 
-# Directories that came together under /usr: a package may know a file by either name.
+# Directories that were merged into /usr: a package may know a file by either name.
 _MERGED = re.compile(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")
 _COMPILED = re.compile(rb"(.*)/__pycache__/([^/]+)\.[^./]+(?:\.opt-[12])?\.pyc")
-REMEMBERED = 1 << 14  # directories
-ALTERNATIVES = b"/etc/alternatives/"  # update-alternatives(1) lays a link there, and others to it
+REMEMBERED = 1 << 14  # directories in the cache
+ALTERNATIVES = b"/etc/alternatives/"  # update-alternatives(1) makes a link there, and links to it
 _HASHED = 16 << 20  # larger files are not read to see whether they are as packaged
 
 
 @functools.cache
 def _by_scripts() -> re.Pattern[bytes]:
-    """Made by triggers and helpers while packages are configured, and owned by none of them."""
+    """Return a pattern of files that triggers and helpers make while packages are configured, and no package
+    owns.
+    """
     return re.compile(
         rb"/etc/(?:ld\.so\.cache|alternatives(?:/.*)?|(?:group|gshadow|passwd|shadow|subuid|subgid)-|\.pwd\.lock"
         rb"|rc[0-6S]\.d/[SK]\d\d[^/]+|ssl/certs/.*|mailcap|shells)"
@@ -41,47 +43,55 @@ def _by_scripts() -> re.Pattern[bytes]:
 
 
 class Packaged(NamedTuple):
-    """A file as a package has it."""
+    """A file as its package has it."""
 
     package: str
-    digest: str | None  # "md5:..." or "sha256:..."; None: the database does not say
+    digest: str | None  # "md5:..." or "sha256:..."; None if the database does not say
 
 
 class Reader(Protocol):
-    """One kind of database.  What cannot be read of it is in `faults`, in words, and nothing is raised."""
+    """One kind of package database.
+
+    No method raises for what cannot be read; `faults` says it in words.
+    """
 
     tool: str
-    places: tuple[bytes, ...]  # what the package manager keeps for itself
+    places: tuple[bytes, ...]  # the package manager's own directories and files
     faults: dict[str, None]
 
     def installed(self) -> Set[str]:
-        """Since the blank, or replaced by another version."""
+        """Return the packages that were installed since the blank, or replaced by another version."""
 
     def brought(self) -> Set[str]:
-        """Of those, and maybe of others, what came only because others need it."""
+        """Return packages that are only there because others need them; not all need be new."""
 
-    def removed(self) -> Set[str]: ...
+    def removed(self) -> Set[str]:
+        """Return the packages that were removed since the blank."""
 
-    def files(self, package: str) -> Iterable[bytes]: ...
+    def files(self, package: str) -> Iterable[bytes]:
+        """Yield the absolute paths of a package's files in the volume."""
 
-    def files_removed(self, package: str) -> Iterable[bytes]: ...
+    def files_removed(self, package: str) -> Iterable[bytes]:
+        """Yield the absolute paths of a removed package's files in the blank."""
 
     def configuration(self) -> Mapping[bytes, Packaged]:
-        """The files that a person is meant to edit."""
+        """Return the files that a person is meant to edit, by path."""
 
     def owners(self, paths: frozenset[bytes]) -> Mapping[bytes, Packaged]:
-        """Those of the paths that packages own."""
+        """Return those of the paths that packages own."""
 
 
 class Finding(NamedTuple):
+    """A verdict of the package manager, and why."""
+
     verdict: Verdict
     rule: str
-    package: str = ""  # what is lost as a part of it
+    package: str = ""  # the package that the file is lost with
     loss: str | None = None
 
 
 def _target(difference: Difference) -> bytes:
-    """Where a link leads, whole; empty for anything else."""
+    """Return the absolute path that a link leads to, or b"" for anything but a link."""
     if difference.target is None:
         return b""
     target = os.path.normpath(os.path.join(os.path.dirname(difference.path), difference.target))
@@ -89,6 +99,7 @@ def _target(difference: Difference) -> bytes:
 
 
 def digest_as(kind: str, content: bytes) -> str:
+    """Return the digest of the content, written and computed as `kind` is ("md5:...")."""
     algorithm = kind.partition(":")[0]
     return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()}"
 
@@ -99,12 +110,12 @@ _PACKAGED = re.compile(
 
 
 def may_be_packaged(path: bytes) -> bool:
-    """Whether packages own anything near it: their lists are long."""
+    """Return whether packages own anything near this path; others need no search in their long lists."""
     return _PACKAGED.match(path) is not None
 
 
 class _Place:
-    """What holds for all that stands in one directory; thousands of differences share it."""
+    """The facts that hold for everything in one directory; thousands of differences share them."""
 
     __slots__ = ("books", "etc", "other", "packaged")
 
@@ -113,7 +124,7 @@ class _Place:
         self.packaged = may_be_packaged(inside)
         self.etc = inside.startswith(b"/etc/")
         self.books = any(inside.startswith(place + b"/") for place in books)
-        self.other: bytes | None = None  # the name that a package may know it by
+        self.other: bytes | None = None  # the other name that a package may know it by
         if inside.startswith(b"/usr/") and _MERGED.match(inside, 4):
             self.other = directory[4:]
         elif _MERGED.match(inside):
@@ -121,9 +132,9 @@ class _Place:
 
 
 class Packages:
-    """Which of a volume's differences are the package manager's.
+    """The verdicts of the package manager on the differences of one volume.
 
-    `read` gives the content of a file of the volume, up to a limit, or raises OSError.
+    `read` returns the content of a file of the volume, up to a limit, or raises OSError.
     """
 
     def __init__(self, reader: Reader, read: Callable[[bytes, int], bytes]) -> None:
@@ -146,10 +157,11 @@ class Packages:
 
     @property
     def faults(self) -> list[str]:
+        """Return what could not be read of the database, in words."""
         return list(self._reader.faults)
 
     def learn(self, differences: Iterable[Difference]) -> None:
-        """Whom these belong to, asked of the whole database at once."""
+        """Ask who owns the paths of these differences, with one search of the whole database."""
         wanted: set[bytes] = set()
         owner, asked = self._owner, self._asked
         for difference in differences:
@@ -165,7 +177,7 @@ class Packages:
             self._asked |= wanted
 
     def find(self, difference: Difference) -> Finding | None:
-        """What the database says of this path; None: nothing."""
+        """Return what the database says of this path, or None if it says nothing."""
         path = difference.path
         place, other = self._look(path)
         if place.etc and difference.type is FileType.FILE:
@@ -182,7 +194,7 @@ class Packages:
         return self._packaged(difference, packaged) if packaged is not None else None
 
     def _look(self, path: bytes) -> tuple[_Place, bytes | None]:
-        """What is known of the directory, and the path's other name."""
+        """Return the facts of the directory, and the path's other name."""
         cut = path.rfind(b"/")
         directory = path[:cut]
         place = self._places.get(directory)
@@ -234,12 +246,12 @@ class Packages:
         return None
 
     def _fresh(self, path: bytes) -> str | None:
-        """What it came with, if that was installed since the blank."""
+        """Return the package that the path came with, if that was installed since the blank."""
         _, other = self._look(path)
         return self._owner.get(path) or self._owner.get(other or b"")
 
     def _linked(self, difference: Difference) -> str | None:
-        """A link that a package's script laid to one of its files."""
+        """Return the package of the link's target: a package's script may have made the link."""
         target = _target(difference)
         return self._fresh(target) if target else None
 
@@ -250,7 +262,7 @@ class Packages:
         return self._fresh(match[1] + b"/" + match[2] + b".py") if match else None
 
     def _packaged(self, difference: Difference, packaged: Packaged) -> Finding | None:
-        """A file of a package that was there in the blank already."""
+        """Judge a file of a package that was already in the blank."""
         path = difference.path
         package, digest = packaged
         as_packaged = f"as the package {package} has it"
@@ -273,7 +285,9 @@ class Packages:
         return Finding(Verdict.CRUD, f"belongs to the package {package}, and was changed", "", "config")
 
     def _digest(self, path: bytes, kind: str, size: int) -> str | None:
-        """None: it cannot be said."""
+        """Return the file's digest as `kind` is written, or None if the file cannot be read or is
+        too large.
+        """
         if size > _HASHED:
             return None
         try:

@@ -26,6 +26,8 @@ _DIGEST = re.compile(rb" (sha256|md5)digest=([0-9a-f]+)")
 
 
 class Pacman:
+    """The local database of pacman in a volume and in its blank."""
+
     tool = "pacman"
     places: tuple[bytes, ...] = (
         b"/var/lib/pacman",
@@ -35,7 +37,7 @@ class Pacman:
     )
 
     def __init__(self, now: int, blank: int | None) -> None:
-        self.faults: dict[str, None] = {}  # in their order, each once
+        self.faults: dict[str, None] = {}  # an ordered set
         self._now, self._blank = now, blank
         self._entries = _packages(now)
         self._before = _packages(blank) if blank is not None else {}
@@ -125,6 +127,7 @@ class Pacman:
 
 
 def is_there(root: int) -> bool:
+    """Return whether the root has a local database of pacman."""
     return _packages(root) != {}
 
 
@@ -156,7 +159,7 @@ def _name(key: bytes) -> str:
 
 
 def _section(content: bytes, title: bytes) -> Iterator[bytes]:
-    """The lines of one section, as absolute paths without a slash at the end."""
+    """Yield the lines of one section, as absolute paths without a slash at the end."""
     inside = False
     for line in content.split(b"\n"):
         if line.startswith(b"%"):

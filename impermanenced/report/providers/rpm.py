@@ -1,6 +1,6 @@
-"""The database of rpm, asked through rpm itself: its formats (SQLite, ndb, Berkeley) are its own.
+"""The database of rpm, read through rpm itself: only rpm knows its formats (SQLite, ndb, Berkeley).
 
-Where the volume has a database and the machine has no `rpm`, that is said, and nothing is known.
+Where the volume has a database and the machine has no `rpm`, a fault says so, and nothing is known.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256"}
 
 
 class Rpm:
+    """The database of rpm in a volume and in its blank."""
+
     tool = "rpm"
     places: tuple[bytes, ...] = (
         b"/usr/lib/sysimage/rpm",
@@ -33,7 +35,7 @@ class Rpm:
     )
 
     def __init__(self, now: int, blank: int | None) -> None:
-        self.faults: dict[str, None] = {}  # in their order, each once
+        self.faults: dict[str, None] = {}  # an ordered set
         self._now = now
         self._packages = self._ask(now, _LIST, ["--all"])
         before = self._ask(blank, _LIST, ["--all"]) if blank is not None else []
@@ -47,7 +49,7 @@ class Rpm:
         return self._installed
 
     def brought(self) -> Set[str]:
-        return frozenset()  # dnf writes it down, in a database of its own
+        return frozenset()  # only dnf knows this, in a database of its own
 
     def removed(self) -> Set[str]:
         return self._removed
@@ -96,6 +98,7 @@ class Rpm:
 
 
 def is_there(root: int) -> bool:
+    """Return whether the root has a database of rpm."""
     return _place(root) is not None
 
 

@@ -1,7 +1,7 @@
-"""What systemd-tmpfiles and systemd-sysusers make at each boot.
+"""The files that systemd-tmpfiles and systemd-sysusers make at each boot.
 
 Their own `--cat-config` prints the files that count, in the order in which they count, for any root.
-Only what a line makes by itself is its work: a directory and not what others put into it, a file while it
+Only what a line itself makes comes back: a directory but not what others put into it, a file while it
 holds what the line says.
 """
 
@@ -17,7 +17,7 @@ from ...model import Change, Difference, FileType
 from ...system import command
 
 TIMEOUT = 5.0  # seconds
-REMEMBERED = 1 << 14  # directories
+REMEMBERED = 1 << 14  # directories in the cache
 LARGEST = 1 << 20  # bytes of a file whose content is compared
 
 ACCOUNTS = (b"/etc/passwd", b"/etc/group", b"/etc/shadow", b"/etc/gshadow")
@@ -40,6 +40,8 @@ Read = Callable[[bytes, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """One line of tmpfiles.d(5) that makes something."""
+
     type: bytes  # one letter
     path: bytes
     argument: bytes
@@ -50,12 +52,17 @@ class Line:
 
 @dataclass(slots=True)
 class Tmpfiles:
+    """The lines of tmpfiles.d(5) that make something, by path."""
+
     lines: dict[bytes, Line] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     _copies: dict[bytes, Line | None] = field(default_factory=dict)
 
     def rule_of(self, difference: Difference, read: Read) -> str | None:
-        """The line that makes this; `read` gives the content of a file, or raises OSError."""
+        """Return the line that makes this, in words, or None.
+
+        `read` returns the content of a file, or raises OSError.
+        """
         if not self.lines or difference.change is Change.DELETED:
             return None
         path = difference.path
@@ -70,7 +77,7 @@ class Tmpfiles:
         return f"copied by tmpfiles.d: {line}" if copied else None
 
     def _copying(self, directory: bytes) -> Line | None:
-        """The nearest line that copies a tree to this directory or one above."""
+        """Return the nearest line that copies a tree to this directory or to one above, or None."""
         if len(self._copies) > REMEMBERED:
             self._copies.clear()
         above = directory
@@ -123,7 +130,7 @@ def _copied(source: bytes, difference: Difference, read: Read) -> bool:
 
 
 def parse(text: bytes) -> dict[bytes, Line]:
-    """The lines that make something; for one path the first that was read counts (tmpfiles.d(5))."""
+    """Yield the lines that make something; of those for one path the first counts (tmpfiles.d(5))."""
     found: dict[bytes, Line] = {}
     for raw in text.split(b"\n"):
         if not raw.strip() or raw.lstrip().startswith(b"#"):
@@ -131,7 +138,7 @@ def parse(text: bytes) -> dict[bytes, Line]:
         words = [_unquoted(match) for match in _FIELD.finditer(raw)]
         if len(words) < 2 or words[0][:1] not in b"fFwdDvqQpLcbC" or not words[0]:
             continue
-        if words[0][:1] == b"w":  # writes to what is there, and makes nothing
+        if words[0][:1] == b"w":  # writes to an existing file, and makes nothing
             continue
         path = _expanded(words[1])
         # The argument is the rest of the line, spaces and all.
@@ -160,14 +167,16 @@ def _unescaped(raw: bytes) -> bytes:
 
 
 def _expanded(raw: bytes) -> bytes | None:
-    """None: a specifier whose value is this boot's or this machine's."""
+    """Return the text with its specifiers replaced, or None if one has a value of this boot or
+    this machine.
+    """
     if any(match[1] not in _SPECIFIERS for match in _SPECIFIER.finditer(raw)):
         return None
     return _SPECIFIER.sub(lambda match: _SPECIFIERS[match[1]], raw)
 
 
 def ask(root: bytes) -> Tmpfiles:
-    """What counts for the system at this root."""
+    """Return the lines that count for the system at this root, and what could not be asked, in words."""
     text, fault = _cat("systemd-tmpfiles", root)
     return Tmpfiles(parse(text), [fault] if fault else [])
 
@@ -188,7 +197,9 @@ class Sysusers:
     faults: list[str] = field(default_factory=list)
 
     def rule_of(self, difference: Difference, read: Read, read_blank: Read) -> str | None:
-        """For the files of accounts, where they differ from the blank's by such accounts alone."""
+        """Return a reason if this is a file of accounts that differs from the blank's by such accounts alone,
+        or None.
+        """
         path = difference.path
         if path == _LOCK and difference.size == 0:
             return "the lock of systemd-sysusers"
@@ -212,6 +223,7 @@ def _by_name(content: bytes) -> Mapping[bytes, bytes]:
 
 
 def ask_sysusers(root: bytes) -> Sysusers:
+    """Return the accounts of the system at this root, and what could not be asked, in words."""
     text, fault = _cat("systemd-sysusers", root)
     names = set()
     for raw in text.split(b"\n"):

@@ -1,7 +1,7 @@
-"""From what would be lost to the declarations that would keep it.
+"""The declarations that would keep what would be lost.
 
-`choice` decides, `places` knows what is never declared as a whole, `system` answers who owns what.  What a
-declaration looks like in one language or another is the business of whoever shows it.
+`choice` decides, `structure` lists the directories that are never declared as a whole, and `accounts` says
+who owns what.  How a declaration looks in a language is left to the formats of the command line.
 """
 
 from .accounts import System

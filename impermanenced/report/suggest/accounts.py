@@ -1,4 +1,4 @@
-"""Who owns what in the system that the volumes belong to: no link is followed, and nothing is changed."""
+"""The users and groups of the volumes' system, and its files: no link is followed, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from typing import NamedTuple
 from ...config.values import OWNER
 from ...kernel import openat2
 
-# What systemd takes for DynamicUser= (systemd.exec(5)): such an owner is another one at each start.
+# The uids that systemd takes for DynamicUser= (systemd.exec(5)): such an owner changes at each start.
 DYNAMIC = range(61184, 65520)
-PEOPLE = range(1000, 60001)  # as in login.defs(5); what comes after is for containers and systemd
+PEOPLE = range(1000, 60001)  # as in login.defs(5); later ones are for containers and systemd
 _LARGEST = 1 << 20  # bytes of a passwd
 
 
 class User(NamedTuple):
+    """A user of the volumes' system."""
+
     name: str
     uid: int
     gid: int
@@ -26,9 +28,9 @@ class User(NamedTuple):
 
 
 class System:
-    """`locate`: where in the running system a path of the volumes' system is; `native`: they are one.
+    """The system that the volumes belong to.  Close it, or use it in a `with`.
 
-    Close it.
+    `locate` returns where in the running system a path of that system is; `native` says that both are one.
     """
 
     def __init__(self, locate: Callable[[bytes], bytes], *, native: bool) -> None:
@@ -46,7 +48,7 @@ class System:
             users = list(self._passwd())
             self._names = {user.uid: user.name for user in reversed(users)}
             self._groups = dict(self._group())
-        for user in reversed(users):  # of two with one home the first counts, as in getpwuid(3)
+        for user in reversed(users):  # if two have one home, the first counts, as in getpwuid(3)
             home = os.path.normpath(user.home)
             person = user.uid == 0 or user.uid in PEOPLE
             if person and OWNER.fullmatch(user.name) and home.startswith(b"/") and home != b"/":
@@ -64,14 +66,16 @@ class System:
         self.close()
 
     def facts(self, path: bytes) -> os.stat_result | None:
-        """None: nothing is there, or it may not be seen, or a link leads there."""
+        """Return the lstat(2) of a path, or None if it does not exist, may not be seen, or leads through a
+        link.
+        """
         try:
             return openat2.facts(self._root, self._locate(path))
         except OSError:
             return None
 
     def link(self, path: bytes) -> bytes | None:
-        """Where a symbolic link leads."""
+        """Return where a symbolic link leads, or None if it cannot be read."""
         directory, name = os.path.split(self._locate(path))
         try:
             fd = openat2.open_directory(self._root, directory)
@@ -83,7 +87,7 @@ class System:
             return None
 
     def user(self, path: bytes) -> tuple[User, bytes] | None:
-        """In whose home the path is, or whose home it is, and that home."""
+        """Return the user whose home the path is or lies in, and that home, or None."""
         end = len(path)
         while end > 0:
             found = self._users.get(path[:end])
@@ -93,9 +97,11 @@ class System:
         return None
 
     def owner(self, uid: int) -> str:
+        """Return the name of a user, or the number if there is no usable name."""
         return self._name(uid, self._names, lambda: pwd.getpwuid(uid).pw_name)
 
     def group(self, gid: int) -> str:
+        """Return the name of a group, or the number if there is no usable name."""
         return self._name(gid, self._groups, lambda: grp.getgrgid(gid).gr_name)
 
     def _name(self, number: int, names: Mapping[int, str], ask: Callable[[], str]) -> str:

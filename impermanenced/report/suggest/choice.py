@@ -1,15 +1,15 @@
-"""Which declarations would keep what is lost, and what none of them can.
+"""The choice of declarations: which would keep what would be lost, and what none of them can keep.
 
 In this order:
 
     1  what no declaration is for gets a remedy instead: what came with a package, what a mount hides, what
        the blank brings back, caches; logs and what is better kept in another way unless they are asked for
-    2  what the knowledge or a unit names is declared as it says: the application's directory, the service's
+    2  a directory that the knowledge or a unit names is declared: the application's, the service's
     3  a directory that is new as a whole and holds nothing but such losses stands for all of them
     4  anything else is declared by itself
 
-Never a directory that everything lies in (`places`), and nothing below a directory that is declared already
-here.  What 1 left and what lies in such a directory is covered all the same.
+A directory that everything lies in (`structure`) is never declared, nor is anything below a directory that is
+declared already.  What step 1 left out counts as covered if it lies in a declared directory.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ELSEWHERE = (AdviceKind.HOME_MANAGER, AdviceKind.PLASMA_MANAGER, AdviceKind.STYL
 _TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 _NODES = (FileType.SYMLINK, FileType.FIFO, FileType.SOCKET, FileType.BLOCK, FileType.CHAR)
 _MADE = (Change.CREATED, Change.REPLACED)
-# A directory that is new as a whole may hold these beside what is worth keeping.
+# A directory that is new as a whole may hold remedies of these kinds beside what is worth keeping.
 _HARMLESS = ("node", "log")
 
 
@@ -48,10 +48,11 @@ def choose(
     logs: bool = False,
     dotfiles: bool = False,
 ) -> Suggestion:
-    """What is declared already is among what is wanted.
+    """Return the declarations that keep what would be lost, with those that exist already, and the
+    remedies.
 
-    `items`: all of the report; `narrow`: only losses at or below one of these; `logs`, `dotfiles`: declare
-    also logs, and what is better kept in another way.
+    `items` are all entries of the report.  With `narrow` only losses at or below one of these paths count;
+    `logs` and `dotfiles` declare also logs, and what is better kept in another way.
     """
     choice = _Choice(items, system, persist, placements, logs=logs, dotfiles=dotfiles)
     asked = [item for item in choice.crud if _is_asked(item, narrow)]
@@ -108,7 +109,7 @@ class _Found(NamedTuple):
 
 
 class _Choice:
-    """What a whole report says; `among` is about a part of it."""
+    """The facts of a whole report; `among` chooses for a part of it."""
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class _Choice:
     # What no declaration is for
 
     def _kind(self, item: Item) -> str:
-        """Of the remedy; "" for what can be declared."""
+        """Return the kind of the remedy, or "" for what can be declared."""
         directory = item.type in _TREES
         if item.change is Change.DELETED:
             return "blank"
@@ -158,7 +159,7 @@ class _Choice:
         if not self._dotfiles and self._elsewhere(item):
             return "elsewhere"
         if directory and (item.path in self._filled or not self._can_be_declared(item.path)):
-            return "empty"  # what it holds speaks for itself
+            return "empty"  # what it holds is listed by itself
         return ""
 
     def _elsewhere(self, item: Item) -> tuple[Advice, ...]:
@@ -174,7 +175,7 @@ class _Choice:
         return structure.is_structure(path, found[1] if found else None)
 
     def _find_vaults(self, items: Iterable[Item]) -> set[bytes]:
-        """The new directories that hold nothing that anybody else would read."""
+        """Return the new directories that hold nothing that another user would read."""
         found = {path for path in self.made if not self._is_structure(path)}
         for item in items:
             if item.loss not in ("secret", "cache"):
@@ -182,7 +183,7 @@ class _Choice:
         return found
 
     def _find_impure(self, items: Iterable[Item]) -> set[bytes]:
-        """The directories with something in them that is not to be declared."""
+        """Return the directories that hold something that must not be declared."""
         found: set[bytes] = set()
         for item in items:
             kind = self._kinds.get(item.path, "other")
@@ -196,6 +197,7 @@ class _Choice:
     # What is declared, and what for
 
     def among(self, losses: Sequence[Item]) -> _Found:
+        """Return the declarations and remedies for these losses."""
         targets = self._find_targets(losses)
         on_the_way = {above for path in targets for above in structure.above(path)}
         groups: dict[bytes, list[Item]] = {path: [] for path in targets}
@@ -213,7 +215,7 @@ class _Choice:
         return _Found(wanted, self._remedies(left, kept), len(losses) - len(left), tuple(passed))
 
     def _find_targets(self, losses: Iterable[Item]) -> dict[bytes, bool]:
-        """Each path to declare, and whether it is a directory."""
+        """Return each path to declare, and whether it is a directory."""
         found = dict(self._target(item) for item in losses if not self._kinds[item.path])
         directories = {path for path, directory in found.items() if directory}
         return {
@@ -237,7 +239,7 @@ class _Choice:
         return (whole, True) if whole else (item.path, item.type in _TREES)
 
     def _named(self, item: Item) -> bytes | None:
-        """The directory around it that an advice names."""
+        """Return the directory above it that some advice names, or None."""
         for kind, argument in item.advice:
             if kind is AdviceKind.PERSIST_DIRECTORY and argument:
                 try:
@@ -246,7 +248,7 @@ class _Choice:
                     return None
                 if path != item.path and structure.within(item.path, path) and self._can_be_declared(path):
                     facts = self._system.facts(path)
-                    # Who may not look there believes what was advised.
+                    # A user who may not look there relies on the advice.
                     return path if facts is None or stat.S_ISDIR(facts.st_mode) else None
         return None
 
@@ -258,7 +260,7 @@ class _Choice:
         return not directories.isdisjoint((path, *structure.above(path)))
 
     def _can_be_declared(self, path: bytes) -> bool:
-        """As a whole."""
+        """Return whether the path can be declared as a whole."""
         return not self._is_structure(path) and not any(
             structure.within(volume, path) or structure.within(path, volume) for volume in self._volumes
         )
@@ -305,7 +307,7 @@ class _Choice:
 
 
 def _why(items: Sequence[Item]) -> str:
-    """Whose most of it is, and the worst of what would be lost."""
+    """Return the unit or application that most of it belongs to, and the worst loss class, as text."""
     whose = collections.Counter(name for item in items if (name := item.unit or item.application))
     worst = max((item.loss for item in items), key=lambda loss: WORTH[loss], default="unknown")
     names = [whose.most_common(1)[0][0]] if whose else []

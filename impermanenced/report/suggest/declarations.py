@@ -1,4 +1,4 @@
-"""What a suggestion is made of, and what it is made from."""
+"""The values that a suggestion is made from, and those that it consists of."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A difference and what is known of it, as far as a suggestion asks."""
+    """A difference and what is known of it, as far as a suggestion needs it."""
 
     path: bytes
     type: FileType
@@ -67,15 +67,15 @@ def item_of(entry: Entry) -> Item:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One declaration.  In `own` and `parent` stands only what is not the default."""
+    """One declaration.  `own` and `parent` hold only what is not the default."""
 
     path: bytes  # absolute
     directory: bool
     persist: bytes
-    user: str | None = None  # below whose home it is declared
+    user: str | None = None  # the user below whose home it is declared
     home: bytes | None = None
     own: Ownership = DEFAULT
-    parent: Ownership = DEFAULT  # of a file: how the directory around it is made
+    parent: Ownership = DEFAULT  # for a file: how the directory around it is created
     method: str = "bind"
     hide: bool = False
     declared: bool = False  # the configuration has it already
@@ -87,25 +87,25 @@ class Wanted:
 
     @property
     def name(self) -> bytes:
-        """The path as it is declared."""
+        """Return the path as it is declared: relative to the home, if it lies in one."""
         return self.path if self.home is None else self.path[len(self.home.rstrip(b"/")) + 1 :]
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A directory on the way to what is declared that is not root's, or not of mode 0755."""
+    """A directory above a declared path that is not root's, or not of mode 0755."""
 
     path: bytes
     user: str
     group: str
     mode: int
-    new: bool  # the blank has none
-    homely: bool  # in somebody's home, or the home itself
+    new: bool  # whether the blank lacks it
+    homely: bool  # whether it is a home, or lies in one
 
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What no declaration covers, and what can be done about it."""
+    """Paths that no declaration covers, and what can be done about them."""
 
     kind: str  # one of KINDS
     paths: tuple[bytes, ...]
@@ -115,9 +115,11 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
+    """The declarations and remedies for what would be lost."""
+
     wanted: tuple[Wanted, ...]  # those of the system first, then user by user; each sorted by path
     remedies: tuple[Remedy, ...]
     ways: tuple[Way, ...]
-    losses: int  # paths that would be lost, of what was asked for
-    covered: int  # of them, by what is wanted
-    on_the_way: tuple[bytes, ...] = ()  # of these, the new directories that only lead there
+    losses: int  # paths that would be lost, among those that were asked for
+    covered: int  # how many of these the declarations cover
+    on_the_way: tuple[bytes, ...] = ()  # those of them that are new directories on the way to a declared path

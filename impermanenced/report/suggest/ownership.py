@@ -1,4 +1,4 @@
-"""How what is declared is made when it is missing: owner, group and mode, where they are not the default.
+"""Owner, group and mode of what is declared, where they are not the default.
 
 The defaults are those of the Nix modules: root, or the user in whose home it lies and that user's own group;
 0755 for a directory, 0644 for a file.
@@ -26,7 +26,7 @@ class Standing(NamedTuple):
 
 
 def standing(path: bytes, system: System, made: Mapping[bytes, Item]) -> Standing | None:
-    """As it is now; else as the report has it."""
+    """Return how a path is now, or else how the report has it, or None."""
     facts = system.facts(path)
     if facts is not None:
         return Standing(facts.st_uid, facts.st_gid, facts.st_mode & 0o7777)
@@ -37,23 +37,27 @@ def standing(path: bytes, system: System, made: Mapping[bytes, Item]) -> Standin
 def of_directory(
     path: bytes, found: Standing | None, user: User | None, system: System, *, secret: bool
 ) -> Ownership:
+    """Return the ownership of a declared directory."""
     hidden = user is not None and path[len(user.home) :].startswith(b"/.")
     if secret and user is not None and hidden:
-        # Nobody else has to enter it.  A service's secrets may be its group's, a person's folder anybody's.
+        # No other user has to enter it, unlike a service's secrets or a folder that is not hidden.
         found = (found or Standing(user.uid, user.gid, PRIVATE))._replace(mode=PRIVATE)
     return _ownership(found, user, system, DIRECTORY)
 
 
 def of_file(found: Standing | None, user: User | None, system: System) -> Ownership:
+    """Return the ownership of a declared file."""
     return _ownership(found, user, system, FILE)
 
 
 def of_parent(
     parent: bytes, found: Standing | None, user: User | None, system: System, *, private: bool
 ) -> Ownership:
-    """Of the directory around a file.  `private`: a secret is all that it is there for."""
+    """Return the ownership of the directory around a file.  `private` says that it holds nothing but a
+    secret.
+    """
     if user is not None and system.user(parent) == (user, parent):
-        return Ownership()  # the home itself is made with the user
+        return Ownership()  # the home itself is created with the user
     if private:
         found = (found or Standing(user.uid if user else 0, None, PRIVATE))._replace(mode=PRIVATE)
     return _ownership(found, user, system, DIRECTORY)
@@ -72,7 +76,7 @@ def _ownership(found: Standing | None, user: User | None, system: System, usual:
 
 
 def ways(wanted: Iterable[Wanted], system: System, made: Mapping[bytes, Item]) -> tuple[Way, ...]:
-    """The directories above what is wanted that have to be made in another way than root's are."""
+    """Return the directories above the declared ones that must not be created as root's with mode 0755."""
     paths = {above for one in wanted for above in structure.above(one.path)}
     found = []
     for path in sorted(paths):

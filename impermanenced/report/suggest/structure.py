@@ -1,6 +1,7 @@
-"""Directories that are never declared as a whole: everything lies in them, or other software makes them.
+"""The directories that are never declared as a whole: everything lies in them, or other software
+makes them.
 
-Below a home only what the XDG base directories and file-hierarchy(7) put there is meant; a program's own
+In a home these are only those of the XDG base directories and of file-hierarchy(7); a program's own
 directory in it can be declared.
 """
 
@@ -23,16 +24,17 @@ _HOME = frozenset(
 
 
 def within(path: bytes, directory: bytes) -> bool:
+    """Return whether the path is the directory, or lies below it."""
     return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
 
 
 def is_homely(path: bytes) -> bool:
-    """Whether it lies where homes are, somebody's or nobody's that is known."""
+    """Return whether the path lies where homes are, of a known user or not."""
     return path.startswith((b"/home/", b"/root/"))
 
 
 def is_structure(path: bytes, home: bytes | None) -> bool:
-    """`home`: the home that the path is, or lies in."""
+    """Return whether the directory is one of them.  `home` is the home that it is, or lies in."""
     if path in _SYSTEM or (path.startswith(b"/home/") and path.count(b"/") == 2):
         return True
     if home is None:
@@ -41,7 +43,7 @@ def is_structure(path: bytes, home: bytes | None) -> bool:
 
 
 def above(path: bytes) -> list[bytes]:
-    """The directories above a path, the nearest first, without "/"."""
+    """Return the directories above a path, the nearest first, without "/"."""
     found = []
     while path := path[: path.rfind(b"/")]:
         found.append(path)

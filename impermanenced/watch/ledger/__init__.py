@@ -1,4 +1,6 @@
-"""Who wrote what, kept over restarts of the daemon: a SQLite file in the state directory, or memory."""
+"""The ledger of who wrote what, kept over restarts of the daemon: a SQLite file in the state directory, or
+memory.
+"""
 
 from .copy import Copied
 from .ledger import Ledger

@@ -1,4 +1,4 @@
-"""The ledger as it was at one moment, for a process that cannot have the database."""
+"""A copy of the ledger at one moment, for a process that cannot open the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _CROWDS = """SELECT root, directory, origin, pid, first, last FROM crowd
 
 
 def pieces(safely: Callable[[Callable[[], list[Row]]], list[Row]], database: Database) -> Iterator[Pieces]:
-    """Each is read by itself, by way of `safely`: the ledger is written to in between."""
+    """Yield the rows of this boot as (table, rows), a thousand at a time.
+
+    Each piece is a query of its own, made by way of `safely`: the ledger is written to in between.
+    """
 
     def read(table: str, query: str, last: Row, *boot: int) -> Iterator[Pieces]:
         width = len(last)
@@ -41,7 +44,7 @@ def pieces(safely: Callable[[Callable[[], list[Row]]], list[Row]], database: Dat
 
 
 class Copied:
-    """Knows what `Ledger.pieces` gave."""
+    """A read-only ledger in memory, filled with what `Ledger.pieces` gave."""
 
     def __init__(
         self, since: float | None, gaps: tuple[tuple[float, float], ...], overflows: int
@@ -54,6 +57,7 @@ class Copied:
         self._crowds: dict[tuple[int, int], list[Row]] = {}
 
     def add(self, found: Iterable[Pieces]) -> None:
+        """Add these pieces of the ledger."""
         for table, rows in found:
             if table == "origin":
                 self._origins.update((number, tuple(rest)) for number, *rest in rows)
@@ -64,12 +68,15 @@ class Copied:
                     self._crowds.setdefault((root, directory), []).append(tuple(rest))
 
     def of(self, root_id: int, inode: int) -> Writer | None:
+        """Return who wrote to an inode, or None."""
         return self._writer(self._seen.get((root_id, inode)))
 
     def has_crowds(self) -> bool:
+        """Return whether any directory is kept as a whole."""
         return bool(self._crowds)
 
     def of_crowd(self, root_id: int, directory: int) -> Writer | None:
+        """Return who filled a directory, or None if it is not kept as a whole or there were several."""
         rows = self._crowds.get((root_id, directory), ())
         return agreed([self._writer(row) for row in rows]) if rows else None
 

@@ -1,4 +1,4 @@
-"""The ledger's file: opened, put aside, left for memory.
+"""The ledger's file: opened, put aside when it is damaged, left for memory when it cannot be written.
 
 Hard facts
 
@@ -50,7 +50,10 @@ Rows = Mapping[str, list[tuple[object, ...]]]  # by table
 
 
 class Database:
-    """Of one boot.  `path` is None in memory; `inside` calls what opens, moves and closes files."""
+    """The database, with the numbers of this boot and of this life of the daemon.
+
+    `path` is None for a database in memory; `inside` calls what opens, moves and closes files.
+    """
 
     con: sqlite3.Connection
     boot: int  # the numbers of this boot and this life
@@ -63,6 +66,7 @@ class Database:
         self._began = began
 
     def open(self) -> None:
+        """Open the database or create it, and begin this life.  Raises sqlite3.DatabaseError and OSError."""
         if self.path is None:
             self._open()
         else:
@@ -70,7 +74,7 @@ class Database:
 
     def _open(self) -> None:
         if self.path is not None:
-            # Made here, for its mode; and whatever is no plain file is refused.
+            # The file is created here to give it its mode, and so that a symbolic link is refused.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         name = ":memory:" if self.path is None else os.fsdecode(self.path)
         self.con = sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False)
@@ -108,7 +112,7 @@ class Database:
             self._inside(self.con.close)
 
     def put_aside(self) -> None:
-        """The file stays under another name, and a new one is begun."""
+        """Rename the file and begin a new one.  Raises sqlite3.DatabaseError and OSError."""
         path = self.path
         assert path is not None
         self._inside(lambda: self._move(path))
@@ -123,7 +127,7 @@ class Database:
                 os.unlink(path + suffix)
 
     def go_on_in_memory(self) -> None:
-        """With what can still be read of this boot."""
+        """Continue in memory, with what can still be read of this boot."""
         rows = self._saved_rows()
         self.path = None
         self.open()
@@ -155,6 +159,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
+        """Run the body as one transaction, which is rolled back when the body raises."""
         self.con.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -166,11 +171,12 @@ class Database:
             raise
 
     def count(self, table: str) -> int:
-        """Rows of this boot."""
+        """Return how many rows of this boot a table has."""
         (count,) = self.con.execute(f"SELECT count(*) FROM {table} WHERE boot = ?", (self.boot,)).fetchone()
         return int(count)
 
     def bytes(self) -> int:
+        """Return the size of the database in bytes, without its free pages."""
         pages, free, size = (
             self.con.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "freelist_count", "page_size")

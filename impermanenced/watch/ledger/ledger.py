@@ -1,12 +1,11 @@
-"""Who wrote what, by boot, subvolume and inode.
+"""The ledger: who wrote what, by boot, subvolume and inode.
 
-The ledger is bounded.  A directory that gets very many files from one writer is one row with a count; when
-there are too many rows all the same, directories become one row each, the fullest first; and only then the
-rows seen longest ago are forgotten, which is counted.  Of old boots the last ones stay, as long as there is
-room.
+The ledger is bounded.  A directory in which one writer made very many files is one row with a count.  If
+there are still too many rows, further directories become one row each, the fullest first; after that the rows
+seen longest ago are forgotten, which is counted.  The last boots are kept, as long as there is room.
 
-It never fails: a damaged file is put aside and a new one begun, and where it cannot be written the ledger
-goes on in memory.  Both are said once.
+It never fails: a damaged file is put aside and a new one begun, and where the file cannot be written the
+ledger goes on in memory.  Both are logged once.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from .limits import PUT_CROWD
 from .programs import Origins
 from .rows import Batch, Crowd, Noted, agreed, to_ms
 
-ROWS = 100_000  # of one boot
+ROWS = 100_000  # rows of one boot, at most
 BOOTS = 10
 BYTES = 64 << 20
-CROWD = 128  # files of one writer in one directory within a batch: one row from then on
+CROWD = 128  # files of one writer in one directory and batch from which on the directory is one row
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -51,9 +50,10 @@ log = logger.get()
 
 
 class Ledger:
-    """Any thread may call.  `directory` is where the file lies, None: in memory from the start.
+    """The ledger, which any thread may call.
 
-    `inside` calls what opens, moves and closes files, where the directory has that name.
+    `directory` is where the file lies, or None for a ledger in memory.  `inside` calls what opens, moves and
+    closes files, in a place where the directory has that name.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Ledger:
         inside: Inside = lambda work: work(),
     ) -> None:
         self.forgotten = 0
-        self.gaps: tuple[tuple[float, float], ...] = ()  # of this boot: when nobody watched
+        self.gaps: tuple[tuple[float, float], ...] = ()  # when no daemon watched in this boot
         self._clock = clock
         self._row_limit, self._byte_limit, self._boots = rows, size, boots
         self._lock = threading.RLock()
@@ -85,10 +85,11 @@ class Ledger:
 
     @property
     def in_memory(self) -> bool:
+        """Return whether the ledger has no file."""
         return self._database.path is None
 
     def _look_around(self) -> None:
-        """What is kept at hand of what the database holds."""
+        """Read again what is cached of the database."""
         self._origins.forget()
         self._crowds = {}
         for root_id, directory, origin in self._database.con.execute(
@@ -98,11 +99,11 @@ class Ledger:
         self._rows = self._database.count("seen")
 
     def _since(self) -> float:
-        """When the first life of this boot began; sets the gaps between that one and this."""
+        """Return when the first life of this boot began, and set the gaps between that one and this."""
         lives = self._database.con.execute(
             "SELECT since, until FROM life WHERE boot = ? ORDER BY id", (self._database.boot,)
         ).fetchall()
-        # A clock that was set back meanwhile leaves no gap of less than nothing.
+        # If the clock was set back meanwhile, the gap must not be negative.
         self.gaps = tuple(
             (min(until, since) / 1000, since / 1000)
             for (_, until), (since, _) in itertools.pairwise(lives)
@@ -110,7 +111,7 @@ class Ledger:
         return float(lives[0][0] / 1000)
 
     def _rescue(self, error: sqlite3.Error | OSError) -> None:
-        """Go on without what went wrong.  In memory nothing can."""
+        """Continue without the file that failed.  A ledger in memory cannot fail that way."""
         assert not self.in_memory, error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED or isinstance(error, sqlite3.NotSupportedError):
@@ -145,16 +146,17 @@ class Ledger:
     # Writing
 
     def write(self, batch: Batch) -> None:
+        """Store a batch of writes."""
         self._safely(lambda: self._write(batch))
 
     def drop(self, root_id: int, inodes: Iterable[int]) -> None:
-        """These are as in the blank, or gone: there is nothing that anybody wrote."""
+        """Forget these inodes, because they are as in the blank, or gone."""
         gone = list(inodes)
         if gone:
             self._safely(lambda: self._drop(root_id, gone))
 
     def tidy(self) -> None:
-        """Let go of boots that nobody will ask for."""
+        """Delete boots that are too old or too many."""
         self._safely(self._retire)
 
     def close(self) -> None:
@@ -208,7 +210,7 @@ class Ledger:
             found.append((inode, noted, origin))
         company: dict[tuple[int, int], int] = {}
         for _, noted, origin in found:
-            # Those of whom nothing is known may be anybody: as a crowd they would cast doubt on the others'.
+            # Unknown processes may be any: a crowd of them would make the writer of the directory unknown.
             if noted.directory and noted.origin is not None and noted.origin.comm:
                 key = noted.directory, origin
                 company[key] = company.get(key, 0) + 1
@@ -235,7 +237,7 @@ class Ledger:
             self._database.con.execute(PUT_CROWD, crowd)
 
     def _gather(self, root_id: int, directory: int, origin: int) -> None:
-        """From now on what this writer does in the directory is one row; so is what it did before."""
+        """Make one row of what this writer does in the directory from now on, and of what it did before."""
         self._crowds.setdefault((root_id, directory), set()).add(origin)
         where = "FROM seen WHERE boot = ? AND root = ? AND directory = ? AND origin = ?"
         key = self._database.boot, root_id, directory, origin
@@ -250,7 +252,7 @@ class Ledger:
     # Reading
 
     def of(self, root_id: int, inode: int) -> Writer | None:
-        """None where nothing was seen, or nobody could say who it was."""
+        """Return who wrote to an inode, or None if nobody was seen or known."""
         return self._safely(lambda: self._of(root_id, inode))
 
     def _of(self, root_id: int, inode: int) -> Writer | None:
@@ -261,15 +263,19 @@ class Ledger:
         return self._origins.writer(*row) if row else None
 
     def has_crowds(self) -> bool:
+        """Return whether any directory is kept as a whole."""
         return bool(self._crowds)
 
     def of_crowd(self, root_id: int, directory: int) -> Writer | None:
-        """Who filled a directory with more files than are remembered; None where that were several."""
+        """Return who filled a directory that is kept as a whole, or None if there is no such row or there
+        were several.
+        """
         if (root_id, directory) not in self._crowds:
             return None
         return agreed([crowd.writer for crowd in self.crowds(root_id, directory)])
 
     def crowds(self, root_id: int, directory: int | None = None) -> list[Crowd]:
+        """Return the directories of a subvolume that are kept as a whole; with `directory`, only that one."""
         return self._safely(lambda: self._read_crowds(root_id, directory))
 
     def _read_crowds(self, root_id: int, directory: int | None) -> list[Crowd]:
@@ -281,5 +287,5 @@ class Ledger:
         return [Crowd(where, count, self._origins.writer(*rest)) for where, count, *rest in rows]
 
     def pieces(self) -> Iterator[Pieces]:
-        """What a `Copied` in another process needs to answer as this does, a little at a time."""
+        """Yield what a `Copied` in another process needs to answer as this does, a little at a time."""
         return pieces(self._safely, self._database)

@@ -1,10 +1,10 @@
-"""What the ledger lets go of, so that it stays small."""
+"""The limits of the ledger: what it forgets so that it stays small."""
 
 from __future__ import annotations
 
 from .database import Database
 
-COMPANY = 8  # files in a directory that become one row when there are too many rows
+COMPANY = 8  # files in a directory from which on they become one row when there are too many rows
 
 PUT_CROWD = """
 INSERT INTO crowd VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -13,7 +13,10 @@ ON CONFLICT DO UPDATE SET last = excluded.last, pid = excluded.pid, count = coun
 
 
 def shrink(database: Database, most: int) -> int:
-    """Fewer rows of this boot: full directories become one each, then the oldest are forgotten; how many."""
+    """Reduce the rows of this boot, and return how many had to be forgotten.
+
+    Full directories become one row each; if that is not enough, the oldest rows are deleted.
+    """
     with database.transaction():
         wanted = _gather(database, database.count("seen") - most * 9 // 10)
         if wanted > 0:
@@ -26,7 +29,7 @@ def shrink(database: Database, most: int) -> int:
 
 
 def _gather(database: Database, wanted: int) -> int:
-    """The fullest directories first; how many rows are too many after that."""
+    """Make one row of each directory, the fullest first, and return how many rows are too many after that."""
     run = database.con.execute
     groups = run(
         "SELECT root, directory, origin, count(*), max(pid), min(first), max(last) FROM seen"
@@ -50,7 +53,9 @@ def _gather(database: Database, wanted: int) -> int:
 
 
 def _forget_crowds(database: Database, most: int) -> int:
-    """A program that fills very many directories must not fill the ledger with them."""
+    """Delete the oldest directories and return how many, so that a program that fills very many cannot fill
+    the ledger.
+    """
     extra = database.count("crowd") - most * 9 // 10
     if extra <= most // 10:
         return 0
@@ -63,7 +68,7 @@ def _forget_crowds(database: Database, most: int) -> int:
 
 
 def forget_origins(database: Database) -> None:
-    """Those of whom nothing is known any more."""
+    """Delete the programs that no row refers to any more."""
     with database.transaction():
         database.con.execute(
             "DELETE FROM origin WHERE id NOT IN (SELECT origin FROM seen UNION SELECT origin FROM crowd)"
@@ -71,7 +76,7 @@ def forget_origins(database: Database) -> None:
 
 
 def retire(database: Database, most: int, size: int) -> bool:
-    """The oldest boots, until few enough are left and there is room; then what only they spoke of."""
+    """Delete the oldest boots until few enough are left and there is room; return whether any was deleted."""
     run = database.con.execute
     boots = [number for (number,) in run("SELECT id FROM boot WHERE id != ? ORDER BY id", (database.boot,))]
     gone = False

@@ -1,4 +1,4 @@
-"""Programs and their numbers in the ledger."""
+"""The programs in the ledger, and their numbers."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from ...model import Writer
 from .database import Database
 from .rows import Origin
 
-KEPT = 4096  # at hand, of each direction
+KEPT = 4096  # programs cached by number, and as many by value
 
 
 class Origins:
+    """The programs, each stored once and cached in both directions."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._ids: dict[Origin, int] = {}
         self._origins: dict[int, Origin] = {}
-        self.new = 0  # about so many since `forget`
+        self.new = 0  # about how many were stored since `forget`
 
     def forget(self) -> None:
+        """Empty the caches."""
         self._ids.clear()
         self._origins.clear()
         self.new = 0
 
     def number(self, origin: Origin | None) -> int:
-        """0 for nobody; one that is not known is put down."""
+        """Return the number of a program, which is stored if it is new; 0 stands for an unknown one."""
         if origin is None:
             return 0
         origin = origin._replace(pid=0)
@@ -42,6 +45,9 @@ class Origins:
         return int(known)
 
     def writer(self, number: int, pid: int, first: int, last: int) -> Writer | None:
+        """Return the writer with this program, pid and times (in milliseconds since 1970), or None if it is
+        unknown.
+        """
         if number == 0:
             return None
         origin = self._origins.get(number)

@@ -1,4 +1,4 @@
-"""What goes into the ledger and what comes out."""
+"""The values that go into the ledger and come out of it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Origin(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """What a batch says of one inode."""
+    """One inode in a batch of writes."""
 
-    origin: Origin | None  # None: nobody can say
-    directory: int  # it was last written to by way of; 0: not known
-    named: bool  # a name for it came, went or moved
+    origin: Origin | None  # None: the process is not known
+    directory: int  # the directory that it was last reached through; 0: not known
+    named: bool  # whether a name for it came, went or moved
     first: float
     last: float
 
@@ -34,7 +34,7 @@ Batch = Mapping[int, Mapping[int, Noted]]  # by subvolume, by inode
 
 
 class Crowd(NamedTuple):
-    """What many files of one writer in one directory came to."""
+    """Many files of one writer in one directory, as one row."""
 
     directory: int
     files: int
@@ -42,14 +42,15 @@ class Crowd(NamedTuple):
 
 
 def to_ms(seconds: float) -> int:
+    """Return a time in whole milliseconds."""
     return round(seconds * 1000)
 
 
 def agreed(writers: Sequence[Writer | None]) -> Writer | None:
-    """The one that all of these are, or None.
+    """Return the one writer that all of these are, or None if there are several or one is unknown.
 
-    Of one program in one unit more is known at one time than at another: of a process that has just ended
-    there is no path of its program any more, but a name.
+    At different times different things are known of the same program in the same unit: for a process that has
+    just ended, the path of its program is missing but its name is known.
     """
     known = [writer for writer in writers if writer is not None]
     if len(known) < len(writers) or len({(one.kind, one.unit, one.comm) for one in known}) != 1:
