@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -28,12 +28,27 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return f"long-{argname}" if long else None
 
 
-def sh(*argv: str | bytes | Path, **kwargs: object) -> str:
+def sh(
+    *argv: str | bytes | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    input: str | None = None,
+    timeout: float | None = None,
+) -> str:
     """Run a program that must succeed; its standard output."""
-    kwargs = {"text": True, "errors": "surrogateescape", "check": False, **kwargs}
-    result = subprocess.run(argv, capture_output=True, **kwargs)  # type: ignore[call-overload]
+    result = subprocess.run(
+        argv,
+        cwd=cwd,
+        env=env,
+        input=input,
+        timeout=timeout,
+        check=False,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+    )
     assert result.returncode == 0, f"{argv}: {result.returncode}\n{result.stdout}{result.stderr}"
-    return str(result.stdout)
+    return result.stdout
 
 
 def calls(function: Callable[[], object]) -> int:

@@ -6,21 +6,27 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import kernel as kernels
 import machine
 import pytest
+
+if TYPE_CHECKING:
+    import pluggy
 
 FAILED = Path(__file__).parent.parent / "build" / "vm-failed"
 outcome = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
     result = yield
-    report = result.get_result()  # type: ignore[attr-defined]
+    report = result.get_result()
     if report.failed:
         item.stash[outcome] = True
         report.sections.append(("machine", f"console and disks are kept in {kept(item.nodeid)}"))

@@ -35,8 +35,8 @@ class Volumes:
         }
         base = baseline(volume, other, every) if other else None
         self.fd = mounts.open_top_level(os.fsencode(self.filesystem.device))
-        names = root.encode(), volume.id, blank and blank.encode(), other and other.id
-        return Drift(self.fd, Volume("root", b"/", path, *names), base)
+        against = (blank.encode(), other.id) if blank and other else (None, None)
+        return Drift(self.fd, Volume("root", b"/", path, root.encode(), volume.id, *against), base)
 
     def differences(self, root: str = "root", blank: str | None = "root-blank") -> list[Difference]:
         drift = self.drift(root, blank)

@@ -7,12 +7,12 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from impermanenced.bus.answers import Answers, FromReport
+from impermanenced.bus.answers import Answers, FromReport, Unsaid
 from impermanenced.daemon import report_process
 from impermanenced.daemon.channel import Channel
 from impermanenced.errors import NotSetUp, ServiceError, TooMany, UsageError
@@ -97,15 +97,15 @@ def test_tidings_ask_here_what_was_said(manager: Manager, activity: Activity) ->
     here, there = both(manager, activity)
     seen: list[list[bytes]] = [[], []]
 
-    def every_third(of: int) -> object:
-        def unsaid(paths: object) -> list[int]:
-            seen[of].extend(paths)  # type: ignore[call-overload]
-            return list(range(0, len(paths), 3))  # type: ignore[arg-type]
+    def every_third(of: int) -> Unsaid:
+        def unsaid(paths: Sequence[bytes]) -> Iterable[int]:
+            seen[of].extend(paths)
+            return range(0, len(paths), 3)
 
         return unsaid
 
-    told = here.tidings(every_third(0))  # type: ignore[arg-type]
-    assert there.tidings(every_third(1)) == told  # type: ignore[arg-type]
+    told = here.tidings(every_third(0))
+    assert there.tidings(every_third(1)) == told
     assert seen[0] == seen[1] and len(seen[0]) == told.count > 20
     assert told.groups
     nested = next(entry["path"] for entry in json.loads(read(here.document(0)))["entries"]

@@ -186,7 +186,7 @@ def test_on_a_terminal(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
         master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, 60))
         try:
-            result = system.run(*argv, stdout=slave, **environment)
+            result = system.run(*argv, wrap=(), stdout=slave, **environment)
             assert (result.returncode, result.stderr) == (0, "")
             return os.read(master, 1 << 16).decode().replace("\r\n", "\n")
         finally:

@@ -21,7 +21,7 @@ import pytest
 from impermanenced import state
 from impermanenced.boots import records, setup
 from impermanenced.boots.old_roots import Archive, OldRoot
-from impermanenced.boots.prune import prune
+from impermanenced.boots.prune import protection, prune
 from impermanenced.boots.prune.prune import DAY, Now, Plan, Pruned
 from impermanenced.boots.prune.sizes import Sizes
 from impermanenced.boots.records import BootRecord, BootVolume, NextRequest
@@ -29,6 +29,7 @@ from impermanenced.errors import ImpermanenceError, NotSetUp, RecordError
 from impermanenced.kernel import btrfs
 from impermanenced.kernel.btrfs import delete
 from impermanenced.report.report import Manager
+from impermanenced.volumes.machine import Machine
 
 from ..conftest import Filesystem, calls, sh
 
@@ -520,7 +521,7 @@ def test_swapped_between_the_last_look_and_the_deletion(
 def test_moved_away_between_the_plan_and_its_turn(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     old = system.boot(90)
     nested = Path(sh_subvolume(old / "nested"))
-    look = prune.protection.look
+    look = protection.look
     calls = []
 
     def move_first(*arguments: Any) -> Any:
@@ -530,7 +531,7 @@ def test_moved_away_between_the_plan_and_its_turn(system: System, monkeypatch: p
         return look(*arguments)
 
     agreed = system.plan()
-    monkeypatch.setattr(prune.protection, "look", move_first)
+    monkeypatch.setattr(protection, "look", move_first)
     ((_, why),) = system.prune(agreed=agreed).failed
     assert "not what it was" in why
     assert (system.top / "aside").exists() and not nested.exists()
@@ -640,7 +641,7 @@ def test_what_no_deletion_ever_gets_to(system: System) -> None:
     # Not to be found in an archive, and refused all the same.
     btrfsutil.set_default_subvolume(os.fspath(system.top / "home"))
     with Manager(os.fsencode(system.config)) as manager, system.archive(manager) as archive:
-        ids = prune.protection.look(manager.config, manager.machine, archive).ids
+        ids = protection.look(manager.config, manager.machine, archive).ids
     named = {system.subvolumes()[name]: words for name, words in [
         (".impermanence", "it is the state directory"),
         ("root", "it is the volume root of the initrd"),
@@ -838,7 +839,7 @@ def exclusive(path: Path) -> int:
     return int(lines[-1].split()[1])
 
 
-def sizes(system: System) -> dict[int, int]:
+def sizes(system: System) -> dict[int | None, int]:
     """By number of the boot; of all old roots, the newest first."""
     system.filesystem.sync()
     with Manager(os.fsencode(system.config)) as manager, system.archive(manager) as archive:
@@ -1129,13 +1130,13 @@ def test_stopped_between_two_that_are_nested(system: System, monkeypatch: pytest
 def test_deletions_are_on_the_disk_at_the_end(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     system.boot(90)
     synced = []
-    sync = prune.Machine.sync
+    sync = Machine.sync
 
-    def look_first(machine: Any) -> None:
+    def look_first(machine: Machine) -> None:
         synced.append(system.old_roots())
         sync(machine)
 
-    monkeypatch.setattr(prune.Machine, "sync", look_first)
+    monkeypatch.setattr(Machine, "sync", look_first)
     system.prune()
     assert synced[-1] == []
 
@@ -1179,7 +1180,8 @@ def test_the_timer_and_its_service_are_valid(tmp_path: Path) -> None:
         text = (units / name).read_text()
         (tmp_path / name).write_text(text.replace("/usr/bin/impermanence ", "/bin/true "))
     timer = tmp_path / "impermanence-prune.timer"
-    argv = ["systemd-analyze", "verify", "--man=no", timer, tmp_path / "impermanence-prune.service"]
+    service = tmp_path / "impermanence-prune.service"
+    argv = ["systemd-analyze", "verify", "--man=no", os.fspath(timer), os.fspath(service)]
     result = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
 

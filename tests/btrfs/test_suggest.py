@@ -110,12 +110,13 @@ def live(machine: Home) -> None:
     machine.write("srv/people/bob/code/plan.md", uid=1001)
 
 
+DIRECTORIES = [
+    "/etc/unheard-of",
+    "/opt/thing",
+    {"path": "/var/lib/sonarr", "user": "sonarr", "group": "media", "mode": "0750"},
+]
 WANTED = {
-    "directories": [
-        "/etc/unheard-of",
-        "/opt/thing",
-        {"path": "/var/lib/sonarr", "user": "sonarr", "group": "media", "mode": "0750"},
-    ],
+    "directories": DIRECTORIES,
     "files": [
         "/etc/adjtime",
         "/etc/hostname",
@@ -297,7 +298,7 @@ def test_narrowed_to_paths(machine: Home) -> None:
     live(machine)
     text = machine.suggest("var/lib/sonarr/sonarr.db", "/opt")
     table = tomllib.loads(text)["persist"]["/persist"]
-    assert table == {"directories": WANTED["directories"][1:]}  # type: ignore[index]
+    assert table == {"directories": DIRECTORIES[1:]}
     assert machine.suggest("/nowhere").splitlines()[-1] == "# Nothing would be lost: there is nothing to add."
 
 

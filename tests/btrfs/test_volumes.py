@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pytest
 
@@ -19,12 +21,19 @@ from ..conftest import Filesystem, sh
 from .conftest import Volumes
 
 
-def machine(mountpoint: Path, **settings: bytes | str | None) -> Machine:
-    volume = VolumeSettings(mountpoint=os.fsencode(mountpoint), **{"path": b"/", **settings})  # type: ignore[arg-type]
-    return Machine([volume])
+class Differing(TypedDict, total=False):
+    name: str
+    path: bytes
+    subvolume: bytes
+    blank: bytes
 
 
-def refused(mountpoint: Path, **settings: bytes | str | None) -> str:
+def machine(mountpoint: Path, **settings: Unpack[Differing]) -> Machine:
+    volume = VolumeSettings(mountpoint=os.fsencode(mountpoint), path=b"/")
+    return Machine([dataclasses.replace(volume, **settings)])
+
+
+def refused(mountpoint: Path, **settings: Unpack[Differing]) -> str:
     with pytest.raises(NotSetUp) as raised:
         machine(mountpoint, **settings)
     assert raised.value.hint

@@ -171,7 +171,7 @@ class Daemon:
                 [
                     *(command or []),
                     *(sys.executable, "-m", "impermanenced.daemon.main"),
-                    *map(os.fspath, arguments),
+                    *map(str, arguments),
                 ],
                 stderr=log,
                 cwd=REPOSITORY,

@@ -27,9 +27,10 @@ POLICY = f"""
   <policy user="polkitd"><allow own="{NAME}"/></policy>
   <policy user="root"><allow own="{NAME}"/></policy>
 """
-YES = (True, False, {})
-NO = (False, False, {})
-CHALLENGE = (False, True, {})
+Answer = tuple[bool, bool, dict[str, str]]  # authorized, a challenge is possible, details
+YES: Answer = (True, False, {})
+NO: Answer = (False, False, {})
+CHALLENGE: Answer = (False, True, {})
 
 
 class FakePolkit:
@@ -65,7 +66,7 @@ class FakePolkit:
         self.cancelled.extend(call.parameters.unpack())
         call.reply(None)
 
-    def answer(self, answer: tuple[bool, bool, dict[str, str]]) -> None:
+    def answer(self, answer: Answer) -> None:
         wait_until(lambda: self.held, "a question")
         self.held.pop(0).reply(GLib.Variant("((bba{ss}))", (answer,)))
 
@@ -92,7 +93,7 @@ def real_polkit(bus: Bus, rules: str = "") -> Iterator[None]:
         'mount --bind "$1" /usr/share/polkit-1/actions && mount --bind "$2" /usr/share/polkit-1/rules.d && '
         'mount -t tmpfs none /etc/polkit-1 && mkdir /etc/polkit-1/rules.d && exec "$3" --no-debug'
     )
-    arguments = ["sh", "-c", script, "sh", actions, rules_d, POLKITD]
+    arguments = ["sh", "-c", script, "sh", os.fspath(actions), os.fspath(rules_d), POLKITD]
     argv = ["unshare", "--mount", "--propagation=private", *arguments]
     with subprocess.Popen(argv, env=bus.environment, stdout=subprocess.DEVNULL) as process:
         try:

@@ -17,7 +17,7 @@ from impermanenced.system import polkit as system_polkit
 from impermanenced.system.dbus import PROPERTIES
 from impermanenced.system.polkit import Authority
 
-from .conftest import NOBODY, Bus
+from .conftest import NOBODY, Bus, wait_until
 from .polkit import (
     CHALLENGE,
     NAME,
@@ -30,7 +30,7 @@ from .polkit import (
     a_bus_with_polkit,
     real_polkit,
 )
-from .test_service import Served, wait_until
+from .test_service import Served
 
 NOT_PERMITTED = "org.impermanence.Error.NotPermitted"
 

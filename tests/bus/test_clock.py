@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from ..conftest import sh
 from .conftest import Bus, Daemon, Machine, Signals, fetch, wait_until
 
 # The clock of one process: the real one, and as many seconds on as a file says.
@@ -43,8 +43,7 @@ SetClock = Callable[[int], None]
 @pytest.fixture
 def set_clock(tmp_path: Path) -> SetClock:
     (tmp_path / "clock.c").write_text(CLOCK)
-    argv = ["gcc", "-shared", "-fPIC", "-o", tmp_path / "clock.so", tmp_path / "clock.c"]
-    subprocess.run(argv, check=True)
+    sh("gcc", "-shared", "-fPIC", "-o", tmp_path / "clock.so", tmp_path / "clock.c")
 
     def set_clock(seconds: int) -> None:
         new = tmp_path / "clock.new"
@@ -72,12 +71,16 @@ def test_a_clock_that_jumps_delays_nothing(
     bus: Bus, machine: Machine, daemon: Daemon, set_clock: SetClock
 ) -> None:
     signals = Signals(bus.connect())
+
+    def is_announced(path: bytes) -> Callable[[], bool]:
+        return lambda: path in signals.paths()
+
     for number, offset in enumerate((0, -HOUR, 30 * YEAR, -20 * YEAR, 0)):
         set_clock(offset)
         path = machine.mountpoint / f"srv/file{number}"
         path.write_text("content\n")
         said = f"/srv/file{number}".encode()
-        wait_until(lambda said=said: said in signals.paths(), f"an alert with the clock {offset} s on")
+        wait_until(is_announced(said), f"an alert with the clock {offset} s on")
     entries = {entry["path"]: entry for entry in fetch(bus, machine.config)["entries"]}
     assert {f"/srv/file{number}" for number in range(5)} <= entries.keys()
     assert all(entries[f"/srv/file{number}"]["writer"] for number in range(5))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,7 +24,7 @@ LEVELS = '[watch]\nnotice-bytes = "8KiB"\nwarning-bytes = "16KiB"\n'
 
 
 @pytest.fixture
-def daemon(bus: Bus, machine: Machine, tmp_path: Path) -> Any:
+def daemon(bus: Bus, machine: Machine, tmp_path: Path) -> Iterator[Daemon]:
     machine.write_config(INHIBIT + LEVELS)
     daemon = Daemon(bus, tmp_path, "--config", machine.config)
     try:

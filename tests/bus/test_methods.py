@@ -20,9 +20,9 @@ from impermanenced.errors import UsageError
 from impermanenced.model import Entry, FileType, Volume
 from impermanenced.text import path_of
 
-from .conftest import NOBODY, REPOSITORY, Bus, Daemon, get_properties
+from .conftest import NOBODY, REPOSITORY, Bus, Daemon, get_properties, wait_until
 from .polkit import Caller
-from .test_service import REPORT, Served, entry, wait_until
+from .test_service import REPORT, Served, entry
 
 INVALID = "org.impermanence.Error.InvalidArgument"
 ROOT = Volume("root", b"/", b"/", b"root", 256, b"root-blank", 257)

@@ -6,14 +6,13 @@ import os
 import select
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from gi.repository import GLib
 
 from impermanenced.boots import history, records
 from impermanenced.boots.records import BootRecord, NextRequest
-from impermanenced.system.dbus import Registration, request_name
+from impermanenced.system.dbus import Call, Registration, request_name
 from impermanenced.system.login1 import MANAGER, NAME, PATH
 
 from ..conftest import sh
@@ -41,7 +40,7 @@ class FakeLogind:
         self.registration = Registration(self.con, PATH, LOGIND, {"Inhibit": self._inhibit}, {})
         request_name(self.con, NAME)
 
-    def _inhibit(self, call: Any) -> None:
+    def _inhibit(self, call: Call) -> None:
         self.asked.append(call.parameters.unpack())
         reading, writing = os.pipe()
         self.pipes.append((reading, self.asked[-1][3]))

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 from gi.repository import GLib
 
-from impermanenced.system.dbus import Registration, request_name
+from impermanenced.system.dbus import Call, Registration, request_name
 from impermanenced.system.systemd import Span
 from impermanenced.system.systemd1 import OnBus
 from impermanenced.system.unit_files import STATE, Owner
@@ -54,7 +54,7 @@ class Systemd:
             self.registrations.append(Registration(self.con, f"{AT}/{name}", SERVICE, {}, properties))
         request_name(self.con, SYSTEMD)
 
-    def _list(self, call: Any) -> None:
+    def _list(self, call: Call) -> None:
         rows = [
             (f"{name}.service", "", state, "active", "running", "", f"{AT}/{name}", 0, "", "/")
             for name, state in (("one", "loaded"), ("two", "loaded"), ("three", "not-found"))

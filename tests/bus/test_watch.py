@@ -39,7 +39,7 @@ class Watching:
         self.out, self.err = directory / f"out{uid}", directory / f"err{uid}"
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(uid), REPOSITORY, "watch", *map(os.fspath, argv)],
+                [sys.executable, "-c", PROGRAM, str(uid), REPOSITORY, "watch", *map(str, argv)],
                 stdout=out,
                 stderr=err,
                 env={**bus.environment, "TZ": "UTC"},
@@ -245,7 +245,7 @@ def test_a_daemon_killed_and_followed_again_tells_what_it_saw_before_that(
 
 def run(bus: Bus, *argv: str | Path, uid: int = 0) -> tuple[int, str]:
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(uid), REPOSITORY, "watch", *map(os.fspath, argv)],
+        [sys.executable, "-c", PROGRAM, str(uid), REPOSITORY, "watch", *map(str, argv)],
         check=False,
         capture_output=True,
         text=True,

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from tests.conftest import Filesystem, sh
 from tests.isolation import attach, detach, wait_until
@@ -75,6 +76,16 @@ done
 """
 
 
+class Moment(TypedDict, total=False):
+    """At which turns to disturb, and how."""
+
+    before: int
+    after: int
+    sync: bool
+    fail: int
+    fill: int
+
+
 class Cutter:
     """A script of its own beside wrappers; the hook with or without its helper."""
 
@@ -126,7 +137,7 @@ class Cutter:
     def run(self, shell: Sequence[str], arguments: Sequence[str]) -> int:
         """The script's exit status; CUT when it was cut."""
         script = 'echo $$ >"$1"; shift; exec "$@"'
-        argv = ["sh", "-c", script, "sh", self.pid, *shell, self.script, *arguments]
+        argv = ["sh", "-c", script, "sh", os.fspath(self.pid), *shell, os.fspath(self.script), *arguments]
         environment = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"}
         return subprocess.run(argv, env=environment, capture_output=True, check=False).returncode
 
@@ -192,7 +203,7 @@ class Rig:
         self.crashed = self.directory / "crashed.img"
         self.runs = 0
 
-    def boot(self, shell: Sequence[str] = ("dash",), **moment: int) -> tuple[int, Path]:
+    def boot(self, shell: Sequence[str] = ("dash",), **moment: Unpack[Moment]) -> tuple[int, Path]:
         self.runs += 1
         run = self.directory / f"run{self.runs}"
         self.cutter.arm(run / "impermanence/top", **moment)
@@ -204,7 +215,7 @@ class Rig:
         assert self.boot(shell)[0] == 0
         return self.cutter.turns()
 
-    def cut(self, beginning: Path, shell: Sequence[str] = ("dash",), **moment: int) -> None:
+    def cut(self, beginning: Path, shell: Sequence[str] = ("dash",), **moment: Unpack[Moment]) -> None:
         """The disk is then what the cut left."""
         self.disk.load(beginning)
         status, run = self.boot(shell, **moment)

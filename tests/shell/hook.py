@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from impermanenced.boots import records
 from impermanenced.boots.records import BootRecord, NextRequest, RollbackEnv, RollbackVolume
@@ -45,7 +46,7 @@ class Initrd:
     def arguments(self, run: Path, cmdline: str) -> list[str]:
         run.mkdir(exist_ok=True)
         (run / "cmdline").write_text(f"BOOT_IMAGE=/vmlinuz root={self.device} {cmdline} quiet\n")
-        options = {
+        options: dict[str, str | Path] = {
             "--record": self.copy,
             "--run": run,
             "--sysroot": run / "sysroot",
@@ -85,10 +86,26 @@ def check(kind: str, path: Path, shell: str = "dash") -> subprocess.CompletedPro
     return subprocess.run([*SHELLS[shell], HOOK, "--check", kind, path], capture_output=True, check=False)
 
 
+class RollbackFields(TypedDict, total=False):
+    """What a record says beside its volumes."""
+
+    fsid: str | None
+    archive: bytes
+    wipe: bool
+    on_failure: str
+    on_missing_blank: str
+
+
+class RollbackChanges(RollbackFields, total=False):
+    volumes: tuple[RollbackVolume, ...]
+
+
 class System:
     """A filesystem laid out for the hook: root (and home), their blanks, the state directory."""
 
-    def __init__(self, filesystem: Filesystem, *volumes: RollbackVolume, **settings: object) -> None:
+    def __init__(
+        self, filesystem: Filesystem, *volumes: RollbackVolume, **settings: Unpack[RollbackFields]
+    ) -> None:
         self.filesystem = filesystem
         self.top = filesystem.top
         self.initrd = Initrd(filesystem.directory, filesystem.device)
@@ -96,7 +113,7 @@ class System:
         for volume in volumes:
             self.make(volume)
         filesystem.subvolume(".impermanence")
-        self.rollback = RollbackEnv(volumes=volumes or (ROOT,), **settings)  # type: ignore[arg-type]
+        self.rollback = dataclasses.replace(RollbackEnv(volumes=volumes or (ROOT,)), **settings)
         if not volumes:
             self.make(ROOT)
         self.rollback = dataclasses.replace(
@@ -117,8 +134,8 @@ class System:
             return volume
         return dataclasses.replace(volume, blank_uuid=uuid_of(self.top / os.fsdecode(volume.blank)))
 
-    def write(self, **changes: object) -> None:
-        self.rollback = dataclasses.replace(self.rollback, **changes)  # type: ignore[arg-type]
+    def write(self, **changes: Unpack[RollbackChanges]) -> None:
+        self.rollback = dataclasses.replace(self.rollback, **changes)
         (self.state / "rollback.env").write_bytes(records.format_rollback(self.rollback))
 
     def request(self, request: NextRequest) -> None:

@@ -13,16 +13,16 @@ import pytest
 from impermanenced.boots import records
 from impermanenced.boots.records import NextRequest
 from tests.conftest import Filesystem, sh
-from tests.shell.cuts import CUT, Cutter, Rig, unmount_after_death
+from tests.shell.cuts import CUT, Cutter, Moment, Rig, unmount_after_death
 from tests.shell.hook import HOME, HOOK, ROOT, SHELLS, Initrd, System, uuid_of
 
 
-def moments(turn: int, volumes: int, action: str | None) -> list[dict[str, int]]:
+def moments(turn: int, volumes: int, action: str | None) -> list[Moment]:
     """What had reached the disk: the step itself, or only what was committed before it.
 
     Before a step, what the shell itself has written since the step before is there too.
     """
-    after = [{"after": turn}, {"after": turn, "sync": True}]
+    after: list[Moment] = [{"after": turn}, {"after": turn, "sync": True}]
     whole_story = action is None and volumes == 1
     return [{"before": turn}, *after] if whole_story else after
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypedDict, Unpack
+
 import pytest
 
 from impermanenced.watch.ledger import Ledger, Origin
@@ -17,9 +20,15 @@ class Clock:
         return self.now
 
 
-def make(clock: Clock | None = None, **options: object) -> Activity:
+class Options(TypedDict, total=False):
+    on_news: Callable[[], None]
+    on_many: Callable[[], None]
+    limit: int
+
+
+def make(clock: Clock | None = None, **options: Unpack[Options]) -> Activity:
     clock = clock or Clock()
-    return Activity(clock, Ledger(None, "boot", clock), **options)  # type: ignore[arg-type]
+    return Activity(clock, Ledger(None, "boot", clock), **options)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["waiting", "in the ledger"])

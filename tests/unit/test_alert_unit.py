@@ -54,6 +54,7 @@ def test_systemd_finds_no_fault_and_no_cycle(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_is_given_up(name: str) -> None:
     need_analyze()
-    argv = ["systemd-analyze", "security", "--offline=yes", "--threshold=30", SYSTEMD / f"{name}.service"]
+    unit = os.fspath(SYSTEMD / f"{name}.service")
+    argv = ["systemd-analyze", "security", "--offline=yes", "--threshold=30", unit]
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-2000:]

@@ -502,7 +502,8 @@ def test_the_man_page_lists_every_setting() -> None:
 
 
 def test_the_generator_is_a_program() -> None:
-    argv = [ROOT / ".venv/bin/python", "-m", "impermanenced.config.sample"]
-    if not argv[0].exists():
+    python = ROOT / ".venv/bin/python"
+    if not python.exists():
         pytest.skip("needs the virtual environment: make venv")
+    argv = [os.fspath(python), "-m", "impermanenced.config.sample"]
     assert subprocess.run(argv, check=True, capture_output=True, text=True).stdout == sample.sample()

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,9 @@ from impermanenced.model import Advice, AdviceKind, FileType
 from impermanenced.report.knowledge import DATA, Knowledge, load, parse, recognise, sniff
 from impermanenced.report.knowledge.globs import Glob, Index
 from impermanenced.report.knowledge.trie import MAX_PATTERN, PatternError, check
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +46,12 @@ def work(function: Callable[[], object]) -> int:
     """How many lines of the package's own code a function runs."""
     count = 0
 
-    def note(frame: object, event: str, argument: object) -> object:
+    def note(frame: FrameType, event: str, argument: object) -> TraceFunction:
         nonlocal count
-        count += event == "line" and "/knowledge/" in frame.f_code.co_filename  # type: ignore[attr-defined]
+        count += event == "line" and "/knowledge/" in frame.f_code.co_filename
         return note
 
-    sys.settrace(note)  # type: ignore[arg-type]
+    sys.settrace(note)
     try:
         function()
     finally:

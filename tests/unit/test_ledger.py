@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pytest
 import structlog
@@ -32,7 +33,15 @@ def noted(origin: Origin | None = ONE, directory: int = 9, now: float = 100.0, n
     return Noted(origin, directory, named, now, now)
 
 
-def open_ledger(directory: Path, boot: str = "this", now: float = 100.0, **limits: int) -> Ledger:
+class Limits(TypedDict, total=False):
+    rows: int
+    size: int
+    boots: int
+
+
+def open_ledger(
+    directory: Path, boot: str = "this", now: float = 100.0, **limits: Unpack[Limits]
+) -> Ledger:
     return Ledger(os.fsencode(directory), boot, Clock(now), **limits)
 
 

@@ -1,5 +1,6 @@
 """gitignore patterns: git itself is asked whether we are right."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -98,7 +99,7 @@ def asked_of_git(repository: Path, lines: list[str], paths: list[str]) -> dict[s
     argv = [
         "git",
         "-C",
-        repository,
+        os.fspath(repository),
         "check-ignore",
         "--no-index",
         "-z",

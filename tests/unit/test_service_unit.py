@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,7 +16,8 @@ def test_its_exposure_is_at_most_three(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze: install systemd")
     shutil.copy(UNIT, tmp_path)
-    argv = ["systemd-analyze", "security", "--offline=true", "--threshold=30", tmp_path / UNIT.name]
+    unit = os.fspath(tmp_path / UNIT.name)
+    argv = ["systemd-analyze", "security", "--offline=true", "--threshold=30", unit]
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-1000:] + result.stderr
 

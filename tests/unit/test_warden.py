@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from impermanenced.config.load import Config, GateSettings, LevelSettings, RollbackSettings
+from impermanenced.config.load import ArchiveSettings, Config, GateSettings, LevelSettings, RollbackSettings
 from impermanenced.config.values import NOTHING, Space
 from impermanenced.daemon import limits
 from impermanenced.daemon.limits import Warden
+from impermanenced.report import report
 from impermanenced.report.totals import Share, Tally
 from impermanenced.system import journal
 
@@ -36,8 +38,13 @@ class Manager:
 class Case:
     """A warden, what its reports find, and what it does."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
-        config = Config(b"", (), (), None, RollbackSettings(), (), (), (), **settings)  # type: ignore[arg-type]
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, levels: LevelSettings, gate: GateSettings | None = None
+    ) -> None:
+        found = Config(
+            b"", (), (), ArchiveSettings(), RollbackSettings(), (), (), (),
+            levels=levels, gate=gate or GateSettings(),
+        )  # fmt: skip
         self.now = 10_000.0
         self.reports = 0
         self.takes = 0.0
@@ -47,9 +54,10 @@ class Case:
         monkeypatch.setattr(limits, "Inhibitor", lambda *_: self)
         monkeypatch.setattr("impermanenced.boots.requests.spared", lambda machine, wipe: self.spared)
         self.spared: str | None = None
-        self.manager = Manager(config)
-        self.warden = Warden(self.manager, self.report, self, lambda: self.now)  # type: ignore[arg-type]
-        self.warden.begin(None, None)  # type: ignore[arg-type]
+        self.manager = Manager(found)
+        # What it asks of the manager is what the one above has.
+        self.warden = Warden(cast(report.Manager, self.manager), self.report, self, lambda: self.now)
+        self.warden.begin(None, ThreadPoolExecutor(1))  # nobody gives it work, so it has no thread
 
     def settle(self) -> None:
         self.warden.settle()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import guest
 import kernel as kernels
 import pytest
+
+from full import guest
 
 DIST = Path(__file__).parent.parent.parent / "dist"
 

@@ -6,7 +6,8 @@ import tarfile
 from pathlib import Path
 
 import cache
-from guest import succeed
+
+from full.guest import succeed
 
 PLACE = "/run/packages"  # in the guest, which unpacks the tar there and has apt read its apt.conf
 APT_CONF = f"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guest import Guest
+from full.guest import Guest
 
 TOP = "/run/top"
 NOT_ROLLED_BACK = "e5fda0e202fa41b4a6927331a402bfc2"  # MESSAGE_ID

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import guest
 import kernel as kernels
 import pytest
-from guest import TOP, Guest
+
+from full import guest
+from full.guest import TOP, Guest
 
 FIRST_LIFE = f"{TOP}/old_roots/0-00000000-0000-0000-0000-000000000000"
 # Beside what a program wrote, all that the life has in these: names, owners, modes, sizes, times.

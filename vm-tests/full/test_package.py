@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import guest
 import kernel as kernels
 import pytest
-from guest import TOP, Guest
+
+from full import guest
+from full.guest import TOP, Guest
 
 # What Debian itself writes down about any package that comes and goes.
 BOOKS = ("/var/lib/dpkg/", "/var/cache/", "/var/lib/systemd/catalog/", "/etc/ld.so.cache")

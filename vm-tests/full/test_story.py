@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from guest import TOP, Guest
+from full.guest import TOP, Guest
 
 CRUD = "5708851a4b854e9ca0d4f872ddb637e6"  # MESSAGE_ID of an alert
 FIRST_LIFE = "old_roots/0-00000000-0000-0000-0000-000000000000"

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import guest
 import kernel as kernels
 import pytest
-from guest import Guest
-from repository import repository
 
+from full import guest
+from full.guest import Guest
+from full.repository import repository
 from impermanenced.cli.rows import PACKAGES, Row, rows
 
 HERE = Path(__file__).parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from guest import Guest
+from full.guest import Guest
 
 NO_BUS = "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere"
 STATE = "/run/top/.impermanence"

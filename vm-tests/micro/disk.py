@@ -10,9 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from initramfs import run
-
 from impermanenced.boots import records
+from micro.initramfs import run
 
 ROOT = records.RollbackVolume("root", b"root", b"root-blank", require=(b"/etc/hostname",))
 
@@ -71,8 +70,10 @@ def lost(top: Path, *besides: str) -> list[str]:
     wanted = {"small": b"small\n", "large": b"large" * 100_000, "nested/image": b"inside\n"}
     directories = [top / "old_roots", *(top / ".impermanence" / name for name in besides)]
     roots = [top / "root", *(root for where in directories if where.is_dir() for root in where.iterdir())]
-    missing = [{name for name, content in wanted.items() if not same(root / name, content)} for root in roots]
-    return sorted(min(missing, key=len))
+    missing = [
+        sorted(name for name, content in wanted.items() if not same(root / name, content)) for root in roots
+    ]
+    return min(missing, key=len)
 
 
 def same(path: Path, content: bytes) -> bool:
@@ -84,3 +85,12 @@ def same(path: Path, content: bytes) -> bool:
 def boots(top: Path) -> list[records.BootRecord]:
     files = sorted((top / ".impermanence/boots").glob("*.env"), key=lambda path: int(path.stem))
     return [records.parse_record(path.read_bytes(), os.fsencode(path)) for path in files]
+
+
+def numbers(top: Path) -> list[int]:
+    """Those of the boots; each has one."""
+    found = []
+    for record in boots(top):
+        assert record.number is not None, record
+        found.append(record.number)
+    return found

@@ -17,10 +17,10 @@ FIRST = ("virtio_pci", "virtio_console", "crc32c_generic", "btrfs")
 DISK = ("virtio_blk",)
 
 
-def run(*argv: str | Path, **kwargs: object) -> str:
-    result = subprocess.run(argv, capture_output=True, text=True, check=False, **kwargs)  # type: ignore
+def run(*argv: str | Path) -> str:
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{argv}: {result.stderr}"
-    return str(result.stdout)
+    return result.stdout
 
 
 def build(kernel: kernels.Kernel) -> Path:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import cache
 import kernel as kernels
-from initramfs import HERE, INITRD, run
+
+from micro.initramfs import HERE, INITRD, run
 
 MMDEBSTRAP = [
     "mmdebstrap",

@@ -7,14 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-import disk
-import initramfs
 import kernel as kernels
 import pytest
-from initramfs import HERE, run
 from machine import Disk, Machine
 
 from impermanenced.state import NO_BOOT_ID
+from micro import disk, initramfs
+from micro.initramfs import HERE, run
 
 SECONDS = 180.0
 APPEND = "rdinit=/init-hibernation root=/dev/vda resume=/dev/sda"
@@ -54,7 +53,7 @@ def micro(workspace: Path, kernel: kernels.Kernel) -> Machine:
 
 
 def until(micro: Machine, last: str) -> list[str]:
-    lines = []
+    lines: list[str] = []
     while not lines or lines[-1] != last:
         lines.append(micro.report(SECONDS))
     micro.wait_exit(SECONDS)

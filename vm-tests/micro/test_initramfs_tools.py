@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import disk
-import initramfs_tools
 import kernel as kernels
 import pytest
-from initramfs import HERE, run
 from machine import Disk, Machine
+
+from micro import disk, initramfs_tools
+from micro.initramfs import HERE, run
 
 SECONDS = 180.0
 ROOT = "root=/dev/vda rootfstype=btrfs rootflags=subvol=root rw"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import initramfs
 import kernel as kernels
 import pytest
-from initramfs import HERE
 from machine import Disk, Machine
 
 from impermanenced.boots import records
 from impermanenced.state import NO_BOOT_ID
+from micro import initramfs
+from micro.initramfs import HERE
 
 SECONDS = 180.0
 APPEND = "rdinit=/init-mapper root=/dev/mapper/vg-root"

@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-import disk
-import initramfs
 import kernel as kernels
 import pytest
 from machine import Disk, Machine, MachineError
+
+from micro import disk, initramfs
 
 CUTS = 10
 TOP = "/run/impermanence/top"
@@ -171,7 +171,7 @@ def test_power_cuts(micro: Machine, workspace: Path) -> None:
             assert (top / "root/etc/hostname").exists()
             assert not (top / "root/small").exists()
             assert not list((top / ".impermanence/staging").iterdir())
-            numbers = [record.number for record in disk.boots(top)]
+            numbers = disk.numbers(top)
         assert numbers == sorted(set(numbers))
         place = "inside" if fell_inside else "too late"
         sys.stdout.write(f"cut {number} at {moment:.2f} of {window:.2f} s, {place}: {shorten(last)}\n")

@@ -11,16 +11,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import disk
-import initramfs
 import kernel as kernels
 import pytest
-import write_log
-from initramfs import INITRD, run
 from machine import Machine
-from write_log import Write
 
 from impermanenced.boots import records
+from micro import disk, initramfs, write_log
+from micro.initramfs import INITRD, run
+from micro.write_log import Write
 
 SECONDS = 180.0
 
@@ -116,7 +114,7 @@ def look_and_boot(image: Path, where: str) -> str:
         assert not (top / "root/small").exists(), where
         assert disk.lost(top) == [], where
         assert not list((top / ".impermanence/staging").iterdir()), where
-        numbers = [record.number for record in disk.boots(top)]
+        numbers = disk.numbers(top)
         assert numbers == sorted(set(numbers)), where
     return f"{before} root, {result.reason or 'a switch of its own'}"
 
@@ -128,7 +126,7 @@ def boot(image: Path) -> records.BootRecord:
     device = run("losetup", "--find", "--show", image).strip()
     try:
         (directory / "cmdline").write_text(f"root={device}\n")
-        options = {
+        options: dict[str, str | Path] = {
             "--record": "/none",
             "--run": directory,
             "--sysroot": directory / "sysroot",
