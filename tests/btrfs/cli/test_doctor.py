@@ -13,11 +13,9 @@ import pytest
 from impermanenced.boots import doctor
 from impermanenced.boots.doctor import Finding, Running
 from impermanenced.report.report import Manager
+from tests.conftest import sh, swap_on
 
-from ..conftest import sh, swap_on
-from .test_cli import System, system
-
-__all__ = ["system"]  # the fixture
+from .machine import System
 
 
 def findings(system: System, running: Running | None = None) -> list[Finding]:

@@ -1,106 +1,15 @@
-"""The real command on a real filesystem: what it says, what it refuses, and that it changes nothing."""
+"""The real command on a real filesystem: what it says, and that it changes nothing."""
 
 from __future__ import annotations
 
-import json
 import os
 import pty
-import shutil
-import subprocess
-import sys
 import termios
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..conftest import Filesystem, sh
-
-NOBODY = 65534
-
-
-@dataclass
-class System:
-    """An ephemeral root mounted at `root`, and a configuration for it."""
-
-    filesystem: Filesystem
-    root: Path
-    config: Path
-
-    def configure(self, text: str = "", *, volume: str = "") -> None:
-        self.config.write_text(f'[[volume]]\nmountpoint = "{self.root}"\npath = "/"\n{volume}\n{text}')
-
-    def run(
-        self,
-        *argv: str | bytes | Path,
-        wrap: tuple[str, ...] = (),
-        stdout: int = subprocess.PIPE,
-        **environment: str,
-    ) -> subprocess.CompletedProcess[str]:
-        script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
-        # A bus of the machine must not answer for this filesystem.
-        bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.config.parent}/no-bus"}
-        return subprocess.run(
-            [*wrap, sys.executable, "-c", script, "--config", self.config, *argv],
-            check=False,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **bus, **environment},
-            cwd=self.root,
-            timeout=60,
-        )
-
-    def document(self, *argv: str) -> Any:
-        result = self.run(*argv, "--json")
-        assert (result.returncode, result.stderr) == (0, "")
-        return json.loads(result.stdout)
-
-    def refused(self, code: int, *argv: str, wrap: tuple[str, ...] = ()) -> str:
-        """The one line and the hint of a command that fails and changes nothing."""
-        before = self.everything()
-        result = self.run(*(argv or ("status",)), wrap=wrap)
-        assert result.stdout == ""
-        assert result.returncode == code, result.stderr
-        lines = result.stderr.splitlines()
-        assert [line.partition(": ")[0] for line in lines] == ["impermanence", "hint"], result.stderr
-        assert self.everything() == before
-        return result.stderr
-
-    def everything(self) -> str:
-        """All names, times and subvolumes; reading leaves them as they are."""
-        names = sh("find", self.filesystem.top, "-printf", "%p %i %T@ %C@ %m %U %G %s %l\\n")
-        return names + sh("btrfs", "subvolume", "list", "-puq", self.filesystem.top)
-
-
-@pytest.fixture
-def system(filesystem: Filesystem, tmp_path: Path) -> Iterator[System]:
-    root = filesystem.subvolume("root")
-    for directory in ("etc/ssh", "home/alice", "tmp", "var/lib", "var/log"):
-        (root / directory).mkdir(parents=True)
-    (root / "etc/hostname").write_text("blank\n")
-    (root / "etc/motd").write_text("welcome\n")
-    filesystem.snapshot("root", "root-blank", readonly=True)
-    mounted = filesystem.mount(tmp_path / "root", "subvol=root")
-    found = System(filesystem, mounted, tmp_path / "config.toml")
-    found.configure()
-    yield found
-
-
-def populate(root: Path) -> None:
-    (root / "etc/hostname").write_text("changed\n")
-    (root / "etc/motd").unlink()
-    (root / "var/lib/sonarr").mkdir()
-    for number in range(12):
-        (root / f"var/lib/sonarr/{number}.db").write_bytes(b"x" * 100_000)
-    (root / "etc/new\nline\x1b[31m").write_text("hostile")
-    os.close(os.open(os.fsencode(root) + b"/etc/\xff", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
-    (root / "home/alice/.x.swp").touch()
-    (root / "home/alice").chmod(0o700)
-    (root / "etc/link").symlink_to("/persist/etc/link")
-
+from .machine import System, populate
 
 EXPECTED = {
     "/etc/hostname": ("modified", "crud"),
@@ -113,6 +22,7 @@ EXPECTED = {
     "/var/lib/sonarr": ("created", "crud"),
     **{f"/var/lib/sonarr/{number}.db": ("created", "crud") for number in range(12)},
 }
+
 RULES = '[persist."/persist"]\n[watch]\nignore = ["*.swp"]'
 
 
@@ -300,112 +210,3 @@ def test_setup(system: System) -> None:
     done = system.run("setup")
     assert (done.returncode, done.stderr) == (0, "")
     assert (system.filesystem.top / ".impermanence/rollback.env").exists()
-
-
-# Refusals
-
-
-def test_no_btrfs(system: System) -> None:
-    system.configure()
-    system.config.write_text(f'[[volume]]\nmountpoint = "{system.config.parent}"\n')
-    if sh("stat", "-f", "-c", "%T", system.config.parent).strip() == "btrfs":
-        pytest.skip("needs a temporary directory that is not on BTRFS: set TMPDIR")
-    assert "not BTRFS" in system.refused(5)
-
-
-def test_no_such_mountpoint(system: System) -> None:
-    system.config.write_text('[[volume]]\nmountpoint = "/nowhere/at/all"\n')
-    assert "/nowhere/at/all: No such file or directory" in system.refused(5)
-
-
-def test_a_directory_is_no_mountpoint(system: System) -> None:
-    system.config.write_text(f'[[volume]]\nmountpoint = "{system.root}/etc"\n')
-    assert "is not where a subvolume is mounted" in system.refused(5)
-
-
-def test_the_top_level_is_no_volume(system: System) -> None:
-    system.config.write_text(f'[[volume]]\nmountpoint = "{system.filesystem.top}"\n')
-    assert "is the top level of its BTRFS" in system.refused(5)
-
-
-def test_a_missing_blank(system: System) -> None:
-    system.configure(volume='blank = "nope"')
-    assert "blank nope does not exist" in system.refused(5)
-
-
-def test_a_blank_that_is_no_subvolume(system: System) -> None:
-    (system.filesystem.top / "dir").mkdir()
-    (system.filesystem.top / "file").touch()
-    for blank in ("dir", "file"):
-        system.configure(volume=f'blank = "{blank}"')
-        assert f"blank {blank} is not a subvolume" in system.refused(5)
-
-
-def test_another_subvolume_than_configured(system: System) -> None:
-    system.configure(volume='subvolume = "other"')
-    assert "is mounted from root, not from other" in system.refused(5)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[rolback]\nwipe = true", "rolback: there is no such key"),
-        ("[archive]\nkeep-min = 'three'", 'archive.keep-min: "three" is not a whole number'),
-        (
-            "[persist.'/p']\ndirectories = ['/a/../b']",
-            'persist."/p".directories[0]: "/a/../b" has ".." in it',
-        ),
-        ("[watch\n", "config.toml: Expected"),
-    ],
-)
-def test_a_bad_configuration(system: System, text: str, message: str) -> None:
-    system.configure(text)
-    for command in ("status", "diff", "setup"):
-        assert message in system.refused(1, command)
-
-
-def test_a_declared_path_through_a_symlink(system: System) -> None:
-    (system.root / "srv").symlink_to("/etc")
-    system.configure('[persist."/p"]\ndirectories = ["/srv/data"]')
-    assert "/srv/data leads through the symlink /srv -> /etc" in system.refused(1)
-
-
-def test_a_missing_configuration(system: System) -> None:
-    system.config.unlink()
-    assert "no such configuration file" in system.refused(2)
-
-
-def as_nobody() -> tuple[str, ...]:
-    if shutil.which("setpriv") is None:
-        pytest.skip("needs setpriv: apt-get install util-linux")
-    return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-
-
-def open_to_all(path: Path) -> None:
-    for directory in (path, *path.parents):
-        if directory.owner() == "root" and directory != Path("/tmp"):
-            directory.chmod(directory.stat().st_mode | 0o011)
-
-
-def test_who_is_not_root(system: System) -> None:
-    open_to_all(system.config.parent)
-    system.config.chmod(0o644)
-    message = system.refused(4, wrap=as_nobody())
-    assert "run it as root" in message
-    assert "impermanenced.service" in message
-
-
-def test_a_configuration_of_somebody_else(system: System) -> None:
-    open_to_all(system.config.parent)
-    system.config.chmod(0o600)
-    assert "config.toml: may not be read" in system.refused(4, wrap=as_nobody())
-
-
-def test_a_dead_bus_is_no_hindrance(system: System) -> None:
-    """The socket is there and nobody listens: the filesystem answers."""
-    populate(system.root)
-    stale = system.config.parent / "stale-bus"
-    stale.touch()
-    result = system.run("status", DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={stale}")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "will be lost" in result.stdout

@@ -12,12 +12,12 @@ import pytest
 
 from impermanenced.cli.parse import FORMATS
 from impermanenced.model import Change, FileType
+from tests.conftest import Filesystem, sh
+from tests.corpus import reader as corpus
+from tests.shell.hook import Initrd
+from tests.unit.test_suggest import evaluated
 
-from ..conftest import Filesystem, sh
-from ..corpus import reader as corpus
-from ..shell.hook import Initrd
-from ..unit.test_suggest import evaluated
-from .test_cli import System
+from .machine import System
 
 ALICE = 1000
 PASSWD = """\

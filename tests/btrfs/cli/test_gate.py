@@ -14,9 +14,7 @@ from impermanenced.boots import requests
 from impermanenced.config.load import VolumeSettings
 from impermanenced.volumes.machine import Machine
 
-from .test_cli import NOBODY, System, system
-
-__all__ = ["system"]  # the fixture
+from .machine import NOBODY, System
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "x" * 400
 
