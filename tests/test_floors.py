@@ -26,8 +26,8 @@ FLOORS = (
     "alerts",
     "document",
     "bus",
-    "cli",
     "daemon",
+    "cli",
 )
 ROOT = Path(impermanenced.__file__).parent
 PROJECT = Path(__file__).parent.parent
