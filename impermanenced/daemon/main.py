@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..boots import history, listing, requests
 from ..bus.answers import Answers
 from ..bus.introspection import BUS_NAME
 from ..bus.service import Service, Work
+from ..document.fields import Object
 from ..errors import ImpermanenceError, NotSetUp, ServiceError
 from ..kernel import chroot, libc, mounts
 from ..report.report import Manager
@@ -278,7 +279,7 @@ class Daemon:
 # disk as they are then: what was looked at before does not count.
 
 
-def list_boots(config_file: bytes | None) -> Mapping[str, Any]:
+def list_boots(config_file: bytes | None) -> Object:
     with Manager(config_file) as manager:
         ours = config_file is None
         found = listing.read(manager.config, manager.machine, newest=listing.NEWEST, ours=ours)
