@@ -26,16 +26,16 @@ FLOORS = (
     "alerts",
     "document",
     "bus",
-    "cli",
     "daemon",
+    "cli",
 )
 ROOT = Path(impermanenced.__file__).parent
 PROJECT = Path(__file__).parent.parent
 ARCHITECTURE = PROJECT / "docs/architecture.md"
 DOCUMENTS = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), PROJECT / "initrd/README.md"]
 NAMED_MODULE = re.compile(r"`(?:impermanenced/)?(\w+)/([\w/]+)(?:\.py)?/?`")
-# The command line loads the module of the command that was asked for, and no other.
-DISPATCH = {"cli/main.py"}
+# The command line loads what is needed for what was asked, and no more: the bus or the filesystem, a pager.
+DISPATCH = {"cli/output.py", "cli/source.py"}
 
 
 def floor(path: Path) -> str:

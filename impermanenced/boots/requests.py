@@ -9,15 +9,18 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
 from ..state import BOOTS, NEXT, BootFile, boot_file, boot_files
 from ..system import atomic
 from ..volumes.machine import Machine
-from . import records
+from . import history, records
 from .history import NO_STATE
 from .records import BootRecord, NextRequest
 
 TRIAL = "this is a trial"
+CANCEL = "cancel"  # beside the actions that a request can have
+UNDO = "impermanence next cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +104,75 @@ def _named() -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, NEXT) from error
+
+
+# For callers of the command line and of the bus: what is done, in words
+
+
+def ask(
+    config: Config,
+    machine: Machine,
+    action: str,
+    *,
+    boot: int | None = None,
+    boots: int = 1,
+    dry_run: bool = False,
+) -> str:
+    """Ask for an action at the next boot, and return what it will do, what it replaces and how to undo it.
+
+    `boot`: the number of a boot, or negative, counted back from the running one.  UsageError where it has no
+    old root.
+    """
+    before = pending(machine)
+    if boot is not None:
+        found = history.read(machine, config.archive.directory, history.this_boot_id())
+        boot = history.bootable(found, boot)
+    request = new(action, boot=boot, boots=boots)
+    if not dry_run:
+        write(machine, request)
+    lines = [f"{'would ask, without --dry-run: ' if dry_run else ''}{_sentence(request)}"]
+    if before is not None:
+        lines.append(f"in place of: {_before(before)}")
+    if action == "wipe" and not config.rollback.wipe:
+        lines.append("but this is a trial: nothing is wiped while rollback.wipe is false")
+    if not dry_run:
+        lines.append(f"undo: {UNDO}")
+    return "\n".join(lines) + "\n"
+
+
+def withdraw(machine: Machine, *, dry_run: bool = False) -> str:
+    """Take back what was asked for, and return what that was and how to ask for it again."""
+    before = pending(machine)
+    if not dry_run:
+        cancel(machine)
+    if before is None:
+        return "nothing was asked for: nothing to cancel\n"
+    lines = [f"{'would cancel' if dry_run else 'cancelled'}: {_before(before)}"]
+    if before.request is not None and not dry_run:
+        lines.append(f"undo: impermanence next {_words(before.request)}")
+    return "\n".join(lines) + "\n"
+
+
+def short(request: NextRequest) -> str:
+    """The request in a few words."""
+    if request.action == "boot":
+        return f"boot {request.boot}"
+    return request.action + (f" for {request.boots:,} boots" if request.boots > 1 else "")
+
+
+def _before(found: Pending) -> str:
+    return short(found.request) if found.request else "a request that cannot be understood"
+
+
+def _sentence(request: NextRequest) -> str:
+    if request.action == "keep":
+        return f"the next {f'{request.boots:,} boots keep' if request.boots > 1 else 'boot keeps'} the root"
+    if request.action == "boot":
+        return f"the next boot gets a copy of old root {request.boot}; the running root is archived"
+    return "the next boot wipes"
+
+
+def _words(request: NextRequest) -> str:
+    if request.action == "boot":
+        return f"boot {request.boot}"
+    return request.action + (f" --boots {request.boots}" if request.boots > 1 else "")

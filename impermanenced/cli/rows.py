@@ -57,7 +57,7 @@ class _Tops:
         return top
 
 
-_ORDERS: Mapping[str, Callable[[Row], tuple[Any, ...]]] = {
+ORDERS: Mapping[str, Callable[[Row], tuple[Any, ...]]] = {
     "score": lambda row: (-row.score, -row.size, row.path),
     "size": lambda row: (-row.size, row.path),
     "time": lambda row: (-row.when, row.path),
@@ -82,7 +82,7 @@ def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
         groups.setdefault(_key(entry, tops[entry["volume"]]), []).append(entry)
     ways = _ways(entries)
     found = [_row(key[1], group) for key, group in groups.items() if not _leads_on(group, ways)]
-    return sorted(found, key=_ORDERS[order])
+    return sorted(found, key=ORDERS[order])
 
 
 def _ways(entries: Iterable[Entry]) -> set[tuple[str, str]]:
@@ -229,7 +229,7 @@ def _unit_of(entry: Entry) -> str:
     return entry.get("state_of") or wording.writer(entry["writer"]) or "(nobody known)"
 
 
-_VIEWS: Mapping[str, Callable[[Entry], str]] = {
+VIEWS: Mapping[str, Callable[[Entry], str]] = {
     "unit": _unit_of,
     "app": lambda entry: entry.get("application") or "(none known)",
     "directory": _directory_of,
@@ -242,7 +242,7 @@ def by(view: str, entries: Iterable[Entry], order: str = "score") -> list[Row]:
     """One row for each value of what is looked at."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
-        groups.setdefault(_VIEWS[view](entry), []).append(entry)
+        groups.setdefault(VIEWS[view](entry), []).append(entry)
     found = []
     for name, group in groups.items():
         row = _row("", group)
@@ -259,4 +259,4 @@ def by(view: str, entries: Iterable[Entry], order: str = "score") -> list[Row]:
                 row.entries,
             )
         )
-    return sorted(found, key=_ORDERS[order])
+    return sorted(found, key=ORDERS[order])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -20,10 +21,11 @@ from .. import __version__
 from ..alerts import shutdown
 from ..alerts.announce import Announcer
 from ..alerts.shutdown import Farewell
-from ..boots import history
+from ..boots import history, listing, requests
 from ..bus.answers import Answers
 from ..bus.introspection import BUS_NAME
 from ..bus.service import Service, Work
+from ..document.fields import Object
 from ..errors import ImpermanenceError, NotSetUp, ServiceError
 from ..kernel import chroot, libc, mounts
 from ..report.report import Manager
@@ -39,7 +41,6 @@ from ..watch.ledger import Ledger
 from ..watch.nested import Owners
 from ..watch.pending import Activity
 from . import report_process
-from .errands import Errands
 from .flush import Rounds
 from .limits import Warden
 from .reload import Reloading
@@ -77,8 +78,12 @@ class Daemon:
         self._worker = ThreadPoolExecutor(1, "worker")
         self._storer = ThreadPoolExecutor(1, "ledger")  # a long report must not keep it waiting
         self._clerk = ThreadPoolExecutor(1, "clerk")
-        errands = Errands(config_file)
-        work = Work(self._answers, errands.boots, errands.request, lambda: self._rounds.rescan())
+        work = Work(
+            self._answers,
+            functools.partial(list_boots, config_file),
+            functools.partial(ask_next, config_file),
+            lambda: self._rounds.rescan(),
+        )
         self._service = Service(self._con, self._worker, self._clerk, work, {
             "Version": lambda: GLib.Variant("s", __version__),
             "ConfigFile": lambda: GLib.Variant("ay", self._manager.config.path),
@@ -268,6 +273,27 @@ class Daemon:
         self._owners, self._watch = self._start_watch()
         systemd.daemon.notify(f"STATUS={self._status()}")
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+
+# What callers have done on the machine.  As on the command line each starts from the configuration and the
+# disk as they are then: what was looked at before does not count.
+
+
+def list_boots(config_file: bytes | None) -> Object:
+    with Manager(config_file) as manager:
+        ours = config_file is None
+        found = listing.read(manager.config, manager.machine, newest=listing.NEWEST, ours=ours)
+    return listing.to_json(found)
+
+
+def ask_next(config_file: bytes | None, action: str, number: int) -> str:
+    """Return what the next boot does now, in words."""
+    with Manager(config_file) as manager:
+        if action == requests.CANCEL:
+            return requests.withdraw(manager.machine)
+        boot = number if action == "boot" else None
+        boots = number if action == "keep" else 1
+        return requests.ask(manager.config, manager.machine, action, boot=boot, boots=boots)
 
 
 def _say_failure(future: Future[None]) -> None:

@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
-from impermanenced.boots import good, history, outcome, records, requests, setup
+from impermanenced.boots import good, history, listing, outcome, records, requests, setup
+from impermanenced.boots.listing import Listing
 from impermanenced.boots.outcome import Trouble
 from impermanenced.boots.records import NextRequest
+from impermanenced.cli import trouble
 from impermanenced.cli.commands import boots
 from impermanenced.report.report import Manager
 from impermanenced.state import NO_BOOT_ID
@@ -334,7 +336,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     with Manager(os.fsencode(machine.config)) as manager:
         archive = manager.config.archive.directory
         found = history.read(manager.machine, archive, history.this_boot_id(), ends.get)
-    document = boots.document(found, None)
+    document = listing.to_json(Listing(found))
     three, two, one, zero = document["boots"]
     times = [records.parse_record((machine.state / f"boots/{n}.env").read_bytes()).time for n in (2, 1)]
     assert two == {
@@ -361,7 +363,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     assert (one["left"], three["left"]) == (None, None)
     assert (three["ended"], three["shutdown"], three["boot_id"]) == ("running", None, history.this_boot_id())
     assert (zero["ended"], zero["shutdown"], zero["boot_id"]) == ("unknown", None, None)
-    text = boots.boots(document, columns=200, now=time.time())
+    text = boots.text(Listing(found), columns=200, now=time.time())
     rows = {line.split()[0]: line for line in text.splitlines() if line[:6].strip().isdecimal()}
     today = time.strftime("%H:%M", time.localtime(times[0]))
     for row, words in {
@@ -403,7 +405,7 @@ def test_this_boot_where_the_hook_did_not_even_mount(machine: Machine, tmp_path:
         booted = with_image(machine, tmp_path) if action == "refused" else machine.boot("impermanence=off")
         with Manager(os.fsencode(machine.config)) as manager:
             found = history.read(manager.machine, b"old_roots", history.this_boot_id(), result=booted.result)
-        here, *_ = boots.document(found, None)["boots"]
+        here, *_ = listing.to_json(Listing(found))["boots"]
         assert (here["number"], here["ended"], here["action"]) == (None, "running", action)
         assert here["boot_id"] == history.this_boot_id()
         assert [boot.number for boot in found.boots] == [None, 1, 0]
@@ -520,7 +522,7 @@ def test_the_hold_is_told_at_every_boot_until_a_wipe(machine: Machine) -> None:
         found = told(booted)
         assert found is not None
         assert (found.kind, found.since, found.boots) == ("held", began, row)
-        line = boots.login_line(found)
+        line = trouble.login_line(found)
         assert line.startswith("impermanence: wiping pauses since ")
         assert line.endswith("Mend the blank, then: impermanence next wipe")
         booted = machine.boot()
@@ -540,7 +542,7 @@ def test_a_refusal_is_told_with_its_reason_and_since_when(machine: Machine) -> N
         assert (found.kind, found.since, found.boots) == ("refused", began, row)
         assert found.reason == NOT_READ_ONLY
         if row == 2:
-            assert "not rolled back for 2 boots in a row since " in boots.login_line(found)
+            assert "not rolled back for 2 boots in a row since " in trouble.login_line(found)
     said = machine.say("status").splitlines()
     assert said[1].startswith("not rolled back") and NOT_READ_ONLY in said[1]
     assert said[2] == "  Nothing is lost. See: impermanence boots"
@@ -557,7 +559,7 @@ def test_a_failure_is_told(machine: Machine) -> None:
     assert booted.result.action == "failed", booted.said
     found = told(booted)
     assert found is not None and found.kind == "failed"
-    assert "the rollback failed, the archive directory cannot be made" in boots.login_line(found)
+    assert "the rollback failed, the archive directory cannot be made" in trouble.login_line(found)
 
 
 def test_an_image_that_was_not_resumed_is_told(machine: Machine, tmp_path: Path) -> None:
@@ -567,7 +569,7 @@ def test_an_image_that_was_not_resumed_is_told(machine: Machine, tmp_path: Path)
     found = told(booted)
     assert found is not None and found.image
     assert (found.kind, found.since, found.boots) == ("refused", booted.result.time, 1)
-    line = boots.login_line(found)
+    line = trouble.login_line(found)
     assert "a hibernation image waits in " in line
     assert line.endswith("Do not resume it any more: mkswap, or boot once with noresume")
 
@@ -578,10 +580,10 @@ def test_a_hook_that_broke_off_is_told(machine: Machine, tmp_path: Path) -> None
     here = os.fsencode(run)
     (run / "boot-id").write_text(f"{history.this_boot_id()}\n")
     found = outcome.look(history.this_boot_id(), here)
-    assert found is not None and "the rollback broke off, it left no result" in boots.login_line(found)
+    assert found is not None and "the rollback broke off, it left no result" in trouble.login_line(found)
     (run / "rollback.env").write_text("VERSION=1\n?\n")
     found = outcome.look(history.this_boot_id(), here)
-    assert found is not None and "rollback.env:2: not KEY=value" in boots.login_line(found)
+    assert found is not None and "rollback.env:2: not KEY=value" in trouble.login_line(found)
     assert outcome.look(boot_id_of(7), here) is not None, "nobody knows of which boot it is"
     (run / "rollback.env").unlink()
     assert outcome.look(boot_id_of(7), here) is None, "the stamp is another boot's"
@@ -594,7 +596,7 @@ def test_an_initrd_without_the_hook_is_told(machine: Machine, tmp_path: Path) ->
     os.utime(machine.state / "rollback.env", (1, 1))
     found = outcome.look(history.this_boot_id(), here, root)
     assert found is not None
-    assert boots.login_line(found) == (
+    assert trouble.login_line(found) == (
         "impermanence: not rolled back: the rollback did not run, this initrd has none. "
         "Nothing is lost. Build the initrd anew, with the hook in it"
     )
@@ -615,8 +617,8 @@ def test_what_is_told_has_no_control_characters(machine: Machine) -> None:
     file.write_text(text)
     found = told(booted)
     assert found is not None
-    assert boots.login_line(found).isprintable()
-    assert r"\x1b[31m\x0aroot: ok" in boots.login_line(found)
+    assert trouble.login_line(found).isprintable()
+    assert r"\x1b[31m\x0aroot: ok" in trouble.login_line(found)
 
 
 # A machine's /run of its own, a journal that only listens, and a real login of root there.

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced.cli import main, pager, query, rows, show, wording
-from impermanenced.cli.parse import COMMANDS, Options, parse
+from impermanenced.cli import main, output, pager, paths, rows, wording
+from impermanenced.cli.commands import COMMANDS, diff, explain, setup, status
+from impermanenced.cli.parse import Parsed, parse
+from impermanenced.cli.verb import Shared
 from impermanenced.errors import UsageError
 from impermanenced.text import size_to_text
 
@@ -23,7 +25,8 @@ from ..conftest import calls
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
-PLAIN = show.Style(color=False)
+PLAIN = output.Style(color=False)
+STATUS = status.Options()
 
 
 def at(seconds_ago: float) -> str:
@@ -95,28 +98,32 @@ BUSY = document(
 
 
 @pytest.mark.parametrize(
-    ("argv", "options"),
+    ("argv", "parsed"),
     [
-        (["status"], Options("status")),
+        (["status"], Parsed("status", status.Options())),
         (
             ["status", "--json", "--all", "--exit-code"],
-            Options("status", json=True, all=True, exit_code=True),
+            Parsed("status", status.Options(all=True, exit_code=True), Shared(json=True)),
         ),
-        (["--config", "f", "status"], Options("status", config=b"f")),
-        (["status", "--config", "f"], Options("status", config=b"f")),
-        (["--config=f", "status", "--no-pager"], Options("status", config=b"f", pager=False)),
-        (["--json", "status"], Options("status", json=True)),
-        (["--config", "status", "diff"], Options("diff", config=b"status")),
-        (["--color", "never", "diff", "/a"], Options("diff", color="never", path=b"/a")),
-        (["diff", "--json"], Options("diff", json=True)),
-        (["explain", "a b"], Options("explain", path=b"a b")),
-        (["explain", "--", "-x"], Options("explain", path=b"-x")),
-        (["explain", os.fsdecode(b"\xff")], Options("explain", path=b"\xff")),
-        (["setup", "--dry-run"], Options("setup", dry_run=True)),
+        (["--config", "f", "status"], Parsed("status", status.Options(), Shared(config=b"f"))),
+        (["status", "--config", "f"], Parsed("status", status.Options(), Shared(config=b"f"))),
+        (
+            ["--config=f", "status", "--no-pager"],
+            Parsed("status", status.Options(), Shared(config=b"f", pager=False)),
+        ),
+        (["--json", "status"], Parsed("status", status.Options(), Shared(json=True))),
+        (["--by", "unit", "status"], Parsed("status", status.Options(view="unit"))),
+        (["--config", "status", "diff"], Parsed("diff", diff.Options(), Shared(config=b"status"))),
+        (["--color", "never", "diff", "/a"], Parsed("diff", diff.Options(b"/a"), Shared(color="never"))),
+        (["diff", "--json"], Parsed("diff", diff.Options(), Shared(json=True))),
+        (["explain", "a b"], Parsed("explain", explain.Options(b"a b"))),
+        (["explain", "--", "-x"], Parsed("explain", explain.Options(b"-x"))),
+        (["explain", os.fsdecode(b"\xff")], Parsed("explain", explain.Options(b"\xff"))),
+        (["setup", "--dry-run"], Parsed("setup", setup.Options(dry_run=True))),
     ],
 )
-def test_parse(argv: list[str], options: Options) -> None:
-    assert parse(argv) == options
+def test_parse(argv: list[str], parsed: Parsed) -> None:
+    assert parse(argv) == parsed
 
 
 @pytest.mark.parametrize(
@@ -124,6 +131,9 @@ def test_parse(argv: list[str], options: Options) -> None:
     [
         ([], "no command", "status"),
         (["statsu"], "there is no command statsu", 'did you mean "status"?'),
+        (["--json", "statsu"], "there is no command statsu", 'did you mean "status"?'),
+        (["statsu", "diff"], "there is no command statsu", 'did you mean "status"?'),
+        (["--no-pager", "statsu", "diff"], "there is no command statsu", 'did you mean "status"?'),
         (["frobnicate"], "there is no command", "one of status, explain, diff"),
         (["status", "--jsn"], "--jsn", "impermanence status --help"),
         (["status", "--js"], "--js", ""),  # options are not guessed: scripts would break with the next one
@@ -160,9 +170,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_status() -> None:
-    public = query.status(BUSY, all_verdicts=False)
+    public = status.document(BUSY, all_verdicts=False)
     assert (
-        show.status(public, columns=80, now=NOW, style=PLAIN)
+        status.text(public, STATUS, columns=80, now=NOW, style=PLAIN)
         == """\
 7 things will be lost at the next boot (38.0 MiB).
 
@@ -183,9 +193,9 @@ Why, and what keeps it:  impermanence explain PATH    Files:  impermanence diff
 
 
 def test_status_with_nothing_to_lose() -> None:
-    public = query.status(document(), all_verdicts=False)
+    public = status.document(document(), all_verdicts=False)
     assert (
-        show.status(public, columns=80, now=NOW, style=PLAIN)
+        status.text(public, STATUS, columns=80, now=NOW, style=PLAIN)
         == """\
 nothing will be lost at the next boot.
 
@@ -198,16 +208,16 @@ Every difference:  impermanence diff
 
 def test_a_trial_loses_nothing() -> None:
     for entries, start in ((), "nothing"), ((entry("/a"),), "1 thing"):
-        public = query.status(document(*entries), all_verdicts=False)
-        text = show.status(public, columns=80, now=NOW, style=PLAIN, trial=True)
+        public = status.document(document(*entries), all_verdicts=False)
+        text = status.text(public, STATUS, columns=80, now=NOW, style=PLAIN, trial=True)
         assert text.startswith(
             f"{start} would be lost at the next boot, were this not a trial (rollback.wipe is"
         )
 
 
 def test_status_of_everything() -> None:
-    public = query.status(BUSY, all_verdicts=True)
-    text = show.status(public, columns=80, now=NOW, style=PLAIN)
+    public = status.document(BUSY, all_verdicts=True)
+    text = status.text(public, STATUS, columns=80, now=NOW, style=PLAIN)
     assert (
         """
   persisted:
@@ -228,29 +238,29 @@ def test_status_of_everything() -> None:
 
 def test_status_says_what_it_does_not_know() -> None:
     said = document(watching_since=at(100_000), overflows=2, complete=False)
-    public = query.status(said, all_verdicts=False)
-    text = show.status(public, columns=80, now=NOW, style=PLAIN)
+    public = status.document(said, all_verdicts=False)
+    text = status.text(public, STATUS, columns=80, now=NOW, style=PLAIN)
     assert "  writers known since 2025-11-22 08:26; 2 overflows.\n" in text
     gap = [at(90_000), at(80_000)]
-    public = query.status(document(watching_since=at(100_000), gaps=[gap, gap]), all_verdicts=False)
+    public = status.document(document(watching_since=at(100_000), gaps=[gap, gap]), all_verdicts=False)
     assert public["gaps"] == [gap, gap]
-    gaps = show.status(public, columns=80, now=NOW, style=PLAIN)
+    gaps = status.text(public, STATUS, columns=80, now=NOW, style=PLAIN)
     assert "; 2 gaps, the last one until 2025-11-22 14:00.\n" in gaps
     assert "  not complete: a part could not be read\n" in text
     assert text.startswith("nothing that you may see will be lost at the next boot.\n")
-    public = query.status(document(entry("/a"), complete=False), all_verdicts=False)
-    text = show.status(public, columns=80, now=NOW, style=PLAIN)
+    public = status.document(document(entry("/a"), complete=False), all_verdicts=False)
+    text = status.text(public, STATUS, columns=80, now=NOW, style=PLAIN)
     assert text.startswith("at least 1 thing will be lost at the next boot (0 B).\n")
     mine = document(entry("/a"), complete=False, others={"entries": 12, "bytes": 4096})
-    public = query.status(mine, all_verdicts=False)
+    public = status.document(mine, all_verdicts=False)
     assert public["others"] == {"entries": 12, "bytes": 4096}
-    text = show.status(public, columns=80, now=NOW, style=PLAIN)
+    text = status.text(public, STATUS, columns=80, now=NOW, style=PLAIN)
     assert "  not shown: 12 differences of other users, 4.0 KiB (root sees all)\n" in text
 
 
 def test_loss_classes_have_a_column_when_there_are_any() -> None:
-    public = query.status(document(entry("/a", loss="secret", size=1), entry("/b/c")), all_verdicts=False)
-    text = show.status(public, columns=80, now=NOW, style=PLAIN)
+    public = status.document(document(entry("/a", loss="secret", size=1), entry("/b/c")), all_verdicts=False)
+    text = status.text(public, STATUS, columns=80, now=NOW, style=PLAIN)
     assert "\n  secret  /a    1 file  1 B  1 h ago\n" in text
     assert "\n          /b/c  1 file       1 h ago\n" in text
 
@@ -262,41 +272,40 @@ def test_rows_fit_the_terminal(columns: int) -> None:
         entry(path, size=2**50, writer=writer("a-service-with-quite-a-long-name@instance.service")),
         entry("/short"),
     ]
-    text = show.status(
-        query.status(document(*entries), all_verdicts=False), columns=columns, now=NOW, style=PLAIN
-    )
+    public = status.document(document(*entries), all_verdicts=False)
+    text = status.text(public, STATUS, columns=columns, now=NOW, style=PLAIN)
     table = text.split("\n\n")[1].splitlines()
-    assert all(wording.width(line) <= max(columns, show.MIN_WIDTH) for line in table), table
+    assert all(wording.width(line) <= max(columns, status.MIN_WIDTH) for line in table), table
     assert table[0].startswith("  /a-rat")
     assert table[0].endswith("4 min ago")
 
 
 def test_colour_only_marks_what_the_words_say() -> None:
-    public = query.status(BUSY, all_verdicts=False)
-    coloured = show.status(public, columns=80, now=NOW, style=show.Style(color=True))
+    public = status.document(BUSY, all_verdicts=False)
+    coloured = status.text(public, STATUS, columns=80, now=NOW, style=output.Style(color=True))
     assert "\x1b[1m7 things" in coloured
     plain = coloured.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "")
-    assert plain == show.status(public, columns=80, now=NOW, style=PLAIN)
+    assert plain == status.text(public, STATUS, columns=80, now=NOW, style=PLAIN)
 
 
 def test_diff() -> None:
-    found = query.diff(BUSY, b"/etc/ssh")
+    found = diff.document(BUSY, b"/etc/ssh")
     assert (
-        "".join(show.diff(found))
+        "".join(diff.lines(found))
         == "+...... /etc/ssh/ssh_host_ed25519_key\n+...... /etc/ssh/ssh_host_rsa_key\n"
     )
-    assert list(show.diff(query.diff(BUSY, b"/etc/ss"))) == []  # whole components
-    assert len(list(show.diff(query.diff(BUSY, b"/")))) == len(BUSY["entries"])
+    assert list(diff.lines(diff.document(BUSY, b"/etc/ss"))) == []  # whole components
+    assert len(list(diff.lines(diff.document(BUSY, b"/")))) == len(BUSY["entries"])
 
 
-def explain(found: dict[str, Any], path: bytes, cwd: bytes = b"/") -> tuple[str, int]:
-    explanation = query.explain(found, path, cwd)
-    text = show.explain(explanation, persist="/persist", config="/c.toml", now=NOW, style=PLAIN)
+def explained(found: dict[str, Any], path: bytes, cwd: bytes = b"/") -> tuple[str, int]:
+    explanation = explain.look_up(found, path, cwd)
+    text = explain.text(explanation, persist="/persist", config="/c.toml", now=NOW, style=PLAIN)
     return text, explanation.exit_code
 
 
 def test_explain() -> None:
-    assert explain(BUSY, b"/var/lib/sonarr/3.db") == (
+    assert explained(BUSY, b"/var/lib/sonarr/3.db") == (
         """\
 /var/lib/sonarr/3.db   created, last modified 1 h ago, 3.2 MiB, root 0644
   verdict  crud
@@ -307,7 +316,7 @@ def test_explain() -> None:
         0,
     )
     assert (
-        explain(BUSY, b"log/../log/journal/", b"/var")[0]
+        explained(BUSY, b"log/../log/journal/", b"/var")[0]
         == """\
 /var/log/journal   directory, created, last modified 1 h ago, root 0644
   verdict  declared
@@ -315,7 +324,7 @@ def test_explain() -> None:
   written  by nobody that is known: it was not watched, or the event was lost
 """
     )
-    assert "deleted, the blank's is of 1 h ago" in explain(BUSY, b"/etc/motd")[0]
+    assert "deleted, the blank's is of 1 h ago" in explained(BUSY, b"/etc/motd")[0]
 
 
 def test_advice_fits_the_loss() -> None:
@@ -324,37 +333,37 @@ def test_advice_fits_the_loss() -> None:
         entry("/etc/motd", change="deleted"),
         entry("/srv/d", type="directory"),
     )
-    assert "keep it  copy it to what is mounted there" in explain(found, b"/var/log/x")[0]
-    assert "keep it  the next boot brings it back" in explain(found, b"/etc/motd")[0]
-    assert "keep it  add it to directories below" in explain(found, b"/srv/d")[0]
+    assert "keep it  copy it to what is mounted there" in explained(found, b"/var/log/x")[0]
+    assert "keep it  the next boot brings it back" in explained(found, b"/etc/motd")[0]
+    assert "keep it  add it to directories below" in explained(found, b"/srv/d")[0]
 
 
 def test_explain_what_is_no_drift(tmp_path: Path) -> None:
-    assert explain(BUSY, b"/no/such/path") == (
+    assert explained(BUSY, b"/no/such/path") == (
         "/no/such/path does not exist, and is not in the blank either\n",
         1,
     )
-    text, code = explain(BUSY, b"/proc/self")
+    text, code = explained(BUSY, b"/proc/self")
     assert (text.partition(" which")[0], code) == ("/proc/self is on another mount,", 0)
     inside = os.fsencode(tmp_path)
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/same").touch()
     foreign = {**BUSY, "volumes": [{**BUSY["volumes"][0], "mountpoint": str(tmp_path)}]}
-    mount = query._mount_at(inside)
+    mount = explain._mount_at(inside)
     assert mount is not None
-    assert query.location(foreign, b"/etc/same") == inside + b"/etc/same"
-    assert query.meant(foreign, inside + b"/etc/same", b"/") == b"/etc/same"
-    assert query.meant(foreign, b"same", inside + b"/etc") == b"/etc/same"
-    assert query.meant(foreign, b"/etc/motd", b"/") == b"/etc/motd"
+    assert paths.location(foreign, b"/etc/same") == inside + b"/etc/same"
+    assert paths.meant(foreign, inside + b"/etc/same", b"/") == b"/etc/same"
+    assert paths.meant(foreign, b"same", inside + b"/etc") == b"/etc/same"
+    assert paths.meant(foreign, b"/etc/motd", b"/") == b"/etc/motd"
 
 
 def test_paths_in_their_escaped_form_are_understood() -> None:
     found = document(entry(r"/a\x0ab"), entry(r"/c\x5cd"))
-    assert query.meant(found, b"/a\nb", b"/") == b"/a\nb"
-    assert query.meant(found, rb"/a\x0ab", b"/") == b"/a\nb"
-    assert query.meant(found, rb"/c\d", b"/") == rb"/c\d"
-    assert query.meant(found, rb"/c\x5cd", b"/") == rb"/c\d"
-    assert query.meant(found, b"//a\nb", b"/") == b"/a\nb"
+    assert paths.meant(found, b"/a\nb", b"/") == b"/a\nb"
+    assert paths.meant(found, rb"/a\x0ab", b"/") == b"/a\nb"
+    assert paths.meant(found, rb"/c\d", b"/") == rb"/c\d"
+    assert paths.meant(found, rb"/c\x5cd", b"/") == rb"/c\d"
+    assert paths.meant(found, b"//a\nb", b"/") == b"/a\nb"
 
 
 def test_a_path_below_a_symlinked_directory(tmp_path: Path) -> None:
@@ -363,14 +372,14 @@ def test_a_path_below_a_symlinked_directory(tmp_path: Path) -> None:
     (tmp_path / "real/dangling").symlink_to("nowhere")
     found = document(entry(f"{tmp_path}/real/dangling", type="symlink"))
     asked = os.fsencode(tmp_path / "link/dangling")
-    assert query.meant(found, asked, b"/") == os.fsencode(tmp_path / "real/dangling")
+    assert paths.meant(found, asked, b"/") == os.fsencode(tmp_path / "real/dangling")
 
 
 # The documents
 
 
 def test_status_json_has_the_documented_keys() -> None:
-    public = query.status(BUSY, all_verdicts=False)
+    public = status.document(BUSY, all_verdicts=False)
     assert list(public) == [
         "version", "complete", "watching_since", "overflows", "volumes", "counts", "caches", "entries"
     ]  # fmt: skip
@@ -378,21 +387,21 @@ def test_status_json_has_the_documented_keys() -> None:
     assert public["counts"] == {"persisted": 1, "declared": 1, "regenerated": 0, "ignored": 2, "crud": 23}
     assert len(public["entries"]) == 23
     assert all("letters" not in one for one in public["entries"])
-    everything = query.status(BUSY, all_verdicts=True)
+    everything = status.document(BUSY, all_verdicts=True)
     assert everything["counts"] == public["counts"]
     assert len(everything["entries"]) == 27
 
 
 def test_diff_json_has_letters() -> None:
-    found = query.diff(BUSY, None)
+    found = diff.document(BUSY, None)
     assert found["version"] == 1
     assert all(one["letters"] for one in found["entries"])
 
 
 def test_the_whole_document_is_left_as_it_was() -> None:
     before = copy.deepcopy(BUSY)
-    query.status(BUSY, all_verdicts=False)
-    query.diff(BUSY, b"/etc")
+    status.document(BUSY, all_verdicts=False)
+    diff.document(BUSY, b"/etc")
     list(rows.rows(BUSY["entries"]))
     assert before == BUSY
 
@@ -401,9 +410,9 @@ def test_work_grows_with_the_entries_and_no_faster() -> None:
     def report(count: int) -> None:
         one = entry("/a")
         many = document(*({**one, "path": f"/srv/{n % 10}/{n % 50}/{n}"} for n in range(count)))
-        found = query.status(many, all_verdicts=False)
+        found = status.document(many, all_verdicts=False)
         json.dumps(found)
-        show.status(found, columns=80, now=NOW, style=PLAIN)
+        status.text(found, STATUS, columns=80, now=NOW, style=PLAIN)
 
     assert calls(lambda: report(8000)) < 2.1 * calls(lambda: report(4000))
 
@@ -598,8 +607,8 @@ def test_a_poor_locale_loses_nothing() -> None:
 def test_the_command_loads_no_bus_and_no_heavy_library() -> None:
     heavy = ["gi", "pydbus", "structlog", "watchdog", "subprocess", "asyncio", "rich"]
     script = (
-        "import sys; import impermanenced.cli.main, impermanenced.report.report, impermanenced.cli.query, "
-        f"impermanenced.cli.show; loaded = [name for name in {heavy}"
+        "import sys; import impermanenced.cli.main, impermanenced.report.report; "
+        f"from impermanenced.cli.commands import diff, explain, status; loaded = [name for name in {heavy}"
         " if type(sys.modules.get(name)) is type(sys)]; sys.exit(', '.join(loaded) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from impermanenced.cli.commands.gate import show, to_json
-from impermanenced.cli.show import Style
+from impermanenced.cli.commands.gate import text, to_json
+from impermanenced.cli.output import Style
 from impermanenced.config.load import GateSettings
 from impermanenced.config.values import Space
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
@@ -91,7 +91,7 @@ def test_what_was_not_looked_at_is_a_reason_to_warn() -> None:
 
 def test_in_words() -> None:
     plain = Style(color=False)
-    block = show(gate.judge(Tally(EVERYTHING), GateSettings(), 1, None), plain)
+    block = text(gate.judge(Tally(EVERYTHING), GateSettings(), 1, None), plain)
     assert block == (
         "block: the next boot takes away 4 paths, 332 B.\n\n"
         "  block  secret: 2 paths, 305 B\n"
@@ -100,12 +100,12 @@ def test_in_words() -> None:
         "What it is:  impermanence status      Not at the next boot:  impermanence next keep\n"
     )
     nothing = gate.judge(Tally({}), GateSettings(), 1, None)
-    assert show(nothing, plain) == "pass: the next boot takes nothing away.\n"
+    assert text(nothing, plain) == "pass: the next boot takes nothing away.\n"
     trial = gate.judge(Tally(EVERYTHING), GateSettings(), 1, "this is a trial")
-    assert show(trial, plain) == (
+    assert text(trial, plain) == (
         "pass: this is a trial, the next boot does not take away 4 paths, 332 B.\n"
     )
-    unseen = show(gate.judge(Tally({}, complete=False), GateSettings(), 1, None), plain)
+    unseen = text(gate.judge(Tally({}, complete=False), GateSettings(), 1, None), plain)
     assert unseen.startswith("warn: the next boot takes nothing away that was looked at.\n")
 
 

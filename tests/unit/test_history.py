@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from impermanenced.boots import listing
 from impermanenced.boots.history import CLEAN, CUT, Boot, History, bootable
 from impermanenced.boots.journal import LastEntries
+from impermanenced.boots.listing import Listing
 from impermanenced.boots.old_roots import OldRoot
 from impermanenced.boots.records import BootRecord, EndRecord, NextRequest
 from impermanenced.boots.requests import Pending
+from impermanenced.cli import next_boot
 from impermanenced.cli.commands import boots
 from impermanenced.cli.parse import parse
 from impermanenced.errors import UsageError
@@ -53,7 +56,7 @@ def with_roots(one: Boot, *roots: OldRoot) -> Boot:
     ],
 )
 def test_parse_next(words: list[str], expected: tuple[object, ...]) -> None:
-    options = parse(["next", *words])
+    options = parse(["next", *words]).options
     assert (options.request, options.boot, options.boots, options.dry_run) == expected
 
 
@@ -137,7 +140,7 @@ def test_text_of_boots() -> None:
         Boot(125, fault=".impermanence/boots/125.env:3: TIME is not a number"),
         Boot(None, time=NOW - 9e6, old_roots=(OldRoot(b"old_roots/2025-8-11_12:13:20", None, None, id=500),)),
     )
-    text = boots.boots(boots.document(found, None), columns=80, now=NOW)
+    text = boots.text(Listing(found), columns=80, now=NOW)
     assert text == (
         "  boot  when             kernel          ended    rollback    old root\n"
         "   128  today 09:26      6.1.0-13-amd64  running  wiped       -\n"
@@ -158,7 +161,7 @@ def test_text_of_how_boots_ended() -> None:
 
     def ended(state: str, shutdown: str | None) -> str:
         one = dataclasses.replace(boot(5, 99, state, action="wiped"), shutdown=shutdown)
-        line = boots.boots(boots.document(a_history(one), None), columns=80, now=NOW).splitlines()[1]
+        line = boots.text(Listing(a_history(one)), columns=80, now=NOW).splitlines()[1]
         return line.split()[4]
 
     assert [ended("good", how) for how in (CLEAN, CUT, None)] == ["clean", "cut", "good"]
@@ -172,7 +175,7 @@ def test_text_of_what_boots_lost() -> None:
 
     def remarks(end: EndRecord, *roots: OldRoot) -> list[str]:
         one = dataclasses.replace(boot(5, 99, "good", action="wiped"), left=end, old_roots=roots)
-        text = boots.boots(boots.document(a_history(one), None), columns=80, now=NOW)
+        text = boots.text(Listing(a_history(one)), columns=80, now=NOW)
         return [line.strip() for line in text.splitlines() if line.startswith(" " * 8)]
 
     whole, part = EndRecord(ID, 0, 1, 2048, True), EndRecord(ID, 0, 1200, 0, False)
@@ -189,7 +192,7 @@ def test_a_running_boot_without_a_record() -> None:
     )
     assert found.current is None
     assert found.boot(-1).number == 7, "the one before this is the newest of those that have a number"
-    document = boots.document(found, None)
+    document = listing.to_json(Listing(found))
     assert {key: document["boots"][0][key] for key in ("number", "boot_id", "ended", "action", "reason")} == {
         "number": None,
         "boot_id": ID,
@@ -197,20 +200,19 @@ def test_a_running_boot_without_a_record() -> None:
         "action": "refused",
         "reason": "a hibernation image waits in /dev/sda2",
     }
-    lines = boots.boots(document, columns=80, now=NOW).splitlines()
+    lines = boots.text(Listing(found), columns=80, now=NOW).splitlines()
     assert lines[1] == "     -  today 12:12      6.1.0           running  refused     -"
     assert lines[2] == "        refused: a hibernation image waits in /dev/sda2"
 
 
 def test_notices() -> None:
     pending = Pending(NextRequest("keep", "x", boots=2), NOW - 300)
-    document = boots.document(a_history(hold=True), pending)
-    assert list(boots.notices(document, NOW)) == [
+    assert list(next_boot.waiting(True, pending, NOW)) == [
         "wiping pauses: boots did not complete, and the last good root is held.\n"
         "  To go on, once the blank is mended:  impermanence next wipe",
         "next: keep for 2 boots, asked for 5 min ago  (undo: impermanence next cancel)",
     ]
-    assert list(boots.notices(boots.document(a_history(), None), NOW)) == []
+    assert list(next_boot.waiting(False, None, NOW)) == []
 
 
 def test_a_journal_without_that_boot(tmp_path: Path) -> None:
@@ -218,4 +220,4 @@ def test_a_journal_without_that_boot(tmp_path: Path) -> None:
 
 
 def test_no_boot_yet() -> None:
-    assert boots.boots(boots.document(a_history(), None), columns=80, now=NOW).startswith("no boot yet")
+    assert boots.text(Listing(a_history()), columns=80, now=NOW).startswith("no boot yet")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from impermanenced.cli.commands.notify import EVERY, GATHER, NAMED, Notices
+from impermanenced.cli.notify import EVERY, GATHER, NAMED, Notices
 from impermanenced.errors import ServiceError
 
 WRITER = {"unit": "", "exe": "/usr/bin/nvim", "comm": "nvim", "pid": 1, "uid": None}

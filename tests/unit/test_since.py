@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from impermanenced.cli import rows, since
-from impermanenced.cli.parse import ORDERS, VIEWS
+from impermanenced.cli import since
 from impermanenced.errors import UsageError
 
 NOW = 1_763_900_000.0
@@ -59,8 +58,3 @@ def test_only_what_came_since() -> None:
     assert paths("2025-11-23T10:30:00+00:00") == ["/mine", "/again"]
     with pytest.raises(UsageError, match="nobody knows when this boot had settled"):
         since.only({**document, "settled": None}, "settled", NOW)
-
-
-def test_the_words_of_the_command_line_are_those_of_the_rows() -> None:
-    assert tuple(rows._VIEWS) == VIEWS
-    assert tuple(rows._ORDERS) == ORDERS

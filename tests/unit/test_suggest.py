@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impermanenced.cli.commands import suggest
+from impermanenced.cli.commands.suggest import FORMATS, Options
 from impermanenced.cli.formats import modules, nix, tmpfiles, toml
 from impermanenced.cli.formats.writing import Task
-from impermanenced.cli.parse import FORMATS, Options, parse
+from impermanenced.cli.parse import parse
 from impermanenced.config import load
 from impermanenced.config.load import Ownership
 from impermanenced.errors import UsageError
@@ -295,7 +296,8 @@ def test_a_path_in_a_home_belongs_to_its_user(system: System) -> None:
 
 
 def options(*argv: str) -> Options:
-    return parse(["suggest", *argv])
+    found: Options = parse(["suggest", *argv]).options
+    return found
 
 
 def configured(tmp_path: Path, text: str) -> load.Config:
@@ -314,9 +316,7 @@ def suggestion(tmp_path: Path, text: str, *argv: str, entries: Sequence[Any] = (
         "blank": None,
     }
     document = report(*entries, volumes=[volume])
-    found = suggest.suggest(document, configured(tmp_path, text), options(*argv), b"/")
-    assert isinstance(found, str)
-    return found
+    return suggest.text(document, configured(tmp_path, text), options(*argv), b"/")
 
 
 def evaluated(text: str) -> Any:
@@ -532,7 +532,7 @@ def test_a_trial_says_so(tmp_path: Path) -> None:
 
 def test_the_documents_keys(tmp_path: Path) -> None:
     lost = [entry("/opt/x"), entry("/opt/y", change="deleted")]
-    found = suggest.suggest(report(*lost), configured(tmp_path, ARTICLE), options("--json"), b"/")
+    found = suggest.document(report(*lost), configured(tmp_path, ARTICLE), options(), b"/")
     assert list(found) == ["version", "persist", "losses", "covered", "declarations", "uncovered"]
     assert (found["persist"], found["losses"], found["covered"]) == ("/persist", 2, 1)
     assert [one["path"] for one in found["declarations"] if not one["declared"]] == ["/opt/x"]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from impermanenced.cli.commands import watch
+from impermanenced.cli.output import Style
 from impermanenced.cli.parse import parse
-from impermanenced.cli.show import Style
 from impermanenced.errors import ServiceError, UsageError
 
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
@@ -39,17 +39,17 @@ ONE = news("crud", path="/etc/key", change="created", loss="secret", bytes=411, 
 
 
 def test_what_is_typed() -> None:
-    assert parse(["watch"]).lines == 10
-    assert parse(["watch", "-n", "0", "--json"]).lines == 0
-    assert parse(["-n", "3", "watch"]).lines == 3
-    assert parse(["watch", "--lines=all"]).lines is None
+    assert parse(["watch"]).options.lines == 10
+    assert parse(["watch", "-n", "0", "--json"]).options.lines == 0
+    assert parse(["-n", "3", "watch"]).options.lines == 3
+    assert parse(["watch", "--lines=all"]).options.lines is None
     for wrong in ("-1", "1.5", "", "many", "٣", "9" * 10):
         with pytest.raises(UsageError, match="not a number of lines"):
             parse(["watch", f"--lines={wrong}"])
     for words in (["/etc"], ["--notify", "--json"], ["--notify", "-n", "0"]):
         with pytest.raises(UsageError):
             parse(["watch", *words])
-    assert parse(["watch", "--notify"]).notify
+    assert parse(["watch", "--notify"]).options.notify
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,45 @@
-"""What `doctor` says."""
+"""`doctor`: what stands in the way of a rollback that works, and what to do."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ...boots import doctor, history, outcome
 from ...boots.doctor import ERROR, Finding, Running
 from ...report.report import Manager
 from ...text import JSON_VERSION
-from .. import wording
-from ..show import Style
-from . import boots
+from .. import output, trouble, wording
+from ..arguments import add_json
+from ..output import Style
+from ..verb import Shared, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """It has none of its own."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
+
+
+def read_options(found: argparse.Namespace) -> Options:
+    return Options()
+
+
+def run(options: Options, shared: Shared) -> int:
+    found = examine(shared.config)
+    if shared.json:
+        output.write_json(to_json(found))
+    else:
+        output.write(text(found, output.style(shared)))
+    return 1 if any(finding.severity == ERROR for finding in found) else 0
+
+
+verb = Verb(add_arguments, read_options, run)
 
 
 def examine(config: bytes | None) -> list[Finding]:
@@ -21,12 +49,8 @@ def examine(config: bytes | None) -> list[Finding]:
         found = doctor.examine(manager.config, manager.machine, running)
     hook = outcome.look(history.this_boot_id()) if config is None else None
     if hook is not None:
-        found.insert(0, Finding(ERROR, boots.trouble_line(hook), boots.remedy(hook)))
+        found.insert(0, Finding(ERROR, trouble.line(hook), trouble.remedy(hook)))
     return found
-
-
-def exit_code(found: Sequence[Finding]) -> int:
-    return 1 if any(finding.severity == ERROR for finding in found) else 0
 
 
 def to_json(found: Sequence[Finding]) -> dict[str, Any]:
@@ -38,13 +62,13 @@ def to_json(found: Sequence[Finding]) -> dict[str, Any]:
     }
 
 
-def show(found: Sequence[Finding], style: Style) -> str:
+def text(found: Sequence[Finding], style: Style) -> str:
     if not found:
         return "nothing is wrong.\n"
     errors = sum(finding.severity == ERROR for finding in found)
     serious = f", {wording.plural(errors, 'error')} among them" if errors else ""
-    verb = "is" if len(found) == 1 else "are"
-    lines = [style.bold(f"{wording.plural(len(found), 'thing')} {verb} wrong{serious}."), ""]
+    be = "is" if len(found) == 1 else "are"
+    lines = [style.bold(f"{wording.plural(len(found), 'thing')} {be} wrong{serious}."), ""]
     for finding in found:
         lines += [f"  {finding.severity:<7}  {finding.what}", f"           hint: {finding.hint}"]
     return "\n".join(lines) + "\n"

@@ -1,9 +1,11 @@
-"""What `gate` does: whether a reboot may come now, in a word, and why."""
+"""`gate`: whether a reboot may come now, in a word, and why."""
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ...boots import requests
@@ -12,9 +14,36 @@ from ...report import gate, totals
 from ...report.gate import Judgement
 from ...text import JSON_VERSION, path_of, size_to_text
 from ...volumes.machine import Machine
-from .. import wording
-from ..query import LOST, Document
-from ..show import Style
+from .. import output, source, wording
+from ..arguments import add_json
+from ..output import Style
+from ..source import Document
+from ..verb import LOST, Shared, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """It has none of its own."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
+
+
+def read_options(found: argparse.Namespace) -> Options:
+    return Options()
+
+
+def run(options: Options, shared: Shared) -> int:
+    judgement = judge(source.fetch(shared.config), shared.config)
+    if shared.json:
+        output.write_json(to_json(judgement))
+    else:
+        output.write(text(judgement, output.style(shared)))
+    return LOST if judgement.verdict == gate.BLOCK else 0
+
+
+verb = Verb(add_arguments, read_options, run)
 
 
 def judge(document: Document, config_file: bytes | None) -> Judgement:
@@ -35,10 +64,6 @@ def _spared(config: Config) -> str | None:
     return None if config.rollback.wipe else requests.TRIAL
 
 
-def exit_code(judgement: Judgement) -> int:
-    return LOST if judgement.verdict == gate.BLOCK else 0
-
-
 def to_json(judgement: Judgement) -> Mapping[str, Any]:
     return {
         "version": JSON_VERSION,
@@ -54,7 +79,7 @@ def to_json(judgement: Judgement) -> Mapping[str, Any]:
     }
 
 
-def show(judgement: Judgement, style: Style) -> str:
+def text(judgement: Judgement, style: Style) -> str:
     found = judgement.tally
     sums = f"{wording.plural(found.count, 'path')}, {size_to_text(found.size)}"
     if judgement.spared is not None:

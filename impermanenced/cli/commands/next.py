@@ -1,143 +1,92 @@
-"""What `next` and `boots` do, and what `status` says of the next boot."""
+"""`next`: ask for something else than a wipe at the next boot, for once."""
 
 from __future__ import annotations
 
-import itertools
-import os
+import argparse
+import re
 import time
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
-from ...boots import good, history, outcome, requests
-from ...boots.old_roots import Archive
-from ...boots.prune.sizes import Sizes
-from ...boots.records import BootRecord
-from ...config.load import load
-from ...errors import ImpermanenceError, RecordError
+from ...boots import requests
+from ...boots.requests import CANCEL
+from ...config.load import Config
+from ...errors import UsageError
 from ...report.report import Manager
-from ...text import to_text
 from ...volumes.machine import Machine
-from ..parse import Options
-from . import boots
+from .. import next_boot, output
+from ..arguments import add_dry_run, boot_number, did_you_mean
+from ..verb import Shared, Verb
 
-try:
-    from ...boots.journal import LastEntries
-    from ...system import journal
-except ImportError:  # the package works without the library of the journal
-    journal = None  # type: ignore[assignment]
-    LastEntries = None  # type: ignore[assignment, misc]
+REQUESTS = ("wipe", "keep", "boot", CANCEL)
+_HINT = "impermanence next [wipe | keep [--boots N] | boot N | cancel]"
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 
-NEWEST = 20  # boots of which the list says how they ended
+@dataclass(frozen=True, slots=True)
+class Options:
+    request: str | None = None  # one of REQUESTS; None: say what is asked for
+    boot: int | None = None  # of boot: its number; negative: counted back from the running one
+    boots: int = 1  # of keep
+    dry_run: bool = False
 
 
-def ask(options: Options) -> str:
-    """Obey `next`; the words for it."""
-    with Manager(options.config) as manager:
-        machine, trial = manager.machine, not manager.config.rollback.wipe
-        before = requests.pending(machine)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("request", metavar="wipe|keep|boot|cancel", nargs="?")
+    parser.add_argument("boot", metavar="N", nargs="?", help="of boot: the number of a boot, or -1")
+    parser.add_argument("--boots", metavar="N", help="of keep: for so many boots")
+    add_dry_run(parser)
+
+
+def read_options(found: argparse.Namespace) -> Options:
+    if found.request is not None and found.request not in REQUESTS:
+        hint = did_you_mean(found.request, REQUESTS) or _HINT
+        raise UsageError(f"next: there is no request {found.request}", hint)
+    if (found.request == "boot") != (found.boot is not None):
+        raise UsageError("next: the number of a boot goes with boot, and only with it", _HINT)
+    if found.boots is not None and found.request != "keep":
+        raise UsageError("next: --boots goes with keep", _HINT)
+    boot = None if found.boot is None else boot_number(found.boot)
+    if found.boots is not None and not _COUNT.fullmatch(found.boots):
+        raise UsageError(f"--boots {found.boots}: not a number of boots", "1 to 999999999")
+    return Options(found.request, boot, int(found.boots or 1), found.dry_run)
+
+
+def run(options: Options, shared: Shared) -> int:
+    with Manager(shared.config) as manager:
+        config, machine = manager.config, manager.machine
         if options.request is None:
-            if before is not None:
-                return boots.pending(boots.request_document(before), time.time()) + "\n"
-            newest = requests.newest_record(machine)
-            return boots.nothing_asked(hold=newest is not None and newest.hold, trial=trial)
-        if options.request == "cancel":
-            if not options.dry_run:
-                requests.cancel(machine)
-            return boots.cancelled(before, dry_run=options.dry_run)
-        boot = options.boot
-        if boot is not None:
-            found = history.read(machine, manager.config.archive.directory, history.this_boot_id())
-            boot = history.bootable(found, boot)
-        request = requests.new(options.request, boot=boot, boots=options.boots)
-        if not options.dry_run:
-            requests.write(machine, request)
-    return boots.asked(request, before, dry_run=options.dry_run, trial=trial)
+            said = _asked_for(config, machine)
+        elif options.request == CANCEL:
+            said = requests.withdraw(machine, dry_run=options.dry_run)
+        else:
+            said = requests.ask(
+                config,
+                machine,
+                options.request,
+                boot=options.boot,
+                boots=options.boots,
+                dry_run=options.dry_run,
+            )
+    output.write(said)
+    return 0
 
 
-def document(options: Options) -> dict[str, Any]:
-    """Of `boots`."""
-    with Manager(options.config) as manager:
-        archive = manager.config.archive.directory
-        # The journal is asked about every boot, which takes its time: a person looks at the newest.
-        last_entry = _last_entry(None if options.json else NEWEST)
-        # What the hook left is about this machine, and not about another that is looked at.
-        result = None if options.config is not None else _result()
-        found = history.read(manager.machine, archive, history.this_boot_id(), last_entry, result)
-        request = requests.pending(manager.machine) if manager.machine.has_state() else None
-        sizes = _sizes(manager) if options.sizes else None
-    return boots.document(found, request, sizes)
+verb = Verb(add_arguments, read_options, run)
 
 
-def _sizes(manager: Manager) -> dict[bytes, int]:
-    with Archive(manager.config, manager.machine) as archive:
-        found = archive.read()
-    # What several have counts for the newest, as when they are pruned.
-    measured = Sizes(manager.machine).of(found, reversed(found.roots))
-    return {root.path: measured[root.id] for root in found.roots}
+def _asked_for(config: Config, machine: Machine) -> str:
+    pending = requests.pending(machine)
+    if pending is not None:
+        return next_boot.pending(pending, time.time()) + "\n"
+    newest = requests.newest_record(machine)
+    return nothing_asked(hold=newest is not None and newest.hold, trial=not config.rollback.wipe)
 
 
-def _result() -> BootRecord | None:
-    try:
-        return good.result()
-    except RecordError:
-        return None
-
-
-def _last_entry(most: int | None) -> Callable[[str], tuple[float, bool] | None]:
-    try:
-        if LastEntries is not None:
-            of, left = LastEntries().of, itertools.count() if most is None else iter(range(most))
-            return lambda boot_id: None if next(left, None) is None else of(boot_id)
-    except OSError:  # a machine without a journal knows less
-        pass
-    return _unknown
-
-
-def _unknown(boot_id: str) -> None:
-    return None
-
-
-def mark_good() -> None:
-    good.mark(good.result(), history.this_boot_id())
-
-
-def alert() -> None:
-    """Tell the journal and every login when this boot's rollback did not do what it is there for."""
-    found = outcome.look(history.this_boot_id())
-    outcome.tell_logins(None if found is None else boots.login_line(found))
-    if found is None or journal is None:
-        return
-    held = found.kind == outcome.HELD
-    journal.write(
-        boots.trouble_line(found),
-        journal.LOG_WARNING if held else journal.LOG_ERR,
-        {
-            "MESSAGE_ID": journal.MESSAGE_HELD if held else journal.MESSAGE_NOT_ROLLED_BACK,
-            "SYSLOG_IDENTIFIER": "impermanence",
-            "IMPERMANENCE_ACTION": found.kind,
-            "IMPERMANENCE_REASON": to_text(found.reason.encode()),
-        },
-    )
-
-
-def notices(config: bytes | None) -> list[str]:
-    """As far as the caller may know; `status` is right without it."""
-    lines = []
-    try:
-        # What the hook left for all to read is about this machine, and not about another that is looked at.
-        found = outcome.look(history.this_boot_id()) if config is None else None
-        waiting: dict[str, Any] = {"hold": found is not None and found.kind == outcome.HELD, "next": None}
-        if os.geteuid() == 0:
-            with Machine(load(config).volumes) as machine:
-                if machine.has_state():
-                    newest, request = requests.newest_record(machine), requests.pending(machine)
-                    waiting["hold"] = newest is not None and newest.hold
-                    waiting["next"] = None if request is None else boots.request_document(request)
-                    if found is None and newest is not None and newest.boot_id == history.this_boot_id():
-                        found = outcome.of(newest)
-        if found is not None and found.kind != outcome.HELD:
-            lines.append(boots.not_rolled_back(found))
-        return [*lines, *boots.notices(waiting, time.time())]
-    except (ImpermanenceError, OSError):
-        return lines
+def nothing_asked(*, hold: bool, trial: bool) -> str:
+    if hold:
+        usual = "keeps the root: it is held since boots in a row did not complete (impermanence next wipe)"
+    elif trial:
+        usual = "keeps the root: this is a trial (rollback.wipe is false)"
+    else:
+        usual = "wipes"
+    return f"nothing is asked for: the next boot {usual}\n"

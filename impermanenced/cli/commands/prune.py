@@ -1,15 +1,16 @@
-"""The commands prune, pin and unpin."""
+"""`prune`: delete the old roots that the settings do not keep, the oldest first."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,35 +22,33 @@ from ...errors import CommandError, ImpermanenceError, UsageError
 from ...report.report import Manager
 from ...system import command
 from ...text import JSON_VERSION, path_fields, size_to_text, time_to_text, to_text
-from .. import wording
-from ..parse import Options
-from ..show import Style
-
-Write = Callable[[str], object]
-
-
-def clocks() -> Now:
-    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return Now(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot_id)
+from .. import output, wording
+from ..arguments import add_dry_run, add_json
+from ..output import Style
+from ..verb import Shared, Verb
 
 
-def pin(options: Options, write: Write) -> int:
-    number = options.number
-    assert number is not None
-    with Manager(options.config) as manager, Archive(manager.config, manager.machine) as archive:
-        if options.command == "pin":
-            done = "pinned" if archive.pin(number) else "was pinned already"
-            write(f"the old root of boot {number} {done}: it stays until  impermanence unpin {number}\n")
-        else:
-            done = "is not pinned any more" if archive.unpin(number) else "was not pinned"
-            write(f"the old root of boot {number} {done}\n")
-    return 0
+@dataclass(frozen=True, slots=True)
+class Options:
+    dry_run: bool = False
+    yes: bool = False
 
 
-def run(options: Options, write: Write, style: Style) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
+    add_dry_run(parser, "list them, delete nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def read_options(found: argparse.Namespace) -> Options:
+    return Options(found.dry_run, found.yes)
+
+
+def run(options: Options, shared: Shared) -> int:
     _give_way()
     stop = _Stop()
-    with Manager(options.config) as manager, Archive(manager.config, manager.machine) as archive:
+    pruned = None
+    with Manager(shared.config) as manager, Archive(manager.config, manager.machine) as archive:
         config, machine = manager.config, manager.machine
         if not options.dry_run:
             archive.lock()
@@ -57,45 +56,54 @@ def run(options: Options, write: Write, style: Style) -> int:
         measure = config.archive.keep_bytes.amount or not options.yes
         sizes = Sizes(machine) if measure else None
         plan = prune.look(config, machine, archive, clocks(), sizes)
-        pruned = None
-        if not options.json:
+        if not shared.json:
             whole = machine.size()
             limits = Limits(config.archive.keep_bytes.of(whole), config.archive.free_min.of(whole))
-            write(show(plan, limits, prune.free(machine), style))
+            output.write_now(text(plan, limits, prune.free(machine), output.style(shared)))
         if plan.may_go and not options.dry_run:
             if not options.yes and not _agreed(len(plan.may_go)):
-                write("nothing was deleted\n")
+                output.write_now("nothing was deleted\n")
                 return 0
-
-            def progress(root: OldRoot) -> None:
-                if not options.json:
-                    write(f"deleted {to_text(root.path)}\n")
-
+            tell = _tell_nobody if shared.json else _tell
             with stop:
                 pruned = prune.run(
-                    config,
-                    machine,
-                    archive,
-                    plan,
-                    now=clocks,
-                    stop=stop.event,
-                    progress=progress,
-                    sizes=sizes,
+                    config, machine, archive, plan, now=clocks, stop=stop.event, progress=tell, sizes=sizes
                 )
-        if options.json:
-            write(_json(plan, pruned, free=prune.free(machine), dry_run=options.dry_run))
+        if shared.json:
+            output.write_json(to_json(plan, pruned, free=prune.free(machine), dry_run=options.dry_run))
         elif pruned is not None:
-            write(result(pruned))
+            output.write_now(result(pruned))
     if pruned is not None and pruned.stopped:
         return 128 + stop.signal
-    if plan.refused is not None and not options.dry_run:
+    _check(plan, pruned, dry_run=options.dry_run)
+    return 0
+
+
+verb = Verb(add_arguments, read_options, run)
+
+
+def clocks() -> Now:
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return Now(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot_id)
+
+
+def _tell(root: OldRoot) -> None:
+    output.write_now(f"deleted {to_text(root.path)}\n")
+
+
+def _tell_nobody(root: OldRoot) -> None:
+    pass
+
+
+def _check(plan: Plan, pruned: Pruned | None, *, dry_run: bool) -> None:
+    """ImpermanenceError where what was to be deleted is still there."""
+    if plan.refused is not None and not dry_run:
         raise ImpermanenceError(f"nothing was deleted: {plan.refused}")
     if pruned is not None and pruned.failed:
         raise ImpermanenceError(
             f"{wording.plural(len(pruned.failed), 'old root')} could not be deleted",
             "the next run tries again",
         )
-    return 0
 
 
 def _give_way() -> None:
@@ -141,7 +149,7 @@ class Limits(NamedTuple):
     free_min: int
 
 
-def show(plan: Plan, limits: Limits, free: int, style: Style) -> str:
+def text(plan: Plan, limits: Limits, free: int, style: Style) -> str:
     """What would go, what stays and why; the first line answers."""
     lines = [style.bold(_answer(plan)), ""]
     if plan.go:
@@ -212,7 +220,7 @@ def result(pruned: Pruned) -> str:
     return "\n".join([*lines, f"{head}."]) + "\n"
 
 
-def _json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool) -> str:
+def to_json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool) -> dict[str, Any]:
     def fields(root: OldRoot) -> dict[str, Any]:
         return {
             **path_fields(root.path),
@@ -222,7 +230,7 @@ def _json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool) -> str
             "bytes": plan.sizes.get(root.id),
         }
 
-    document = {
+    return {
         "version": JSON_VERSION,
         "dry_run": dry_run,
         "refused": plan.refused,
@@ -238,4 +246,3 @@ def _json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool) -> str
         "failed": [{**fields(root), "reason": why} for root, why in pruned.failed] if pruned else [],
         "stopped": pruned.stopped if pruned else False,
     }
-    return json.dumps(document) + "\n"

@@ -1,11 +1,13 @@
-"""`impermanence suggest`: the declarations that would empty the list, ready to paste."""
+"""`suggest`: the declarations that would empty the list, ready to paste."""
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...config.load import Config
@@ -15,11 +17,12 @@ from ...errors import ConfigError, UsageError
 from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...report.suggest import Item, Suggestion, System, Wanted, choose, structure
 from ...text import JSON_VERSION, path_fields, path_of, to_text
-from .. import query, wording
-from ..formats import modules, tmpfiles, toml
+from .. import arguments, output, paths, source, wording
+from ..formats import modules, tmpfiles, toml, uncovered
 from ..formats.writing import Task, Written
-from ..parse import COMMANDS, Options
-from . import uncovered
+from ..source import Document
+from ..verb import Shared, Verb
+from . import COMMANDS
 
 USUAL = b"/persist /persistent /nix/persist /nix/state /state /keep".split()
 
@@ -30,6 +33,7 @@ _FORMATS: Mapping[str, tuple[Callable[[Task], Written], Sequence[str]]] = {
     "home-manager": (modules.home_manager, modules.HEADS["home-manager"]),
     "tmpfiles": (tmpfiles.write, tmpfiles.HEAD),
 }
+FORMATS = tuple(_FORMATS)
 _FOR_NIX = ("impermanence", "preservation", "home-manager")
 
 
@@ -38,35 +42,85 @@ class Persist(NamedTuple):
     note: str = ""  # how it was found, where nobody said it
 
 
-def suggest(document: query.Document, config: Config | None, options: Options, cwd: bytes) -> Any:
-    """Text, or with --json an object.  `config`: None for who may not read it."""
-    items = [_item(entry) for entry in document["entries"]]
-    narrow = [query.meant(document, path, cwd) for path in options.paths]
-    persist = _persist(document, config, options)
-    volumes = document["volumes"]
-    native = all(path_of(volume, "mountpoint") == path_of(volume) for volume in volumes)
-    with System(functools.partial(query.location, document), native=native) as system:
-        suggestion = choose(
-            items,
-            system,
-            persist.path,
-            config.placements if config else (),
-            narrow=narrow,
-            logs=options.all,
-            dotfiles=options.all or not _has_nix(document, options),
-        )
-        if options.json:
-            return _document(suggestion, persist)
-        wanted = tuple(one for one in suggestion.wanted if options.whole or not one.declared)
-        task = Task(suggestion, wanted, {item.path: item for item in items}, system)
-        trial = config is not None and not config.rollback.wipe
-        notes = list(_notes(document, task, persist, trial=trial))
-        return "".join(f"{line}\n" for line in _lines(task, options, notes))
+@dataclass(frozen=True, slots=True)
+class Options:
+    paths: tuple[bytes, ...] = ()
+    format: str = "toml"  # one of FORMATS
+    persist: bytes | None = None  # the persist volume for what is new
+    whole: bool = False
+    all: bool = False
 
 
-def _has_nix(document: query.Document, options: Options) -> bool:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.add_json(parser)
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="only for these, and what is below")
+    parser.add_argument("--format", choices=FORMATS, default="toml")
+    parser.add_argument("--persist", metavar="VOLUME", help="the persist volume, such as /persist")
+    parser.add_argument("--whole", action="store_true", help="also what is declared already")
+    parser.add_argument(
+        "--all", action="store_true", help="also logs, and what is better kept in another way"
+    )
+
+
+def read_options(found: argparse.Namespace) -> Options:
+    persist = None if found.persist is None else _persist_volume(arguments.path(found.persist))
+    paths = tuple(arguments.path(one) for one in found.paths)
+    return Options(paths, found.format, persist, found.whole, found.all)
+
+
+def _persist_volume(asked: bytes) -> bytes:
+    """UsageError when it cannot be one."""
+    try:
+        path = configured_path(os.fsdecode(asked), Where("--persist"))
+    except ConfigError as error:
+        raise UsageError(error.message, error.hint) from None
+    if path == b"/":
+        raise UsageError("--persist /: the persist volume cannot be /", "for example --persist /persist")
+    return path
+
+
+def run(options: Options, shared: Shared) -> int:
+    cwd = b"/" if all(path.startswith(b"/") for path in options.paths) else os.getcwdb()
+    report, config = source.fetch(shared.config), source.settings(shared.config)
+    if shared.json:
+        output.write_json(document(report, config, options, cwd))
+    else:
+        output.write_long(text(report, config, options, cwd), shared)
+    return 0
+
+
+verb = Verb(add_arguments, read_options, run)
+
+
+def _system(report: Document) -> System:
+    native = all(path_of(volume, "mountpoint") == path_of(volume) for volume in report["volumes"])
+    return System(functools.partial(paths.location, report), native=native)
+
+
+def _suggestion(
+    report: Document,
+    items: Sequence[Item],
+    system: System,
+    persist: Persist,
+    config: Config | None,
+    options: Options,
+    cwd: bytes,
+) -> Suggestion:
+    """`config`: None for who may not read it; `cwd`: what the paths of the options are relative to."""
+    return choose(
+        items,
+        system,
+        persist.path,
+        config.placements if config else (),
+        narrow=[paths.meant(report, path, cwd) for path in options.paths],
+        logs=options.all,
+        dotfiles=options.all or not _has_nix(report, options),
+    )
+
+
+def _has_nix(report: Document, options: Options) -> bool:
     """Whether home-manager and its like can be had: what they do better is theirs then."""
-    return options.format in _FOR_NIX or os.path.isdir(query.location(document, b"/nix/store"))
+    return options.format in _FOR_NIX or os.path.isdir(paths.location(report, b"/nix/store"))
 
 
 def _item(entry: Mapping[str, Any]) -> Item:
@@ -91,35 +145,33 @@ def _item(entry: Mapping[str, Any]) -> Item:
 # Where it would be kept
 
 
-def check(options: Options) -> bytes | None:
-    """The persist volume that was asked for; UsageError when it cannot be one."""
-    if options.persist is None:
-        return None
-    try:
-        path = configured_path(os.fsdecode(options.persist), Where("--persist"))
-    except ConfigError as error:
-        raise UsageError(error.message, error.hint) from None
-    if path == b"/":
-        raise UsageError("--persist /: the persist volume cannot be /", "for example --persist /persist")
-    return path
-
-
-def _persist(document: query.Document, config: Config | None, options: Options) -> Persist:
-    asked = check(options)
-    if asked is not None:
-        return Persist(asked)
+def _persist(report: Document, config: Config | None, options: Options) -> Persist:
+    if options.persist is not None:
+        return Persist(options.persist)
     known = config.persist if config else ()
     if len(known) == 1:
         return Persist(known[0])
     if known:
         others = wording.plural(len(known) - 1, "other")
         return Persist(known[0], f"Below {to_text(known[0])} and not one of {others}: --persist chooses.")
-    there = [path for path in USUAL if os.path.ismount(query.location(document, path))]
+    there = [path for path in USUAL if os.path.ismount(paths.location(report, path))]
     path = there[0] if there else USUAL[0]
     return Persist(path, f"No persist volume is configured; {to_text(path)} is a guess: --persist chooses.")
 
 
-# As text
+# For people
+
+
+def text(report: Document, config: Config | None, options: Options, cwd: bytes) -> str:
+    persist = _persist(report, config, options)
+    items = [_item(entry) for entry in report["entries"]]
+    with _system(report) as system:
+        suggestion = _suggestion(report, items, system, persist, config, options, cwd)
+        wanted = tuple(one for one in suggestion.wanted if options.whole or not one.declared)
+        task = Task(suggestion, wanted, {item.path: item for item in items}, system)
+        trial = config is not None and not config.rollback.wipe
+        notes = list(_notes(report, task, persist, trial=trial))
+        return "".join(f"{line}\n" for line in _lines(task, options, notes))
 
 
 def _lines(task: Task, options: Options, notes: Iterable[str]) -> Iterator[str]:
@@ -139,12 +191,12 @@ def _lines(task: Task, options: Options, notes: Iterable[str]) -> Iterator[str]:
     yield f"# {_sum(task, written)}"
 
 
-def _notes(document: query.Document, task: Task, persist: Persist, *, trial: bool) -> Iterator[str]:
+def _notes(report: Document, task: Task, persist: Persist, *, trial: bool) -> Iterator[str]:
     if trial:
         yield "This is a trial (rollback.wipe is false): nothing is wiped yet."
-    if document.get("others", {"entries": 0})["entries"]:
+    if report.get("others", {"entries": 0})["entries"]:
         yield "What belongs to other users is not in it: root sees all."
-    elif not document["complete"]:
+    elif not report["complete"]:
         yield "Not complete: a part could not be read."
     new = [one for one in task.wanted if not one.declared]
     if new:
@@ -173,10 +225,14 @@ def _sum(task: Task, written: Written) -> str:
     return f"{said}; not covered: {left:,}, for the reasons above." if left else f"{said}."
 
 
-# As an object
+# For programs
 
 
-def _document(suggestion: Suggestion, persist: Persist) -> dict[str, Any]:
+def document(report: Document, config: Config | None, options: Options, cwd: bytes) -> dict[str, Any]:
+    persist = _persist(report, config, options)
+    items = [_item(entry) for entry in report["entries"]]
+    with _system(report) as system:
+        suggestion = _suggestion(report, items, system, persist, config, options, cwd)
     return {
         "version": JSON_VERSION,
         **path_fields(persist.path, "persist"),

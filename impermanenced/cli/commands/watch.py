@@ -1,70 +1,106 @@
-"""What `watch` does: the daemon's news, one a line, until somebody ends it."""
+"""`watch`: the daemon's news, one a line or on the desktop, until somebody ends it."""
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from gi.repository import GLib
-
-from ...bus import client
-from ...bus.follow import EVERYTHING, Follower
-from ...errors import ServiceError
-from ...system import notifications
+from ...errors import ServiceError, UsageError
 from ...text import size_to_text
-from .. import wording
-from ..parse import Options
-from ..show import Style
-from .notify import Notices
+from .. import output, wording
+from ..arguments import add_json
+from ..notify import Notices
+from ..output import Style
+from ..verb import Shared, Verb
+
+try:
+    from gi.repository import GLib
+
+    from ...bus import client
+    from ...bus.follow import EVERYTHING, Follower
+    from ...system import notifications
+except ImportError:  # the other verbs work without the libraries of the bus
+    client = None  # type: ignore[assignment]
 
 _LOSS = len("service-state")
 _SERIOUS = ("secret", "database")
+_LINES = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
-def run(
-    options: Options, write: Callable[[str], int], complain: Callable[[str, str | None], None], style: Style
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Options:
+    lines: int | None = 10  # of before, to begin with; None: all there are
+    notify: bool = False  # on the desktop
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_json(parser, "one JSON object a line")
+    parser.add_argument("-n", "--lines", metavar="N|all", help="so many of before, to begin with (10)")
+    parser.add_argument("--notify", action="store_true", help="on the desktop, in place of lines")
+
+
+def read_options(found: argparse.Namespace) -> Options:
+    if found.notify and (found.json or found.lines is not None):
+        raise UsageError("watch: --json and --lines do not go with --notify", "impermanence watch --help")
+    word = "10" if found.lines is None else found.lines
+    if word != "all" and not _LINES.fullmatch(word):
+        raise UsageError(f"--lines {word}: not a number of lines", 'a number, 0 or more, or "all"')
+    return Options(None if word == "all" else int(word), found.notify)
+
+
+def run(options: Options, shared: Shared) -> int:
     """It ends by an exception: ServiceError where there is nobody to follow, BrokenPipeError when the reader
     of the output has gone.  A signal ends the process, as it ends journalctl."""
+    if client is None:
+        hint = "apt-get install python3-gi python3-pydbus"
+        raise ServiceError("the libraries of the bus are missing", hint)
     gc.enable()  # this command goes on for days
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     bus = client.connect()
     if bus is None:
         raise ServiceError("there is no system bus", "systemctl status dbus")
-
-    def changed(there: bool) -> None:
-        if there:
-            complain("impermanenced is back", None)
-        else:
-            complain("impermanenced has stopped, what is written meanwhile is not seen", None)
+    style = output.style(shared)
 
     def show(news: Mapping[str, Any]) -> None:
-        write((json.dumps(news) if options.json else line(news, time.time(), style)) + "\n")
+        output.write_now((json.dumps(news) if shared.json else line(news, time.time(), style)) + "\n")
 
     handle = show
 
     def tell(text: str) -> None:
         take(text, handle)
 
-    follower = Follower(bus.con, tell, changed, options.config)
+    follower = Follower(bus.con, tell, _say_changed, shared.config)
     if options.notify:
-        handle = _notices(follower, lambda message: complain(message, None)).tell
+        handle = _notices(follower).tell
         follower.run(0, patient=True)
     else:
         if os.geteuid() != 0:
-            complain("only what belongs to you is shown", "root sees everything")
+            output.complain("only what belongs to you is shown", "root sees everything")
         _watch_output(lambda: follower.fail(BrokenPipeError()))
         follower.run(EVERYTHING if options.lines is None else options.lines)
     return 0
 
 
-def _notices(follower: Follower, complain: Callable[[str], None]) -> Notices:
+verb = Verb(add_arguments, read_options, run)
+
+
+def _say_changed(there: bool) -> None:
+    if there:
+        output.complain("impermanenced is back")
+    else:
+        output.complain("impermanenced has stopped, what is written meanwhile is not seen")
+
+
+def _notices(follower: Follower) -> Notices:
     """On the desktop of the session's own user."""
 
     def show(summary: str, lines: Sequence[str], worth_a_look: bool) -> None:
@@ -79,7 +115,7 @@ def _notices(follower: Follower, complain: Callable[[str], None]) -> Notices:
 
     con = notifications.connect()
     con.connect("closed", lambda *_: follower.fail(ServiceError("the session bus closed the connection")))
-    notices = Notices(show, later, time.monotonic, complain)
+    notices = Notices(show, later, time.monotonic, output.complain)
     screen = notifications.Desktop(con, notices.seen)
     return notices
 

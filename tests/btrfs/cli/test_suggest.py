@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from impermanenced.cli.parse import FORMATS
+from impermanenced.cli.commands.suggest import FORMATS
 from impermanenced.model import Change, FileType
 from tests.conftest import Filesystem, sh
 from tests.corpus import reader as corpus

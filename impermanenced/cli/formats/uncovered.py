@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from ...model import Advice
 from ...report.suggest import structure
 from ...text import to_text
-from ..formats import tmpfiles
-from ..formats.writing import Task, Written
 from ..remedies import elsewhere
 from ..wording import homely, plural
+from . import tmpfiles
+from .writing import Task, Written
 
 SHOWN = 5  # paths of one remedy
 

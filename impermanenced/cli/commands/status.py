@@ -1,15 +1,23 @@
-"""Documents to text.  The first line answers, the last one says what to do."""
+"""`status`: what the next boot would lose.  The first line answers, the last one says what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import argparse
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ..losses import BAD, SERIOUS, mark
-from ..text import size_to_text
-from . import remedies, wording
-from .query import Document, Explanation
-from .rows import PACKAGES, Row, by, rows
+from ...losses import BAD, SERIOUS, mark
+from ...model import Verdict
+from ...text import size_to_text
+from .. import next_boot, output, since, source, wording
+from ..arguments import add_json
+from ..output import Style
+from ..rows import ORDERS, PACKAGES, VIEWS, Row, by, rows
+from ..source import Document
+from ..verb import LOST, Shared, Verb
+from . import COMMANDS
 
 MIN_WIDTH = 60
 MOST = 20  # rows, unless all are asked for
@@ -21,47 +29,108 @@ _VERDICTS = {
 }
 
 
-class Style:
-    """Colour adds nothing that the words do not say."""
-
-    def __init__(self, *, color: bool) -> None:
-        self._color = color
-
-    def bold(self, text: str) -> str:
-        return f"\x1b[1m{text}\x1b[0m" if self._color else text
-
-    def dim(self, text: str) -> str:
-        return f"\x1b[2m{text}\x1b[0m" if self._color else text
+@dataclass(frozen=True, slots=True)
+class Options:
+    all: bool = False
+    exit_code: bool = False
+    view: str | None = None  # one of VIEWS
+    order: str = "score"  # one of ORDERS
+    since: str | None = None  # "settled", "-1", or a time
 
 
-def status(
-    document: Document,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
+    parser.add_argument("--all", action="store_true", help="also what is kept, declared or ignored")
+    parser.add_argument("--exit-code", action="store_true", help="exit with 3 when something would be lost")
+    parser.add_argument("--by", choices=tuple(VIEWS), help="one row each of these, in place of things")
+    parser.add_argument("--since", metavar="settled|-1|TIME", help="only what came since then")
+    parser.add_argument("--sort", choices=tuple(ORDERS), default="score")
+
+
+def read_options(found: argparse.Namespace) -> Options:
+    return Options(found.all, found.exit_code, found.by, found.sort, found.since)
+
+
+def run(options: Options, shared: Shared) -> int:
+    whole = since.only(source.fetch(shared.config), options.since, time.time())
+    found = document(whole, all_verdicts=options.all)
+    if shared.json:
+        output.write_json(found)
+    else:
+        settings = source.settings(shared.config)
+        shown = text(
+            found,
+            options,
+            columns=output.columns(),
+            now=time.time(),
+            style=output.style(shared),
+            trial=settings is not None and not settings.rollback.wipe,
+            notices=next_boot.notices(shared.config),
+            commands=COMMANDS,
+        )
+        output.write_long(shown, shared)
+    return LOST if options.exit_code and found["counts"][Verdict.CRUD] else 0
+
+
+verb = Verb(add_arguments, read_options, run)
+
+
+# For programs
+
+
+def document(whole: Document, *, all_verdicts: bool) -> dict[str, Any]:
+    """Without --all only what would be lost; the counts tell of the rest."""
+    entries = whole["entries"]
+    return {
+        **source.without(whole, "entries", "volumes"),
+        "volumes": [source.without(volume, *source.WHOLE_VOLUME) for volume in whole["volumes"]],
+        "counts": counts(whole),
+        "caches": sum(entry["verdict"] == Verdict.IGNORED and entry["loss"] == "cache" for entry in entries),
+        "entries": [
+            source.without(entry, "letters", *source.WHOLE)
+            for entry in entries
+            if all_verdicts or entry["verdict"] == Verdict.CRUD
+        ],
+    }
+
+
+def counts(whole: Document) -> dict[str, int]:
+    """How many entries there are of every verdict, also of those there are none of."""
+    found = {verdict.value: 0 for verdict in Verdict}
+    for entry in whole["entries"]:
+        found[entry["verdict"]] += 1
+    return found
+
+
+# For people
+
+
+def text(
+    found: Document,
+    options: Options,
     *,
     columns: int,
     now: float,
     style: Style,
     trial: bool = False,
     notices: Sequence[str] = (),
-    view: str | None = None,
-    order: str = "score",
-    whole: bool = False,
     commands: Collection[str] = (),
 ) -> str:
-    """Of act.status's document.
+    """Of `document`.
 
     `trial`: the configuration says that nothing is wiped; `notices`: what else is known of the next boot;
-    `view`: one of rows.VIEWS in place of things; `whole`: every row; `commands`: the words advice may use.
+    `commands`: the words advice may use.
     """
-    crud = [entry for entry in document["entries"] if entry["verdict"] == "crud"]
-    lost = rows(crud, order)
-    answer = _answer(lost, complete=document["complete"], trial=trial, since=document.get("since"))
+    crud = [entry for entry in found["entries"] if entry["verdict"] == Verdict.CRUD]
+    lost = rows(crud, options.order)
+    answer = _answer(lost, complete=found["complete"], trial=trial, since=found.get("since"))
     lines = [style.bold(answer), *notices, ""]
-    shown = by(view, crud, order) if view else lost
+    shown = by(options.view, crud, options.order) if options.view else lost
     if shown:
-        most = len(shown) if whole else MOST
+        most = len(shown) if options.all else MOST
         lines += [*_table(shown[:most], columns, now), *_rest(shown[most:]), ""]
-    lines += _others(document, columns)
-    lines += [style.dim(f"  {line}") for line in _notes(document, now)]
+    lines += _others(found, columns)
+    lines += [style.dim(f"  {line}") for line in _notes(found, now)]
     lines += ["", _advice(lost, commands)]
     return "\n".join(lines) + "\n"
 
@@ -167,83 +236,3 @@ def _advice(lost: list[Row], commands: Collection[str]) -> str:
     if "suggest" in commands and any(row.loss != PACKAGES for row in lost):
         return f"{why}    All at once:  impermanence suggest"
     return f"{why}    Files:  impermanence diff"
-
-
-def diff(document: Document) -> Iterable[str]:
-    """Of act.diff's document, a line each."""
-    for entry in document["entries"]:
-        yield f"{entry['letters']} {entry['path']}\n"
-
-
-def explain(
-    explanation: Explanation,
-    *,
-    persist: str,
-    config: str,
-    now: float,
-    style: Style,
-    commands: Collection[str] = (),
-) -> str:
-    entry = explanation.entry
-    if entry is None:
-        return f"{style.bold(explanation.path)} {explanation.words}\n"
-    lines = [f"{style.bold(explanation.path)}   {_facts(entry, now)}"]
-    facts = {
-        "verdict": [_verdict(entry)],
-        "because": [entry["rule"], *entry.get("because", ())],
-        "written": [_written(entry["writer"], now)],
-    }
-    if lost := entry.get("lost", 0):
-        facts["history"] = [_history(lost)]
-    if entry["verdict"] == "crud":
-        facts["keep it"] = list(remedies.lines(entry, persist=persist, config=config, commands=commands))
-    for name, values in facts.items():
-        lines += [f"  {name if not number else '':7}  {value}" for number, value in enumerate(values)]
-    return "\n".join(lines) + "\n"
-
-
-def _verdict(entry: Mapping[str, Any]) -> str:
-    said = [entry["verdict"]]
-    if entry["loss"]:
-        said.append(f"class {entry['loss']}")
-    if entry.get("application"):
-        said.append(entry["application"])
-    if entry.get("score"):
-        said.append(f"score {entry['score']}")
-    return ", ".join(said)
-
-
-def _history(lost: int) -> str:
-    when = "the last boot" if lost == 1 else f"each of the last {lost} boots"
-    return f"lost at the end of {when}; still in the old root: impermanence boots"
-
-
-_CHANGES = {"created": "created", "deleted": "deleted", "modified": "modified", "replaced": "replaced"}
-
-
-def _facts(entry: Mapping[str, Any], now: float) -> str:
-    change = _CHANGES.get(entry["change"], "mode, owner, times or attributes changed")
-    age = wording.age(wording.seconds(entry["mtime"]), now)
-    kind = "" if entry["type"] == "file" else f"{entry['type']}, "
-    size = f"{size_to_text(entry['size'])}, " if entry["type"] == "file" else ""
-    when = f"the blank's is of {age}" if entry["change"] == "deleted" else f"last modified {age}"
-    return f"{kind}{change}, {when}, {size}{wording.user(entry['uid'])} {entry['mode']}"
-
-
-def _written(writer: Mapping[str, Any] | None, now: float) -> str:
-    if writer is None:
-        return "by nobody that is known: it was not watched, or the event was lost"
-    details = [wording.program_of(writer), f"pid {writer['pid']}"]
-    if writer["uid"] is not None:
-        details.append(f"uid {wording.user(writer['uid'])}")
-    by = f"{writer['unit']} ({', '.join(filter(None, details))})" if writer["unit"] else ", ".join(details)
-    first, last = (wording.clock(writer[key], now, exact=True) for key in ("first", "last"))
-    return f"by {by}, {f'first {first}, last {last}' if first != last else f'at {first}'}"
-
-
-def setup(steps: Iterable[str], *, dry_run: bool) -> str:
-    steps = list(steps)
-    if not steps:
-        return "already set up: nothing to do\n"
-    head = "would do, without --dry-run:" if dry_run else "done:"
-    return "\n".join([head, *(f"  {step}" for step in steps)]) + "\n"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...errors import ServiceError
-from ...losses import BAD, WORTH
-from ...text import size_to_text
-from .. import wording
+from ..errors import ServiceError
+from ..losses import BAD, WORTH
+from ..text import size_to_text
+from . import wording
 
 GATHER = 2.0  # seconds in which more may come
 EVERY = 30.0  # seconds between two

@@ -1,0 +1,138 @@
+"""All that `boots` tells: the history, what waits for the next boot, and what old roots hold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config.load import Config
+from ..errors import RecordError
+from ..text import JSON_VERSION, path_fields, time_to_text, to_text
+from ..volumes.machine import Machine
+from . import good, history, requests
+from .history import Boot, History
+from .old_roots import Archive
+from .prune.sizes import Sizes
+from .records import BootRecord, EndRecord
+from .requests import Pending
+
+try:
+    from .journal import LastEntries
+except ImportError:  # the package works without the library of the journal
+    LastEntries = None  # type: ignore[assignment, misc]
+
+NEWEST = 20  # boots of which a list for people says how they ended
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    history: History
+    request: Pending | None = None
+    sizes: Mapping[bytes, int] = field(default_factory=dict)  # bytes of old roots by path, where measured
+
+
+def read(
+    config: Config, machine: Machine, *, newest: int | None = None, ours: bool = True, sizes: bool = False
+) -> Listing:
+    """Return what is on the disk now.
+
+    `newest`: of how many boots the journal is asked how they ended, None: of all.  `ours`: it is this
+    machine, and not another that is looked at, so that what the hook left in /run counts.  `sizes`: measure
+    the old roots, which reads them.  Raises what `history.read` raises.
+    """
+    found = history.read(
+        machine,
+        config.archive.directory,
+        history.this_boot_id(),
+        _last_entry(newest),
+        _result() if ours else None,
+    )
+    request = requests.pending(machine) if machine.has_state() else None
+    return Listing(found, request, _sizes(config, machine) if sizes else {})
+
+
+def _sizes(config: Config, machine: Machine) -> dict[bytes, int]:
+    with Archive(config, machine) as archive:
+        found = archive.read()
+    # What several have counts for the newest, as when they are pruned.
+    measured = Sizes(machine).of(found, reversed(found.roots))
+    return {root.path: measured[root.id] for root in found.roots}
+
+
+def _result() -> BootRecord | None:
+    try:
+        return good.result()
+    except RecordError:
+        return None
+
+
+def _last_entry(most: int | None) -> Callable[[str], tuple[float, bool] | None]:
+    try:
+        if LastEntries is not None:
+            of, left = LastEntries().of, itertools.count() if most is None else iter(range(most))
+            return lambda boot_id: None if next(left, None) is None else of(boot_id)
+    except OSError:  # a machine without a journal knows less
+        pass
+    return _unknown
+
+
+def _unknown(boot_id: str) -> None:
+    return None
+
+
+# As JSON
+
+
+def to_json(listing: Listing) -> dict[str, Any]:
+    return {
+        "version": JSON_VERSION,
+        "hold": listing.history.hold,
+        "next": None if listing.request is None else _request_to_json(listing.request),
+        "boots": [_boot_to_json(boot, listing.sizes) for boot in listing.history.boots],
+    }
+
+
+def _request_to_json(pending: Pending) -> dict[str, Any]:
+    request = pending.request
+    return {
+        "action": None if request is None else request.action,
+        "boot": None if request is None else request.boot,
+        "boots": None if request is None else request.boots,
+        "asked": time_to_text(pending.time),
+        "fault": pending.fault,
+    }
+
+
+def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int]) -> dict[str, Any]:
+    record = boot.record
+    return {
+        "number": boot.number,
+        "boot_id": boot.boot_id,
+        "time": time_to_text(boot.time),
+        "kernel": record.release if record else None,
+        "action": record.action if record else None,
+        "reason": to_text(record.reason.encode()) if record else None,
+        "booted": record.boot if record else None,
+        "hold": record.hold if record else False,
+        "ended": boot.ended,
+        "last_entry": time_to_text(boot.last_entry),
+        "shutdown": boot.shutdown,
+        "left": _left_to_json(boot.left),
+        "kept_by": boot.went_on,
+        "old_roots": [
+            {
+                **path_fields(root.path),
+                "volume": root.volume,
+                "there": root.there,
+                "bytes": sizes.get(root.path),
+            }
+            for root in boot.old_roots
+        ],
+        "fault": boot.fault,
+    }
+
+
+def _left_to_json(end: EndRecord | None) -> dict[str, Any] | None:
+    return None if end is None else {"paths": end.crud, "bytes": end.size, "complete": end.complete}

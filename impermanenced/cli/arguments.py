@@ -1,0 +1,58 @@
+"""Arguments that several verbs have: how they are declared, and what is made of the words."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+from collections.abc import Iterable
+
+from ..errors import UsageError
+
+_BOOT = re.compile(r"0|-?[1-9][0-9]{0,8}")
+
+
+def add_json(parser: argparse.ArgumentParser, what: str = "one JSON document") -> None:
+    parser.add_argument("--json", action="store_true", help=f"for programs: {what}")
+
+
+def add_dry_run(
+    parser: argparse.ArgumentParser, what: str = "say what would be done, change nothing"
+) -> None:
+    parser.add_argument("--dry-run", action="store_true", help=what)
+
+
+def path(word: str) -> bytes:
+    """The bytes of a path; UsageError for an empty one."""
+    if not word:
+        raise UsageError("an empty path")
+    return os.fsencode(word)
+
+
+def optional_path(word: str | None) -> bytes | None:
+    return None if word is None else path(word)
+
+
+def boot_number(word: str) -> int:
+    """The number of a boot as it is typed: N, or -1 for the previous one as in journalctl -b -1."""
+    if not _BOOT.fullmatch(word):
+        raise UsageError(f"{word} is not the number of a boot", "a number of impermanence boots, or -1")
+    return int(word)
+
+
+def add_old_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("number", metavar="N", help="the number of the boot")
+
+
+def old_root_number(word: str, verb: str) -> int:
+    """The number of a boot whose old root is meant; none is counted back from the running boot."""
+    if not (word.isascii() and word.isdecimal() and len(word) < 10):
+        raise UsageError(f"{word} is not the number of a boot", f"for example: impermanence {verb} 128")
+    return int(word)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """A hint at the known word that was likely meant."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f'did you mean "{close[0]}"?' if close else None

@@ -1,0 +1,35 @@
+"""`unpin`: let the old root of a boot go with the others again."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from ...boots.old_roots import Archive
+from ...report.report import Manager
+from .. import output
+from ..arguments import add_old_root, old_root_number
+from ..verb import Shared, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    number: int  # of the boot
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_old_root(parser)
+
+
+def read_options(found: argparse.Namespace) -> Options:
+    return Options(old_root_number(found.number, "unpin"))
+
+
+def run(options: Options, shared: Shared) -> int:
+    with Manager(shared.config) as manager, Archive(manager.config, manager.machine) as archive:
+        done = "is not pinned any more" if archive.unpin(options.number) else "was not pinned"
+    output.write(f"the old root of boot {options.number} {done}\n")
+    return 0
+
+
+verb = Verb(add_arguments, read_options, run)

@@ -1,0 +1,50 @@
+"""In words: that this boot's rollback did not do what it is there for."""
+
+from __future__ import annotations
+
+import time
+
+from ..boots import outcome
+from ..boots.outcome import Trouble
+from ..text import to_text
+
+
+def line(found: Trouble) -> str:
+    """What and since when; without control characters, whatever the hook said."""
+    reason = to_text(found.reason.encode())
+    since = f" since {_moment(found.since)}" if found.since else ""
+    if found.kind == outcome.HELD:
+        return f"wiping pauses{since}, after boots that did not complete: the last good root is held"
+    row = f" for {found.boots:,} boots in a row{since}" if found.boots > 1 else since
+    how = {
+        outcome.REFUSED: "refused",
+        outcome.FAILED: "failed",
+        outcome.DIED: "broke off",
+        outcome.ABSENT: "did not run",
+    }[found.kind]
+    return f"not rolled back{row}: the rollback {how}, {reason}"
+
+
+def login_line(found: Trouble) -> str:
+    """One line for every login: what, since when, what to do."""
+    return f"impermanence: {line(found)}. {remedy(found)}"
+
+
+def remedy(found: Trouble) -> str:
+    if found.kind == outcome.HELD:
+        return "Mend the blank, then: impermanence next wipe"
+    if found.image:
+        # This boot has written to the filesystems that the image believes it knows.
+        return "Do not resume it any more: mkswap, or boot once with noresume"
+    if found.kind == outcome.ABSENT:
+        return "Nothing is lost. Build the initrd anew, with the hook in it"
+    return "Nothing is lost. See: impermanence boots"
+
+
+def not_rolled_back(found: Trouble) -> str:
+    """For `status`."""
+    return f"{line(found)}.\n  {remedy(found)}"
+
+
+def _moment(seconds: int) -> str:
+    return time.strftime("%a %Y-%m-%d %H:%M", time.localtime(seconds))
