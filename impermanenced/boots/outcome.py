@@ -16,7 +16,7 @@ from ..errors import ImpermanenceError, RecordError
 from ..state import BOOTS, RAN, RESULT, ROLLBACK, RUN, BootFile, boot_file, boot_files
 from ..system import atomic
 from . import good, records
-from .records import BootRecord
+from .records import IMAGE, BootRecord
 
 LOGIN = b"/run/motd.d/impermanence"  # shown by pam_motd(8)
 
@@ -29,11 +29,7 @@ class Trouble:
     reason: str  # of the hook, as it is: not for a terminal
     since: int | None = None  # when the first of such boots in a row began; None: not known
     boots: int = 1  # in a row
-
-    @property
-    def image(self) -> bool:
-        """A hibernation image that nobody resumed waits."""
-        return self.kind == REFUSED and "hibernation image" in self.reason
+    image: bool = False  # a hibernation image that nobody resumed waits
 
 
 def look(boot_id: str, run: bytes = RUN, root: bytes = b"/") -> Trouble | None:
@@ -55,7 +51,7 @@ def of(boot: BootRecord) -> Trouble | None:
     if boot.hold:
         return Trouble(HELD, boot.reason, boot.time)
     if boot.action in (REFUSED, FAILED):
-        return Trouble(boot.action, boot.reason, boot.time)
+        return Trouble(boot.action, boot.reason, boot.time, image=boot.reason_code == IMAGE)
     return None
 
 

@@ -13,13 +13,14 @@ would rather do nothing than half of what was meant.  The golden files in tests/
 two parsers together.
 """
 
-from .boot import BootRecord, BootVolume, format_record, parse_record
+from .boot import IMAGE, BootRecord, BootVolume, format_record, parse_record
 from .end import EndRecord, format_end, parse_end
 from .keyvalue import LARGEST, read
 from .request import NextRequest, format_next, parse_next
 from .rollback import RollbackEnv, RollbackVolume, format_rollback, layout_fault, parse_rollback
 
 __all__ = [
+    "IMAGE",
     "LARGEST",
     "BootRecord",
     "BootVolume",

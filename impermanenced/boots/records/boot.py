@@ -18,6 +18,8 @@ ACTIONS = (
     "off",  # not even a mount (only in /run)
 )
 
+IMAGE = "hibernation-image"  # the reason code of a refusal: an image that nobody resumed waits
+
 _RELEASE = re.compile(r"[!-~]{1,128}")
 
 
@@ -40,7 +42,8 @@ class BootRecord:
     time: int  # seconds since 1970, by the clock of the initrd
     release: str  # of the kernel
     action: str  # of ACTIONS
-    reason: str = ""
+    reason: str = ""  # in the hook's words
+    reason_code: str | None = None  # for what programs tell apart: IMAGE; any other is as none
     boot: int | None = None  # the old root that was booted
     request: str | None = None  # id of the request that this boot obeyed
     request_left: int | None = None  # boots for which that request still holds
@@ -60,6 +63,7 @@ def parse_record(content: bytes, path: bytes = BOOTS) -> BootRecord:
         release=head.need("RELEASE", head.text("RELEASE", _RELEASE, "a kernel release")),
         action=head.choice("ACTION", ACTIONS),
         reason="" if reason is None else reason[0].decode("utf-8", "backslashreplace"),
+        reason_code=head.text("REASON_CODE", WORD, "letters, digits and dashes"),
         boot=head.number("BOOT"),
         request=head.text("REQUEST", WORD, "letters, digits and dashes"),
         request_left=head.number("REQUEST_LEFT"),
@@ -94,6 +98,7 @@ def format_record(record: BootRecord) -> bytes:
         line("RELEASE", record.release),
         line("ACTION", record.action),
         line("REASON", record.reason or None),
+        line("REASON_CODE", record.reason_code),
         line("BOOT", record.boot),
         line("REQUEST", record.request),
         line("REQUEST_LEFT", record.request_left),
