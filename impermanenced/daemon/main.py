@@ -30,8 +30,7 @@ from ..report.report import Manager
 from ..state import STATE
 from ..system import logger
 from ..system.dbus import request_name
-from ..system.systemd1 import OnBus
-from ..system.systemd_state import boot_has_finished
+from ..system.systemd1 import OnBus, boot_has_finished
 from ..text import to_text
 from ..watch import fanotify
 from ..watch.inotify import TreeWatch

@@ -16,7 +16,7 @@ from ..errors import ImpermanenceError
 from ..report.report import Manager
 from ..system import logger
 from ..system.login1 import Departure
-from ..system.systemd_state import system_is_stopping
+from ..system.systemd1 import system_is_stopping
 
 log = logger.get()
 
