@@ -143,21 +143,33 @@ Property = Callable[[], Any]
 
 
 class Registration:
-    """One object with one interface.  Methods get the `Call` and answer it now or later; Gio has compared the
-    types of its parameters with the interface.  Properties are read-only and give a `GLib.Variant`."""
+    """One object with one interface.
+
+    Calls wait for the main loop: what answers them may be given to `serve` at any time before that runs.
+    Methods get the `Call` and answer it now or later; Gio has compared the types of its parameters with the
+    interface.  Properties are read-only and give a `GLib.Variant`.
+    """
 
     def __init__(
-        self, con: Any, path: str, xml: str, methods: Mapping[str, Method], properties: Mapping[str, Property]
+        self,
+        con: Any,
+        path: str,
+        xml: str,
+        methods: Mapping[str, Method] | None = None,
+        properties: Mapping[str, Property] | None = None,
     ) -> None:
         interface = Gio.DBusNodeInfo.new_for_xml(xml).interfaces[0]
-        self._con = con
+        self.con = con
         self._path = path
         self._interface = interface.name
-        self._methods = methods
-        self._properties = properties
+        self.serve(methods or {}, properties or {})
         # Without functions of their own for properties, Gio checks names and access and then hands
         # org.freedesktop.DBus.Properties to the first one.
         self._id = con.register_object(path, interface, self._called, None, None)
+
+    def serve(self, methods: Mapping[str, Method], properties: Mapping[str, Property]) -> None:
+        self._methods = methods
+        self._properties = properties
 
     def _called(
         self,
@@ -182,11 +194,11 @@ class Registration:
             call.reply(GLib.Variant("(a{sv})", ({name: get() for name, get in self._properties.items()},)))
 
     def emit(self, signal: str, parameters: Any, to: str | None = None) -> None:
-        """To everybody who may receive it, or to one connection alone."""
-        self._con.emit_signal(to, self._path, self._interface, signal, parameters)
+        """Send a signal to everybody who may receive it, or to one connection alone."""
+        self.con.emit_signal(to, self._path, self._interface, signal, parameters)
 
     def close(self) -> None:
-        self._con.unregister_object(self._id)
+        self.con.unregister_object(self._id)
 
 
 def request_name(con: Any, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from gi.repository import GLib
@@ -21,22 +20,22 @@ _STOPPING = "stopping"
 
 
 class OnBus:
-    """What an appraisal asks of systemd, by a connection that need not be there before it is asked."""
+    """What an appraisal asks of systemd."""
 
-    def __init__(self, connection: Callable[[], Any]) -> None:
-        self._connection = connection
+    def __init__(self, con: Any) -> None:
+        self._con = con
 
     def units(self, root: int) -> Units:
-        found = loaded(self._connection())
+        found = loaded(self._con)
         return found if found is not None else from_files(root)
 
     def span(self) -> Span | None:
-        times = boot_span(self._connection())
+        times = boot_span(self._con)
         return Span(*times) if times else None
 
     def known(self) -> Known:
         """All of it, for who cannot ask."""
-        return Known(loaded(self._connection()), self.span())
+        return Known(loaded(self._con), self.span())
 
 
 def loaded(con: Any) -> Units | None:
