@@ -26,6 +26,7 @@ FLOORS = (
     "alerts",
     "document",
     "bus",
+    "library",
     "daemon",
     "cli",
 )

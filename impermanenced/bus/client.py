@@ -12,8 +12,10 @@ from gi.repository import Gio, GLib
 from ..document.report import report_from_json
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from ..model import Report
-from ..system.dbus import PROPERTIES, ask_bus
+from ..system.dbus import BUS, Address, call, call_for_fd, get_property
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+
+DAEMON = Address(BUS_NAME, OBJECT_PATH, INTERFACE)
 
 _REFUSED = {NotPermitted.dbus_name, "org.freedesktop.DBus.Error.AccessDenied"}
 GONE = {"org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.ServiceUnknown"}
@@ -30,23 +32,6 @@ def connect() -> Any | None:
 def _read(fd: int) -> bytes:
     with open(fd, "rb") as stream:
         return stream.read()
-
-
-def _ask(
-    con: Any, interface: str, method: str, arguments: Any, answer: str, timeout: float
-) -> tuple[Any, Any]:
-    return con.call_with_unix_fd_list_sync(  # type: ignore[no-any-return]
-        BUS_NAME,
-        OBJECT_PATH,
-        interface,
-        method,
-        arguments,
-        GLib.VariantType(answer),
-        Gio.DBusCallFlags.NO_AUTO_START,
-        max(1, int(timeout * 1000)),
-        None,
-        None,
-    )
 
 
 def name_and_message(error: Any) -> tuple[str, str]:
@@ -82,16 +67,15 @@ def _fetch(timeout: float, config_file: bytes) -> bytes | None:
     bus = connect()
     if bus is None:
         return None
+    patience = max(1, int(timeout * 1000))
     with bus:
         try:
-            if not ask_bus(bus.con, "NameHasOwner", GLib.Variant("(s)", (BUS_NAME,)), "(b)")[0]:
+            if not call(bus.con, BUS, "NameHasOwner", GLib.Variant("(s)", (BUS_NAME,)), "(b)")[0]:
                 return None
-            wanted = GLib.Variant("(ss)", (INTERFACE, "ConfigFile"))
-            (theirs,), _ = _ask(bus.con, PROPERTIES, "Get", wanted, "(v)", timeout)
+            theirs = get_property(bus.con, DAEMON, "ConfigFile", timeout=patience)
             if os.path.abspath(bytes(theirs)) != os.path.abspath(config_file):
                 return None
-            (index,), fds = _ask(bus.con, INTERFACE, "Status", None, "(h)", timeout)
-            return _read(fds.get(index))
+            return _read(call_for_fd(bus.con, DAEMON, "Status", None, timeout=patience))
         except GLib.Error as error:
             if Gio.DBusError.get_remote_error(error) in GONE:
                 return None

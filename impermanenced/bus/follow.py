@@ -9,7 +9,7 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from ..errors import ImpermanenceError, ServiceError
-from ..system.dbus import PROPERTIES, ask_bus
+from ..system.dbus import BUS, Address, call, get_property, watch_owner
 from ..text import to_text
 from .client import GONE, explain
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
@@ -17,7 +17,6 @@ from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 EVERYTHING = 2**32 - 1  # of what the daemon remembers
 TIMEOUT = 10_000  # milliseconds
 
-_BUS = "org.freedesktop.DBus"
 _CLOSED = "org.freedesktop.DBus.Error.NoReply"  # who was asked went before it answered
 
 
@@ -50,10 +49,7 @@ class Follower:
         """
         self._con.connect("closed", self._closed)
         # Asked for before it is looked at, so that no change falls in between.
-        self._con.signal_subscribe(
-            _BUS, _BUS, "NameOwnerChanged", "/org/freedesktop/DBus", BUS_NAME, Gio.DBusSignalFlags.NONE,
-            lambda *arguments: self._guard(self._owner_changed, arguments[5].unpack()[2]),
-        )  # fmt: skip
+        watch_owner(self._con, BUS_NAME, lambda owner: self._guard(self._owner_changed, owner))
         owner = self._owner()
         if owner:
             self._follow(owner, last)
@@ -83,7 +79,7 @@ class Follower:
 
     def _owner(self) -> str:
         try:
-            return str(ask_bus(self._con, "GetNameOwner", GLib.Variant("(s)", (BUS_NAME,)), "(s)")[0])
+            return str(call(self._con, BUS, "GetNameOwner", GLib.Variant("(s)", (BUS_NAME,)), "(s)")[0])
         except GLib.Error:
             return ""
 
@@ -104,23 +100,19 @@ class Follower:
             owner, INTERFACE, "News", OBJECT_PATH, None, Gio.DBusSignalFlags.NONE,
             lambda *arguments: self._guard(self._tell, arguments[5].unpack()[0]),
         )  # fmt: skip
+        daemon = Address(owner, OBJECT_PATH, INTERFACE)
         try:
             if self._config_file is not None:
-                wanted = GLib.Variant("(ss)", (INTERFACE, "ConfigFile"))
-                _check_config(bytes(self._call(PROPERTIES, "Get", wanted, "(v)")), self._config_file)
-            news = self._call(INTERFACE, "Follow", GLib.Variant("(u)", (last,)), "(as)")
+                theirs = get_property(self._con, daemon, "ConfigFile", timeout=TIMEOUT)
+                _check_config(bytes(theirs), self._config_file)
+            arguments = GLib.Variant("(u)", (last,))
+            (news,) = call(self._con, daemon, "Follow", arguments, "(as)", timeout=TIMEOUT)
         except GLib.Error as error:
             if Gio.DBusError.get_remote_error(error) not in GONE | {_CLOSED}:
                 raise explain(error) from None
             return  # the bus says next that its name is free
         for text in news:
             self._tell(text)
-
-    def _call(self, interface: str, method: str, arguments: Any, answer: str) -> Any:
-        return self._con.call_sync(
-            self._followed, OBJECT_PATH, interface, method, arguments, GLib.VariantType(answer),
-            Gio.DBusCallFlags.NO_AUTO_START, TIMEOUT, None,
-        ).unpack()[0]  # fmt: skip
 
     def _let_go(self) -> None:
         self._followed = ""

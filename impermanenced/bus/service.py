@@ -1,13 +1,12 @@
-"""org.impermanence.Manager1: reports, alerts and requests, for whoever may have them."""
+"""The calls of org.impermanence.Manager1: reports and requests, for whoever may have them."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
 
 from gi.repository import GLib
 
@@ -17,8 +16,7 @@ from ..errors import UsageError
 from ..system.dbus import Call, Property, Registration
 from ..system.polkit import Authority
 from .answers import Answers
-from .introspection import OBJECT_PATH, XML
-from .news import News, fitting
+from .news import News
 from .queue import Desk
 from .sealed import sealed_file
 
@@ -46,23 +44,23 @@ class Service:
 
     def __init__(
         self,
-        con: Any,
+        registration: Registration,
         worker: Executor,
         clerk: Executor,
         work: Work,
         properties: Mapping[str, Property],
+        news: News,
         clock: Callable[[], float] = time.monotonic,
         authority: Authority | None = None,
     ) -> None:
+        self._con = con = registration.con
         self._authority = authority or Authority(con)
         self._clerk = clerk
-        self._con = con
         self._work = work
         self._clock = clock
         self._reports = Desk(con, worker, work.report, clock, done=lambda report: report.close())
         self._rescans = Desk(con, worker, work.rescan, clock)
         self._boots = Desk(con, clerk, work.boots, clock)
-        self.news = News(con, self._send)
         methods = {
             "Status": self._status,
             "StatusAll": self._status_all,
@@ -70,9 +68,9 @@ class Service:
             "Boots": self._list_boots,
             "Next": self._next,
             "Rescan": self._rescan,
-            "Follow": self.news.follow,
+            "Follow": news.follow,
         }
-        self._registration = Registration(con, OBJECT_PATH, XML, methods, properties)
+        registration.serve(methods, properties)
 
     def _status(self, call: Call) -> None:
         self._reports.ask(call, _answer_report)
@@ -100,27 +98,6 @@ class Service:
 
     def _rescan(self, call: Call) -> None:
         self._authority.ask(call, RESCAN, {}, lambda: self._rescans.ask(call, _answer_count, 0))
-
-    # Signals
-
-    def emit_crud(self, path: bytes, verdict: str, unit: str, size: int, count: int) -> None:
-        arguments = (fitting(path), verdict, unit, size, count)
-        self._registration.emit("Crud", GLib.Variant("(aysstt)", arguments))
-
-    def emit_leaving(self, count: int, size: int, worst: Iterable[bytes]) -> None:
-        arguments = (count, size, [fitting(path) for path in worst])
-        self._registration.emit("Leaving", GLib.Variant("(ttaay)", arguments))
-
-    def level(self, name: str, size: int, count: int) -> None:
-        self._registration.emit("Level", GLib.Variant("(stt)", (name, size, count)))
-        self.news.level(name, size, count)
-
-    def _send(self, to: str, text: str) -> None:
-        self._registration.emit("News", GLib.Variant("(s)", (text,)), to)
-
-    def close(self) -> None:
-        self.news.close()
-        self._registration.close()
 
 
 def _check_request(action: str, number: int) -> None:

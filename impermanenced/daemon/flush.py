@@ -29,7 +29,8 @@ log = logger.get()
 
 
 class Rounds:
-    """`arm` and `hurry` are for the main loop; the rest is done by the worker, to whom `submit` gives it."""
+    """`arm` and `hurry` are for the main loop, `store_many` for the ledger's thread; the rest is done by the
+    worker, to whom `submit` gives it."""
 
     def __init__(
         self,
@@ -83,6 +84,12 @@ class Rounds:
             self._flushing = True
             self._submit(self._flush)
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+    def store_many(self) -> None:
+        """Store what waits; what is very much is also looked at at once."""
+        self._activity.store()
+        if self._activity.crowded:
+            GLib.idle_add(self.hurry)
 
     def _flush(self) -> None:
         try:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..alerts.levels import Levels
 from ..boots import requests
@@ -45,19 +44,21 @@ class Listener(Protocol):
 
 
 class Warden:
-    """All of it but `begin` and `close` is done by the worker.  `report` makes one, and hands its tally to
-    `take`, as whoever makes a report does."""
+    """All of it but `close` is done by the worker.  `report` makes one, and hands its tally to `take`, as
+    whoever makes a report does; the inhibitor is closed here."""
 
     def __init__(
         self,
         manager: Manager,
-        report: Callable[[], object],
+        report: Callable[[], None],
         listener: Listener,
+        inhibitor: Inhibitor,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._manager = manager
         self._report = report
         self._listener = listener
+        self._inhibitor = inhibitor
         self._clock = clock
         self._levels = Levels()
         self._settled = False
@@ -68,9 +69,6 @@ class Warden:
         self._shut = False
         self._tokens = float(BURST)
         self._refilled = self._then = self._took = 0.0
-
-    def begin(self, con: Any, clerk: Executor) -> None:
-        self._inhibitor = Inhibitor(con, clerk, "block", "a reboot cannot be refused")
 
     def close(self) -> None:
         self._inhibitor.close()

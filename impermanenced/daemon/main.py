@@ -9,8 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 import pydbus
@@ -18,35 +17,31 @@ import systemd.daemon
 from gi.repository import Gio, GLib
 
 from .. import __version__
-from ..alerts import shutdown
 from ..alerts.announce import Announcer
 from ..alerts.shutdown import Farewell
-from ..boots import history, listing, requests
-from ..bus.answers import Answers
-from ..bus.introspection import BUS_NAME
+from ..bus.introspection import BUS_NAME, OBJECT_PATH, XML
 from ..bus.service import Service, Work
-from ..document.fields import Object
-from ..errors import ImpermanenceError, NotSetUp, ServiceError
-from ..kernel import chroot, libc, mounts
+from ..bus.signals import Signals
+from ..errors import ImpermanenceError, ServiceError
+from ..kernel import libc, mounts
 from ..report.report import Manager
-from ..state import STATE
 from ..system import logger
-from ..system.dbus import request_name
+from ..system.dbus import Property, Registration, request_name
+from ..system.login1 import Inhibitor
 from ..system.systemd1 import OnBus
-from ..system.systemd_state import boot_has_finished
 from ..text import to_text
-from ..watch import fanotify
-from ..watch.inotify import TreeWatch
-from ..watch.ledger import Ledger
-from ..watch.nested import Owners
 from ..watch.pending import Activity
-from . import report_process
+from . import calls
+from .boot import BootWatch
 from .flush import Rounds
+from .ledger_file import LedgerFile
 from .limits import Warden
 from .reload import Reloading
+from .reports import Reports
 from .shutdown import Parting
+from .volume_watch import VolumeWatch
+from .workers import Workers
 
-BOOT_POLL = 2000  # milliseconds, until the boot has finished
 SWITCH = 0.0005  # seconds that a report keeps the watch from new programs; Python's own is ten times that
 HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 
@@ -64,132 +59,88 @@ def connect() -> Any:
 
 
 class Daemon:
-    """Wires the parts together.  The main loop's thread only passes things on: what reads the filesystem is
-    done by one worker, in order, and the events are read by the watch's own thread."""
+    """The parts, each of them whole, wired together, and watching; `run` has the main loop answer and look.
+
+    The main loop's thread only passes things on: what reads the filesystem is done by one worker, in order,
+    and the events are read by the watch's own thread.
+    """
 
     def __init__(self, config_file: bytes | None) -> None:
         self._loop = GLib.MainLoop()
         self._failed = False
-        self._named = config_file
+        self._con = con = connect()
+        asked = OnBus(con)
         # What the unit mounts to protect the system from this process is not the system's.
-        self._asked = OnBus(lambda: self._con)
-        self._manager = Manager(config_file, lambda: mounts.read(1), self._asked)
-        self._con = connect()
-        self._worker = ThreadPoolExecutor(1, "worker")
-        self._storer = ThreadPoolExecutor(1, "ledger")  # a long report must not keep it waiting
-        self._clerk = ThreadPoolExecutor(1, "clerk")
-        work = Work(
-            self._answers,
-            functools.partial(list_boots, config_file),
-            functools.partial(ask_next, config_file),
-            lambda: self._rounds.rescan(),
+        self._manager = manager = Manager(config_file, lambda: mounts.read(1), asked)
+        # In this order: a call that comes with the name waits for the loop; who has the name has the ledger.
+        self._registration = Registration(con, OBJECT_PATH, XML)
+        request_name(con, BUS_NAME)
+
+        self._ledger_file = LedgerFile(manager.machine)
+        self._activity = activity = Activity(time.time, self._ledger_file.ledger)
+        self._workers = workers = Workers()
+        self._signals = signals = Signals(self._registration)
+        self._announcer = Announcer(signals.emit_crud, listener=signals.news)
+        reports = Reports(manager, asked.known, activity)
+        inhibitor = Inhibitor(con, workers.clerk, "block", "a reboot cannot be refused")
+        self._warden = Warden(manager, reports.total, signals, inhibitor)
+        rounds = Rounds(
+            manager, activity, self._announcer, signals.news, self._warden, reports.make, workers.submit
         )
-        self._service = Service(self._con, self._worker, self._clerk, work, {
-            "Version": lambda: GLib.Variant("s", __version__),
-            "ConfigFile": lambda: GLib.Variant("ay", self._manager.config.path),
-            "WatchingSince": lambda: GLib.Variant("t", int((self._activity.since or 0) * 1_000_000)),
-            "Overflows": lambda: GLib.Variant("t", self._activity.overflows),
-            "Source": lambda: GLib.Variant("s", self._watch.source),
-        })  # fmt: skip
-        self._announcer = Announcer(self._service.emit_crud, listener=self._service.news)
-        self._state = -1  # the state directory
-        self._parting = Parting(self._manager, self._answers, self._say_farewell, self._submit)
-        self._warden = Warden(self._manager, lambda: self._answers().close(), self._service)
+        self._parting = Parting(con, manager, reports.make, self._say_farewell, workers.submit, workers.clerk)
+        reports.subscribe(self._warden.take)
+        activity.subscribe(
+            on_news=lambda: GLib.idle_add(rounds.arm), on_many=lambda: workers.store(rounds.store_many)
+        )
+
+        # Before the thread that runs ahead of others, or the ledger's, made by it, would too.
+        workers.store(self._ledger_file.ledger.tidy)
+        self._watch = VolumeWatch(manager, activity)
+        work = Work(
+            reports.make,
+            functools.partial(calls.boots, config_file),
+            functools.partial(calls.request, config_file),
+            rounds.rescan,
+        )
+        properties = _properties(manager, activity, self._watch)
+        Service(self._registration, workers.worker, workers.clerk, work, properties, signals.news)
+        self._boot = BootWatch(con, workers.submit, self._settle)
+        self._reloading = Reloading(manager, config_file is None, workers.submit, self._loaded)
 
     # Life
 
     def run(self) -> int:
-        request_name(self._con, BUS_NAME)
-        self._activity = self._start_activity()
-        self._rounds = Rounds(
-            self._manager, self._activity, self._announcer, self._service.news, self._warden,
-            self._answers, self._submit,
-        )  # fmt: skip
-        self._owners, self._watch = self._start_watch()
-        self._reloading = Reloading(self._manager, self._named is None, self._submit, self._loaded)
-        self._parting.begin(self._con, self._clerk)
-        self._warden.begin(self._con, self._clerk)
+        """Go on until a signal or a failure ends it, close everything, and return the exit code."""
         self._con.connect("closed", self._bus_closed)
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGTERM, self._quit)
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGINT, self._quit)
         GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGHUP, self._hang_up)
         wanted = int(os.environ.get("WATCHDOG_USEC", "0")) // 3000
         GLib.timeout_add(min(wanted, HEARTBEAT) or HEARTBEAT, self._beat)
-        self._look_at_boot()
-        systemd.daemon.notify(f"READY=1\nSTATUS={self._status()}")
+        self._boot.ask()
+        systemd.daemon.notify(f"READY=1\nSTATUS={self._watch.status}")
         try:
             self._loop.run()
         finally:
             systemd.daemon.notify("STOPPING=1")
-            self._close()
+            self.close()
         return 1 if self._failed else 0
 
-    def _close(self) -> None:
+    def close(self) -> None:
         leaving = self._parting.end()
         self._warden.close()
         self._reloading.stop()
         self._watch.stop()
-        self._owners.close()
-        self._service.close()
-        self._clerk.shutdown(cancel_futures=True)
-        self._worker.shutdown(cancel_futures=True)
-        self._storer.shutdown()
+        self._signals.close()
+        self._registration.close()
+        self._workers.close()
         if leaving:
             self._parting.leave_record()
         self._activity.store()
-        self._activity.ledger.close()
-        if self._state >= 0:
-            os.close(self._state)
+        self._ledger_file.close()
         with contextlib.suppress(GLib.Error):  # it may be why this closes
             self._con.flush_sync(None)
         self._manager.close()
-
-    def _start_activity(self) -> Activity:
-        ledger = self._open_ledger()
-        # Before there is a thread that runs ahead of others, or the one for the ledger would too.
-        self._store_by(ledger.tidy)
-        return Activity(
-            time.time,
-            ledger,
-            on_news=lambda: GLib.idle_add(self._rounds.arm),
-            on_many=lambda: self._store_by(self._store_many),
-        )
-
-    def _open_ledger(self) -> Ledger:
-        """In the state directory, which has no name that SQLite could use: it is `/` for who opens it."""
-        boot_id, machine = history.this_boot_id(), self._manager.machine
-        try:
-            there = machine.has_state()
-        except NotSetUp as error:
-            log.warning("the state directory cannot be used", error=error.message)
-            there = False
-        shutdown.forget_record(machine, boot_id)
-        if not there:
-            log.info("without a state directory, writers are forgotten at a restart")
-            return Ledger(None, boot_id, time.time)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._state = os.open(STATE, flags, dir_fd=machine.top)
-        return Ledger(b"/", boot_id, time.time, inside=lambda work: chroot.call(self._state, work))
-
-    def _store_many(self) -> None:
-        self._activity.store()
-        if self._activity.crowded:
-            GLib.idle_add(self._rounds.hurry)
-
-    def _store_by(self, work: Callable[[], None]) -> None:
-        self._storer.submit(work).add_done_callback(_say_failure)
-
-    def _start_watch(self) -> tuple[Owners, fanotify.Watch | TreeWatch]:
-        manager = self._manager
-        self._volumes, self._device = manager.volumes, manager.device
-        root_ids = frozenset(volume.root_id for volume in manager.volumes)
-        owners = Owners(manager.machine.top, root_ids)
-        started = fanotify.start(manager.machine.top, manager.volumes, self._activity, root_ids, owners)
-        return owners, started
-
-    def _status(self) -> str:
-        names = ", ".join(to_text(os.fsencode(volume.name)) for volume in self._manager.volumes)
-        return f"Watching {names} with {self._watch.source}"
 
     def _quit(self) -> bool:
         self._loop.quit()
@@ -209,47 +160,21 @@ class Daemon:
             self._fail()
         if self._activity.waits:
             self._warden.stir()
-            self._store_by(self._activity.store)
-        self._submit(self._warden.look)
+            self._workers.store(self._activity.store)
+        self._workers.submit(self._warden.look)
         systemd.daemon.notify("WATCHDOG=1")
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
-    def _submit(self, work: Callable[[], None]) -> None:
-        self._worker.submit(work).add_done_callback(_say_failure)
-
-    # What is said
-
-    def _answers(self) -> Answers:
-        self._activity.store()
-        with contextlib.ExitStack() as stack:
-            answers = report_process.answers(self._manager, self._asked.known, self._activity)
-            stack.callback(answers.close)
-            self._warden.take(answers.tally())
-            stack.pop_all()
-        return answers
-
-    def _say_farewell(self, last: Farewell) -> None:
-        self._service.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
-        self._con.flush_sync(None)
-
-    # The boot
-
-    def _look_at_boot(self) -> bool:
-        if not self._announcer.settled:
-            self._submit(self._settle)
-        return not self._announcer.settled
+    # The ends of a boot
 
     def _settle(self) -> None:
-        if boot_has_finished(self._con):
-            self._announcer.settle()
-            self._warden.settle()
-            self._warden.look()  # before much is written, while a report is small
-        else:
-            GLib.timeout_add(BOOT_POLL, self._look_at_boot_again)
+        self._announcer.settle()
+        self._warden.settle()
+        self._warden.look()  # before much is written, while a report is small
 
-    def _look_at_boot_again(self) -> bool:
-        self._look_at_boot()
-        return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+    def _say_farewell(self, last: Farewell) -> None:
+        self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
+        self._con.flush_sync(None)
 
     # Another configuration
 
@@ -261,44 +186,26 @@ class Daemon:
         self._activity.unsettle()
         self._warden.unsettle()
         self._warden.look()
-        if self._manager.device != self._device:
+        if self._manager.device != self._watch.device:
             log.warning("the volumes are on another filesystem: starting again")
             GLib.idle_add(self._fail)
-        elif self._manager.volumes != self._volumes:
+        elif self._manager.volumes != self._watch.volumes:
             GLib.idle_add(self._watch_again)
 
     def _watch_again(self) -> bool:
-        self._watch.stop()
-        self._owners.close()
-        self._owners, self._watch = self._start_watch()
-        systemd.daemon.notify(f"STATUS={self._status()}")
+        self._watch.restart()
+        systemd.daemon.notify(f"STATUS={self._watch.status}")
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
 
-# What callers have done on the machine.  As on the command line each starts from the configuration and the
-# disk as they are then: what was looked at before does not count.
-
-
-def list_boots(config_file: bytes | None) -> Object:
-    with Manager(config_file) as manager:
-        ours = config_file is None
-        found = listing.read(manager.config, manager.machine, newest=listing.NEWEST, ours=ours)
-    return listing.to_json(found)
-
-
-def ask_next(config_file: bytes | None, action: str, number: int) -> str:
-    """Return what the next boot does now, in words."""
-    with Manager(config_file) as manager:
-        if action == requests.CANCEL:
-            return requests.withdraw(manager.machine)
-        boot = number if action == "boot" else None
-        boots = number if action == "keep" else 1
-        return requests.ask(manager.config, manager.machine, action, boot=boot, boots=boots)
-
-
-def _say_failure(future: Future[None]) -> None:
-    if not future.cancelled() and (error := future.exception()):
-        log.error("work failed", exc_info=error)
+def _properties(manager: Manager, activity: Activity, watch: VolumeWatch) -> dict[str, Property]:
+    return {
+        "Version": lambda: GLib.Variant("s", __version__),
+        "ConfigFile": lambda: GLib.Variant("ay", manager.config.path),
+        "WatchingSince": lambda: GLib.Variant("t", int((activity.since or 0) * 1_000_000)),
+        "Overflows": lambda: GLib.Variant("t", activity.overflows),
+        "Source": lambda: GLib.Variant("s", watch.source),
+    }
 
 
 def _be_frugal() -> None:

@@ -16,29 +16,31 @@ from ..errors import ImpermanenceError
 from ..report.report import Manager
 from ..system import logger
 from ..system.login1 import Departure
-from ..system.systemd_state import system_is_stopping
+from ..system.systemd1 import system_is_stopping
 
 log = logger.get()
 
 
 class Parting:
-    """`submit` has the worker do something, `tell` says on the bus what is about to be lost."""
+    """`submit` has the worker do something, `clerk` asks logind, `tell` says on the bus what is about to be
+    lost."""
 
     def __init__(
         self,
+        con: Any,
         manager: Manager,
         answers: Callable[[], Answers],
         tell: Callable[[Farewell], None],
         submit: Callable[[Callable[[], None]], None],
+        clerk: Executor,
     ) -> None:
+        self._con = con
         self._manager = manager
         self._answers = answers
         self._tell = tell
         self._submit = submit
         self._leaving = False  # the system shuts down
-
-    def begin(self, con: Any, clerk: Executor) -> None:
-        self._con = con
+        shutdown.forget_record(manager.machine, history.this_boot_id())
         self._departure = Departure(con, clerk, self._on_leaving)
 
     def end(self) -> bool:

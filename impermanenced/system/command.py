@@ -8,9 +8,9 @@ from typing import Any
 
 from ..errors import CommandError
 from ..text import to_text
-from .lazy import at_first_use
+from .lazy import Deferred
 
-subprocess: Any = at_first_use("subprocess")
+subprocess: Any = Deferred("subprocess")
 
 
 def run(argv: Sequence[str | bytes], *, timeout: float = 60.0, input: bytes | None = None) -> bytes:

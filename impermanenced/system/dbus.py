@@ -1,4 +1,4 @@
-"""An object of ours on a Gio connection.
+"""Calls to other services over a Gio connection, and an object of ours on it.
 
 pydbus can publish objects, but leaks each call, answers in one thread, sends exceptions under names of its
 own and lets a name be taken away.  So the connection is pydbus's and this is what stands in for the rest.
@@ -7,17 +7,25 @@ own and lets a name be taken away.  So the connection is pydbus's and this is wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from gi.repository import Gio, GLib
 
 from ..errors import ImpermanenceError, ServiceError, UsageError
-from . import logger
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
-CALL_TIMEOUT = 5000  # milliseconds, for what is asked of the bus itself
+CALL_TIMEOUT = 5000  # milliseconds
 
-_BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")  # name, path, interface
+
+class Address(NamedTuple):
+    """Where a method call goes."""
+
+    name: str  # of the service, or a connection's own
+    path: str
+    interface: str
+
+
+BUS: Final = Address("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 
 # dbus-protocol.h
 DBUS_NAME_FLAG_DO_NOT_QUEUE = 4
@@ -26,7 +34,45 @@ DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER = 1
 # PyGObject without the second form keeps a reference to each invocation for ever.
 _LEAKS = not hasattr(Gio.DBusConnection, "register_object_with_closures2")
 
-log = logger.get()
+
+def call(
+    con: Any,
+    to: Address,
+    method: str,
+    arguments: Any,
+    answer: str,
+    *,
+    timeout: int = CALL_TIMEOUT,
+    start: bool = False,
+) -> Any:
+    """Call a method, wait, and return the unpacked answer, a tuple of the type `answer`.
+
+    `arguments` is a GLib.Variant of a tuple, or None; `timeout` is in milliseconds; with `start` the bus may
+    start the service.  GLib.Error: there is no answer.
+    """
+    return con.call_sync(
+        *to, method, arguments, GLib.VariantType(answer), _flags(start), timeout, None
+    ).unpack()
+
+
+def call_for_fd(con: Any, to: Address, method: str, arguments: Any, *, timeout: int = CALL_TIMEOUT) -> int:
+    """Do as `call` does where the answer is one descriptor, which the caller of this has to close."""
+    answer, fds = con.call_with_unix_fd_list_sync(
+        *to, method, arguments, GLib.VariantType("(h)"), _flags(False), timeout, None, None
+    )
+    return int(fds.get(answer.unpack()[0]))
+
+
+def get_property(con: Any, to: Address, name: str, *, timeout: int = CALL_TIMEOUT) -> Any:
+    """Ask for a property of an interface and return its unpacked value; GLib.Error where nobody gives it."""
+    properties = Address(to.name, to.path, PROPERTIES)
+    arguments = GLib.Variant("(ss)", (to.interface, name))
+    (value,) = call(con, properties, "Get", arguments, "(v)", timeout=timeout)
+    return value
+
+
+def _flags(start: bool) -> Any:
+    return Gio.DBusCallFlags.NONE if start else Gio.DBusCallFlags.NO_AUTO_START
 
 
 class Call:
@@ -97,21 +143,33 @@ Property = Callable[[], Any]
 
 
 class Registration:
-    """One object with one interface.  Methods get the `Call` and answer it now or later; Gio has compared the
-    types of its parameters with the interface.  Properties are read-only and give a `GLib.Variant`."""
+    """One object with one interface.
+
+    Calls wait for the main loop: what answers them may be given to `serve` at any time before that runs.
+    Methods get the `Call` and answer it now or later; Gio has compared the types of its parameters with the
+    interface.  Properties are read-only and give a `GLib.Variant`.
+    """
 
     def __init__(
-        self, con: Any, path: str, xml: str, methods: Mapping[str, Method], properties: Mapping[str, Property]
+        self,
+        con: Any,
+        path: str,
+        xml: str,
+        methods: Mapping[str, Method] | None = None,
+        properties: Mapping[str, Property] | None = None,
     ) -> None:
         interface = Gio.DBusNodeInfo.new_for_xml(xml).interfaces[0]
-        self._con = con
+        self.con = con
         self._path = path
         self._interface = interface.name
-        self._methods = methods
-        self._properties = properties
+        self.serve(methods or {}, properties or {})
         # Without functions of their own for properties, Gio checks names and access and then hands
         # org.freedesktop.DBus.Properties to the first one.
         self._id = con.register_object(path, interface, self._called, None, None)
+
+    def serve(self, methods: Mapping[str, Method], properties: Mapping[str, Property]) -> None:
+        self._methods = methods
+        self._properties = properties
 
     def _called(
         self,
@@ -136,32 +194,18 @@ class Registration:
             call.reply(GLib.Variant("(a{sv})", ({name: get() for name, get in self._properties.items()},)))
 
     def emit(self, signal: str, parameters: Any, to: str | None = None) -> None:
-        """To everybody who may receive it, or to one connection alone."""
-        self._con.emit_signal(to, self._path, self._interface, signal, parameters)
+        """Send a signal to everybody who may receive it, or to one connection alone."""
+        self.con.emit_signal(to, self._path, self._interface, signal, parameters)
 
     def close(self) -> None:
-        self._con.unregister_object(self._id)
-
-
-def ask_bus(con: Any, method: str, arguments: Any, answer: str) -> Any:
-    """A call to the bus itself; GLib.Error where it fails."""
-    return con.call_sync(
-        *_BUS,
-        method,
-        arguments,
-        GLib.VariantType(answer),
-        Gio.DBusCallFlags.NO_AUTO_START,
-        CALL_TIMEOUT,
-        None,
-    ).unpack()
+        self.con.unregister_object(self._id)
 
 
 def request_name(con: Any, name: str) -> None:
     """Own the name or fail: no queue, and nobody may take it away later."""
     try:
-        (result,) = ask_bus(
-            con, "RequestName", GLib.Variant("(su)", (name, DBUS_NAME_FLAG_DO_NOT_QUEUE)), "(u)"
-        )
+        arguments = GLib.Variant("(su)", (name, DBUS_NAME_FLAG_DO_NOT_QUEUE))
+        (result,) = call(con, BUS, "RequestName", arguments, "(u)")
     except GLib.Error as error:
         reason = Gio.DBusError.get_remote_error(error) or error.message
         raise ServiceError(
@@ -182,7 +226,8 @@ def _uid(credentials: Mapping[str, Any]) -> int | None:
 def uid_of(con: Any, sender: str) -> int | None:
     """Who owns a connection, as the kernel told the bus.  None: gone, or not to be known."""
     try:
-        (credentials,) = ask_bus(con, "GetConnectionCredentials", GLib.Variant("(s)", (sender,)), "(a{sv})")
+        arguments = GLib.Variant("(s)", (sender,))
+        (credentials,) = call(con, BUS, "GetConnectionCredentials", arguments, "(a{sv})")
     except GLib.Error:
         return None
     return _uid(credentials)
@@ -199,7 +244,7 @@ def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
         then(_uid(credentials))
 
     con.call(
-        *_BUS,
+        *BUS,
         "GetConnectionCredentials",
         GLib.Variant("(s)", (sender,)),
         GLib.VariantType("(a{sv})"),
@@ -210,15 +255,18 @@ def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
     )
 
 
-def watch_caller(con: Any, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
-    """Calls `gone` when a connection closes; what is returned ends that."""
+def watch_owner(con: Any, name: str, changed: Callable[[str], None]) -> Callable[[], None]:
+    """Call `changed` with the connection that gets the name, and with "" when none has it any more.
 
-    def changed(*arguments: Any) -> None:
-        if not arguments[5].unpack()[2]:  # the new owner
-            gone()
-
-    bus, path, interface = _BUS
+    Return what ends that.
+    """
     number = con.signal_subscribe(
-        bus, interface, "NameOwnerChanged", path, sender, Gio.DBusSignalFlags.NONE, changed
-    )
+        BUS.name, BUS.interface, "NameOwnerChanged", BUS.path, name, Gio.DBusSignalFlags.NONE,
+        lambda *arguments: changed(arguments[5].unpack()[2]),
+    )  # fmt: skip
     return lambda: con.signal_unsubscribe(number)
+
+
+def watch_caller(con: Any, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
+    """Call `gone` when a connection closes; return what ends that."""
+    return watch_owner(con, sender, lambda owner: None if owner else gone())

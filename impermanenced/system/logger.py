@@ -1,8 +1,4 @@
-"""structlog, with the journal as its only output.
-
-Loggers come from `get`: structlog loads asyncio for a kind of logger that nobody here has, which would be
-7 MB of a daemon's memory.
-"""
+"""structlog, with the journal as its only output."""
 
 from __future__ import annotations
 
@@ -10,12 +6,10 @@ import re
 import sys
 from typing import Any
 
+import structlog
+
 from ..text import to_text
 from . import journal
-from .lazy import at_first_use
-
-at_first_use("asyncio")
-structlog: Any = at_first_use("structlog")
 
 _PRIORITIES = {
     "debug": journal.LOG_DEBUG,

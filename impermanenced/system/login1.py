@@ -12,11 +12,9 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from . import logger
-from .dbus import CALL_TIMEOUT
+from .dbus import Address, call_for_fd, watch_owner
 
-NAME = "org.freedesktop.login1"
-PATH = "/org/freedesktop/login1"
-MANAGER = "org.freedesktop.login1.Manager"
+MANAGER = Address("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
 log = logger.get()
 
@@ -38,10 +36,7 @@ class Inhibitor:
         self._why = ""  # while it is wanted
         self._then: Callable[[], None] = _nothing
         self._fd = -1
-        self._subscription = con.signal_subscribe(
-            "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged",
-            "/org/freedesktop/DBus", NAME, Gio.DBusSignalFlags.NONE, self._owner_changed,
-        )  # fmt: skip
+        self._unsubscribe = watch_owner(con, MANAGER.name, self._owner_changed)
 
     def hold(self, why: str, then: Callable[[], None] | None = None) -> None:
         """`why` is shown to everybody; `then` is called once, when a logind has given it."""
@@ -49,24 +44,20 @@ class Inhibitor:
             self._why, self._then = why, then or _nothing
         self._executor.submit(self._take)
 
-    def _owner_changed(self, *arguments: Any) -> None:
+    def _owner_changed(self, owner: str) -> None:
         self._let_go()  # what another logind gave
-        if arguments[5].unpack()[2]:
+        if owner:
             self._executor.submit(self._take)
 
     def _take(self) -> None:
         if not self._why:
             return
+        arguments = GLib.Variant("(ssss)", ("shutdown", "impermanenced", self._why, self._mode))
         try:
-            answer, fds = self._con.call_with_unix_fd_list_sync(
-                NAME, PATH, MANAGER, "Inhibit",
-                GLib.Variant("(ssss)", ("shutdown", "impermanenced", self._why, self._mode)),
-                GLib.VariantType("(h)"), Gio.DBusCallFlags.NO_AUTO_START, CALL_TIMEOUT, None, None,
-            )  # fmt: skip
+            fd = call_for_fd(self._con, MANAGER, "Inhibit", arguments)
         except GLib.Error as error:
             log.info(self._without, error=error.message)
             return
-        fd = fds.get(answer.unpack()[0])
         with self._lock:
             if self._why:
                 fd, self._fd = self._fd, fd
@@ -87,7 +78,7 @@ class Inhibitor:
         return self._let_go()
 
     def close(self) -> None:
-        self._con.signal_unsubscribe(self._subscription)
+        self._unsubscribe()
         self.release()
 
 
@@ -111,7 +102,7 @@ class Departure:
         self._inhibitor = Inhibitor(con, executor, "delay", "a shutdown will not wait for the last report")
         none = Gio.DBusSignalFlags.NONE
         self._subscription = con.signal_subscribe(
-            NAME, MANAGER, "PrepareForShutdown", PATH, None, none, self._prepare
+            MANAGER.name, MANAGER.interface, "PrepareForShutdown", MANAGER.path, None, none, self._prepare
         )
         self._hold()
 

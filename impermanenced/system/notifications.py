@@ -15,10 +15,11 @@ import pydbus
 from gi.repository import Gio, GLib
 
 from ..errors import NotPermitted, ServiceError
+from .dbus import Address, call
 
-NAME = INTERFACE = "org.freedesktop.Notifications"
-PATH = "/org/freedesktop/Notifications"
-TIMEOUT = 5000  # milliseconds
+SERVER = Address(
+    "org.freedesktop.Notifications", "/org/freedesktop/Notifications", "org.freedesktop.Notifications"
+)
 LOW, NORMAL = 0, 1  # urgency
 
 _NO_ID = 0
@@ -47,8 +48,9 @@ class Desktop:
         self._con = con
         self._id = _NO_ID
         self._closed = closed
+        none = Gio.DBusSignalFlags.NONE
         con.signal_subscribe(
-            NAME, INTERFACE, "NotificationClosed", PATH, None, Gio.DBusSignalFlags.NONE, self._on_closed
+            SERVER.name, SERVER.interface, "NotificationClosed", SERVER.path, None, none, self._on_closed
         )
 
     def _on_closed(self, *arguments: Any) -> None:
@@ -72,7 +74,4 @@ class Desktop:
             raise ServiceError(f"no notification can be shown: {error.message}") from None
 
     def _call(self, method: str, arguments: Any, answer: str) -> Any:
-        return self._con.call_sync(
-            NAME, PATH, INTERFACE, method, arguments, GLib.VariantType(answer),
-            Gio.DBusCallFlags.NONE, TIMEOUT, None,
-        ).unpack()  # fmt: skip
+        return call(self._con, SERVER, method, arguments, answer, start=True)

@@ -35,22 +35,17 @@ Event = tuple[int, int, int, Origin | None, bool]  # a Seen, or a plain tuple of
 _Waiting = dict[int, dict[int, Noted]]
 
 
+def _nobody() -> None:
+    pass
+
+
 class Activity:
     """The writes that one source of events has seen.
 
-    The source's thread calls `on_news` when there is something to look at, and `on_many` when there is so
-    much that it should be stored.
+    `subscribe` says who is told.
     """
 
-    def __init__(
-        self,
-        clock: Callable[[], float],
-        ledger: Ledger,
-        *,
-        on_news: Callable[[], None] = lambda: None,
-        on_many: Callable[[], None] = lambda: None,
-        limit: int = LIMIT,
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], ledger: Ledger, *, limit: int = LIMIT) -> None:
         self.knows_writers = True
         self.overflows = 0
         self.forgotten = 0  # inodes that were not stored in time
@@ -58,8 +53,8 @@ class Activity:
         self.ledger = ledger
         self._clock = clock
         self._limit = limit
-        self._on_news = on_news
-        self._on_many = on_many
+        self._on_news: Callable[[], None] = _nobody
+        self._on_many: Callable[[], None] = _nobody
         self._lock = threading.Lock()
         self._storing = threading.Lock()
         self._waiting: _Waiting = {}
@@ -69,6 +64,13 @@ class Activity:
         self._too_many = False  # whether there are more than can be looked at one by one
         self._looked_at: dict[tuple[int, int], None] = {}
         self._overflowed = False
+
+    def subscribe(
+        self, *, on_news: Callable[[], None] = _nobody, on_many: Callable[[], None] = _nobody
+    ) -> None:
+        """Have the source's thread call `on_news` when there is something to look at, `on_many` when there is
+        much to store."""
+        self._on_news, self._on_many = on_news, on_many
 
     @property
     def since(self) -> float | None:

@@ -243,7 +243,7 @@ def tell_users(teller: news.News, entries: list[Entry]) -> None:
 
 
 def test_root_hears_what_is_announced(bus: Bus, served: Served) -> None:
-    teller = served.service.news
+    teller = served.signals.news
     teller.alert(alert(b"/etc/before\xff"))
     teller.alert(alert(b"/etc/then"))
     heard, silent = Heard(served, bus.connect()), Heard(served, bus.connect())
@@ -265,9 +265,9 @@ def test_root_hears_what_is_announced(bus: Bus, served: Served) -> None:
 def test_who_has_gone_is_forgotten(bus: Bus, served: Served) -> None:
     heard = Heard(served, bus.connect())
     heard.follow(0)
-    assert served.service.news._users[0].followers
+    assert served.signals.news._users[0].followers
     heard.con.close_sync(None)
-    wait_until(lambda: not served.service.news._users[0].followers, "it to be forgotten")
+    wait_until(lambda: not served.signals.news._users[0].followers, "it to be forgotten")
 
 
 def test_followers_are_bounded(bus: Bus, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_followers_are_bounded(bus: Bus, served: Served, monkeypatch: pytest.Mon
 
 
 def test_what_is_remembered_is_bounded(served: Served) -> None:
-    teller = served.service.news
+    teller = served.signals.news
     for number in range(3 * news.REMEMBERED):
         teller.alert(alert(b"/" + b"\xff" * 100_000))
         tell_users(teller, [entry(b"/%d" % number, 1000 + number, 1)])
@@ -290,7 +290,7 @@ def test_what_is_remembered_is_bounded(served: Served) -> None:
 
 
 def test_a_flood_of_ones_own_is_added_up(served: Served) -> None:
-    teller = served.service.news
+    teller = served.signals.news
     tell_users(teller, [entry(b"/d%d/f" % number, NOBODY, 2) for number in range(100)])
     told = [json.loads(text) for text in teller._users[NOBODY].last]
     assert [one["kind"] for one in told] == ["crud"] * group.BURST + ["more"]

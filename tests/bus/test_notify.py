@@ -16,13 +16,13 @@ import pytest
 from gi.repository import GLib
 
 from impermanenced.system.dbus import Call, Registration, request_name
-from impermanenced.system.notifications import INTERFACE, NAME, PATH, Desktop
+from impermanenced.system.notifications import SERVER, Desktop
 
 from .conftest import _CONNECTIONS, NOBODY, Bus, Daemon, Machine, wait_until
 from .test_watch import run, watching
 
 # As the specification has it, as far as it is used.
-XML = f"""<node><interface name="{INTERFACE}">
+XML = f"""<node><interface name="{SERVER.interface}">
   <method name="GetCapabilities"><arg type="as" direction="out"/></method>
   <method name="Notify">
     <arg type="s" direction="in"/><arg type="u" direction="in"/><arg type="s" direction="in"/>
@@ -75,8 +75,8 @@ class Screen:
         self.con = pydbus.connect(address).con
         _CONNECTIONS.append(self.con)
         methods = {"GetCapabilities": self._tell_capabilities, "Notify": self._notify}
-        self.registration = Registration(self.con, PATH, XML, methods, {})
-        request_name(self.con, NAME)
+        self.registration = Registration(self.con, SERVER.path, XML, methods, {})
+        request_name(self.con, SERVER.name)
 
     def _tell_capabilities(self, call: Call) -> None:
         call.reply(GLib.Variant("(as)", (self.capabilities,)))

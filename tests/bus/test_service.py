@@ -16,14 +16,15 @@ from gi.repository import GLib
 
 from impermanenced.bus import client, queue
 from impermanenced.bus.answers import FromReport
-from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
 from impermanenced.bus.service import Service, Work
+from impermanenced.bus.signals import Signals
 from impermanenced.document.report import report_from_json, report_pieces
 from impermanenced.errors import ConfigError, NotPermitted, ServiceError
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume
 from impermanenced.report.visible import visible
 from impermanenced.system import dbus
-from impermanenced.system.dbus import PROPERTIES, request_name
+from impermanenced.system.dbus import PROPERTIES, Registration, request_name
 from impermanenced.system.polkit import Authority
 
 from .conftest import NOBODY, Bus, wait_until
@@ -55,7 +56,11 @@ class Served:
         work = Work(self._make, lambda: self.boots, self._request, self._rescan)
         authority = authority or Authority(self.con, patience)
         executors = self.executor, self.clerk
-        self.service = Service(self.con, *executors, work, properties, lambda: self.now, authority)
+        self.registration = Registration(self.con, OBJECT_PATH, XML)
+        self.signals = Signals(self.registration)
+        self.service = Service(
+            self.registration, *executors, work, properties, self.signals.news, lambda: self.now, authority
+        )
         request_name(self.con, BUS_NAME)
 
     def _request(self, action: str, number: int) -> str:
@@ -91,7 +96,8 @@ class Served:
         return got[0]
 
     def close(self) -> None:
-        self.service.close()
+        self.signals.close()
+        self.registration.close()
         self.executor.shutdown()
         self.clerk.shutdown()
         self.con.close_sync(None)

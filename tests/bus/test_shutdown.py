@@ -13,13 +13,13 @@ from gi.repository import GLib
 from impermanenced.boots import history, records
 from impermanenced.boots.records import BootRecord, NextRequest
 from impermanenced.system.dbus import Call, Registration, request_name
-from impermanenced.system.login1 import MANAGER, NAME, PATH
+from impermanenced.system.login1 import MANAGER
 
 from ..conftest import sh
 from .conftest import SYSTEMD, Bus, Daemon, Emitted, FakeSystemd, Machine, a_bus, wait_until
 
 # As busctl introspects it on Debian 12, as far as it is used.
-LOGIND = f"""<node><interface name="{MANAGER}">
+LOGIND = f"""<node><interface name="{MANAGER.interface}">
   <method name="Inhibit">
     <arg type="s" name="what" direction="in"/><arg type="s" name="who" direction="in"/>
     <arg type="s" name="why" direction="in"/><arg type="s" name="mode" direction="in"/>
@@ -37,8 +37,8 @@ class FakeLogind:
         self.asked: list[tuple[str, ...]] = []
         self.con = bus.connect()
         self.pipes: list[tuple[int, str]] = []  # and the mode
-        self.registration = Registration(self.con, PATH, LOGIND, {"Inhibit": self._inhibit}, {})
-        request_name(self.con, NAME)
+        self.registration = Registration(self.con, MANAGER.path, LOGIND, {"Inhibit": self._inhibit}, {})
+        request_name(self.con, MANAGER.name)
 
     def _inhibit(self, call: Call) -> None:
         self.asked.append(call.parameters.unpack())
@@ -66,7 +66,7 @@ class FakeLogind:
 
 @pytest.fixture
 def bus() -> Iterator[Bus]:
-    names = (SYSTEMD, NAME)
+    names = (SYSTEMD, MANAGER.name)
     policy = "".join(f'<allow own="{name}"/><allow send_destination="{name}"/>' for name in names)
     with a_bus(f'<policy context="default">{policy}</policy>') as bus:
         yield bus

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypedDict, Unpack
-
 import pytest
 
 from impermanenced.watch.ledger import Ledger, Origin
-from impermanenced.watch.pending import CROWDED, MOST, Activity, Seen
+from impermanenced.watch.pending import CROWDED, LIMIT, MOST, Activity, Seen
 
 ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
 TWO = Origin("", b"/usr/bin/two", b"two", 11, 1000)
@@ -20,15 +17,9 @@ class Clock:
         return self.now
 
 
-class Options(TypedDict, total=False):
-    on_news: Callable[[], None]
-    on_many: Callable[[], None]
-    limit: int
-
-
-def make(clock: Clock | None = None, **options: Unpack[Options]) -> Activity:
+def make(clock: Clock | None = None, limit: int = LIMIT) -> Activity:
     clock = clock or Clock()
-    return Activity(clock, Ledger(None, "boot", clock), **options)
+    return Activity(clock, Ledger(None, "boot", clock), limit=limit)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["waiting", "in the ledger"])
@@ -64,7 +55,8 @@ def test_the_last_writer_that_is_known_counts(apart: bool) -> None:
 
 def test_news_is_told_once_until_it_is_taken() -> None:
     told: list[int] = []
-    activity = make(on_news=lambda: told.append(1))
+    activity = make()
+    activity.subscribe(on_news=lambda: told.append(1))
     activity.note([Seen(256, 5, 9, ONE, True)])
     activity.note([Seen(256, 6, 9, ONE, True), Seen(256, 7, 9, TWO, True), Seen(300, 5, 9, ONE, True)])
     assert told == [1]
@@ -97,7 +89,8 @@ def test_what_is_settled_is_news_only_under_another_name() -> None:
 
 def test_what_nobody_stores_is_bounded() -> None:
     told: list[int] = []
-    activity = make(limit=10_000, on_many=lambda: told.append(1))
+    activity = make(limit=10_000)
+    activity.subscribe(on_many=lambda: told.append(1))
     for inode in range(25_000):
         activity.note([Seen(256, inode, 9, ONE, True)])
     assert told == [1]
@@ -121,7 +114,8 @@ def test_more_than_can_be_looked_at_is_said() -> None:
 
 def test_overflow_is_told() -> None:
     told: list[int] = []
-    activity = make(on_news=lambda: told.append(1))
+    activity = make()
+    activity.subscribe(on_news=lambda: told.append(1))
     activity.overflow()
     assert told and activity.overflows == 1
     assert activity.take() == ({}, False, True)

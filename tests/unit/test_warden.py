@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from impermanenced.daemon.limits import Warden
 from impermanenced.report import report
 from impermanenced.report.totals import Share, Tally
 from impermanenced.system import journal
+from impermanenced.system.login1 import Inhibitor
 
 OFF = LevelSettings(NOTHING, NOTHING, NOTHING)
 LEVELS = LevelSettings(Space(1000), Space(2000), Space(4000))
@@ -51,13 +51,12 @@ class Case:
         self.classes: dict[str, Share] = {}
         self.said: list[tuple[str, int, int]] = []
         self.held = False
-        monkeypatch.setattr(limits, "Inhibitor", lambda *_: self)
         monkeypatch.setattr("impermanenced.boots.requests.spared", lambda machine, wipe: self.spared)
         self.spared: str | None = None
         self.manager = Manager(found)
-        # What it asks of the manager is what the one above has.
-        self.warden = Warden(cast(report.Manager, self.manager), self.report, self, lambda: self.now)
-        self.warden.begin(None, ThreadPoolExecutor(1))  # nobody gives it work, so it has no thread
+        # What it asks of the manager is what the one above has, and of the inhibitor what is here.
+        manager, inhibitor = cast(report.Manager, self.manager), cast(Inhibitor, self)
+        self.warden = Warden(manager, self.report, self, inhibitor, lambda: self.now)
 
     def settle(self) -> None:
         self.warden.settle()

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, NamedTuple, Protocol
 
 from ...model import Change, Difference, FileType, Verdict
-from ...system.lazy import at_first_use
+from ...system.lazy import Deferred
 
-hashlib: Any = at_first_use("hashlib")
+hashlib: Any = Deferred("hashlib")
 
 # Directories that were merged into /usr: a package may know a file by either name.
 _MERGED = re.compile(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")

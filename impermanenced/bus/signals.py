@@ -1,0 +1,36 @@
+"""What org.impermanence.Manager1 says unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gi.repository import GLib
+
+from ..system.dbus import Registration
+from .news import News, fitting
+
+
+class Signals:
+    """Signals to root, and `news` to each who follows.  Any thread may call."""
+
+    def __init__(self, registration: Registration) -> None:
+        self._registration = registration
+        self.news = News(registration.con, self._send)
+
+    def emit_crud(self, path: bytes, verdict: str, unit: str, size: int, count: int) -> None:
+        arguments = (fitting(path), verdict, unit, size, count)
+        self._registration.emit("Crud", GLib.Variant("(aysstt)", arguments))
+
+    def emit_leaving(self, count: int, size: int, worst: Iterable[bytes]) -> None:
+        arguments = (count, size, [fitting(path) for path in worst])
+        self._registration.emit("Leaving", GLib.Variant("(ttaay)", arguments))
+
+    def level(self, name: str, size: int, count: int) -> None:
+        self._registration.emit("Level", GLib.Variant("(stt)", (name, size, count)))
+        self.news.level(name, size, count)
+
+    def _send(self, to: str, text: str) -> None:
+        self._registration.emit("News", GLib.Variant("(s)", (text,)), to)
+
+    def close(self) -> None:
+        self.news.close()

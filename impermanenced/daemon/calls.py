@@ -1,0 +1,29 @@
+"""What callers on the bus do on the machine.
+
+As on the command line each call starts from the configuration and the disk as they are then: what was
+looked at before does not count.
+"""
+
+from __future__ import annotations
+
+from ..boots import listing, requests
+from ..document.fields import Object
+from ..report.report import Manager
+
+
+def boots(config_file: bytes | None) -> Object:
+    """Return the document of the boots."""
+    with Manager(config_file) as manager:
+        ours = config_file is None
+        found = listing.read(manager.config, manager.machine, newest=listing.NEWEST, ours=ours)
+    return listing.to_json(found)
+
+
+def request(config_file: bytes | None, action: str, number: int) -> str:
+    """Ask for something at the next boot; return what that boot does now, in words."""
+    with Manager(config_file) as manager:
+        if action == requests.CANCEL:
+            return requests.withdraw(manager.machine)
+        boot = number if action == "boot" else None
+        boots = number if action == "keep" else 1
+        return requests.ask(manager.config, manager.machine, action, boot=boot, boots=boots)

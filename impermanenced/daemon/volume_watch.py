@@ -1,0 +1,51 @@
+"""The watch on the volumes of one configuration, which may become those of another."""
+
+from __future__ import annotations
+
+import os
+
+from ..report.report import Manager
+from ..text import to_text
+from ..watch import fanotify
+from ..watch.nested import Owners
+from ..watch.pending import Activity
+
+
+class VolumeWatch:
+    """Watches from the beginning until `stop`."""
+
+    def __init__(self, manager: Manager, activity: Activity) -> None:
+        self._manager = manager
+        self._activity = activity
+        self._start()
+
+    def _start(self) -> None:
+        manager = self._manager
+        self.volumes, self.device = manager.volumes, manager.device
+        root_ids = frozenset(volume.root_id for volume in manager.volumes)
+        self._owners = Owners(manager.machine.top, root_ids)
+        self._source = fanotify.start(
+            manager.machine.top, manager.volumes, self._activity, root_ids, self._owners
+        )
+
+    @property
+    def source(self) -> str:
+        return self._source.source
+
+    @property
+    def status(self) -> str:
+        """For systemctl, in words."""
+        names = ", ".join(to_text(os.fsencode(volume.name)) for volume in self.volumes)
+        return f"Watching {names} with {self.source}"
+
+    def is_alive(self) -> bool:
+        return self._source.is_alive()
+
+    def restart(self) -> None:
+        """Watch the volumes that the manager has now."""
+        self.stop()
+        self._start()
+
+    def stop(self) -> None:
+        self._source.stop()
+        self._owners.close()

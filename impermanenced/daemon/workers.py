@@ -1,0 +1,38 @@
+"""The threads that do what the main loop must not wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ..system import logger
+
+log = logger.get()
+
+
+class Workers:
+    """One thread each for reports, for the ledger, and for what must not wait for a report."""
+
+    def __init__(self) -> None:
+        self.worker = ThreadPoolExecutor(1, "worker")
+        self.clerk = ThreadPoolExecutor(1, "clerk")
+        self._storer = ThreadPoolExecutor(1, "ledger")
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Have it done after the reports that are asked for already."""
+        self.worker.submit(work).add_done_callback(_say_failure)
+
+    def store(self, work: Callable[[], None]) -> None:
+        """Have it done by the ledger's thread, also while a report is made."""
+        self._storer.submit(work).add_done_callback(_say_failure)
+
+    def close(self) -> None:
+        """Wait for what has begun; what waits is dropped, but for the ledger's."""
+        self.clerk.shutdown(cancel_futures=True)
+        self.worker.shutdown(cancel_futures=True)
+        self._storer.shutdown()
+
+
+def _say_failure(future: Future[None]) -> None:
+    if not future.cancelled() and (error := future.exception()):
+        log.error("work failed", exc_info=error)
