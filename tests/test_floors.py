@@ -11,10 +11,11 @@ import impermanenced
 # From the ground up.  A name is a folder, or a module beside the folders.
 FLOORS = (
     "errors",
+    "losses",
     "model",
+    "paths",
     "state",
     "text",
-    "losses",
     "kernel",
     "system",
     "config",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..losses import WORTH
+from ..losses import LossClass, weight
 from . import wording
 
 Entry = Mapping[str, Any]
@@ -161,8 +161,8 @@ def _loss(worst: Entry, group: list[Entry]) -> str:
     """Of what decides the row's score; where nothing has one, the class that most of them have."""
     if worst.get("score"):
         return str(worst["loss"])
-    losses = [entry["loss"] for entry in group if entry["loss"]]
-    return max(losses, key=lambda loss: WORTH.get(loss, 0)) if losses else ""
+    losses = [LossClass(entry["loss"]) for entry in group if entry["loss"]]
+    return max(losses, key=weight) if losses else ""
 
 
 def _note(worst: Entry, group: list[Entry]) -> str:
@@ -222,7 +222,7 @@ def _directory_of(entry: Entry) -> str:
 
 
 def _class_of(entry: Entry) -> str:
-    return PACKAGES if entry.get("package") else str(entry["loss"] or "unknown")
+    return PACKAGES if entry.get("package") else str(entry["loss"] or LossClass.UNKNOWN)
 
 
 def _unit_of(entry: Entry) -> str:

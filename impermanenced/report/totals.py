@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..losses import WORTH
+from ..losses import LossClass
 from ..model import Change, Report, Verdict
 
 _BROUGHT_BACK = {Change.DELETED.value, Change.METADATA.value}
@@ -35,9 +35,9 @@ class Tally:
 
 
 def _add_up(lost: Iterable[tuple[str | None, int]], complete: bool) -> Tally:
-    found: dict[str, list[int]] = {loss: [0, 0] for loss in WORTH}
+    found: dict[str, list[int]] = {loss: [0, 0] for loss in LossClass}
     for loss, size in lost:
-        share = found[loss if loss in found else "unknown"]
+        share = found[loss if loss in found else LossClass.UNKNOWN]
         share[0] += 1
         share[1] += size
     return Tally({loss: Share(*share) for loss, share in found.items() if share[0]}, complete)
@@ -53,7 +53,7 @@ def counts(report: Report) -> dict[Verdict, int]:
 
 def caches(report: Report) -> int:
     """How many of the ignored are caches."""
-    return sum(entry.verdict is Verdict.IGNORED and entry.loss == "cache" for entry in report.entries)
+    return sum(entry.verdict is Verdict.IGNORED and entry.loss is LossClass.CACHE for entry in report.entries)
 
 
 def of_report(report: Report) -> Tally:

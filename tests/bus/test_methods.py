@@ -17,6 +17,7 @@ from impermanenced.bus.answers import FromReport
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
 from impermanenced.bus.service import LONGEST
 from impermanenced.errors import UsageError
+from impermanenced.losses import LossClass
 from impermanenced.model import Entry, FileType, Volume
 from impermanenced.text import path_of
 
@@ -235,7 +236,7 @@ class Heard:
 
 
 def alert(path: bytes, size: int = 5) -> Alert:
-    return Alert(path, 1, size, "crud", "created", "unknown", None)
+    return Alert(path, 1, size, "crud", "created", LossClass.UNKNOWN, None, 40)
 
 
 def tell_users(teller: news.News, entries: list[Entry]) -> None:

@@ -8,6 +8,7 @@ from impermanenced.cli.commands.gate import text, to_json
 from impermanenced.cli.output import Style
 from impermanenced.config.load import GateSettings
 from impermanenced.config.values import Space
+from impermanenced.losses import LossClass
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
 from impermanenced.report import gate, totals
 from impermanenced.report.totals import Share, Tally
@@ -16,7 +17,7 @@ MIB = 1 << 20
 
 
 def entry(
-    loss: str | None, size: int, change: Change = Change.CREATED, verdict: Verdict = Verdict.CRUD
+    loss: LossClass | None, size: int, change: Change = Change.CREATED, verdict: Verdict = Verdict.CRUD
 ) -> Entry:
     difference = Difference(b"/a", FileType.FILE, change, "+......", 5, size, 0, 0, 0o644, 0)
     return Entry("root", difference, verdict, "nothing declares it", loss, None)
@@ -28,12 +29,12 @@ REPORT = Report(
     0,
     (),
     (
-        entry("config", 20),
-        entry("secret", 300),
-        entry("secret", 5, Change.DELETED),
-        entry("secret", 5, Change.METADATA),
-        entry("secret", 5, Change.MODIFIED),
-        entry("secret", 5, verdict=Verdict.PERSISTED),
+        entry(LossClass.CONFIG, 20),
+        entry(LossClass.SECRET, 300),
+        entry(LossClass.SECRET, 5, Change.DELETED),
+        entry(LossClass.SECRET, 5, Change.METADATA),
+        entry(LossClass.SECRET, 5, Change.MODIFIED),
+        entry(LossClass.SECRET, 5, verdict=Verdict.PERSISTED),
         entry(None, 7),
     ),
 )

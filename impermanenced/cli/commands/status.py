@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...losses import BAD, SERIOUS, mark
+from ...losses import BAD, SERIOUS, LossClass, mark
 from ...model import Verdict
 from ...text import size_to_text
 from .. import next_boot, output, since, source, wording
@@ -85,7 +85,9 @@ def document(whole: Document, *, all_verdicts: bool) -> dict[str, Any]:
         **source.without(whole, "entries", "volumes"),
         "volumes": [source.without(volume, *source.WHOLE_VOLUME) for volume in whole["volumes"]],
         "counts": counts(whole),
-        "caches": sum(entry["verdict"] == Verdict.IGNORED and entry["loss"] == "cache" for entry in entries),
+        "caches": sum(
+            entry["verdict"] == Verdict.IGNORED and entry["loss"] == LossClass.CACHE for entry in entries
+        ),
         "entries": [
             source.without(entry, "letters", *source.WHOLE)
             for entry in entries

@@ -14,6 +14,7 @@ from ...config.load import Config
 from ...config.values import Where
 from ...config.values import path_of as configured_path
 from ...errors import ConfigError, UsageError
+from ...losses import LossClass
 from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...report.suggest import Item, Suggestion, System, Wanted, choose, structure
 from ...text import JSON_VERSION, path_fields, path_of, to_text
@@ -133,7 +134,7 @@ def _item(entry: Mapping[str, Any]) -> Item:
         entry.get("gid", 0),
         int(entry["mode"], 8),
         entry["size"],
-        entry["loss"] or "unknown",
+        LossClass(entry["loss"] or LossClass.UNKNOWN),
         entry.get("application") or "",
         entry.get("state_of") or "",
         entry.get("package") or "",

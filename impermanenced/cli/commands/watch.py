@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import ServiceError, UsageError
+from ...losses import SERIOUS, LossClass
 from ...text import size_to_text
 from .. import output, wording
 from ..arguments import add_json
@@ -31,8 +32,7 @@ try:
 except ImportError:  # the other verbs work without the libraries of the bus
     client = None  # type: ignore[assignment]
 
-_LOSS = len("service-state")
-_SERIOUS = ("secret", "database")
+_LOSS = max(map(len, LossClass))
 _LINES = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -146,9 +146,10 @@ def take(text: str, handle: Callable[[Mapping[str, Any]], object]) -> None:
 def line(news: Mapping[str, Any], now: float, style: Style) -> str:
     """`09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`"""
     when = wording.clock(news["time"], now, exact=True)
-    loss = str(news.get("loss", ""))
-    padded = wording.pad(loss, _LOSS)
-    return f"{when}  {style.bold(padded) if loss in _SERIOUS else padded}  {_about(news)}".rstrip()
+    loss = LossClass(news["loss"]) if "loss" in news else None
+    padded = wording.pad(loss or "", _LOSS)
+    serious = loss is not None and loss.traits.weight >= SERIOUS
+    return f"{when}  {style.bold(padded) if serious else padded}  {_about(news)}".rstrip()
 
 
 def _about(news: Mapping[str, Any]) -> str:
