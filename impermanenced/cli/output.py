@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from ..text import to_text
 from .verb import Shared
@@ -58,12 +56,6 @@ def write_now(text: str) -> None:
     write(text)
     if sys.stdout is not None:
         sys.stdout.flush()
-
-
-def write_json(document: Mapping[str, Any]) -> None:
-    import json
-
-    write(json.dumps(document) + "\n")
 
 
 def write_long(text: str, shared: Shared) -> None:

@@ -6,8 +6,9 @@ import datetime
 import functools
 import pwd
 import unicodedata
-from collections.abc import Mapping
-from typing import Any
+
+from ..model import Writer
+from ..text import to_text
 
 BRACED = 4  # characters that names have in common, for them to be worth braces
 BRACES = 6  # names between them
@@ -16,11 +17,6 @@ SHORT = 40  # characters of what is in any case plainer than the directory alone
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def seconds(text: str | None) -> float:
-    """Of an RFC 3339 time; 0 when there is none."""
-    return datetime.datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 def age(then: float, now: float) -> str:
@@ -38,9 +34,9 @@ def age(then: float, now: float) -> str:
     return f"{passed // (365 * 86400):.0f} years ago"
 
 
-def clock(text: str, now: float, *, exact: bool = False) -> str:
+def clock(seconds: float, now: float, *, exact: bool = False) -> str:
     """The local time of day, with the date when it is not today's."""
-    then = datetime.datetime.fromisoformat(text).astimezone()
+    then = datetime.datetime.fromtimestamp(seconds).astimezone()
     today = datetime.datetime.fromtimestamp(now).astimezone().date()
     day = "" if then.date() == today else "%Y-%m-%d "
     return then.strftime(day + ("%H:%M:%S" if exact else "%H:%M"))
@@ -54,23 +50,28 @@ def user(uid: int) -> str:
         return str(uid)
 
 
-def program_of(fields: Mapping[str, Any]) -> str:
+def unit(name: str) -> str:
+    """The name of a systemd unit for a terminal: it may hold any bytes but a slash and NUL."""
+    return to_text(name.encode("utf-8", "surrogateescape"))
+
+
+def program_of(found: Writer) -> str:
     """The name that ps shows, whole: the kernel keeps 15 bytes of it, a script is not its interpreter."""
-    comm, file = str(fields["comm"]), str(fields["exe"]).rpartition("/")[2]
+    comm, file = to_text(found.comm), to_text(found.exe.rpartition(b"/")[2])
     return file if file.startswith(comm) else comm
 
 
-def writer(fields: Mapping[str, Any] | None) -> str:
+def writer(found: Writer | None) -> str:
     """The service that wrote, else the program and its user; "" when nobody is known."""
-    if fields is None:
+    if found is None:
         return ""
-    unit: str = fields["unit"]
-    if unit.endswith(".service") and not unit.startswith("user@"):
-        return unit
-    program = program_of(fields) or unit
-    if fields["uid"] is None:
+    its_unit = unit(found.unit)
+    if its_unit.endswith(".service") and not its_unit.startswith("user@"):
+        return its_unit
+    program = program_of(found) or its_unit
+    if found.uid is None:
         return program
-    return f"{program} ({user(fields['uid'])})" if program else user(fields["uid"])
+    return f"{program} ({user(found.uid)})" if program else user(found.uid)
 
 
 def _in_common(texts: list[str]) -> str:

@@ -9,6 +9,7 @@ import base64
 import binascii
 import datetime
 import functools
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -51,6 +52,11 @@ def _misfit(fields: Object, key: str, wanted: str) -> Misfit:
             shown = f"{shown[: _SHOWN - 3]}..."
         return Misfit(key, f"{shown} is not {wanted}")
     return Misfit(key, f"{'a list' if isinstance(value, list) else 'an object'} is not {wanted}")
+
+
+def printed(document: Object) -> str:
+    """Return the document as `--json` prints it: one line of ASCII."""
+    return json.dumps(document) + "\n"
 
 
 # Plain values

@@ -16,6 +16,8 @@ from ...boots import good, history, listing, outcome
 from ...boots.history import BAD, RUNNING, Boot
 from ...boots.listing import Listing
 from ...boots.records import EndRecord
+from ...document.boots import boots_to_json
+from ...document.fields import printed
 from ...report.report import Manager
 from ...text import size_to_text, time_to_text, to_text
 from .. import next_boot, output, trouble, wording
@@ -74,7 +76,7 @@ def _list(options: Options, shared: Shared) -> None:
             sizes=options.sizes,
         )
     if shared.json:
-        output.write_json(listing.to_json(found))
+        output.write(printed(boots_to_json(found)))
     else:
         output.write_long(text(found, columns=output.columns(), now=time.time()), shared)
 

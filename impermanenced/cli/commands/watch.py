@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ...document.fields import printed
+from ...document.news import Announcement, Overflow, Reached, Sum, Undeclared, news_from_json, news_to_json
 from ...errors import ServiceError, UsageError
-from ...text import size_to_text
+from ...model import Change
+from ...text import size_to_text, to_text
 from .. import output, wording
 from ..arguments import add_json
 from ..notify import Notices
@@ -70,13 +71,14 @@ def run(options: Options, shared: Shared) -> int:
         raise ServiceError("there is no system bus", "systemctl status dbus")
     style = output.style(shared)
 
-    def show(news: Mapping[str, Any]) -> None:
-        output.write_now((json.dumps(news) if shared.json else line(news, time.time(), style)) + "\n")
+    def show(news: Announcement) -> None:
+        said = printed(news_to_json(news)) if shared.json else f"{line(news, time.time(), style)}\n"
+        output.write_now(said)
 
     handle = show
 
     def tell(text: str) -> None:
-        take(text, handle)
+        handle(news_from_json(text))
 
     follower = Follower(bus.con, tell, _say_changed, shared.config)
     if options.notify:
@@ -132,39 +134,28 @@ def _watch_output(gone: Callable[[], None]) -> None:
     GLib.io_add_watch(1, GLib.PRIORITY_DEFAULT, GLib.IOCondition.ERR | GLib.IOCondition.HUP, look)
 
 
-def take(text: str, handle: Callable[[Mapping[str, Any]], object]) -> None:
-    """One piece of news as the daemon sent it; ServiceError where it makes no sense."""
-    try:
-        news = json.loads(text)
-        if not isinstance(news, dict):
-            raise TypeError("no object")
-        handle(news)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ServiceError(f"impermanenced: its news cannot be understood: {error!r}") from None
-
-
-def line(news: Mapping[str, Any], now: float, style: Style) -> str:
+def line(news: Announcement, now: float, style: Style) -> str:
     """`09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`"""
-    when = wording.clock(news["time"], now, exact=True)
-    loss = str(news.get("loss", ""))
+    when = wording.clock(news.time, now, exact=True)
+    loss = news.loss if isinstance(news, Undeclared) else ""
     padded = wording.pad(loss, _LOSS)
     return f"{when}  {style.bold(padded) if loss in _SERIOUS else padded}  {_about(news)}".rstrip()
 
 
-def _about(news: Mapping[str, Any]) -> str:
-    kind = news["kind"]
-    if kind == "overflow":
-        times = wording.plural(news["overflows"], "time")
-        return f"the kernel dropped events, {times} by now: of some files it is not known who wrote them"
-    if kind == "level":
-        sums = f"{size_to_text(news['bytes'])} in {wording.plural(news['count'], 'path')}"
-        return f"{news['level']}: what is undeclared has come to {sums}"
-    path, size = wording.homely(news["path"]), size_to_text(news["bytes"])
-    paths = wording.plural(news["count"], "path")
-    if kind == "boot":
-        return f"{path}  {paths} by the boot itself, {size}"
-    if kind == "more":
-        return f"{path}  {paths} more, {size}"
-    change = "changed" if news["change"] == "metadata" else news["change"]
-    what = change if news["count"] == 1 else f"{paths} {change}"
-    return f"{path}  {what}, {size}  {wording.writer(news['writer'])}"
+def _about(news: Announcement) -> str:
+    match news:
+        case Overflow():
+            times = wording.plural(news.overflows, "time")
+            return f"the kernel dropped events, {times} by now: of some files it is not known who wrote them"
+        case Reached():
+            sums = f"{size_to_text(news.size)} in {wording.plural(news.count, 'path')}"
+            return f"{news.level}: what is undeclared has come to {sums}"
+        case Sum():
+            how = " by the boot itself" if news.boot else " more"
+            paths = wording.plural(news.count, "path")
+            return f"{wording.homely(to_text(news.path))}  {paths}{how}, {size_to_text(news.size)}"
+        case Undeclared():
+            change = "changed" if news.change == Change.METADATA else news.change
+            what = change if news.count == 1 else f"{wording.plural(news.count, 'path')} {change}"
+            about = f"{wording.homely(to_text(news.path))}  {what}, {size_to_text(news.size)}"
+            return f"{about}  {wording.writer(news.writer)}"

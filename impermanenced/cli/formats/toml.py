@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from ...config.values import PATH_MAX
 from ...report.suggest import Wanted
 from ...text import to_text
-from .writing import Task, Written, about, by_user, differs, fields, hides
+from .writing import Option, Task, Written, about, by_user, differs, fields, hides
 
 HEAD = ("A drop-in of its own below /etc/impermanence/config.d/ can hold this as it is.",)
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -58,7 +57,7 @@ def _entries(entries: list[Wanted], *, hidden: bool) -> list[str]:
 
 
 def _entry(one: Wanted, *, hidden: bool) -> str:
-    table: dict[str, Any] = fields(one.own)
+    table: dict[str, Option] = {**fields(one.own)}
     if one.method != "bind":
         table["method"] = one.method
     if differs(one, hidden=hidden):
@@ -69,12 +68,12 @@ def _entry(one: Wanted, *, hidden: bool) -> str:
     return _table({"path": path, **table}) if table else string(path)
 
 
-def _table(table: dict[str, Any]) -> str:
+def _table(table: Mapping[str, Option]) -> str:
     return "{" + ", ".join(f"{key} = {_value(value)}" for key, value in table.items()) + "}"
 
 
-def _value(value: object) -> str:
-    if isinstance(value, dict):
+def _value(value: Option) -> str:
+    if isinstance(value, Mapping):
         return _table(value)
     return str(value).lower() if isinstance(value, bool) else string(str(value))
 

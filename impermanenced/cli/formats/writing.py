@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...config.load import Ownership
 from ...report.suggest import Item, Suggestion, System, Wanted
@@ -13,6 +12,7 @@ from ...text import size_to_text, to_text
 from .. import wording
 
 Ownerships = Mapping[str, str]
+Option = str | bool | Sequence[str] | Mapping[str, str]  # of an entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def differs(one: Wanted, *, hidden: bool) -> bool:
     return one.declared and one.directory and one.hide != hidden
 
 
-def fields(own: Ownership) -> dict[str, Any]:
+def fields(own: Ownership) -> dict[str, str]:
     return {key: value for key in ("user", "group", "mode") if (value := getattr(own, key)) is not None}
 
 
