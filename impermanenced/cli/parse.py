@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..errors import UsageError
 from .arguments import did_you_mean, optional_path
@@ -32,13 +31,12 @@ _WITH_VALUE = ("--config", "--color")
 _FLAGS = ("--no-pager", "--version", "-h", "--help")
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """What is wanted: a verb with its options, or a text about the program."""
 
     verb: str  # one of COMMANDS, or "help" or "version"
     options: Any = None  # the verb's own; only its `run` looks into them
-    shared: Shared = field(default_factory=Shared)
+    shared: Shared = Shared()
     help: str = ""
 
 
