@@ -29,6 +29,7 @@ from impermanenced.system import journal
 from impermanenced.text import time_to_text
 
 from ..conftest import Filesystem, sh
+from ..schema import checked
 from ..shell.hook import Boot, Initrd
 
 NOBODY = 65534
@@ -80,7 +81,7 @@ class Machine:
         return result.stdout
 
     def document(self) -> Any:
-        return json.loads(self.say("boots", "--json"))
+        return checked("boots", self.say("boots", "--json"))
 
     def refused(self, code: int, *argv: str, wrap: tuple[str, ...] = ()) -> str:
         before = sh("find", self.filesystem.top, "-printf", "%p %i %T@ %s\n")
@@ -387,7 +388,7 @@ def test_what_old_roots_hold(machine: Machine) -> None:
     name = f"1-{history.this_boot_id()}"
     held = {
         root["path"]: root["bytes"]
-        for boot in json.loads(machine.say("boots", "--sizes", "--json"))["boots"]
+        for boot in checked("boots", machine.say("boots", "--sizes", "--json"))["boots"]
         for root in boot["old_roots"]
     }
     assert held == {

@@ -20,6 +20,7 @@ from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.text import path_of
 
 from ..conftest import sh
+from ..schema import checked
 from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, wait_until
 
 PROGRAM = (
@@ -50,7 +51,7 @@ class Watching:
         return self.out.read_text().splitlines()
 
     def news(self) -> list[Any]:
-        return [json.loads(line) for line in self.lines()]
+        return [checked("watch", line) for line in self.lines()]
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)

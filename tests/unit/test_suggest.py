@@ -28,6 +28,7 @@ from impermanenced.model import Advice, AdviceKind, Change, FileType, Verdict
 from impermanenced.report.suggest import Item, Suggestion, System, Wanted, choose
 
 from ..conftest import sh
+from ..schema import checked
 from .reports import ROOT, entry, report
 from .test_config import ARTICLE
 
@@ -531,7 +532,7 @@ def test_the_documents_keys(tmp_path: Path) -> None:
     assert [one["path"] for one in found["declarations"] if not one["declared"]] == ["/opt/x"]
     left = {"kind": "blank", "advice": [], "package": None, "paths": [{"path": "/opt/y"}]}
     assert found["uncovered"] == [left]
-    json.dumps(found)
+    checked("suggest", json.dumps(found))
 
 
 # Names
