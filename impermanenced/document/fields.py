@@ -1,7 +1,7 @@
 """The fields of a JSON object: how a value is written, and how it is taken out again with its type and range.
 
-Each reading function raises Misfit where a field is something else than it has to be, and KeyError where it is
-missing; `inside`, `each` and `whole` make a Misfit of that, too.
+Each reading function raises Misfit where a field is not what it has to be, and KeyError where there is none;
+`inside`, `each` and `whole` make a Misfit of that, too.
 """
 
 from __future__ import annotations

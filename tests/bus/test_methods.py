@@ -13,14 +13,15 @@ from gi.repository import Gio, GLib
 from impermanenced.alerts import group
 from impermanenced.alerts.group import Alert, Rest
 from impermanenced.boots.history import Boot, History
+from impermanenced.boots.listing import Listing
 from impermanenced.bus import news, queue
 from impermanenced.bus.answers import FromReport
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
 from impermanenced.bus.service import LONGEST
+from impermanenced.document import fields
 from impermanenced.document.boots import boots_to_json
 from impermanenced.errors import UsageError
 from impermanenced.model import Entry, FileType, Volume
-from impermanenced.text import path_of
 
 from ..schema import checked
 from .conftest import NOBODY, REPOSITORY, Bus, Daemon, get_properties, wait_until
@@ -111,7 +112,7 @@ def test_explain_takes_names_that_are_no_text(served: Served) -> None:
     path = b"/" + b"\xff\n\x1b[31m" * 1000
     served.report = lambda: dataclasses.replace(REPORT, volumes=(ROOT,), entries=(entry(path, 0, 5),))
     found = document(served.call(INTERFACE, "Explain", of_path(path)), "explanation")
-    assert path_of(found["entry"]) == path
+    assert fields.path(found["entry"]) == path
     assert found["path"].isprintable()
 
 
@@ -200,12 +201,12 @@ def test_a_large_answer_comes_whole(served: Served) -> None:
     with open(fds.get(index), encoding="utf-8") as stream:
         report = json.load(stream)  # too many to hold against the schema
     assert len(report["entries"]) == 20_000
-    assert path_of(report["entries"][-1]) == many[-1].difference.path
+    assert fields.path(report["entries"][-1]) == many[-1].difference.path
 
 
 def test_boots_come_in_a_file_too(bus: Bus, served: Served) -> None:
     boots = tuple(Boot(number, fault="x" * 100) for number in range(1000))
-    served.boots = boots_to_json(History(boots, ("root",), b"old_roots", False), None)
+    served.boots = boots_to_json(Listing(History(boots, ("root",), b"old_roots", False)))
     assert document(served.call(INTERFACE, "Boots"), "boots") == served.boots
     assert json.loads(Caller(bus, NOBODY, "Boots").answer()[0]) == served.boots
 

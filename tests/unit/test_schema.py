@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impermanenced.boots.history import Boot, History
+from impermanenced.boots.listing import Listing
 from impermanenced.boots.old_roots import OldRoot
 from impermanenced.boots.records import BootRecord, EndRecord, NextRequest
 from impermanenced.boots.requests import Pending
@@ -151,7 +152,7 @@ def test_news_come_back_as_they_were(news: Announcement) -> None:
         ("", "cut off"),
         ("{}", "version: is missing"),
         ('{"version": 2}', "version: 2 is newer"),
-        ('{"version": 1, "kind": "party"}', "kind: 'party' is not one of crud, more, boot, overflow, level"),
+        ('{"version": 1, "kind": 1}', "kind: 1 is not a text"),
         ('{"version": 1, "kind": "overflow", "time": "2026-01-01T00:00:00Z"}', "overflows: is missing"),
     ],
 )
@@ -159,6 +160,11 @@ def test_news_that_are_none_are_refused_in_one_line(text: str, why: str) -> None
     with pytest.raises(ServiceError, match=why) as caught:
         news_from_json(text)
     assert caught.value.message.isprintable()
+
+
+def test_news_of_a_kind_that_is_not_known_are_passed_on() -> None:
+    document = {"version": 1, "kind": "party", "time": "2026-01-01T00:00:00+00:00", "guests": [1, 2]}
+    assert news_to_json(news_from_json(json.dumps(document))) == document
 
 
 def test_boots_as_they_can_be() -> None:
@@ -171,8 +177,8 @@ def test_boots_as_they_can_be() -> None:
     history = History(boots, ("root",), b"old_roots", True)
     requests = (None, Pending(None, 1.7e9, "words"), Pending(NextRequest("boot", ID, 3, 1), 1.7e9))
     for request in requests:
-        for measured in (None, {b"old_roots/6-\xff": 7}):
-            schema.check("boots", json.loads(dump(boots_to_json(history, request, measured))))
+        for listing in (Listing(history, request), Listing(history, request, {b"old_roots/6-\xff": 7})):
+            schema.check("boots", json.loads(dump(boots_to_json(listing))))
 
 
 def test_a_suggestion_as_it_can_be() -> None:

@@ -13,7 +13,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...document.fields import printed
-from ...document.news import Announcement, Overflow, Reached, Sum, Undeclared, news_from_json, news_to_json
+from ...document.news import (
+    Announcement,
+    Other,
+    Overflow,
+    Reached,
+    Sum,
+    Undeclared,
+    news_from_json,
+    news_to_json,
+)
 from ...errors import ServiceError, UsageError
 from ...model import Change
 from ...text import size_to_text, to_text
@@ -144,6 +153,9 @@ def line(news: Announcement, now: float, style: Style) -> str:
 
 def _about(news: Announcement) -> str:
     match news:
+        case Other():
+            kind = to_text(news.kind.encode("utf-8", "surrogateescape"))
+            return f"{kind}, which this version does not know"
         case Overflow():
             times = wording.plural(news.overflows, "time")
             return f"the kernel dropped events, {times} by now: of some files it is not known who wrote them"
