@@ -36,7 +36,7 @@ $(VENV)/.stamp: pyproject.toml
 
 $(VENV)/.test-stamp: $(VENV)/.stamp
 	tools/need $(TEST_PACKAGES)
-	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'pytest-timeout>=2.1' 'pytest-xdist>=3' 'hypothesis>=6.67'
+	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'pytest-timeout>=2.1' 'pytest-xdist>=3' 'hypothesis>=6.67' 'jsonschema>=4.10'
 	touch $@
 
 $(LINT)/.stamp: $(VENV)/.test-stamp

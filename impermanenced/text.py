@@ -6,17 +6,12 @@ that one path is one word on one line and reads back exactly.
 
 from __future__ import annotations
 
-import base64
 import datetime
 import functools
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from .errors import UsageError
-
-JSON_VERSION = 1
 
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
@@ -70,19 +65,3 @@ def size_to_text(size: int) -> str:
     while value >= 1023.95:
         value, unit = value / 1024, next(units)
     return f"{value:.1f} {unit}"
-
-
-def path_fields(raw: bytes, name: str = "path") -> dict[str, str]:
-    """`path`, and `path_raw` beside it where escaping changed something."""
-    text = to_text(raw)
-    if text.encode("utf-8", "surrogateescape") == raw:
-        return {name: text}
-    return {name: text, f"{name}_raw": base64.b64encode(raw).decode()}
-
-
-def path_of(fields: Mapping[str, Any], name: str = "path") -> bytes:
-    """The bytes of a path that `path_fields` wrote."""
-    raw = fields.get(f"{name}_raw")
-    if raw is not None:
-        return base64.b64decode(raw)
-    return str(fields[name]).encode("utf-8", "surrogateescape")

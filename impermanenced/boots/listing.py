@@ -5,17 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..config.load import Config
 from ..errors import RecordError
-from ..text import JSON_VERSION, path_fields, time_to_text, to_text
 from ..volumes.machine import Machine
 from . import good, history, requests
-from .history import Boot, History
+from .history import History
 from .old_roots import Archive
 from .prune.sizes import Sizes
-from .records import BootRecord, EndRecord
+from .records import BootRecord
 from .requests import Pending
 
 try:
@@ -80,59 +78,3 @@ def _last_entry(most: int | None) -> Callable[[str], tuple[float, bool] | None]:
 
 def _unknown(boot_id: str) -> None:
     return None
-
-
-# As JSON
-
-
-def to_json(listing: Listing) -> dict[str, Any]:
-    return {
-        "version": JSON_VERSION,
-        "hold": listing.history.hold,
-        "next": None if listing.request is None else _request_to_json(listing.request),
-        "boots": [_boot_to_json(boot, listing.sizes) for boot in listing.history.boots],
-    }
-
-
-def _request_to_json(pending: Pending) -> dict[str, Any]:
-    request = pending.request
-    return {
-        "action": None if request is None else request.action,
-        "boot": None if request is None else request.boot,
-        "boots": None if request is None else request.boots,
-        "asked": time_to_text(pending.time),
-        "fault": pending.fault,
-    }
-
-
-def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int]) -> dict[str, Any]:
-    record = boot.record
-    return {
-        "number": boot.number,
-        "boot_id": boot.boot_id,
-        "time": time_to_text(boot.time),
-        "kernel": record.release if record else None,
-        "action": record.action if record else None,
-        "reason": to_text(record.reason.encode()) if record else None,
-        "booted": record.boot if record else None,
-        "hold": record.hold if record else False,
-        "ended": boot.ended,
-        "last_entry": time_to_text(boot.last_entry),
-        "shutdown": boot.shutdown,
-        "left": _left_to_json(boot.left),
-        "kept_by": boot.went_on,
-        "old_roots": [
-            {
-                **path_fields(root.path),
-                "volume": root.volume,
-                "there": root.there,
-                "bytes": sizes.get(root.path),
-            }
-            for root in boot.old_roots
-        ],
-        "fault": boot.fault,
-    }
-
-
-def _left_to_json(end: EndRecord | None) -> dict[str, Any] | None:
-    return None if end is None else {"paths": end.crud, "bytes": end.size, "complete": end.complete}

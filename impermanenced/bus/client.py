@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -56,11 +55,6 @@ def fetch_report(timeout: float, config_file: bytes) -> Report | None:
     """
     content = _fetch(timeout, config_file)
     return None if content is None else report_from_json(content)
-
-
-def fetch_status(timeout: float, config_file: bytes) -> dict[str, Any] | None:
-    content = _fetch(timeout, config_file)
-    return None if content is None else json.loads(content)
 
 
 def _fetch(timeout: float, config_file: bytes) -> bytes | None:

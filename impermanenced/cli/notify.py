@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from ..document.news import Announcement, Reached, Sum, Undeclared
 from ..errors import ServiceError
 from ..losses import BAD, LossClass
-from ..text import size_to_text
+from ..text import size_to_text, to_text
 from . import wording
 
 GATHER = 2.0  # seconds in which more may come
@@ -35,16 +35,16 @@ class Notices:
         self._then = -EVERY
         self._mute = False
 
-    def tell(self, news: Mapping[str, Any]) -> None:
-        kind = news["kind"]
-        if kind == "level":
-            self._add(100, f"altogether {size_to_text(news['bytes'])} of everybody's: {news['level']}", 0)
-        elif kind == "more":
-            self._paths += news["count"]
-        elif kind == "crud" and (loss := LossClass(news["loss"])).traits.desktop:
-            self._add(loss.traits.weight, _line(news), news["count"])
-        else:
-            return
+    def tell(self, news: Announcement) -> None:
+        match news:
+            case Reached():
+                self._add(100, f"altogether {size_to_text(news.size)} of everybody's: {news.level}", 0)
+            case Sum(boot=False):
+                self._paths += news.count
+            case Undeclared() if news.loss.traits.desktop:
+                self._add(news.loss.traits.weight, _line(news), news.count)
+            case _:
+                return
         if not self._waits:
             self._waits = True
             self._later(max(GATHER, EVERY - (self._clock() - self._then)), self._say)
@@ -74,15 +74,15 @@ class Notices:
             self._then = self._clock()
 
     def seen(self) -> None:
-        """The user has taken it away."""
+        """Forget what was shown: the user has taken it away."""
         self._lines.clear()
         self._paths = 0
 
 
-def _line(news: Mapping[str, Any]) -> str:
-    path = wording.shorten(wording.homely(news["path"]), WIDTH)
-    if news["loss"] == LossClass.SECRET:
+def _line(news: Undeclared) -> str:
+    path = wording.shorten(wording.homely(to_text(news.path)), WIDTH)
+    if news.loss is LossClass.SECRET:
         return f"secret: {path}"
-    count = f"{wording.plural(news['count'], 'path')}, " if news["count"] > 1 else ""
-    writer = wording.writer(news["writer"])
-    return f"{news['loss']}: {path}, {count}{size_to_text(news['bytes'])}" + (f", {writer}" if writer else "")
+    count = f"{wording.plural(news.count, 'path')}, " if news.count > 1 else ""
+    writer = wording.writer(news.writer)
+    return f"{news.loss}: {path}, {count}{size_to_text(news.size)}" + (f", {writer}" if writer else "")

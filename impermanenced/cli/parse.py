@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..errors import UsageError
 from .arguments import did_you_mean, optional_path
@@ -32,18 +31,17 @@ _WITH_VALUE = ("--config", "--color")
 _FLAGS = ("--no-pager", "--version", "-h", "--help")
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """What is wanted: a verb with its options, or a text about the program."""
 
     verb: str  # one of COMMANDS, or "help" or "version"
     options: Any = None  # the verb's own; only its `run` looks into them
-    shared: Shared = field(default_factory=Shared)
+    shared: Shared = Shared()
     help: str = ""
 
 
 def load(name: str) -> Verb[Any]:
-    """The verb, with what it needs: no other one is loaded."""
+    """Load a verb with what it needs, and no other one."""
     verb: Verb[Any] = importlib.import_module(f"{__package__}.commands.{name}").verb
     return verb
 
@@ -101,7 +99,9 @@ def _shared(found: argparse.Namespace) -> Shared:
 
 
 def _verb_at(argv: Sequence[str]) -> int | None:
-    """Where the verb stands.  A word behind an option may be its value, unless it is a verb."""
+    """Return the index of the verb; None where there is no word at all.
+
+    A word behind an option may be its value, unless it is a verb."""
     before, likely = "", None
     for index, word in enumerate(argv):
         value = before in _WITH_VALUE
@@ -114,7 +114,7 @@ def _verb_at(argv: Sequence[str]) -> int | None:
 
 
 def parse(argv: Sequence[str]) -> Parsed:
-    """UsageError says what is wrong, and hints at what was likely meant."""
+    """Return what is wanted; UsageError says what is wrong, and hints at what was likely meant."""
     at = _verb_at(argv)
     if at is None:
         found = _shared_parser("impermanence", "").parse_args(argv)

@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterator
 
 from ..errors import UsageError
-from ..text import from_text, path_of, to_text
-from .source import Document
+from ..model import Report
+from ..text import from_text
 
 
 def directory(path: bytes) -> bytes:
-    """What a path is relative to: an absolute one works also where the current directory is gone."""
+    """Return what the path is relative to.
+
+    An absolute one works also where the current directory is gone."""
     return b"/" if path.startswith(b"/") else os.getcwdb()
 
 
@@ -22,51 +24,49 @@ def _absolute(path: bytes, cwd: bytes) -> bytes:
 
 
 def moved(path: bytes, above: bytes, below: bytes) -> bytes | None:
-    """The path with one of its ancestors exchanged for another directory."""
+    """Return the path with its ancestor `above` exchanged for `below`; None where it has no such ancestor."""
     if path == above:
         return below
     inside = above.rstrip(b"/") + b"/"
     return below.rstrip(b"/") + b"/" + path[len(inside) :] if path.startswith(inside) else None
 
 
-def candidates(document: Document, argument: bytes, cwd: bytes) -> Iterator[bytes]:
-    """What a path on the command line may mean in the system that the volumes belong to, likeliest first."""
+def candidates(report: Report, argument: bytes, cwd: bytes) -> Iterator[bytes]:
+    """Yield what the typed path may mean in the system that the volumes belong to, likeliest first."""
     readings = [argument]
     if b"\\" in argument:
         with contextlib.suppress(UsageError):  # a name may have a backslash of its own
             readings.append(from_text(os.fsdecode(argument)))
     for reading in readings:
         path = _absolute(reading, cwd)
-        for volume in document["volumes"]:
-            mountpoint, place = path_of(volume, "mountpoint"), path_of(volume)
-            inside = moved(path, mountpoint, place)
-            if mountpoint != place and inside is not None:
+        for volume in report.volumes:
+            inside = moved(path, volume.mountpoint, volume.path)
+            if volume.mountpoint != volume.path and inside is not None:
                 yield inside
         yield path
         parent, name = os.path.split(path)
-        if name and location(document, path) == path:  # another system's links are not ours to follow
+        if name and location(report, path) == path:  # another system's links are not ours to follow
             yield os.path.join(os.path.realpath(parent), name)
 
 
-def meant(document: Document, argument: bytes, cwd: bytes) -> bytes:
-    """The candidate that differs from the blank, else one that exists, else the likeliest."""
-    found = list(dict.fromkeys(candidates(document, argument, cwd)))
-    changed = {entry["path"] for entry in document["entries"]}
+def meant(report: Report, argument: bytes, cwd: bytes) -> bytes:
+    """Return the candidate that differs from the blank, else one that exists, else the likeliest."""
+    found = list(dict.fromkeys(candidates(report, argument, cwd)))
+    changed = {entry.difference.path for entry in report.entries}
     for path in found:
-        if to_text(path) in changed:
+        if path in changed:
             return path
     for path in found:
-        if os.path.lexists(location(document, path)):
+        if os.path.lexists(location(report, path)):
             return path
     return found[0]
 
 
-def location(document: Document, path: bytes) -> bytes:
-    """Where in the running system a path of the volumes' system is found."""
+def location(report: Report, path: bytes) -> bytes:
+    """Return where in the running system a path of the volumes' system is found."""
     best, where = b"", path
-    for volume in document["volumes"]:
-        place = path_of(volume)
-        here = moved(path, place, path_of(volume, "mountpoint"))
-        if here is not None and len(place) > len(best):
-            best, where = place, here
+    for volume in report.volumes:
+        here = moved(path, volume.path, volume.mountpoint)
+        if here is not None and len(volume.path) > len(best):
+            best, where = volume.path, here
     return where

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+
+from ..model import Advice, AdviceKind, Change, Entry, FileType
+from ..text import to_text
 
 BRINGS_BACK = "the next boot brings it back: take a new blank without it"
 HIDES = "copy it to what is mounted there: the mount lives on, what it hides does not"
@@ -22,52 +24,50 @@ def _stylix(argument: str) -> str:
     return f"stylix makes it:  stylix.enable = true; {switch}"
 
 
-_SAYS: Mapping[str, Callable[[str], str]] = {
-    "home-manager": "home-manager makes it: {}".format,
-    "plasma-manager": _plasma_manager,
-    "stylix": _stylix,
-    "dotfile": "keep it among your dotfiles: {}".format,
-    "state-directory": "let systemd make and name it: StateDirectory={}".format,
-    "declare-package": "declare the package {}, or install it into the blank".format,
-    "with-package": "{} comes back with the packages that need it".format,
-    "blank": lambda _: BRINGS_BACK,
-    "copy": lambda _: HIDES,
+_SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
+    AdviceKind.HOME_MANAGER: "home-manager makes it: {}".format,
+    AdviceKind.PLASMA_MANAGER: _plasma_manager,
+    AdviceKind.STYLIX: _stylix,
+    AdviceKind.DOTFILE: "keep it among your dotfiles: {}".format,
+    AdviceKind.STATE_DIRECTORY: "let systemd make and name it: StateDirectory={}".format,
+    AdviceKind.DECLARE_PACKAGE: "declare the package {}, or install it into the blank".format,
+    AdviceKind.WITH_PACKAGE: "{} comes back with the packages that need it".format,
+    AdviceKind.BLANK: lambda _: BRINGS_BACK,
+    AdviceKind.COPY: lambda _: HIDES,
 }
 
 
-def lines(entry: Mapping[str, Any], *, persist: str, config: str, commands: Collection[str]) -> Iterator[str]:
-    """The best first.  `commands`: those that `impermanence` has."""
-    if entry["change"] == "deleted":
+def lines(entry: Entry, *, persist: str, config: str, commands: Collection[str]) -> Iterator[str]:
+    """Yield what can be done, the best first.  `commands`: the verbs that `impermanence` has."""
+    if entry.difference.change is Change.DELETED:
         yield BRINGS_BACK
         return
-    if entry.get("hidden"):
+    if entry.hidden:
         yield HIDES
         return
-    directory = entry["type"] in ("directory", "subvolume")
-    by_itself = {"kind": "persist-directory" if directory else "persist-file", "argument": ""}
-    for advice in entry.get("advice") or [by_itself]:
-        kind, argument = advice["kind"], advice["argument"]
-        if kind in ("persist-directory", "persist-file"):
-            yield _persist(argument or entry["path"], entry, kind, persist, config, commands)
-        elif kind == "ignore":
-            yield f'add "{argument}" to ignore below [watch] in {config}'
-        elif kind == "push":
-            yield f"git -C {shlex.quote(argument)} push"
-        elif kind in _SAYS:
-            yield elsewhere(kind, argument)
+    directory = entry.difference.type in (FileType.DIRECTORY, FileType.SUBVOLUME)
+    by_itself = Advice(AdviceKind.PERSIST_DIRECTORY if directory else AdviceKind.PERSIST_FILE, "")
+    own = to_text(entry.difference.path)
+    for kind, argument in entry.advice or (by_itself,):
+        match kind:
+            case AdviceKind.PERSIST_DIRECTORY | AdviceKind.PERSIST_FILE:
+                key = "directories" if kind is AdviceKind.PERSIST_DIRECTORY else "files"
+                where = f'{key} below [persist."{persist}"] in {config}'
+                yield _persist(argument or own, own, where, commands)
+            case AdviceKind.IGNORE:
+                yield f'add "{argument}" to ignore below [watch] in {config}'
+            case AdviceKind.PUSH:
+                yield f"git -C {shlex.quote(argument)} push"
+            case _:
+                yield elsewhere(kind, argument)
 
 
-def elsewhere(kind: str, argument: str) -> str:
-    """How something is kept that is not persisted."""
+def elsewhere(kind: AdviceKind, argument: str) -> str:
+    """Say how something is kept in another way than by persisting it."""
     return _SAYS[kind](argument)
 
 
-def _persist(
-    path: str, entry: Mapping[str, Any], kind: str, persist: str, config: str, commands: Collection[str]
-) -> str:
+def _persist(path: str, own: str, where: str, commands: Collection[str]) -> str:
     if "persist" in commands:
         return f"impermanence persist {shlex.quote(path)}"
-    where = (
-        f'{"directories" if kind == "persist-directory" else "files"} below [persist."{persist}"] in {config}'
-    )
-    return f"add it to {where}" if path == entry["path"] else f"add {path} to {where}"
+    return f"add it to {where}" if path == own else f"add {path} to {where}"

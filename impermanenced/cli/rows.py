@@ -5,16 +5,23 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..losses import LossClass, weight
+from ..model import AdviceKind, Change, Entry, FileType
+from ..text import to_text
 from . import wording
 
-Entry = Mapping[str, Any]
-
 PACKAGES = "packages"  # the class of what was installed since the blank
-_TREES = ("directory", "subvolume")
-_SINGLE = {"deleted": "deleted", "modified": "changed", "metadata": "metadata", "replaced": "replaced"}
+_TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
+_SINGLE = {
+    Change.DELETED: "deleted",
+    Change.MODIFIED: "changed",
+    Change.METADATA: "metadata",
+    Change.REPLACED: "replaced",
+}
+
+# What makes entries one row: the volume, a directory, and what else they have in common.
+Key = tuple[str, bytes, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +37,20 @@ class Row:
     entries: tuple[Entry, ...]
 
 
-def _parent(path: str) -> str:
-    return path[: path.rfind("/")]
+def _parent(path: bytes) -> bytes:
+    return path[: path.rfind(b"/")]
 
 
 class _Tops:
     """The topmost of the created directories above a path."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        created = ("created", "replaced")
-        self._made = {
-            entry["path"] for entry in entries if entry["type"] in _TREES and entry["change"] in created
-        }
-        self._known: dict[str, str | None] = {"": None, "/": None}
+        created = (Change.CREATED, Change.REPLACED)
+        differences = [entry.difference for entry in entries]
+        self._made = {one.path for one in differences if one.type in _TREES and one.change in created}
+        self._known: dict[bytes, bytes | None] = {b"": None, b"/": None}
 
-    def of(self, path: str) -> str | None:
+    def of(self, path: bytes) -> bytes | None:
         unknown = []
         while path not in self._known:
             unknown.append(path)
@@ -57,16 +63,16 @@ class _Tops:
         return top
 
 
-ORDERS: Mapping[str, Callable[[Row], tuple[Any, ...]]] = {
+ORDERS: Mapping[str, Callable[[Row], tuple[float, float, str]]] = {
     "score": lambda row: (-row.score, -row.size, row.path),
-    "size": lambda row: (-row.size, row.path),
-    "time": lambda row: (-row.when, row.path),
-    "path": lambda row: (row.path,),
+    "size": lambda row: (-row.size, 0, row.path),
+    "time": lambda row: (-row.when, 0, row.path),
+    "path": lambda row: (0, 0, row.path),
 }
 
 
 def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
-    """By default what hurts most comes first.
+    """Return the rows, by default with what hurts most first.
 
     What was installed is one row.  What is known to belong together is another: an application's directory,
     a service's state, files of one kind beside each other.  Else a created directory stands for all that is
@@ -75,77 +81,79 @@ def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
     """
     entries = list(entries)
     tops: dict[str, _Tops] = {}
-    groups: dict[tuple[str, ...], list[Entry]] = {}
-    for volume in dict.fromkeys(entry["volume"] for entry in entries):
-        tops[volume] = _Tops(entry for entry in entries if entry["volume"] == volume)
+    groups: dict[Key, list[Entry]] = {}
+    for volume in dict.fromkeys(entry.volume for entry in entries):
+        tops[volume] = _Tops(entry for entry in entries if entry.volume == volume)
     for entry in entries:
-        groups.setdefault(_key(entry, tops[entry["volume"]]), []).append(entry)
+        groups.setdefault(_key(entry, tops[entry.volume]), []).append(entry)
     ways = _ways(entries)
     found = [_row(key[1], group) for key, group in groups.items() if not _leads_on(group, ways)]
     return sorted(found, key=ORDERS[order])
 
 
-def _ways(entries: Iterable[Entry]) -> set[tuple[str, str]]:
-    """The directories above anything that is none."""
-    ways: set[tuple[str, str]] = set()
+def _ways(entries: Iterable[Entry]) -> set[tuple[str, bytes]]:
+    """Return the directories above anything that is no directory."""
+    ways: set[tuple[str, bytes]] = set()
     for entry in entries:
-        above = _parent(entry["path"]) if entry["type"] != "directory" else ""
-        while above and (way := (entry["volume"], above)) not in ways:
+        difference = entry.difference
+        above = _parent(difference.path) if difference.type is not FileType.DIRECTORY else b""
+        while above and (way := (entry.volume, above)) not in ways:
             ways.add(way)
             above = _parent(above)
     return ways
 
 
-def _leads_on(group: list[Entry], ways: set[tuple[str, str]]) -> bool:
-    """Whether it is directories that come back with what is in them, which other rows are about."""
+def _leads_on(group: list[Entry], ways: set[tuple[str, bytes]]) -> bool:
+    """Tell whether these are directories that come back with what is in them, which other rows are about."""
     return all(
-        entry["type"] == "directory"
-        and entry["change"] == "created"
-        and (entry["volume"], entry["path"]) in ways
+        entry.difference.type is FileType.DIRECTORY
+        and entry.difference.change is Change.CREATED
+        and (entry.volume, entry.difference.path) in ways
         for entry in group
     )
 
 
-def _key(entry: Entry, tops: _Tops) -> tuple[str, ...]:
-    volume, path = entry["volume"], entry["path"]
-    if entry["type"] == "subvolume":  # a whole tree, of unknown size: never one among others
-        return volume, path
-    if entry.get("package"):
-        return volume, "", PACKAGES
-    gone = "deleted" if entry["change"] == "deleted" else ""
-    group = entry.get("group") or ""
-    if group == path and entry["type"] not in _TREES:
-        return volume, _parent(path), "of one kind", entry["application"], str(entry["loss"]), gone
-    if group:
-        return volume, group
+def _key(entry: Entry, tops: _Tops) -> Key:
+    volume, difference = entry.volume, entry.difference
+    path = difference.path
+    if difference.type is FileType.SUBVOLUME:  # a whole tree, of unknown size: never one among others
+        return volume, path, ()
+    if entry.package:
+        return volume, b"", (PACKAGES,)
+    gone = "deleted" if difference.change is Change.DELETED else ""
+    if entry.group == path and difference.type not in _TREES:
+        return volume, _parent(path), ("of one kind", entry.application, str(entry.loss), gone)
+    if entry.group:
+        return volume, entry.group, ()
     top = tops.of(path)
     if top is not None:
-        return volume, top
-    return volume, _parent(path), wording.writer(entry["writer"]), gone
+        return volume, top, ()
+    return volume, _parent(path), (wording.writer(entry.writer), gone)
 
 
-def _row(directory: str, group: list[Entry]) -> Row:
-    worst = max(group, key=lambda entry: (entry.get("score", 0), entry["size"]))
+def _row(directory: bytes, group: list[Entry]) -> Row:
+    worst = max(group, key=lambda entry: (entry.score, entry.difference.size))
     packages = _packages(group)
+    differences = [entry.difference for entry in group]
     return Row(
         path=_names(packages) if packages else _path(directory, group),
         what=_what(group),
-        size=sum(entry["size"] for entry in group if entry["change"] != "deleted"),
+        size=sum(one.size for one in differences if one.change is not Change.DELETED),
         who=_who(group),
         when=max(_when(entry) for entry in group),
         loss=PACKAGES if packages else _loss(worst, group),
-        score=worst.get("score", 0),
+        score=worst.score,
         note=_note(worst, group),
         entries=tuple(group),
     )
 
 
 def _packages(group: list[Entry]) -> list[str]:
-    """What somebody asked for first, then what came with it."""
+    """Return the packages: those that somebody asked for first, then those that came with them."""
     brought = {
-        entry["package"]: any(advice["kind"] == "with-package" for advice in entry.get("advice", ()))
+        entry.package: any(advice.kind is AdviceKind.WITH_PACKAGE for advice in entry.advice)
         for entry in group
-        if entry.get("package")
+        if entry.package
     }
     return sorted(brought, key=lambda name: (brought[name], name))
 
@@ -158,94 +166,96 @@ def _names(packages: list[str]) -> str:
 
 
 def _loss(worst: Entry, group: list[Entry]) -> str:
-    """Of what decides the row's score; where nothing has one, the class that most of them have."""
-    if worst.get("score"):
-        return str(worst["loss"])
-    losses = [LossClass(entry["loss"]) for entry in group if entry["loss"]]
+    """Return the class of what decides the row's score; where nothing has one, the worst class."""
+    if worst.score:
+        return str(worst.loss)
+    losses = [entry.loss for entry in group if entry.loss]
     return max(losses, key=weight) if losses else ""
 
 
 def _note(worst: Entry, group: list[Entry]) -> str:
     notes = []
-    lost = max(entry.get("lost", 0) for entry in group)
+    lost = max(entry.lost for entry in group)
     if lost > 1:
         notes.append(f"lost on each of the last {lost} boots")
-    if worst.get("unpushed"):
-        notes.append(worst["unpushed"])
+    if worst.unpushed:
+        notes.append(worst.unpushed)
     return ", ".join(notes)
 
 
-def _path(directory: str, group: list[Entry]) -> str:
+def _path(directory: bytes, group: list[Entry]) -> str:
     if len(group) > 1:
-        paths = [entry["path"] for entry in group]
+        paths = [entry.difference.path for entry in group]
+        shown = to_text(directory)
         if all(_parent(path) == directory for path in paths):
-            return wording.braces(directory, [path[len(directory) + 1 :] for path in paths])
-        return directory + "/"
-    path: str = group[0]["path"]
-    return path + "/" if group[0]["type"] in _TREES and path != "/" else path
+            return wording.braces(shown, [to_text(path[len(directory) + 1 :]) for path in paths])
+        return shown + "/"
+    difference = group[0].difference
+    path = to_text(difference.path)
+    return path + "/" if difference.type in _TREES and path != "/" else path
 
 
 def _what(group: list[Entry]) -> str:
     if len(group) == 1:
-        entry = group[0]
-        if entry["change"] in _SINGLE:
-            return _SINGLE[entry["change"]]
-        if entry["type"] == "directory":
+        difference = group[0].difference
+        if difference.change in _SINGLE:
+            return _SINGLE[difference.change]
+        if difference.type is FileType.DIRECTORY:
             return "empty"
-        return "1 file" if entry["type"] == "file" else str(entry["type"])
-    files = sum(entry["type"] not in _TREES for entry in group)
-    if all(entry["change"] == "deleted" for entry in group):
+        return "1 file" if difference.type is FileType.FILE else difference.type.value
+    files = sum(entry.difference.type not in _TREES for entry in group)
+    if all(entry.difference.change is Change.DELETED for entry in group):
         return f"{len(group):,} deleted"
     return wording.plural(files, "file") if files else wording.plural(len(group), "directory", "directories")
 
 
 def _who(group: list[Entry]) -> str:
-    writers = collections.Counter(filter(None, (wording.writer(entry["writer"]) for entry in group)))
-    units = {entry.get("state_of") or "" for entry in group}
+    writers = collections.Counter(filter(None, (wording.writer(entry.writer) for entry in group)))
+    units = {entry.unit for entry in group}
     if not writers:
-        return units.pop() if len(units) == 1 else ""
+        return wording.unit(units.pop()) if len(units) == 1 else ""
     most = writers.most_common(1)[0][0]
     return most if len(writers) == 1 else f"{most} and {wording.plural(len(writers) - 1, 'other')}"
 
 
 def _when(entry: Entry) -> float:
     # A file out of an archive carries an old time of its own; when it was written is known better.
-    writer = entry["writer"]
-    return wording.seconds(writer["last"] if writer else entry["mtime"])
+    return entry.writer.last if entry.writer else entry.difference.mtime / 1e9
 
 
 # Other ways to look at it
 
 
 def _directory_of(entry: Entry) -> str:
-    return "/".join(entry["path"].split("/")[:4][: max(entry["path"].count("/"), 1)]) or "/"
+    path = to_text(entry.difference.path)
+    return "/".join(path.split("/")[:4][: max(path.count("/"), 1)]) or "/"
 
 
 def _class_of(entry: Entry) -> str:
-    return PACKAGES if entry.get("package") else str(entry["loss"] or LossClass.UNKNOWN)
+    return PACKAGES if entry.package else str(entry.loss or LossClass.UNKNOWN)
 
 
 def _unit_of(entry: Entry) -> str:
-    return entry.get("state_of") or wording.writer(entry["writer"]) or "(nobody known)"
+    return wording.unit(entry.unit) or wording.writer(entry.writer) or "(nobody known)"
 
 
 VIEWS: Mapping[str, Callable[[Entry], str]] = {
     "unit": _unit_of,
-    "app": lambda entry: entry.get("application") or "(none known)",
+    "app": lambda entry: entry.application or "(none known)",
     "directory": _directory_of,
-    "user": lambda entry: wording.user(entry["uid"]),
+    "user": lambda entry: wording.user(entry.difference.uid),
     "class": _class_of,
 }
 
 
 def by(view: str, entries: Iterable[Entry], order: str = "score") -> list[Row]:
-    """One row for each value of what is looked at."""
+    """Return one row for each value of what is looked at."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(VIEWS[view](entry), []).append(entry)
     found = []
     for name, group in groups.items():
-        row = _row("", group)
+        row = _row(b"", group)
         found.append(
             Row(
                 name,

@@ -1,13 +1,14 @@
-"""`--since`: of a document, only what came after a moment."""
+"""`--since`: of a report, only what came after a moment."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import math
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from ..errors import UsageError
+from ..model import Entry, Report
 from . import wording
 
 SETTLED, LAST_BOOT = "settled", "-1"
@@ -18,7 +19,7 @@ _DAYS = {"today": 0, "yesterday": 1}
 
 
 def moment(text: str, now: float) -> float:
-    """Seconds since 1970; UsageError for words that are no time."""
+    """Return seconds since 1970; UsageError for words that are no time."""
     ago = text.removeprefix("-") if text.startswith("-") else text.removesuffix(" ago")
     span = _SPAN.fullmatch(ago)
     if span is not None and ago != text:
@@ -35,28 +36,28 @@ def moment(text: str, now: float) -> float:
         raise UsageError(f"--since {text}: not a time", _HINT) from None
 
 
-def _when(entry: Mapping[str, Any]) -> float:
-    writer = entry["writer"]
-    return wording.seconds(writer["last"] if writer else entry.get("ctime") or entry["mtime"])
+def _when(entry: Entry) -> int:
+    """Return the second in which it was written, as far as that is known."""
+    if entry.writer:
+        return math.floor(entry.writer.last)
+    return (entry.difference.ctime or entry.difference.mtime) // 10**9
 
 
-def only(document: Mapping[str, Any], since: str | None, now: float) -> Mapping[str, Any]:
-    """The document with the entries that came since then, and with `since`, in words.
+def only(report: Report, since: str | None, now: float) -> tuple[Report, str | None]:
+    """Return the report with the entries that came since then, and that moment in words.
 
     `-1`: what the last boot did not lose already.
     """
     if since is None:
-        return document
+        return report, None
     if since == LAST_BOOT:
-        entries = [entry for entry in document["entries"] if not entry.get("lost")]
-        return {**document, "since": "the last boot", "entries": entries}
+        entries = tuple(entry for entry in report.entries if not entry.lost)
+        return dataclasses.replace(report, entries=entries), "the last boot"
     if since == SETTLED:
-        settled = document.get("settled")
-        if settled is None:
+        if report.settled is None:
             raise UsageError("--since settled: nobody knows when this boot had settled", _HINT)
-        then = wording.seconds(settled)
+        then: float = math.floor(report.settled)
     else:
         then = moment(since, now)
-    entries = [entry for entry in document["entries"] if _when(entry) >= then]
-    text = datetime.datetime.fromtimestamp(then).astimezone().isoformat(timespec="seconds")
-    return {**document, "since": wording.clock(text, now), "entries": entries}
+    entries = tuple(entry for entry in report.entries if _when(entry) >= then)
+    return dataclasses.replace(report, entries=entries), wording.clock(then, now)

@@ -6,42 +6,32 @@ Either is loaded only when it is asked: the bus is not touched on a machine that
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from ..config.load import DEFAULT, Config, load
-from ..document.report import report_to_json
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
+from ..model import Report
 from . import output
-
-Document = Mapping[str, Any]
-WHOLE = ("inode", "target", "target_raw", "subvolume", "hidden", "unpushed")  # what is not public
-WHOLE_VOLUME = ("path", "path_raw", "root_id", "blank_id")
 
 BUS_SOCKET = "/run/dbus/system_bus_socket"
 # Seconds that the daemon has for an answer.  A look of our own would take as long, and know no writers.
 TIMEOUT = 60.0
 
 
-def fetch(config: bytes | None) -> Document:
-    """The whole report."""
-    document = _from_daemon(config)
-    return document if document is not None else _from_machine(config)
+def fetch(config: bytes | None) -> Report:
+    """Return the whole report, or what the caller may see of it."""
+    report = _from_daemon(config)
+    return report if report is not None else _from_machine(config)
 
 
 def settings(config: bytes | None) -> Config | None:
-    """The configuration; None for who may not read it, whom the daemon answers nevertheless."""
+    """Return the configuration; None if the caller may not read it: the daemon answers them nevertheless."""
     try:
         return load(config)
     except ImpermanenceError:
         return None
 
 
-def without(fields: Document, *left_out: str) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if key not in left_out}
-
-
-def _from_daemon(config: bytes | None) -> Document | None:
+def _from_daemon(config: bytes | None) -> Report | None:
     if "DBUS_SYSTEM_BUS_ADDRESS" not in os.environ and not os.path.exists(BUS_SOCKET):
         return None
     try:
@@ -49,7 +39,7 @@ def _from_daemon(config: bytes | None) -> Document | None:
     except ImportError:  # the package works without the libraries of the bus
         return None
     try:
-        return client.fetch_status(TIMEOUT, config if config is not None else DEFAULT)
+        return client.fetch_report(TIMEOUT, config if config is not None else DEFAULT)
     except ServiceError as error:
         if os.geteuid() != 0:
             raise
@@ -57,12 +47,12 @@ def _from_daemon(config: bytes | None) -> Document | None:
         return None
 
 
-def _from_machine(config: bytes | None) -> Document:
+def _from_machine(config: bytes | None) -> Report:
     from ..report.report import Manager
 
     try:
         with Manager(config) as manager:
-            return report_to_json(manager.status())
+            return manager.status()
     except PermissionError as error:
         where = f"{output.file_name(error.filename)}: " if error.filename is not None else ""
         raise NotPermitted(

@@ -6,8 +6,9 @@ import datetime
 import functools
 import pwd
 import unicodedata
-from collections.abc import Mapping
-from typing import Any
+
+from ..model import Writer
+from ..text import to_text
 
 BRACED = 4  # characters that names have in common, for them to be worth braces
 BRACES = 6  # names between them
@@ -16,11 +17,6 @@ SHORT = 40  # characters of what is in any case plainer than the directory alone
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def seconds(text: str | None) -> float:
-    """Of an RFC 3339 time; 0 when there is none."""
-    return datetime.datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 def age(then: float, now: float) -> str:
@@ -38,9 +34,9 @@ def age(then: float, now: float) -> str:
     return f"{passed // (365 * 86400):.0f} years ago"
 
 
-def clock(text: str, now: float, *, exact: bool = False) -> str:
-    """The local time of day, with the date when it is not today's."""
-    then = datetime.datetime.fromisoformat(text).astimezone()
+def clock(seconds: float, now: float, *, exact: bool = False) -> str:
+    """Return the local time of day, with the date if it is not today's."""
+    then = datetime.datetime.fromtimestamp(seconds).astimezone()
     today = datetime.datetime.fromtimestamp(now).astimezone().date()
     day = "" if then.date() == today else "%Y-%m-%d "
     return then.strftime(day + ("%H:%M:%S" if exact else "%H:%M"))
@@ -54,33 +50,42 @@ def user(uid: int) -> str:
         return str(uid)
 
 
-def program_of(fields: Mapping[str, Any]) -> str:
-    """The name that ps shows, whole: the kernel keeps 15 bytes of it, a script is not its interpreter."""
-    comm, file = str(fields["comm"]), str(fields["exe"]).rpartition("/")[2]
+def unit(name: str) -> str:
+    """Return the name of a systemd unit for a terminal: it may hold any bytes but a slash and NUL."""
+    return to_text(name.encode("utf-8", "surrogateescape"))
+
+
+def program_of(found: Writer) -> str:
+    """Return the name that ps shows, whole.
+
+    The kernel keeps 15 bytes of it, and a script is not its interpreter."""
+    comm, file = to_text(found.comm), to_text(found.exe.rpartition(b"/")[2])
     return file if file.startswith(comm) else comm
 
 
-def writer(fields: Mapping[str, Any] | None) -> str:
-    """The service that wrote, else the program and its user; "" when nobody is known."""
-    if fields is None:
+def writer(found: Writer | None) -> str:
+    """Return the service that wrote, else the program and its user; "" if nobody is known."""
+    if found is None:
         return ""
-    unit: str = fields["unit"]
-    if unit.endswith(".service") and not unit.startswith("user@"):
-        return unit
-    program = program_of(fields) or unit
-    if fields["uid"] is None:
+    its_unit = unit(found.unit)
+    if its_unit.endswith(".service") and not its_unit.startswith("user@"):
+        return its_unit
+    program = program_of(found) or its_unit
+    if found.uid is None:
         return program
-    return f"{program} ({user(fields['uid'])})" if program else user(fields["uid"])
+    return f"{program} ({user(found.uid)})" if program else user(found.uid)
 
 
 def _in_common(texts: list[str]) -> str:
-    """What all begin with."""
+    """Return what all begin with."""
     first, last = min(texts), max(texts)
     return next((first[:index] for index, one in enumerate(first) if last[index : index + 1] != one), first)
 
 
 def braces(directory: str, names: list[str]) -> str:
-    """`/etc/ssh/ssh_host_{ed25519,rsa}_key`, or the directory where that would be long and says little."""
+    """Return one word for several names, as `/etc/ssh/ssh_host_{ed25519,rsa}_key`.
+
+    It is the directory where that would be long and say little."""
     prefix = _in_common(names)
     suffix = _in_common([name[len(prefix) :][::-1] for name in names])[::-1]
     middles = sorted({name[len(prefix) : len(name) - len(suffix)] for name in names})
@@ -100,7 +105,7 @@ def _has_home(name: str) -> bool:
 
 
 def homely(path: str) -> str:
-    """`~alice/code` for a path in a home of this machine; only to show it."""
+    """Return `~alice/code` for a path in a home of this machine; only to show it."""
     if not path.startswith("/home/"):
         return path
     name, slash, rest = path.removeprefix("/home/").partition("/")
@@ -108,7 +113,7 @@ def homely(path: str) -> str:
 
 
 def width(text: str) -> int:
-    """Columns of a terminal."""
+    """Return how many columns of a terminal the text takes."""
     if text.isascii():
         return len(text)
     return sum(
@@ -118,7 +123,7 @@ def width(text: str) -> int:
 
 
 def shorten(text: str, columns: int) -> str:
-    """At most that many columns, with the middle left out: both ends of a path tell what it is."""
+    """Cut the text to that many columns, in the middle: both ends of a path tell what it is."""
     if width(text) <= columns:
         return text
     head = _fitting(text, columns // 3)
@@ -127,12 +132,12 @@ def shorten(text: str, columns: int) -> str:
 
 
 def cut(text: str, columns: int) -> str:
-    """At most that many columns, with the end left out."""
+    """Cut the text to that many columns, at its end."""
     return text if width(text) <= columns else _fitting(text, columns - 1) + "…"
 
 
 def _fitting(text: str, columns: int) -> str:
-    """As much of the beginning as has room."""
+    """Return as much of the beginning as has room."""
     taken = 0
     for index, character in enumerate(text):
         taken += width(character)

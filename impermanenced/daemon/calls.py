@@ -7,6 +7,7 @@ looked at before does not count.
 from __future__ import annotations
 
 from ..boots import listing, requests
+from ..document.boots import boots_to_json
 from ..document.fields import Object
 from ..report.report import Manager
 
@@ -16,7 +17,7 @@ def boots(config_file: bytes | None) -> Object:
     with Manager(config_file) as manager:
         ours = config_file is None
         found = listing.read(manager.config, manager.machine, newest=listing.NEWEST, ours=ours)
-    return listing.to_json(found)
+    return boots_to_json(found)
 
 
 def request(config_file: bytes | None, action: str, number: int) -> str:

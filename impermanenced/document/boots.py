@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..boots.history import Boot, History
+from ..boots.history import Boot
+from ..boots.listing import Listing
 from ..boots.records import EndRecord
 from ..boots.requests import Pending
 from ..text import time_to_text, to_text
 from .fields import VERSION, Object, path_fields
 
 
-def boots_to_json(
-    history: History, request: Pending | None, sizes: Mapping[bytes, int] | None = None
-) -> Object:
-    """`sizes`: what the old roots hold, in bytes by path; None where nobody measured them."""
+def boots_to_json(listing: Listing) -> Object:
+    request = listing.request
     return {
         "version": VERSION,
-        "hold": history.hold,
+        "hold": listing.history.hold,
         "next": None if request is None else _request_to_json(request),
-        "boots": [_boot_to_json(boot, sizes or {}) for boot in history.boots],
+        "boots": [_boot_to_json(boot, listing.sizes) for boot in listing.history.boots],
     }
 
 

@@ -1,6 +1,7 @@
 """The fields of a JSON object: how a value is written, and how it is taken out again with its type and range.
 
-Each reading function raises Misfit where the field is missing or is something else than it has to be.
+Each reading function raises Misfit where a field is not what it has to be, and KeyError where there is none;
+`inside`, `each` and `whole` make a Misfit of that, too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import base64
 import binascii
 import datetime
 import functools
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -42,8 +44,6 @@ class Misfit(Exception):
 
 
 def _misfit(fields: Object, key: str, wanted: str) -> Misfit:
-    if key not in fields:
-        return Misfit(key, "is missing")
     value = fields[key]
     if isinstance(value, str | int | float | None):
         shown = ascii(value)
@@ -53,25 +53,30 @@ def _misfit(fields: Object, key: str, wanted: str) -> Misfit:
     return Misfit(key, f"{'a list' if isinstance(value, list) else 'an object'} is not {wanted}")
 
 
+def printed(document: Object) -> str:
+    """Return the document as `--json` prints it: one line of ASCII."""
+    return json.dumps(document) + "\n"
+
+
 # Plain values
 
 
 def text(fields: Object, key: str) -> str:
-    value = fields.get(key)
+    value = fields[key]
     if type(value) is not str:
         raise _misfit(fields, key, "a text")
     return value
 
 
 def flag(fields: Object, key: str) -> bool:
-    value = fields.get(key)
+    value = fields[key]
     if type(value) is not bool:
         raise _misfit(fields, key, "true or false")
     return value
 
 
 def number(fields: Object, key: str, most: int = MOST, least: int = 0) -> int:
-    value = fields.get(key)
+    value = fields[key]
     if type(value) is not int or not least <= value <= most:
         raise _misfit(fields, key, f"a number from {least} to {most}")
     return value
@@ -83,7 +88,7 @@ def uid(fields: Object, key: str) -> int:
 
 def mode(fields: Object, key: str) -> int:
     """Permission bits, four octal digits."""
-    value = fields.get(key)
+    value = fields[key]
     if type(value) is not str or not _MODE.fullmatch(value):
         raise _misfit(fields, key, "four octal digits")
     return int(value, 8)
@@ -91,7 +96,7 @@ def mode(fields: Object, key: str) -> int:
 
 def one_of(fields: Object, key: str, table: Mapping[str, T]) -> T:
     """The value that the table has for this word."""
-    value = fields.get(key)
+    value = fields[key]
     if type(value) is not str or value not in table:
         raise _misfit(fields, key, f"one of {', '.join(table)}")
     return table[value]
@@ -99,20 +104,18 @@ def one_of(fields: Object, key: str, table: Mapping[str, T]) -> T:
 
 def optional(read: Callable[[Object, str], T], fields: Object, key: str) -> T | None:
     """What `read` takes from the field; None where it holds null."""
-    if key not in fields:
-        raise _misfit(fields, key, "")
     return None if fields[key] is None else read(fields, key)
 
 
 def items(fields: Object, key: str) -> list[object]:
-    value = fields.get(key)
+    value = fields[key]
     if type(value) is not list:
         raise _misfit(fields, key, "a list")
     return value
 
 
 def texts(fields: Object, key: str) -> tuple[str, ...]:
-    value = fields.get(key)
+    value = fields[key]
     if type(value) is not list or not all(type(one) is str for one in value):
         raise _misfit(fields, key, "a list of texts")
     return tuple(value)
@@ -121,13 +124,21 @@ def texts(fields: Object, key: str) -> tuple[str, ...]:
 # Objects in objects
 
 
+def whole(fields: Object, read: Callable[[Object], T]) -> T:
+    """What `read` makes of an object."""
+    try:
+        return read(fields)
+    except KeyError as error:
+        raise Misfit(str(error.args[0]), "is missing") from None
+
+
 def inside(fields: Object, key: str, read: Callable[[Object], T]) -> T:
     """What `read` makes of the object that stands there."""
-    value = fields.get(key)
+    value = fields[key]
     if type(value) is not dict:
         raise _misfit(fields, key, "an object")
     try:
-        return read(value)
+        return whole(value, read)
     except Misfit as error:
         raise error.below(key) from None
 
@@ -142,6 +153,8 @@ def each(fields: Object, key: str, read: Callable[[Object], T]) -> tuple[T, ...]
             found.append(read(one))
         except Misfit as error:
             raise error.below(f"{key}[{place}]") from None
+        except KeyError as error:
+            raise Misfit(f"{key}[{place}].{error.args[0]}", "is missing") from None
     return tuple(found)
 
 

@@ -61,14 +61,25 @@ class Reached:
     count: int  # and paths
 
 
-Announcement = Undeclared | Sum | Overflow | Reached
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Something of a kind that this program does not know: a daemon of another version may have more."""
+
+    time: float
+    kind: str
+    document: Object  # as it came
+
+
+Announcement = Undeclared | Sum | Overflow | Reached | Other
 
 
 def news_to_json(news: Announcement) -> Object:
+    if isinstance(news, Other):
+        return news.document
     return {"version": f.VERSION, "time": time_to_text(news.time), **_about(news)}
 
 
-def _about(news: Announcement) -> Object:
+def _about(news: Undeclared | Sum | Overflow | Reached) -> Object:
     match news:
         case Undeclared():
             return {
@@ -95,7 +106,12 @@ def news_from_json(text: str) -> Announcement:
 
 
 def _news(fields: Object) -> Announcement:
-    return f.one_of(fields, "kind", _KINDS)(fields)
+    kind = f.text(fields, "kind")
+    return _KINDS.get(kind, _other)(fields)
+
+
+def _other(fields: Object) -> Other:
+    return Other(f.time(fields, "time"), f.text(fields, "kind"), fields)
 
 
 def _undeclared(fields: Object) -> Undeclared:

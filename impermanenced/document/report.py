@@ -180,8 +180,8 @@ def loaded(content: bytes, what: str, read: Callable[[Object], T]) -> T:
         document = json.loads(content.decode("utf-8", "surrogateescape"))
         if type(document) is not dict:
             raise Misfit("", "is not an object")
-        _check_version(document)
-        return read(document)
+        f.whole(document, _check_version)
+        return f.whole(document, read)
     except Misfit as error:
         where = f"{error.where}: " if error.where else ""
         raise ServiceError(f"impermanenced: its {what} cannot be used: {where}{error.why}", HINT) from None

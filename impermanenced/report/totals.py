@@ -5,14 +5,14 @@ What the blank brings back, a deletion or changed metadata, is no such loss.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..losses import LossClass
 from ..model import Change, Report, Verdict
 
-_BROUGHT_BACK = {Change.DELETED.value, Change.METADATA.value}
+_BROUGHT_BACK = (Change.DELETED, Change.METADATA)
 
 
 class Share(NamedTuple):
@@ -34,15 +34,6 @@ class Tally:
         return sum(share.size for share in self.classes.values())
 
 
-def _add_up(lost: Iterable[tuple[str | None, int]], complete: bool) -> Tally:
-    found: dict[str, list[int]] = {loss: [0, 0] for loss in LossClass}
-    for loss, size in lost:
-        share = found[loss if loss in found else LossClass.UNKNOWN]
-        share[0] += 1
-        share[1] += size
-    return Tally({loss: Share(*share) for loss, share in found.items() if share[0]}, complete)
-
-
 def counts(report: Report) -> dict[Verdict, int]:
     """How many entries there are of every verdict, also of those there are none of."""
     found = dict.fromkeys(Verdict, 0)
@@ -57,23 +48,11 @@ def caches(report: Report) -> int:
 
 
 def of_report(report: Report) -> Tally:
-    return _add_up(
-        (
-            (entry.loss, entry.difference.size)
-            for entry in report.entries
-            if entry.verdict is Verdict.CRUD and entry.difference.change.value not in _BROUGHT_BACK
-        ),
-        report.complete,
-    )
-
-
-def of_document(document: Mapping[str, Any]) -> Tally:
-    """Of the same report as JSON."""
-    return _add_up(
-        (
-            (entry["loss"], entry["size"])
-            for entry in document["entries"]
-            if entry["verdict"] == Verdict.CRUD.value and entry["change"] not in _BROUGHT_BACK
-        ),
-        document["complete"],
-    )
+    """Return the sums of what the next boot takes for good."""
+    found: dict[str, list[int]] = {loss: [0, 0] for loss in LossClass}
+    for entry in report.entries:
+        if entry.verdict is Verdict.CRUD and entry.difference.change not in _BROUGHT_BACK:
+            share = found[entry.loss or LossClass.UNKNOWN]
+            share[0] += 1
+            share[1] += entry.difference.size
+    return Tally({loss: Share(*share) for loss, share in found.items() if share[0]}, report.complete)

@@ -16,18 +16,20 @@ from typing import Any
 
 import pytest
 
-from impermanenced.boots import good, history, listing, outcome, records, requests, setup
+from impermanenced.boots import good, history, outcome, records, requests, setup
 from impermanenced.boots.listing import Listing
 from impermanenced.boots.outcome import Trouble
 from impermanenced.boots.records import NextRequest
 from impermanenced.cli import trouble
 from impermanenced.cli.commands import boots
+from impermanenced.document.boots import boots_to_json
 from impermanenced.report.report import Manager
 from impermanenced.state import NO_BOOT_ID
 from impermanenced.system import journal
 from impermanenced.text import time_to_text
 
 from ..conftest import Filesystem, sh
+from ..schema import checked
 from ..shell.hook import Boot, Initrd
 
 NOBODY = 65534
@@ -79,7 +81,7 @@ class Machine:
         return result.stdout
 
     def document(self) -> Any:
-        return json.loads(self.say("boots", "--json"))
+        return checked("boots", self.say("boots", "--json"))
 
     def refused(self, code: int, *argv: str, wrap: tuple[str, ...] = ()) -> str:
         before = sh("find", self.filesystem.top, "-printf", "%p %i %T@ %s\n")
@@ -336,7 +338,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     with Manager(os.fsencode(machine.config)) as manager:
         archive = manager.config.archive.directory
         found = history.read(manager.machine, archive, history.this_boot_id(), ends.get)
-    document = listing.to_json(Listing(found))
+    document: Any = boots_to_json(Listing(found))
     three, two, one, zero = document["boots"]
     times = [records.parse_record((machine.state / f"boots/{n}.env").read_bytes()).time for n in (2, 1)]
     assert two == {
@@ -386,7 +388,7 @@ def test_what_old_roots_hold(machine: Machine) -> None:
     name = f"1-{history.this_boot_id()}"
     held = {
         root["path"]: root["bytes"]
-        for boot in json.loads(machine.say("boots", "--sizes", "--json"))["boots"]
+        for boot in checked("boots", machine.say("boots", "--sizes", "--json"))["boots"]
         for root in boot["old_roots"]
     }
     assert held == {
@@ -405,7 +407,8 @@ def test_this_boot_where_the_hook_did_not_even_mount(machine: Machine, tmp_path:
         booted = with_image(machine, tmp_path) if action == "refused" else machine.boot("impermanence=off")
         with Manager(os.fsencode(machine.config)) as manager:
             found = history.read(manager.machine, b"old_roots", history.this_boot_id(), result=booted.result)
-        here, *_ = listing.to_json(Listing(found))["boots"]
+        known: Any = boots_to_json(Listing(found))
+        here, *_ = known["boots"]
         assert (here["number"], here["ended"], here["action"]) == (None, "running", action)
         assert here["boot_id"] == history.this_boot_id()
         assert [boot.number for boot in found.boots] == [None, 1, 0]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from ..schema import checked
 from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, fetch, wait_until
 
 
@@ -47,7 +47,7 @@ def test_status_knows_the_writers(bus: Bus, machine: Machine, daemon: Daemon) ->
     write(bus, machine)
     result = run(bus, machine.config, "status", "--json", "--exit-code")
     assert (result.returncode, result.stderr) == (3, "")
-    document = json.loads(result.stdout)
+    document = checked("status", result.stdout)
     assert document["watching_since"] is not None
     assert document["counts"]["crud"] == 2
     assert {entry["path"] for entry in document["entries"]} == {"/etc/new", "/etc/theirs"}

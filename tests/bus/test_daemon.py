@@ -11,7 +11,7 @@ import pytest
 
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.daemon import report_process
-from impermanenced.text import path_of
+from impermanenced.document import fields
 
 from ..conftest import sh
 from .conftest import NOBODY, Bus, Daemon, FakeSystemd, Machine, Signals, fetch, get_properties, wait_until
@@ -115,7 +115,7 @@ def test_names_that_are_bytes_survive(bus: Bus, machine: Machine, daemon: Daemon
             pass
     wait_until(lambda: wanted <= signals.paths(), "the signals")
     entries = fetch(bus, machine.config)["entries"]
-    assert wanted <= {path_of(entry) for entry in entries}
+    assert wanted <= {fields.path(entry) for entry in entries}
     assert all(line.isprintable() for line in daemon.output().splitlines())
     assert all(line.startswith("impermanenced: ") for line in daemon.output().splitlines())
 

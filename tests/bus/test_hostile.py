@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.text import path_of, to_text
+from impermanenced.document import fields
+from impermanenced.text import to_text
 
 from .conftest import Bus, Daemon, Machine, Signals, fetch, wait_until
 
@@ -54,7 +55,7 @@ def test_a_path_deeper_than_a_path_can_be(bus: Bus, machine: Machine, daemon: Da
     subprocess.run([sys.executable, "-c", DIG, machine.mountpoint / "srv", str(DEEP)], check=True)
     top = b"/srv/" + b"d" * 200
     wait_until(lambda: top in signals.paths(), "the signal")
-    paths = {path_of(entry) for entry in fetch(bus, machine.config)["entries"]}
+    paths = {fields.path(entry) for entry in fetch(bus, machine.config)["entries"]}
     assert b"/srv" + (b"/" + b"d" * 200) * DEEP + b"/bottom" in paths
     clean(daemon)
 
@@ -102,5 +103,5 @@ def test_names_that_are_bytes_beyond_text(bus: Bus, machine: Machine, daemon: Da
     with open(os.fsencode(machine.mountpoint) + name, "wb"):
         pass
     wait_until(lambda: name in signals.paths(), "the signal")
-    assert name in {path_of(entry) for entry in fetch(bus, machine.config)["entries"]}
+    assert name in {fields.path(entry) for entry in fetch(bus, machine.config)["entries"]}
     clean(daemon)

@@ -12,15 +12,19 @@ from gi.repository import Gio, GLib
 
 from impermanenced.alerts import group
 from impermanenced.alerts.group import Alert, Rest
+from impermanenced.boots.history import Boot, History
+from impermanenced.boots.listing import Listing
 from impermanenced.bus import news, queue
 from impermanenced.bus.answers import FromReport
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
 from impermanenced.bus.service import LONGEST
+from impermanenced.document import fields
+from impermanenced.document.boots import boots_to_json
 from impermanenced.errors import UsageError
 from impermanenced.losses import LossClass
 from impermanenced.model import Entry, FileType, Volume
-from impermanenced.text import path_of
 
+from ..schema import checked
 from .conftest import NOBODY, REPOSITORY, Bus, Daemon, get_properties, wait_until
 from .polkit import Caller
 from .test_service import REPORT, Served, entry
@@ -44,10 +48,10 @@ def of_path(path: bytes) -> Any:
     return GLib.Variant.new_tuple(octets)
 
 
-def document(answer: Any) -> Any:
+def document(answer: Any, name: str) -> Any:
     (index,), fds = answer
     with open(fds.get(index), encoding="utf-8") as stream:
-        return json.load(stream)
+        return checked(name, stream.read())
 
 
 # The interface
@@ -83,7 +87,7 @@ def test_the_activation_file_starts_the_unit() -> None:
 def explained(path: bytes, uid: int = 0, *entries: Entry) -> Any:
     report = dataclasses.replace(REPORT, volumes=(SRV, ROOT), entries=entries or REPORT.entries)
     with open(FromReport(report).explanation(path, uid), encoding="utf-8") as stream:
-        return json.load(stream)
+        return checked("explanation", stream.read())
 
 
 def test_explain_has_what_the_report_has_of_a_path() -> None:
@@ -108,8 +112,8 @@ def test_explain_tells_nobody_of_what_is_not_theirs() -> None:
 def test_explain_takes_names_that_are_no_text(served: Served) -> None:
     path = b"/" + b"\xff\n\x1b[31m" * 1000
     served.report = lambda: dataclasses.replace(REPORT, volumes=(ROOT,), entries=(entry(path, 0, 5),))
-    found = document(served.call(INTERFACE, "Explain", of_path(path)))
-    assert path_of(found["entry"]) == path
+    found = document(served.call(INTERFACE, "Explain", of_path(path)), "explanation")
+    assert fields.path(found["entry"]) == path
     assert found["path"].isprintable()
 
 
@@ -194,14 +198,17 @@ def test_huge_arguments_are_an_error(served: Served, size: int) -> None:
 def test_a_large_answer_comes_whole(served: Served) -> None:
     many = tuple(entry(b"/%06d" % number + b"\xff" * 10, 0, 1) for number in range(20_000))
     served.report = lambda: dataclasses.replace(REPORT, entries=many)
-    report = document(served.call(INTERFACE, "Status"))
+    (index,), fds = served.call(INTERFACE, "Status")[0:2]
+    with open(fds.get(index), encoding="utf-8") as stream:
+        report = json.load(stream)  # too many to hold against the schema
     assert len(report["entries"]) == 20_000
-    assert path_of(report["entries"][-1]) == many[-1].difference.path
+    assert fields.path(report["entries"][-1]) == many[-1].difference.path
 
 
 def test_boots_come_in_a_file_too(bus: Bus, served: Served) -> None:
-    served.boots = {"version": 1, "boots": [{"reason": "x" * 100}] * 1000}
-    assert document(served.call(INTERFACE, "Boots")) == served.boots
+    boots = tuple(Boot(number, fault="x" * 100) for number in range(1000))
+    served.boots = boots_to_json(Listing(History(boots, ("root",), b"old_roots", False)))
+    assert document(served.call(INTERFACE, "Boots"), "boots") == served.boots
     assert json.loads(Caller(bus, NOBODY, "Boots").answer()[0]) == served.boots
 
 

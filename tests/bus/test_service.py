@@ -51,7 +51,7 @@ class Served:
         self.clerk = ThreadPoolExecutor(1)
         self.now = 1000.0
         self.requests: list[tuple[str, int]] = []
-        self.boots: dict[str, Any] = {"version": 1, "boots": []}
+        self.boots: dict[str, Any] = {"version": 1, "hold": False, "next": None, "boots": []}
         properties = {"Version": lambda: GLib.Variant("s", "1")}
         work = Work(self._make, lambda: self.boots, self._request, self._rescan)
         authority = authority or Authority(self.con, patience)

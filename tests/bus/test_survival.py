@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from impermanenced.text import path_of
+from impermanenced.document import fields
 
 from ..conftest import Filesystem, sh
 from .conftest import Bus, Daemon, Machine, a_bus, fetch, wait_until
@@ -112,7 +112,7 @@ def test_killed_while_a_hundred_thousand_files_are_written(
         assert unpack.wait() == 0
     start()
     report = fetch(bus, machine.config, timeout=120)
-    found = {path_of(entry) for entry in report["entries"]}
+    found = {fields.path(entry) for entry in report["entries"]}
     there = {
         os.fsencode(f"/srv/{path.relative_to(where)}") for path in where.rglob("*")
     }

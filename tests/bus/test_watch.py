@@ -17,9 +17,10 @@ import pytest
 from gi.repository import GLib
 
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
-from impermanenced.text import path_of
+from impermanenced.document import fields
 
 from ..conftest import sh
+from ..schema import checked
 from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, wait_until
 
 PROGRAM = (
@@ -50,7 +51,7 @@ class Watching:
         return self.out.read_text().splitlines()
 
     def news(self) -> list[Any]:
-        return [json.loads(line) for line in self.lines()]
+        return [checked("watch", line) for line in self.lines()]
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
@@ -125,7 +126,7 @@ def test_objects_a_line(bus: Bus, machine: Machine, daemon: Daemon, tmp_path: Pa
             with open(os.fsencode(machine.mountpoint) + b"/srv/%d/" % number + name, "wb"):
                 pass
         wanted = {b"/srv/%d" % number for number in range(4)}
-        wait_until(lambda: wanted <= {path_of(one)[:6] for one in watch.news()}, "all of them")
+        wait_until(lambda: wanted <= {fields.path(one)[:6] for one in watch.news()}, "all of them")
         for one in watch.news():
             assert (one["version"], one["kind"]) == (1, "crud")
             assert {"time", "loss", "change", "bytes", "count", "writer"} <= set(one)

@@ -32,6 +32,7 @@ from impermanenced.model import (
     Volume,
     Writer,
 )
+from impermanenced.text import to_text
 
 SECOND = 10**9
 FIRST, LAST = -62135510400, 253402214400  # the years 1 to 9999, wherever on Earth
@@ -195,6 +196,14 @@ def test_a_time_is_the_same_in_every_zone(zone: str, monkeypatch: pytest.MonkeyP
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@hypothesis.settings(deadline=None)
+@given(paths)
+def test_a_path_has_its_exact_bytes_beside_it(raw: bytes) -> None:
+    found = json.loads(json.dumps(fields.path_fields(raw)))
+    assert fields.path(found) == raw
+    assert ("path_raw" in found) == (to_text(raw).encode() != raw)
 
 
 # What is no report

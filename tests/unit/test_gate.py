@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from impermanenced.cli.commands.gate import text, to_json
+from impermanenced.cli.commands.gate import text
 from impermanenced.cli.output import Style
 from impermanenced.config.load import GateSettings
 from impermanenced.config.values import Space
+from impermanenced.document.gate import gate_to_json
 from impermanenced.losses import LossClass
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
 from impermanenced.report import gate, totals
@@ -111,7 +112,7 @@ def test_in_words() -> None:
 
 
 def test_for_programs() -> None:
-    assert to_json(gate.judge(Tally(EVERYTHING), GateSettings((), ("secret",)), 1, None)) == {
+    assert gate_to_json(gate.judge(Tally(EVERYTHING), GateSettings((), ("secret",)), 1, None)) == {
         "version": 1,
         "gate": "block",
         "complete": True,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from impermanenced.boots import listing
 from impermanenced.boots.history import CLEAN, CUT, Boot, History, bootable
 from impermanenced.boots.journal import LastEntries
 from impermanenced.boots.listing import Listing
@@ -18,6 +17,7 @@ from impermanenced.boots.requests import Pending
 from impermanenced.cli import next_boot
 from impermanenced.cli.commands import boots
 from impermanenced.cli.parse import parse
+from impermanenced.document.boots import boots_to_json
 from impermanenced.errors import UsageError
 
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
@@ -192,7 +192,7 @@ def test_a_running_boot_without_a_record() -> None:
     )
     assert found.current is None
     assert found.boot(-1).number == 7, "the one before this is the newest of those that have a number"
-    document = listing.to_json(Listing(found))
+    document: Any = boots_to_json(Listing(found))
     assert {key: document["boots"][0][key] for key in ("number", "boot_id", "ended", "action", "reason")} == {
         "number": None,
         "boot_id": ID,

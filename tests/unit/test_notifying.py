@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from impermanenced.cli.notify import EVERY, GATHER, NAMED, Notices
+from impermanenced.document.news import Announcement, Overflow, Reached, Sum, Undeclared
 from impermanenced.errors import ServiceError
+from impermanenced.losses import LossClass
+from impermanenced.model import Writer
 
-WRITER = {"unit": "", "exe": "/usr/bin/nvim", "comm": "nvim", "pid": 1, "uid": None}
+WRITER = Writer("", b"/usr/bin/nvim", b"nvim", 1, None, 0, 0)
 
 
-def crud(path: str, loss: str = "document", count: int = 1, size: int = 411) -> dict[str, Any]:
-    return {"kind": "crud", "path": path, "loss": loss, "count": count, "bytes": size, "writer": WRITER}
+def crud(path: str, loss: str = "document", count: int = 1, size: int = 411) -> Undeclared:
+    return Undeclared(0, path.encode(), "created", LossClass(loss), size, count, WRITER)
 
 
 class Case:
@@ -41,7 +44,7 @@ class Case:
             else:
                 self.due.append((when, work))
 
-    def tell(self, *news: dict[str, Any]) -> None:
+    def tell(self, *news: Announcement) -> None:
         for one in news:
             self.notices.tell(one)
 
@@ -74,7 +77,7 @@ def test_there_are_few_and_nothing_is_forgotten() -> None:
 def test_the_worst_is_named_however_much_comes() -> None:
     case = Case()
     case.tell(crud("/home/a/key", "secret"), *(crud(f"/home/a/{number}") for number in range(50)))
-    case.tell({"kind": "more", "path": "/home/a", "bytes": 1, "count": 100})
+    case.tell(Sum(0, b"/home/a", 1, 100, boot=False))
     case.wait(GATHER)
     assert case.shown[0][0] == "151 paths would be lost at the next boot"
     assert case.shown[0][1][0] == "secret: /home/a/key"
@@ -97,14 +100,13 @@ def test_what_was_taken_away_is_not_said_again() -> None:
 
 def test_nobody_is_interrupted_for_little() -> None:
     case = Case()
-    case.tell(crud("/a", "log"), crud("/a", "cache"), {"kind": "overflow", "overflows": 1}, {"kind": "new"})
-    case.tell({"kind": "boot", "path": "/", "bytes": 1, "count": 1})
+    case.tell(crud("/a", "log"), crud("/a", "cache"), Overflow(0, 1), Sum(0, b"/", 1, 1, boot=True))
     assert not case.due
 
 
 def test_a_level() -> None:
     case = Case()
-    case.tell({"kind": "level", "level": "critical", "bytes": 5 << 30, "count": 3})
+    case.tell(Reached(0, "critical", 5 << 30, 3))
     case.wait(GATHER)
     assert case.shown == [
         ("Much would be lost at the next boot", ["altogether 5.0 GiB of everybody's: critical"], True)

@@ -1,5 +1,7 @@
 """`--since`: words to moments, and what came after them."""
 
+import dataclasses
+import datetime
 import time
 from typing import Any
 
@@ -7,8 +9,19 @@ import pytest
 
 from impermanenced.cli import since
 from impermanenced.errors import UsageError
+from impermanenced.model import Entry, Writer
 
-NOW = 1_763_900_000.0
+from .reports import NOW, entry, report
+
+
+def at(clock: str) -> float:
+    return datetime.datetime.fromisoformat(f"2025-11-23T{clock}:00+00:00").timestamp()
+
+
+def changed(path: str, when: float, **fields: Any) -> Entry:
+    one = entry(path, **fields)
+    difference = dataclasses.replace(one.difference, mtime=0, ctime=int(when * 1e9))
+    return dataclasses.replace(one, difference=difference)
 
 
 @pytest.mark.parametrize(
@@ -35,26 +48,35 @@ def test_what_is_no_time_is_refused(text: str) -> None:
     assert "settled, -1, or a time" in (caught.value.hint or "")
 
 
-def entry(path: str, ctime: str, **more: Any) -> dict[str, Any]:
-    return {"path": path, "ctime": ctime, "mtime": ctime, "writer": None, **more}
-
-
 def test_only_what_came_since() -> None:
-    document = {
-        "settled": "2025-11-23T10:00:00+00:00",
-        "entries": [
-            entry("/boot-made", "2025-11-23T09:59:00+00:00"),
-            entry("/mine", "2025-11-23T11:00:00+00:00"),
-            entry("/again", "2025-11-23T11:00:00+00:00", lost=3),
-        ],
-    }
+    written = Writer("x.service", b"/x", b"x", 1, 0, at("12:00"), at("12:00"))
+    found = report(
+        changed("/boot-made", at("09:59")),
+        changed("/mine", at("11:00")),
+        changed("/again", at("11:00"), lost=3),
+        changed("/unpacked", at("09:00"), writer=written),
+        settled=at("10:00"),
+    )
 
-    def paths(word: str | None) -> list[str]:
-        return [one["path"] for one in since.only(document, word, NOW)["entries"]]
+    def paths(word: str | None) -> list[bytes]:
+        return [one.difference.path for one in since.only(found, word, NOW)[0].entries]
 
-    assert paths(None) == ["/boot-made", "/mine", "/again"]
-    assert paths("settled") == ["/mine", "/again"]
-    assert paths("-1") == ["/boot-made", "/mine"]
-    assert paths("2025-11-23T10:30:00+00:00") == ["/mine", "/again"]
+    assert paths(None) == [b"/boot-made", b"/mine", b"/again", b"/unpacked"]
+    assert paths("settled") == [b"/mine", b"/again", b"/unpacked"]
+    assert paths("-1") == [b"/boot-made", b"/mine", b"/unpacked"]
+    assert paths("2025-11-23T10:30:00+00:00") == [b"/mine", b"/again", b"/unpacked"]
     with pytest.raises(UsageError, match="nobody knows when this boot had settled"):
-        since.only({**document, "settled": None}, "settled", NOW)
+        since.only(report(), "settled", NOW)
+
+
+def test_the_moment_in_words() -> None:
+    assert since.only(report(), None, NOW)[1] is None
+    assert since.only(report(), "-1", NOW)[1] == "the last boot"
+    assert since.only(report(settled=NOW - 60.5), "settled", NOW)[1] == "12:12"
+    assert since.only(report(), "-2d", NOW)[1] == "2025-11-21 12:13"
+
+
+def test_what_began_in_the_same_second_is_after_it() -> None:
+    """A report that came over the bus has whole seconds; one of our own is no different."""
+    found = report(changed("/a", at("10:00") + 0.2), settled=at("10:00") + 0.7)
+    assert len(since.only(found, "settled", NOW)[0].entries) == 1

@@ -29,8 +29,8 @@ from impermanenced.model import Advice, AdviceKind, Change, FileType, Verdict
 from impermanenced.report.suggest import Item, Suggestion, System, Wanted, choose
 
 from ..conftest import sh
-from .test_cli import document as report
-from .test_cli import entry
+from ..schema import checked
+from .reports import ROOT, entry, report
 from .test_config import ARTICLE
 
 ALICE = 1000
@@ -309,15 +309,9 @@ def configured(tmp_path: Path, text: str) -> load.Config:
 
 def suggestion(tmp_path: Path, text: str, *argv: str, entries: Sequence[Any] = ()) -> str:
     # Not of this machine, which may have a Nix store.
-    volume = {
-        "name": "root",
-        "mountpoint": f"{tmp_path}/root",
-        "path": "/",
-        "subvolume": "root",
-        "blank": None,
-    }
-    document = report(*entries, volumes=[volume])
-    return suggest.text(document, configured(tmp_path, text), options(*argv), b"/")
+    volume = replace(ROOT, mountpoint=os.fsencode(tmp_path / "root"), blank=None, blank_id=None)
+    found = report(*entries, volumes=(volume,))
+    return suggest.text(found, configured(tmp_path, text), options(*argv), b"/")
 
 
 def evaluated(text: str) -> Any:
@@ -453,7 +447,7 @@ def test_the_articles_declarations_for_a_home(tmp_path: Path) -> None:
 
 
 def test_only_what_is_missing_is_written_unless_the_whole_is_asked_for(tmp_path: Path) -> None:
-    lost = [entry("/etc/adjtime"), entry("/home/talyz/x", uid=0)]
+    lost = [entry("/etc/adjtime"), entry("/home/talyz/x")]
     text = suggestion(tmp_path, ARTICLE, entries=lost)
     assert tomllib.loads(text) == {"persist": {"/persist": {"files": ["/etc/adjtime", "/home/talyz/x"]}}}
     whole = tomllib.loads(suggestion(tmp_path, ARTICLE, "--whole", entries=lost))["persist"]["/persist"]
@@ -471,12 +465,12 @@ def test_nothing_lost_is_valid_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_last_line_counts_what_is_left(tmp_path: Path, format: str) -> None:
-    advice = [
-        {"kind": "plasma-manager", "argument": "rc2nix"},
-        {"kind": "stylix", "argument": "stylix.targets.kde"},
-    ]
+    advice = (
+        Advice(AdviceKind.PLASMA_MANAGER, "rc2nix"),
+        Advice(AdviceKind.STYLIX, "stylix.targets.kde"),
+    )
     lost = [
-        entry("/opt/a\\x0ab", path_raw="L29wdC9hCmI="),
+        entry("/opt/a\nb"),
         entry("/home/alice/.config/kdeglobals", advice=advice),
         entry("/opt/x"),
         *(entry(f"/usr/bin/{number}", package=f"p{number % 2}") for number in range(4)),
@@ -532,14 +526,14 @@ def test_a_trial_says_so(tmp_path: Path) -> None:
 
 
 def test_the_documents_keys(tmp_path: Path) -> None:
-    lost = [entry("/opt/x"), entry("/opt/y", change="deleted")]
-    found = suggest.document(report(*lost), configured(tmp_path, ARTICLE), options(), b"/")
+    lost = [entry("/opt/x"), entry("/opt/y", change=Change.DELETED)]
+    found: Any = suggest.document(report(*lost), configured(tmp_path, ARTICLE), options(), b"/")
     assert list(found) == ["version", "persist", "losses", "covered", "declarations", "uncovered"]
     assert (found["persist"], found["losses"], found["covered"]) == ("/persist", 2, 1)
     assert [one["path"] for one in found["declarations"] if not one["declared"]] == ["/opt/x"]
     left = {"kind": "blank", "advice": [], "package": None, "paths": [{"path": "/opt/y"}]}
     assert found["uncovered"] == [left]
-    json.dumps(found)
+    checked("suggest", json.dumps(found))
 
 
 # Names

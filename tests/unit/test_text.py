@@ -1,6 +1,5 @@
 """Paths to text and back."""
 
-import json
 
 import hypothesis
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impermanenced.errors import UsageError
-from impermanenced.text import from_text, path_fields, path_of, time_to_text, to_text
+from impermanenced.text import from_text, time_to_text, to_text
 
 paths = st.lists(
     st.one_of(st.binary(max_size=4), st.text(max_size=4).map(str.encode), st.just(b"\\x41"), st.just(b"\\")),
@@ -29,14 +28,6 @@ def test_text_is_one_printable_line(raw: bytes) -> None:
     assert len(text.splitlines()) <= 1
     assert text.isprintable()
     text.encode()  # no lone surrogate is left
-
-
-@hypothesis.settings(deadline=None)
-@given(paths)
-def test_fields_carry_the_exact_bytes(raw: bytes) -> None:
-    fields = json.loads(json.dumps(path_fields(raw)))
-    assert path_of(fields) == raw
-    assert ("path_raw" in fields) == (to_text(raw).encode() != raw)
 
 
 @pytest.mark.parametrize(

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from impermanenced.cli.commands import watch
 from impermanenced.cli.output import Style
 from impermanenced.cli.parse import parse
-from impermanenced.errors import ServiceError, UsageError
+from impermanenced.document.news import Announcement, Overflow, Reached, Sum, Undeclared
+from impermanenced.errors import UsageError
+from impermanenced.losses import LossClass
+from impermanenced.model import Writer
 
-NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
-PLAIN = Style(color=False)
+from .reports import NOW, PLAIN
 
-
-def news(kind: str, **fields: Any) -> dict[str, Any]:
-    return {"version": 1, "time": "2025-11-23T09:14:07+00:00", "kind": kind, **fields}
-
-
-WRITER = {"unit": "sonarr.service", "exe": "/usr/bin/sonarr", "comm": "sonarr", "uid": 977}
-
-
-@pytest.fixture(autouse=True)
-def in_london(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "UTC")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-ONE = news("crud", path="/etc/key", change="created", loss="secret", bytes=411, count=1, writer=WRITER)
+AT = 1_763_889_247.0  # 2025-11-23 09:14:07 UTC
+WRITER = Writer("sonarr.service", b"/usr/bin/sonarr", b"sonarr", 812, 977, AT, AT)
+ONE = Undeclared(AT, b"/etc/key", "created", LossClass.SECRET, 411, 1, WRITER)
 
 
 def test_what_is_typed() -> None:
@@ -56,36 +41,31 @@ def test_what_is_typed() -> None:
     ("what", "shown"),
     [
         (ONE, "secret         /etc/key  created, 411 B  sonarr.service"),
-        ({**ONE, "writer": None}, "secret         /etc/key  created, 411 B"),
-        ({**ONE, "change": "metadata"}, "secret         /etc/key  changed, 411 B  sonarr.service"),
-        ({**ONE, "count": 1200}, "secret         /etc/key  1,200 paths created, 411 B  sonarr.service"),
-        (news("more", path="/var", bytes=300, count=30), "               /var  30 paths more, 300 B"),
-        (news("boot", path="/", bytes=1, count=1), "               /  1 path by the boot itself, 1 B"),
+        (replace(ONE, writer=None), "secret         /etc/key  created, 411 B"),
+        (replace(ONE, change="metadata"), "secret         /etc/key  changed, 411 B  sonarr.service"),
+        (replace(ONE, count=1200), "secret         /etc/key  1,200 paths created, 411 B  sonarr.service"),
+        (replace(ONE, path=b"/a\x1b[31m"), r"secret         /a\x1b[31m  created, 411 B  sonarr.service"),
+        (Sum(AT, b"/var", 300, 30, boot=False), "               /var  30 paths more, 300 B"),
+        (Sum(AT, b"/", 1, 1, boot=True), "               /  1 path by the boot itself, 1 B"),
         (
-            news("level", level="warning", bytes=18_000, count=2),
+            Reached(AT, "warning", 18_000, 2),
             "               warning: what is undeclared has come to 17.6 KiB in 2 paths",
         ),
         (
-            news("overflow", overflows=2),
+            Overflow(AT, 2),
             "               the kernel dropped events, 2 times by now: "
             "of some files it is not known who wrote them",
         ),
     ],
 )
-def test_a_line_of_each_kind(what: dict[str, Any], shown: str) -> None:
+def test_a_line_of_each_kind(what: Announcement, shown: str) -> None:
     assert watch.line(what, NOW, PLAIN) == f"09:14:07  {shown}"
 
 
 def test_colour_is_for_what_hurts_most() -> None:
     colour = Style(color=True)
     assert "\x1b[1msecret" in watch.line(ONE, NOW, colour)
-    assert "\x1b" not in watch.line({**ONE, "loss": "log"}, NOW, colour)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"kind": "crud"}', '{"kind": 1, "time": "x"}'])
-def test_what_is_no_news_is_an_error_in_words(text: str) -> None:
-    with pytest.raises(ServiceError, match="impermanenced: "):
-        watch.take(text, lambda news: watch.line(news, NOW, PLAIN))
+    assert "\x1b" not in watch.line(replace(ONE, loss=LossClass.LOG), NOW, colour)
 
 
 def test_without_the_libraries_of_the_bus_it_names_them() -> None:

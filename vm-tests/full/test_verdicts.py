@@ -5,6 +5,7 @@ It is one test: every chapter stands on the disk that the one before has left.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from full import guest
 from full.guest import Guest
 from full.repository import repository
 from impermanenced.cli.rows import PACKAGES, Row, rows
+from impermanenced.document.report import report_from_json
+from impermanenced.model import Entry
 
 HERE = Path(__file__).parent
 LAYOUT = "as-installed"
@@ -46,7 +49,7 @@ class Report:
         self.settled = report["settled"]
         self.entries: dict[str, dict[str, Any]] = {entry["path"]: entry for entry in report["entries"]}
         self.crud = [entry for entry in report["entries"] if entry["verdict"] == "crud"]
-        self.rows: list[Row] = rows(self.crud)
+        self.rows: list[Row] = rows(_typed(report, self.crud))
 
     @property
     def listed(self) -> set[str]:
@@ -54,6 +57,21 @@ class Report:
 
     def verdict(self, path: str) -> tuple[str, str]:
         return self.entries[path]["verdict"], self.entries[path]["rule"]
+
+
+def _typed(report: dict[str, Any], crud: list[dict[str, Any]]) -> tuple[Entry, ...]:
+    """The entries of a public report as values; what it does not say plays no part in rows."""
+    unsaid = {"letters": ".......", "inode": 0, "target": None, "subvolume": None, "hidden": False}
+    volumes = [
+        {**volume, "path": volume["mountpoint"], "root_id": 0, "blank_id": None}
+        for volume in report["volumes"]
+    ]
+    entries = [
+        {**entry, **unsaid, "unpushed": "".join(why for why in entry["because"] if why.startswith("git: "))}
+        for entry in crud
+    ]
+    whole = {**report, "volumes": volumes, "entries": entries}
+    return report_from_json(json.dumps(whole).encode()).entries
 
 
 def test_verdicts(debian: Guest, figures: dict[str, object]) -> None:
@@ -152,7 +170,7 @@ def worked(debian: Guest, figures: dict[str, object]) -> None:
 
     packages = [row for row in report.rows if row.loss == PACKAGES]
     assert len(packages) == 1
-    inside = {entry["package"] for entry in packages[0].entries}
+    inside = {entry.package for entry in packages[0].entries}
     assert packages[0].path.startswith("nginx, postgresql, redis, ")
     assert {"postgresql-15", "redis-server", "nginx-common"} <= inside
     rest = {row.path for row in report.rows[10:] if row is not packages[0]}

@@ -16,6 +16,8 @@ from ...boots import good, history, listing, outcome
 from ...boots.history import BAD, RUNNING, Boot
 from ...boots.listing import Listing
 from ...boots.records import EndRecord
+from ...document.boots import boots_to_json
+from ...document.fields import printed
 from ...report.report import Manager
 from ...text import size_to_text, time_to_text, to_text
 from .. import next_boot, output, trouble, wording
@@ -74,7 +76,7 @@ def _list(options: Options, shared: Shared) -> None:
             sizes=options.sizes,
         )
     if shared.json:
-        output.write_json(listing.to_json(found))
+        output.write(printed(boots_to_json(found)))
     else:
         output.write_long(text(found, columns=output.columns(), now=time.time()), shared)
 
@@ -102,7 +104,7 @@ def alert() -> None:
 
 
 def text(found: Listing, *, columns: int, now: float) -> str:
-    """A line a boot, and what needs words below it."""
+    """Return a line for each boot, and below it what needs words."""
     boots = found.history.boots
     if not boots:
         return "no boot yet: the first one with the hook in the initrd makes the first record\n"
@@ -152,7 +154,7 @@ def _when(seconds: float | None, now: float) -> str:
 
 
 def _ended(boot: Boot) -> str:
-    """How it ended; before that, that it did not complete, and else what is known of it."""
+    """Say how it ended; that it did not complete comes before that, and else what is known of it."""
     return boot.ended if boot.ended in (RUNNING, BAD) else boot.shutdown or boot.ended
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from ...config.load import within
+from ...document.fields import printed
+from ...document.status import diff_to_json
+from ...model import Report
 from ...text import to_text
 from .. import arguments, output, paths, source
-from ..source import Document
 from ..verb import Shared, Verb
 
 
@@ -28,33 +31,26 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
-    whole, path = source.fetch(shared.config), options.path
-    found = document(whole, None if path is None else paths.meant(whole, path, paths.directory(path)))
+    report, path = source.fetch(shared.config), options.path
+    if path is not None:
+        report = below(report, paths.meant(report, path, paths.directory(path)))
     if shared.json:
-        output.write_json(found)
+        output.write(printed(diff_to_json(report)))
     else:
-        output.write_long("".join(lines(found)), shared)
+        output.write_long("".join(lines(report)), shared)
     return 0
 
 
 verb = Verb(add_arguments, read_options, run)
 
 
-def document(whole: Document, path: bytes | None) -> dict[str, Any]:
-    """All entries at or below the path, with their letters."""
-    entries = whole["entries"]
-    if path is not None:
-        at = to_text(path)
-        below = at.rstrip("/") + "/"
-        entries = [entry for entry in entries if entry["path"] == at or entry["path"].startswith(below)]
-    return {
-        **source.without(whole, "entries", "volumes"),
-        "volumes": [source.without(volume, *source.WHOLE_VOLUME) for volume in whole["volumes"]],
-        "entries": [source.without(entry, *source.WHOLE) for entry in entries],
-    }
+def below(report: Report, path: bytes) -> Report:
+    """Return the report with only what is at the path or below it."""
+    entries = tuple(entry for entry in report.entries if within(entry.difference.path, path))
+    return dataclasses.replace(report, entries=entries)
 
 
-def lines(found: Document) -> Iterator[str]:
-    """Of `document`, one a difference."""
-    for entry in found["entries"]:
-        yield f"{entry['letters']} {entry['path']}\n"
+def lines(report: Report) -> Iterator[str]:
+    """Yield a line for each difference."""
+    for entry in report.entries:
+        yield f"{entry.difference.letters} {to_text(entry.difference.path)}\n"

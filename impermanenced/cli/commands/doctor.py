@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...boots import doctor, history, outcome
 from ...boots.doctor import ERROR, Finding, Running
+from ...document.doctor import doctor_to_json
+from ...document.fields import printed
 from ...report.report import Manager
-from ...text import JSON_VERSION
 from .. import output, trouble, wording
 from ..arguments import add_json
 from ..output import Style
@@ -33,7 +33,7 @@ def read_options(found: argparse.Namespace) -> Options:
 def run(options: Options, shared: Shared) -> int:
     found = examine(shared.config)
     if shared.json:
-        output.write_json(to_json(found))
+        output.write(printed(doctor_to_json(found)))
     else:
         output.write(text(found, output.style(shared)))
     return 1 if any(finding.severity == ERROR for finding in found) else 0
@@ -43,7 +43,9 @@ verb = Verb(add_arguments, read_options, run)
 
 
 def examine(config: bytes | None) -> list[Finding]:
-    """With a configuration of its own it is another system that is looked at, not the running one."""
+    """Return what is wrong.
+
+    With a configuration of its own it is another system that is looked at, not the running one."""
     running = Running.read() if config is None else Running()
     with Manager(config) as manager:
         found = doctor.examine(manager.config, manager.machine, running)
@@ -51,15 +53,6 @@ def examine(config: bytes | None) -> list[Finding]:
     if hook is not None:
         found.insert(0, Finding(ERROR, trouble.line(hook), trouble.remedy(hook)))
     return found
-
-
-def to_json(found: Sequence[Finding]) -> dict[str, Any]:
-    return {
-        "version": JSON_VERSION,
-        "findings": [
-            {"severity": finding.severity, "what": finding.what, "hint": finding.hint} for finding in found
-        ],
-    }
 
 
 def text(found: Sequence[Finding], style: Style) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from ...config.load import DEFAULT
 from ...errors import UsageError
 from ...kernel import mounts
-from ...text import path_of, size_to_text, to_text
+from ...model import Change, Difference, Entry, FileType, Report, Verdict, Writer
+from ...report.explanation import Explanation, explain
+from ...text import size_to_text, to_text
 from .. import arguments, output, paths, remedies, source, wording
 from ..output import Style
-from ..source import Document
 from ..verb import Shared, Verb
 from . import COMMANDS
 
@@ -37,9 +37,9 @@ def read_options(found: argparse.Namespace) -> Options:
 
 def run(options: Options, shared: Shared) -> int:
     settings = source.settings(shared.config)
-    explanation = look_up(source.fetch(shared.config), options.path, paths.directory(options.path))
+    answer = look_up(source.fetch(shared.config), options.path, paths.directory(options.path))
     shown = text(
-        explanation,
+        answer,
         persist=to_text(settings.persist[0]) if settings and settings.persist else "/persist",
         config=to_text(shared.config or DEFAULT),
         now=time.time(),
@@ -47,7 +47,7 @@ def run(options: Options, shared: Shared) -> int:
         commands=COMMANDS,
     )
     output.write(shown)
-    return explanation.exit_code
+    return answer.exit_code
 
 
 verb = Verb(add_arguments, read_options, run)
@@ -57,44 +57,37 @@ verb = Verb(add_arguments, read_options, run)
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    path: str
-    entry: Mapping[str, Any] | None  # what differs from the blank, if anything does
+class Answer:
+    path: bytes
+    entry: Entry | None  # what differs from the blank, if anything does
     words: str = ""  # in place of an entry
     exit_code: int = 0
 
 
-def look_up(document: Document, argument: bytes, cwd: bytes) -> Explanation:
-    path = paths.meant(document, argument, cwd)
-    text = to_text(path)
-    above, below = None, 0
-    for entry in document["entries"]:
-        if entry["path"] == text:
-            return Explanation(text, entry)
-        below += entry["path"].startswith(text.rstrip("/") + "/")
-        if entry["type"] == "subvolume" and text.startswith(entry["path"] + "/"):
-            above = entry
-    where = paths.location(document, path)
+def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
+    found = explain(report, paths.meant(report, argument, cwd))
+    path = found.path
+    if found.entry is not None:
+        return Answer(path, found.entry)
+    where = paths.location(report, path)
     if not os.path.lexists(where):
-        return Explanation(text, None, "does not exist, and is not in the blank either", 1)
+        return Answer(path, None, "does not exist, and is not in the blank either", 1)
+    return Answer(path, None, _as_in_the_blank(found, where))
+
+
+def _as_in_the_blank(found: Explanation, where: bytes) -> str:
+    """Say of a path that does not differ what becomes of it; `where`: its place in the running system."""
     mount = _mount_at(where)
-    if mount is not None and mount.path not in {
-        path_of(volume, "mountpoint") for volume in document["volumes"]
-    }:
-        return Explanation(text, None, _on_mount(mount))
-    if above is not None:
-        return Explanation(
-            text, None, f"goes with the subvolume {above['path']}, which is {above['verdict']}"
-        )
-    if not document["complete"]:
-        return Explanation(
-            text, None, "no difference from the blank is known, but the report is not complete"
-        )
-    if below:
-        return Explanation(
-            text, None, f"is as in the blank, but {below:,} below it differ: impermanence diff {text}"
-        )
-    return Explanation(text, None, "is as in the blank: nothing of it is lost at the next boot")
+    if mount is not None and mount.path not in {volume.mountpoint for volume in found.report.volumes}:
+        return _on_mount(mount)
+    if (above := found.subvolume) is not None:
+        return f"goes with the subvolume {to_text(above.difference.path)}, which is {above.verdict.value}"
+    if not found.report.complete:
+        return "no difference from the blank is known, but the report is not complete"
+    if found.below:
+        more = f"impermanence diff {to_text(found.path)}"
+        return f"is as in the blank, but {found.below:,} below it differ: {more}"
+    return "is as in the blank: nothing of it is lost at the next boot"
 
 
 def _mount_at(path: bytes) -> mounts.Mount | None:
@@ -118,7 +111,7 @@ def _on_mount(mount: mounts.Mount) -> str:
 
 
 def text(
-    explanation: Explanation,
+    answer: Answer,
     *,
     persist: str,
     config: str,
@@ -126,32 +119,32 @@ def text(
     style: Style,
     commands: Collection[str] = (),
 ) -> str:
-    entry = explanation.entry
+    entry, path = answer.entry, style.bold(to_text(answer.path))
     if entry is None:
-        return f"{style.bold(explanation.path)} {explanation.words}\n"
-    lines = [f"{style.bold(explanation.path)}   {_facts(entry, now)}"]
+        return f"{path} {answer.words}\n"
+    lines = [f"{path}   {_facts(entry.difference, now)}"]
     facts = {
         "verdict": [_verdict(entry)],
-        "because": [entry["rule"], *entry.get("because", ())],
-        "written": [_written(entry["writer"], now)],
+        "because": [entry.rule, *entry.because],
+        "written": [_written(entry.writer, now)],
     }
-    if lost := entry.get("lost", 0):
-        facts["history"] = [_history(lost)]
-    if entry["verdict"] == "crud":
+    if entry.lost:
+        facts["history"] = [_history(entry.lost)]
+    if entry.verdict is Verdict.CRUD:
         facts["keep it"] = list(remedies.lines(entry, persist=persist, config=config, commands=commands))
     for name, values in facts.items():
         lines += [f"  {name if not number else '':7}  {value}" for number, value in enumerate(values)]
     return "\n".join(lines) + "\n"
 
 
-def _verdict(entry: Mapping[str, Any]) -> str:
-    said = [entry["verdict"]]
-    if entry["loss"]:
-        said.append(f"class {entry['loss']}")
-    if entry.get("application"):
-        said.append(entry["application"])
-    if entry.get("score"):
-        said.append(f"score {entry['score']}")
+def _verdict(entry: Entry) -> str:
+    said: list[str] = [entry.verdict.value]
+    if entry.loss:
+        said.append(f"class {entry.loss}")
+    if entry.application:
+        said.append(entry.application)
+    if entry.score:
+        said.append(f"score {entry.score}")
     return ", ".join(said)
 
 
@@ -160,24 +153,24 @@ def _history(lost: int) -> str:
     return f"lost at the end of {when}; still in the old root: impermanence boots"
 
 
-_CHANGES = {"created": "created", "deleted": "deleted", "modified": "modified", "replaced": "replaced"}
+def _facts(difference: Difference, now: float) -> str:
+    metadata = difference.change is Change.METADATA
+    change = "mode, owner, times or attributes changed" if metadata else difference.change.value
+    age = wording.age(difference.mtime / 1e9, now)
+    file = difference.type is FileType.FILE
+    kind = "" if file else f"{difference.type.value}, "
+    size = f"{size_to_text(difference.size)}, " if file else ""
+    when = f"the blank's is of {age}" if difference.change is Change.DELETED else f"last modified {age}"
+    return f"{kind}{change}, {when}, {size}{wording.user(difference.uid)} {difference.mode:04o}"
 
 
-def _facts(entry: Mapping[str, Any], now: float) -> str:
-    change = _CHANGES.get(entry["change"], "mode, owner, times or attributes changed")
-    age = wording.age(wording.seconds(entry["mtime"]), now)
-    kind = "" if entry["type"] == "file" else f"{entry['type']}, "
-    size = f"{size_to_text(entry['size'])}, " if entry["type"] == "file" else ""
-    when = f"the blank's is of {age}" if entry["change"] == "deleted" else f"last modified {age}"
-    return f"{kind}{change}, {when}, {size}{wording.user(entry['uid'])} {entry['mode']}"
-
-
-def _written(writer: Mapping[str, Any] | None, now: float) -> str:
+def _written(writer: Writer | None, now: float) -> str:
     if writer is None:
         return "by nobody that is known: it was not watched, or the event was lost"
-    details = [wording.program_of(writer), f"pid {writer['pid']}"]
-    if writer["uid"] is not None:
-        details.append(f"uid {wording.user(writer['uid'])}")
-    by = f"{writer['unit']} ({', '.join(filter(None, details))})" if writer["unit"] else ", ".join(details)
-    first, last = (wording.clock(writer[key], now, exact=True) for key in ("first", "last"))
+    details = [wording.program_of(writer), f"pid {writer.pid}"]
+    if writer.uid is not None:
+        details.append(f"uid {wording.user(writer.uid)}")
+    said = ", ".join(filter(None, details)) if writer.unit else ", ".join(details)
+    by = f"{wording.unit(writer.unit)} ({said})" if writer.unit else said
+    first, last = (wording.clock(moment, now, exact=True) for moment in (writer.first, writer.last))
     return f"by {by}, {f'first {first}, last {last}' if first != last else f'at {first}'}"

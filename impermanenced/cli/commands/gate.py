@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ...boots import requests
 from ...config.load import Config, load
+from ...document.fields import printed
+from ...document.gate import gate_to_json
+from ...model import Report
 from ...report import gate, totals
 from ...report.gate import Judgement
-from ...text import JSON_VERSION, path_of, size_to_text
+from ...text import size_to_text
 from ...volumes.machine import Machine
 from .. import output, source, wording
 from ..arguments import add_json
 from ..output import Style
-from ..source import Document
 from ..verb import LOST, Shared, Verb
 
 
@@ -37,7 +37,7 @@ def read_options(found: argparse.Namespace) -> Options:
 def run(options: Options, shared: Shared) -> int:
     judgement = judge(source.fetch(shared.config), shared.config)
     if shared.json:
-        output.write_json(to_json(judgement))
+        output.write(printed(gate_to_json(judgement)))
     else:
         output.write(text(judgement, output.style(shared)))
     return LOST if judgement.verdict == gate.BLOCK else 0
@@ -46,37 +46,24 @@ def run(options: Options, shared: Shared) -> int:
 verb = Verb(add_arguments, read_options, run)
 
 
-def judge(document: Document, config_file: bytes | None) -> Judgement:
-    """Of the whole report, by the rules of the configuration."""
+def judge(report: Report, config_file: bytes | None) -> Judgement:
+    """Judge the whole report by the rules of the configuration."""
     config = load(config_file)
     total = 0
     if config.gate.warn_bytes.percent or config.gate.block_bytes.percent:
-        status = os.statvfs(path_of(document["volumes"][0], "mountpoint"))
+        status = os.statvfs(report.volumes[0].mountpoint)
         total = status.f_blocks * status.f_frsize
-    return gate.judge(totals.of_document(document), config.gate, total, _spared(config))
+    return gate.judge(totals.of_report(report), config.gate, total, _spared(config))
 
 
 def _spared(config: Config) -> str | None:
-    """As far as the caller may know: who is not root does not learn of a request for the next boot."""
+    """Return why the next boot takes nothing away, if it is so and the caller may know.
+
+    Only root learns of a request for the next boot."""
     if os.geteuid() == 0:
         with Machine(config.volumes) as machine:
             return requests.spared(machine, config.rollback.wipe)
     return None if config.rollback.wipe else requests.TRIAL
-
-
-def to_json(judgement: Judgement) -> Mapping[str, Any]:
-    return {
-        "version": JSON_VERSION,
-        "gate": judgement.verdict,
-        "complete": judgement.tally.complete,
-        "count": judgement.tally.count,
-        "bytes": judgement.tally.size,
-        "classes": {
-            loss: {"count": count, "bytes": size} for loss, (count, size) in judgement.tally.classes.items()
-        },
-        "reasons": [{"gate": verdict, "why": why} for verdict, why in judgement.reasons],
-        "spared": judgement.spared,
-    }
 
 
 def text(judgement: Judgement, style: Style) -> str:

@@ -12,16 +12,18 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...boots.old_roots import Archive, OldRoot
 from ...boots.prune import prune
 from ...boots.prune.prune import Now, Plan, Pruned
 from ...boots.prune.sizes import Sizes
+from ...document.fields import printed
+from ...document.prune import prune_to_json
 from ...errors import CommandError, ImpermanenceError, UsageError
 from ...report.report import Manager
 from ...system import command
-from ...text import JSON_VERSION, path_fields, size_to_text, time_to_text, to_text
+from ...text import size_to_text, to_text
 from .. import output, wording
 from ..arguments import add_dry_run, add_json
 from ..output import Style
@@ -70,7 +72,8 @@ def run(options: Options, shared: Shared) -> int:
                     config, machine, archive, plan, now=clocks, stop=stop.event, progress=tell, sizes=sizes
                 )
         if shared.json:
-            output.write_json(to_json(plan, pruned, free=prune.free(machine), dry_run=options.dry_run))
+            document = prune_to_json(plan, pruned, free=prune.free(machine), dry_run=options.dry_run)
+            output.write(printed(document))
         elif pruned is not None:
             output.write_now(result(pruned))
     if pruned is not None and pruned.stopped:
@@ -96,7 +99,7 @@ def _tell_nobody(root: OldRoot) -> None:
 
 
 def _check(plan: Plan, pruned: Pruned | None, *, dry_run: bool) -> None:
-    """ImpermanenceError where what was to be deleted is still there."""
+    """Raise ImpermanenceError if what was to be deleted is still there."""
     if plan.refused is not None and not dry_run:
         raise ImpermanenceError(f"nothing was deleted: {plan.refused}")
     if pruned is not None and pruned.failed:
@@ -107,7 +110,7 @@ def _check(plan: Plan, pruned: Pruned | None, *, dry_run: bool) -> None:
 
 
 def _give_way() -> None:
-    """Whoever else reads or writes goes first.  It works without that, too."""
+    """Let everybody else read and write first.  It works without that, too."""
     with contextlib.suppress(CommandError):
         command.run(["ionice", "--class", "idle", "--pid", str(os.getpid())])
 
@@ -150,7 +153,7 @@ class Limits(NamedTuple):
 
 
 def text(plan: Plan, limits: Limits, free: int, style: Style) -> str:
-    """What would go, what stays and why; the first line answers."""
+    """Say what would go, what stays and why; the first line answers."""
     lines = [style.bold(_answer(plan)), ""]
     if plan.go:
         lines += [*_table(plan, plan.go), ""]
@@ -218,31 +221,3 @@ def result(pruned: Pruned) -> str:
     elif pruned.left:
         head += f"; {pruned.left} may stay for now"
     return "\n".join([*lines, f"{head}."]) + "\n"
-
-
-def to_json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool) -> dict[str, Any]:
-    def fields(root: OldRoot) -> dict[str, Any]:
-        return {
-            **path_fields(root.path),
-            "boot": root.number,
-            "volume": root.volume,
-            "archived": time_to_text(root.archived),
-            "bytes": plan.sizes.get(root.id),
-        }
-
-    return {
-        "version": JSON_VERSION,
-        "dry_run": dry_run,
-        "refused": plan.refused,
-        "free": free,
-        "bytes": sum(plan.sizes.values()) if plan.sizes else None,
-        "go": [fields(root) for root in plan.go],
-        "over": [fields(root) for root in plan.over],
-        "spare": [fields(root) for root in plan.spare],
-        "stay": [{**fields(root), "reason": why} for root, why in plan.stay],
-        "unknown": [{**path_fields(path), "reason": why} for path, why in plan.found.unknown.items()],
-        "broken": list(plan.found.broken),
-        "deleted": [fields(root) for root in pruned.gone] if pruned else [],
-        "failed": [{**fields(root), "reason": why} for root, why in pruned.failed] if pruned else [],
-        "stopped": pruned.stopped if pruned else False,
-    }

@@ -6,26 +6,27 @@ import argparse
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ...losses import BAD, SERIOUS, LossClass, mark
-from ...model import Verdict
-from ...text import size_to_text
+from ...document.fields import printed
+from ...document.status import status_to_json
+from ...losses import BAD, SERIOUS, mark
+from ...model import Report, Verdict
+from ...report import totals
+from ...text import size_to_text, to_text
 from .. import next_boot, output, since, source, wording
 from ..arguments import add_json
 from ..output import Style
 from ..rows import ORDERS, PACKAGES, VIEWS, Row, by, rows
-from ..source import Document
 from ..verb import LOST, Shared, Verb
 from . import COMMANDS
 
 MIN_WIDTH = 60
 MOST = 20  # rows, unless all are asked for
 _VERDICTS = {
-    "persisted": "persisted",
-    "declared": "declared",
-    "regenerated": "made anew by the boot",
-    "ignored": "ignored by you",
+    Verdict.PERSISTED: "persisted",
+    Verdict.DECLARED: "declared",
+    Verdict.REGENERATED: "made anew by the boot",
+    Verdict.IGNORED: "ignored by you",
 }
 
 
@@ -52,15 +53,15 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
-    whole = since.only(source.fetch(shared.config), options.since, time.time())
-    found = document(whole, all_verdicts=options.all)
+    report, moment = since.only(source.fetch(shared.config), options.since, time.time())
     if shared.json:
-        output.write_json(found)
+        output.write(printed(status_to_json(report, all_verdicts=options.all, since=moment)))
     else:
         settings = source.settings(shared.config)
         shown = text(
-            found,
+            report,
             options,
+            since=moment,
             columns=output.columns(),
             now=time.time(),
             style=output.style(shared),
@@ -69,48 +70,17 @@ def run(options: Options, shared: Shared) -> int:
             commands=COMMANDS,
         )
         output.write_long(shown, shared)
-    return LOST if options.exit_code and found["counts"][Verdict.CRUD] else 0
+    return LOST if options.exit_code and totals.counts(report)[Verdict.CRUD] else 0
 
 
 verb = Verb(add_arguments, read_options, run)
 
 
-# For programs
-
-
-def document(whole: Document, *, all_verdicts: bool) -> dict[str, Any]:
-    """Without --all only what would be lost; the counts tell of the rest."""
-    entries = whole["entries"]
-    return {
-        **source.without(whole, "entries", "volumes"),
-        "volumes": [source.without(volume, *source.WHOLE_VOLUME) for volume in whole["volumes"]],
-        "counts": counts(whole),
-        "caches": sum(
-            entry["verdict"] == Verdict.IGNORED and entry["loss"] == LossClass.CACHE for entry in entries
-        ),
-        "entries": [
-            source.without(entry, "letters", *source.WHOLE)
-            for entry in entries
-            if all_verdicts or entry["verdict"] == Verdict.CRUD
-        ],
-    }
-
-
-def counts(whole: Document) -> dict[str, int]:
-    """How many entries there are of every verdict, also of those there are none of."""
-    found = {verdict.value: 0 for verdict in Verdict}
-    for entry in whole["entries"]:
-        found[entry["verdict"]] += 1
-    return found
-
-
-# For people
-
-
 def text(
-    found: Document,
+    report: Report,
     options: Options,
     *,
+    since: str | None = None,
     columns: int,
     now: float,
     style: Style,
@@ -118,21 +88,22 @@ def text(
     notices: Sequence[str] = (),
     commands: Collection[str] = (),
 ) -> str:
-    """Of `document`.
+    """Return the report for a person.
 
-    `trial`: the configuration says that nothing is wiped; `notices`: what else is known of the next boot;
-    `commands`: the words advice may use.
+    `since`: it has only what came since then, in words; `trial`: the configuration says that nothing is
+    wiped; `notices`: what else is known of the next boot; `commands`: the verbs that advice may name.
     """
-    crud = [entry for entry in found["entries"] if entry["verdict"] == Verdict.CRUD]
+    crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
     lost = rows(crud, options.order)
-    answer = _answer(lost, complete=found["complete"], trial=trial, since=found.get("since"))
+    answer = _answer(lost, complete=report.complete, trial=trial, since=since)
     lines = [style.bold(answer), *notices, ""]
     shown = by(options.view, crud, options.order) if options.view else lost
     if shown:
         most = len(shown) if options.all else MOST
         lines += [*_table(shown[:most], columns, now), *_rest(shown[most:]), ""]
-    lines += _others(found, columns)
-    lines += [style.dim(f"  {line}") for line in _notes(found, now)]
+    if options.all:
+        lines += _others(report, columns)
+    lines += [style.dim(f"  {line}") for line in _notes(report, now, whole=options.all)]
     lines += ["", _advice(lost, commands)]
     return "\n".join(lines) + "\n"
 
@@ -182,51 +153,52 @@ def _size(row: Row) -> str:
     return size_to_text(row.size) if row.size else ""
 
 
-def _others(document: Document, columns: int) -> Iterator[str]:
-    """What --all shows besides: every path with its rule."""
+def _others(report: Report, columns: int) -> Iterator[str]:
+    """Yield what --all shows besides: every path with its rule."""
     for verdict, title in _VERDICTS.items():
-        entries = [entry for entry in document["entries"] if entry["verdict"] == verdict]
+        entries = [entry for entry in report.entries if entry.verdict is verdict]
         if entries:
             yield f"  {title}:"
+            room = max(columns, MIN_WIDTH) // 2
             for entry in entries:
-                room = max(columns, MIN_WIDTH) // 2
-                yield f"    {wording.shorten(wording.homely(entry['path']), room)}  {entry['rule']}"
+                path = wording.homely(to_text(entry.difference.path))
+                yield f"    {wording.shorten(path, room)}  {entry.rule}"
             yield ""
 
 
-def _notes(document: Document, now: float) -> Iterator[str]:
-    shown = {entry["verdict"] for entry in document["entries"]}
-    caches = document.get("caches", 0)
-    counts = {**document["counts"], "ignored": document["counts"]["ignored"] - caches}
-    left_out = [
-        f"{counts[verdict]:,} {title}"
-        for verdict, title in _VERDICTS.items()
-        if counts[verdict] and verdict not in shown
-    ]
-    if caches and "ignored" not in shown:
-        left_out.append(f"{caches:,} in caches and the like")
-    if left_out:
+def _notes(report: Report, now: float, *, whole: bool) -> Iterator[str]:
+    if left_out := [] if whole else list(_left_out(report)):
         yield f"not counted: {', '.join(left_out)} (--all shows them)"
-    others = document.get("others", {"entries": 0, "bytes": 0})
-    if others["entries"]:
-        what = wording.plural(others["entries"], "difference")
-        yield f"not shown: {what} of other users, {size_to_text(others['bytes'])} (root sees all)"
-    elif not document["complete"]:
+    if report.others is not None and report.others.entries:
+        what = wording.plural(report.others.entries, "difference")
+        yield f"not shown: {what} of other users, {size_to_text(report.others.size)} (root sees all)"
+    elif not report.complete:
         yield "not complete: a part could not be read"
-    yield from document.get("notes", ())
-    yield _watch(document, now)
+    yield from report.notes
+    yield _watch(report, now)
 
 
-def _watch(document: Document, now: float) -> str:
-    since = document["watching_since"]
+def _left_out(report: Report) -> Iterator[str]:
+    """Yield how much there is besides that is not counted as a loss."""
+    caches, counts = totals.caches(report), totals.counts(report)
+    counts[Verdict.IGNORED] -= caches
+    for verdict, title in _VERDICTS.items():
+        if counts[verdict]:
+            yield f"{counts[verdict]:,} {title}"
+    if caches:
+        yield f"{caches:,} in caches and the like"
+
+
+def _watch(report: Report, now: float) -> str:
+    since = report.watching_since
     if since is None:
         return "nobody watches: writers unknown (systemctl start impermanenced)"
     missing = []
-    if gaps := document.get("gaps"):
-        last = wording.clock(gaps[-1][1], now)
-        missing.append(f"{wording.plural(len(gaps), 'gap')}, the last one until {last}")
-    if overflows := document["overflows"]:
-        missing.append(wording.plural(overflows, "overflow"))
+    if report.gaps:
+        last = wording.clock(report.gaps[-1][1], now)
+        missing.append(f"{wording.plural(len(report.gaps), 'gap')}, the last one until {last}")
+    if report.overflows:
+        missing.append(wording.plural(report.overflows, "overflow"))
     rest = f"; {'; '.join(missing)}." if missing else ", complete."
     return f"writers known since {wording.clock(since, now)}{rest}"
 

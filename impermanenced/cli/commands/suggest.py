@@ -8,20 +8,20 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...config.load import Config
 from ...config.values import Where
 from ...config.values import path_of as configured_path
+from ...document.fields import Object, printed
+from ...document.suggest import suggestion_to_json
 from ...errors import ConfigError, UsageError
-from ...losses import LossClass
-from ...model import Advice, AdviceKind, Change, FileType, Verdict
-from ...report.suggest import Item, Suggestion, System, Wanted, choose, structure
-from ...text import JSON_VERSION, path_fields, path_of, to_text
+from ...model import Report
+from ...report.suggest import Item, Suggestion, System, choose, item_of, structure
+from ...text import to_text
 from .. import arguments, output, paths, source, wording
 from ..formats import modules, tmpfiles, toml, uncovered
 from ..formats.writing import Task, Written
-from ..source import Document
 from ..verb import Shared, Verb
 from . import COMMANDS
 
@@ -70,7 +70,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def _persist_volume(asked: bytes) -> bytes:
-    """UsageError when it cannot be one."""
+    """Return the path of the persist volume; UsageError if it cannot be one."""
     try:
         path = configured_path(os.fsdecode(asked), Where("--persist"))
     except ConfigError as error:
@@ -84,7 +84,7 @@ def run(options: Options, shared: Shared) -> int:
     cwd = b"/" if all(path.startswith(b"/") for path in options.paths) else os.getcwdb()
     report, config = source.fetch(shared.config), source.settings(shared.config)
     if shared.json:
-        output.write_json(document(report, config, options, cwd))
+        output.write(printed(document(report, config, options, cwd)))
     else:
         output.write_long(text(report, config, options, cwd), shared)
     return 0
@@ -93,13 +93,13 @@ def run(options: Options, shared: Shared) -> int:
 verb = Verb(add_arguments, read_options, run)
 
 
-def _system(report: Document) -> System:
-    native = all(path_of(volume, "mountpoint") == path_of(volume) for volume in report["volumes"])
+def _system(report: Report) -> System:
+    native = all(volume.mountpoint == volume.path for volume in report.volumes)
     return System(functools.partial(paths.location, report), native=native)
 
 
 def _suggestion(
-    report: Document,
+    report: Report,
     items: Sequence[Item],
     system: System,
     persist: Persist,
@@ -107,7 +107,9 @@ def _suggestion(
     options: Options,
     cwd: bytes,
 ) -> Suggestion:
-    """`config`: None for who may not read it; `cwd`: what the paths of the options are relative to."""
+    """Choose what to declare.
+
+    `config`: None where the caller may not read it; `cwd`: what the paths of the options are relative to."""
     return choose(
         items,
         system,
@@ -119,34 +121,24 @@ def _suggestion(
     )
 
 
-def _has_nix(report: Document, options: Options) -> bool:
-    """Whether home-manager and its like can be had: what they do better is theirs then."""
+def _has_nix(report: Report, options: Options) -> bool:
+    """Tell whether home-manager and its like can be had: what they do better is theirs then."""
     return options.format in _FOR_NIX or os.path.isdir(paths.location(report, b"/nix/store"))
 
 
-def _item(entry: Mapping[str, Any]) -> Item:
-    return Item(
-        path_of(entry),
-        FileType(entry["type"]),
-        Change(entry["change"]),
-        Verdict(entry["verdict"]),
-        entry["uid"],
-        entry.get("gid", 0),
-        int(entry["mode"], 8),
-        entry["size"],
-        LossClass(entry["loss"] or LossClass.UNKNOWN),
-        entry.get("application") or "",
-        entry.get("state_of") or "",
-        entry.get("package") or "",
-        tuple(Advice(AdviceKind(one["kind"]), one["argument"]) for one in entry.get("advice") or ()),
-        entry.get("hidden", False),
-    )
+def document(report: Report, config: Config | None, options: Options, cwd: bytes) -> Object:
+    """Return what --json prints."""
+    persist = _persist(report, config, options)
+    items = [item_of(entry) for entry in report.entries]
+    with _system(report) as system:
+        suggestion = _suggestion(report, items, system, persist, config, options, cwd)
+    return suggestion_to_json(suggestion, persist.path)
 
 
 # Where it would be kept
 
 
-def _persist(report: Document, config: Config | None, options: Options) -> Persist:
+def _persist(report: Report, config: Config | None, options: Options) -> Persist:
     if options.persist is not None:
         return Persist(options.persist)
     known = config.persist if config else ()
@@ -163,9 +155,9 @@ def _persist(report: Document, config: Config | None, options: Options) -> Persi
 # For people
 
 
-def text(report: Document, config: Config | None, options: Options, cwd: bytes) -> str:
+def text(report: Report, config: Config | None, options: Options, cwd: bytes) -> str:
     persist = _persist(report, config, options)
-    items = [_item(entry) for entry in report["entries"]]
+    items = [item_of(entry) for entry in report.entries]
     with _system(report) as system:
         suggestion = _suggestion(report, items, system, persist, config, options, cwd)
         wanted = tuple(one for one in suggestion.wanted if options.whole or not one.declared)
@@ -192,12 +184,12 @@ def _lines(task: Task, options: Options, notes: Iterable[str]) -> Iterator[str]:
     yield f"# {_sum(task, written)}"
 
 
-def _notes(report: Document, task: Task, persist: Persist, *, trial: bool) -> Iterator[str]:
+def _notes(report: Report, task: Task, persist: Persist, *, trial: bool) -> Iterator[str]:
     if trial:
         yield "This is a trial (rollback.wipe is false): nothing is wiped yet."
-    if report.get("others", {"entries": 0})["entries"]:
+    if report.others is not None and report.others.entries:
         yield "What belongs to other users is not in it: root sees all."
-    elif not report["complete"]:
+    elif not report.complete:
         yield "Not complete: a part could not be read."
     new = [one for one in task.wanted if not one.declared]
     if new:
@@ -224,52 +216,3 @@ def _sum(task: Task, written: Written) -> str:
     left = losses - covered
     said = f"Covered: {covered:,} of {wording.plural(losses, 'path')} that would be lost"
     return f"{said}; not covered: {left:,}, for the reasons above." if left else f"{said}."
-
-
-# For programs
-
-
-def document(report: Document, config: Config | None, options: Options, cwd: bytes) -> dict[str, Any]:
-    persist = _persist(report, config, options)
-    items = [_item(entry) for entry in report["entries"]]
-    with _system(report) as system:
-        suggestion = _suggestion(report, items, system, persist, config, options, cwd)
-    return {
-        "version": JSON_VERSION,
-        **path_fields(persist.path, "persist"),
-        "losses": suggestion.losses,
-        "covered": suggestion.covered,
-        "declarations": [_declaration(one) for one in suggestion.wanted],
-        "uncovered": [
-            {
-                "kind": remedy.kind,
-                "advice": _advice(remedy.advice),
-                "package": remedy.package or None,
-                "paths": [path_fields(path) for path in remedy.paths],
-            }
-            for remedy in suggestion.remedies
-        ],
-    }
-
-
-def _advice(ways: Iterable[Advice]) -> list[dict[str, str]]:
-    return [{"kind": kind, "argument": argument} for kind, argument in ways]
-
-
-def _declaration(one: Wanted) -> dict[str, Any]:
-    return {
-        **path_fields(one.path),
-        "directory": one.directory,
-        **path_fields(one.persist, "persist"),
-        "home_of": one.user,
-        "user": one.own.user,
-        "group": one.own.group,
-        "mode": one.own.mode,
-        "parent": {"user": one.parent.user, "group": one.parent.group, "mode": one.parent.mode},
-        "method": one.method,
-        "declared": one.declared,
-        "better": [_advice(ways) for ways in one.instead],
-        "why": one.why,
-        "paths": one.count,
-        "size": one.size,
-    }

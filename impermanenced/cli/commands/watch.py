@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ...document.fields import printed
+from ...document.news import (
+    Announcement,
+    Other,
+    Overflow,
+    Reached,
+    Sum,
+    Undeclared,
+    news_from_json,
+    news_to_json,
+)
 from ...errors import ServiceError, UsageError
 from ...losses import SERIOUS, LossClass
-from ...text import size_to_text
+from ...model import Change
+from ...text import size_to_text, to_text
 from .. import output, wording
 from ..arguments import add_json
 from ..notify import Notices
@@ -58,8 +68,11 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
-    """It ends by an exception: ServiceError where there is nobody to follow, BrokenPipeError when the reader
-    of the output has gone.  A signal ends the process, as it ends journalctl."""
+    """Follow the news until an exception ends it.
+
+    That is ServiceError where there is nobody to follow, and BrokenPipeError when the reader of the output
+    has gone.  A signal ends the process, as it ends journalctl.
+    """
     if client is None:
         hint = "apt-get install python3-gi python3-pydbus"
         raise ServiceError("the libraries of the bus are missing", hint)
@@ -70,13 +83,14 @@ def run(options: Options, shared: Shared) -> int:
         raise ServiceError("there is no system bus", "systemctl status dbus")
     style = output.style(shared)
 
-    def show(news: Mapping[str, Any]) -> None:
-        output.write_now((json.dumps(news) if shared.json else line(news, time.time(), style)) + "\n")
+    def show(news: Announcement) -> None:
+        said = printed(news_to_json(news)) if shared.json else f"{line(news, time.time(), style)}\n"
+        output.write_now(said)
 
     handle = show
 
     def tell(text: str) -> None:
-        take(text, handle)
+        handle(news_from_json(text))
 
     follower = Follower(bus.con, tell, _say_changed, shared.config)
     if options.notify:
@@ -101,7 +115,7 @@ def _say_changed(there: bool) -> None:
 
 
 def _notices(follower: Follower) -> Notices:
-    """On the desktop of the session's own user."""
+    """Return what shows news on the desktop of the session's own user."""
 
     def show(summary: str, lines: Sequence[str], worth_a_look: bool) -> None:
         screen.show(summary, lines, notifications.NORMAL if worth_a_look else notifications.LOW)
@@ -121,7 +135,7 @@ def _notices(follower: Follower) -> Notices:
 
 
 def _watch_output(gone: Callable[[], None]) -> None:
-    """Who reads may go long before there is something to write that would show it."""
+    """Call `gone` when the reader has gone: nothing to write may show that for long."""
     if sys.stdout is None:
         return
 
@@ -132,40 +146,33 @@ def _watch_output(gone: Callable[[], None]) -> None:
     GLib.io_add_watch(1, GLib.PRIORITY_DEFAULT, GLib.IOCondition.ERR | GLib.IOCondition.HUP, look)
 
 
-def take(text: str, handle: Callable[[Mapping[str, Any]], object]) -> None:
-    """One piece of news as the daemon sent it; ServiceError where it makes no sense."""
-    try:
-        news = json.loads(text)
-        if not isinstance(news, dict):
-            raise TypeError("no object")
-        handle(news)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ServiceError(f"impermanenced: its news cannot be understood: {error!r}") from None
-
-
-def line(news: Mapping[str, Any], now: float, style: Style) -> str:
-    """`09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`"""
-    when = wording.clock(news["time"], now, exact=True)
-    loss = LossClass(news["loss"]) if "loss" in news else None
+def line(news: Announcement, now: float, style: Style) -> str:
+    """Return a line as `09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`."""
+    when = wording.clock(news.time, now, exact=True)
+    loss = news.loss if isinstance(news, Undeclared) else None
     padded = wording.pad(loss or "", _LOSS)
-    serious = loss is not None and loss.traits.weight >= SERIOUS
-    return f"{when}  {style.bold(padded) if serious else padded}  {_about(news)}".rstrip()
+    if loss is not None and loss.traits.weight >= SERIOUS:
+        padded = style.bold(padded)
+    return f"{when}  {padded}  {_about(news)}".rstrip()
 
 
-def _about(news: Mapping[str, Any]) -> str:
-    kind = news["kind"]
-    if kind == "overflow":
-        times = wording.plural(news["overflows"], "time")
-        return f"the kernel dropped events, {times} by now: of some files it is not known who wrote them"
-    if kind == "level":
-        sums = f"{size_to_text(news['bytes'])} in {wording.plural(news['count'], 'path')}"
-        return f"{news['level']}: what is undeclared has come to {sums}"
-    path, size = wording.homely(news["path"]), size_to_text(news["bytes"])
-    paths = wording.plural(news["count"], "path")
-    if kind == "boot":
-        return f"{path}  {paths} by the boot itself, {size}"
-    if kind == "more":
-        return f"{path}  {paths} more, {size}"
-    change = "changed" if news["change"] == "metadata" else news["change"]
-    what = change if news["count"] == 1 else f"{paths} {change}"
-    return f"{path}  {what}, {size}  {wording.writer(news['writer'])}"
+def _about(news: Announcement) -> str:
+    match news:
+        case Other():
+            kind = to_text(news.kind.encode("utf-8", "surrogateescape"))
+            return f"{kind}, which this version does not know"
+        case Overflow():
+            times = wording.plural(news.overflows, "time")
+            return f"the kernel dropped events, {times} by now: of some files it is not known who wrote them"
+        case Reached():
+            sums = f"{size_to_text(news.size)} in {wording.plural(news.count, 'path')}"
+            return f"{news.level}: what is undeclared has come to {sums}"
+        case Sum():
+            how = " by the boot itself" if news.boot else " more"
+            paths = wording.plural(news.count, "path")
+            return f"{wording.homely(to_text(news.path))}  {paths}{how}, {size_to_text(news.size)}"
+        case Undeclared():
+            change = "changed" if news.change == Change.METADATA else news.change
+            what = change if news.count == 1 else f"{wording.plural(news.count, 'path')} {change}"
+            about = f"{wording.homely(to_text(news.path))}  {what}, {size_to_text(news.size)}"
+            return f"{about}  {wording.writer(news.writer)}"

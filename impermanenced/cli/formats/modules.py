@@ -13,12 +13,11 @@ Hard facts (nix-community/impermanence and nix-community/preservation, as of 202
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 from ...report.suggest import Wanted
 from . import nix
-from .writing import Task, Written, about, by_user, differs, fields, hides
+from .writing import Option, Task, Written, about, by_user, differs, fields, hides
 
 HEADS = {
     "impermanence": ("A module for NixOS beside github:nix-community/impermanence.",),
@@ -118,7 +117,7 @@ def _lists(entries: list[Wanted], entry: Entry, indent: str, *, hidden: bool) ->
     return lines
 
 
-def _said(one: Wanted, options: dict[str, Any]) -> str:
+def _said(one: Wanted, options: Mapping[str, Option]) -> str:
     path = one.name.decode()
     if not options:
         return nix.string(path)
@@ -126,7 +125,7 @@ def _said(one: Wanted, options: dict[str, Any]) -> str:
 
 
 def _impermanence_entry(one: Wanted, hidden: bool) -> str:
-    options: dict[str, Any] = {}
+    options: dict[str, Option] = {}
     note = ""
     if one.directory:
         options |= fields(one.own)
@@ -143,7 +142,7 @@ def _impermanence_entry(one: Wanted, hidden: bool) -> str:
 
 
 def _preservation_entry(one: Wanted, hidden: bool) -> str:
-    options: dict[str, Any] = fields(one.own)
+    options: dict[str, Option] = {**fields(one.own)}
     if one.method != "bind":
         options["how"] = one.method
     if not one.directory and (parent := fields(one.parent)):
@@ -156,7 +155,7 @@ def _preservation_entry(one: Wanted, hidden: bool) -> str:
 
 
 def _parents(task: Task, good: list[Wanted]) -> list[str]:
-    """The directories on the way, for tmpfiles; a home itself is made with its user."""
+    """Return the settings that make the directories on the way; a home itself is made with its user."""
     homes = {one.home for one in good}
     lines = []
     for way in task.suggestion.ways:

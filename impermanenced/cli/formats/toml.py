@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from ...config.values import PATH_MAX
 from ...report.suggest import Wanted
 from ...text import to_text
-from .writing import Task, Written, about, by_user, differs, fields, hides
+from .writing import Option, Task, Written, about, by_user, differs, fields, hides
 
 HEAD = ("A drop-in of its own below /etc/impermanence/config.d/ can hold this as it is.",)
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -42,7 +41,7 @@ def _why_not(one: Wanted) -> str | None:
 
 
 def _home(entries: Iterable[Wanted]) -> list[str]:
-    """Said where nobody would guess it."""
+    """Return the line that names a home, where it would not be guessed."""
     homes = {one.home: one.user for one in entries if one.home is not None and one.user is not None}
     usual = {b"/root": "root", **{b"/home/" + user.encode(): user for user in homes.values()}}
     return [f"home = {string(to_text(home))}" for home, user in homes.items() if usual.get(home) != user]
@@ -58,7 +57,7 @@ def _entries(entries: list[Wanted], *, hidden: bool) -> list[str]:
 
 
 def _entry(one: Wanted, *, hidden: bool) -> str:
-    table: dict[str, Any] = fields(one.own)
+    table: dict[str, Option] = {**fields(one.own)}
     if one.method != "bind":
         table["method"] = one.method
     if differs(one, hidden=hidden):
@@ -69,12 +68,12 @@ def _entry(one: Wanted, *, hidden: bool) -> str:
     return _table({"path": path, **table}) if table else string(path)
 
 
-def _table(table: dict[str, Any]) -> str:
+def _table(table: Mapping[str, Option]) -> str:
     return "{" + ", ".join(f"{key} = {_value(value)}" for key, value in table.items()) + "}"
 
 
-def _value(value: object) -> str:
-    if isinstance(value, dict):
+def _value(value: Option) -> str:
+    if isinstance(value, Mapping):
         return _table(value)
     return str(value).lower() if isinstance(value, bool) else string(str(value))
 
@@ -84,5 +83,5 @@ def _key(word: str) -> str:
 
 
 def string(text: str) -> str:
-    """Of printable text, as `wire.to_text` gives it."""
+    """Quote printable text, as `text.to_text` gives it."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

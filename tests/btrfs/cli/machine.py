@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Filesystem, sh
+from tests.schema import checked
 
 NOBODY = 65534
 
@@ -50,7 +50,7 @@ class System:
     def document(self, *argv: str) -> Any:
         result = self.run(*argv, "--json")
         assert (result.returncode, result.stderr) == (0, "")
-        return json.loads(result.stdout)
+        return checked(argv[0], result.stdout)
 
     def refused(self, code: int, *argv: str, wrap: tuple[str, ...] = ()) -> str:
         """The one line and the hint of a command that fails and changes nothing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from impermanenced.boots import doctor
 from impermanenced.boots.doctor import Finding, Running
 from impermanenced.report.report import Manager
 from tests.conftest import sh, swap_on
+from tests.schema import checked
 
 from .machine import System
 
@@ -34,7 +34,7 @@ def set_up(system: System) -> None:
 def document(system: System, code: int) -> Any:
     result = system.run("doctor", "--json")
     assert (result.returncode, result.stderr) == (code, "")
-    return json.loads(result.stdout)
+    return checked("doctor", result.stdout)
 
 
 def test_nothing_is_wrong(system: System) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from impermanenced.boots import requests
 from impermanenced.config.load import VolumeSettings
 from impermanenced.volumes.machine import Machine
+from tests.schema import checked
 
 from .machine import NOBODY, System
 
@@ -22,7 +22,7 @@ KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "x" * 400
 def gate(system: System, *argv: str) -> tuple[int, Any]:
     result = system.run("gate", "--json", *argv)
     assert result.stderr == ""
-    return result.returncode, json.loads(result.stdout)
+    return result.returncode, checked("gate", result.stdout)
 
 
 def test_nothing_passes(system: System) -> None:

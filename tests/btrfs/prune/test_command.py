@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import sh
+from tests.schema import checked
 
 from .machine import QUIET, System, fill, sh_subvolume
 
@@ -61,13 +61,13 @@ def test_json(system: System) -> None:
     system.boot(400)
     system.boot(300)
     (system.top / "old_roots/b\nad").mkdir()
-    document = json.loads(system.command("prune", "--json", "--dry-run").stdout)
+    document = checked("prune", system.command("prune", "--json", "--dry-run").stdout)
     assert (document["version"], document["dry_run"], document["refused"]) == (1, True, None)
     assert [root["boot"] for root in document["go"]] == [0]
     assert document["stay"][0]["reason"] == "one of the 1 newest"
     assert document["unknown"][0]["path"] == "old_roots/b\\x0aad"
     assert document["deleted"] == []
-    document = json.loads(system.command("prune", "--json", "--yes").stdout)
+    document = checked("prune", system.command("prune", "--json", "--yes").stdout)
     assert [root["path"] for root in document["deleted"]] == [f"old_roots/0-{uuid.UUID(int=0)}"]
 
 

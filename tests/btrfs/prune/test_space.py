@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from impermanenced.boots.prune import prune
 from impermanenced.boots.prune.prune import DAY
 from impermanenced.report.report import Manager
+from tests.schema import checked
 
 from .machine import NOW, System, fill, names
 
@@ -114,7 +114,7 @@ def test_keep_bytes_says_what_and_how_much(system: System) -> None:
     assert text[0] == "2 old roots to delete; 3 stay."
     assert text[2] == "  to hold no more than 35.0 MiB (50.0 MiB now):"
     assert f"old_roots/{old[0].name}" in text[3] and text[3].endswith("  10.0 MiB")
-    document = json.loads(system.command("prune", "--dry-run", "--json").stdout)
+    document = checked("prune", system.command("prune", "--dry-run", "--json").stdout)
     assert document["bytes"] == 50 << 20
     assert [(one["boot"], one["bytes"]) for one in document["over"]] == [(0, 10 << 20), (1, 10 << 20)]
     done = system.command("prune", "--yes")
@@ -125,6 +125,6 @@ def test_keep_bytes_says_what_and_how_much(system: System) -> None:
 def test_nothing_is_measured_that_nobody_asked_for(system: System) -> None:
     system.configure("keep-min = 1")
     system.boot(90)
-    document = json.loads(system.command("prune", "--yes", "--json").stdout)
+    document = checked("prune", system.command("prune", "--yes", "--json").stdout)
     assert (document["bytes"], document["stay"][0]["bytes"]) == (None, None)
-    assert json.loads(system.command("prune", "--dry-run", "--json").stdout)["stay"][0]["bytes"] == 0
+    assert checked("prune", system.command("prune", "--dry-run", "--json").stdout)["stay"][0]["bytes"] == 0
