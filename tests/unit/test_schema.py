@@ -33,6 +33,7 @@ from impermanenced.document.report import dump, report_to_json
 from impermanenced.document.status import diff_to_json, status_to_json
 from impermanenced.document.suggest import suggestion_to_json
 from impermanenced.errors import ServiceError
+from impermanenced.losses import LossClass
 from impermanenced.model import Advice, AdviceKind, Change, FileType, Report, Verdict
 from impermanenced.report.explanation import explain
 from impermanenced.report.suggest import Remedy, Suggestion, Wanted
