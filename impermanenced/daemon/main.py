@@ -1,4 +1,4 @@
-"""impermanenced: watches what the next boot would lose, and tells."""
+"""The program impermanenced, which watches what the next boot would lose, and tells."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ log = logger.get()
 
 
 def connect() -> Any:
-    """The system bus, on a connection of our own."""
+    """Return a connection of our own to the system bus; ServiceError where there is no bus."""
     try:
         return pydbus.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None)).con
     except GLib.Error as error:
@@ -59,10 +59,10 @@ def connect() -> Any:
 
 
 class Daemon:
-    """The parts, each of them whole, wired together, and watching; `run` has the main loop answer and look.
+    """The parts, each of them whole, wired together and watching; `run` is the main loop.
 
-    The main loop's thread only passes things on: what reads the filesystem is done by one worker, in order,
-    and the events are read by the watch's own thread.
+    The main loop's thread only passes things on.  One worker reads the filesystem, one thing after the other,
+    and the watch has a thread for the events.
     """
 
     def __init__(self, config_file: bytes | None) -> None:
@@ -127,6 +127,7 @@ class Daemon:
         return 1 if self._failed else 0
 
     def close(self) -> None:
+        """End all threads, and record the end of the boot if it ends."""
         leaving = self._parting.end()
         self._warden.close()
         self._reloading.stop()
@@ -209,8 +210,10 @@ def _properties(manager: Manager, activity: Activity, watch: VolumeWatch) -> dic
 
 
 def _be_frugal() -> None:
-    """Before there is a thread.  Without this the C library has a heap for each, and keeps large buffers in
-    them as soon as one of their size was given back once."""
+    """Have the C library use one heap for all threads, and give large buffers back to the kernel.
+
+    Call it before there is a second thread.
+    """
     libc.mallopt(libc.M_ARENA_MAX, 1)
     libc.mallopt(libc.M_MMAP_THRESHOLD, 64 << 10)
 
@@ -225,6 +228,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon until it is told to end, and return the exit code."""
     arguments = parse(argv)
     _be_frugal()
     sys.setswitchinterval(SWITCH)
