@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import pydbus
 import systemd.daemon
@@ -227,6 +227,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def command() -> NoReturn:
+    """Run `main` as a process of its own, and end that without taking the interpreter down.
+
+    Gio's thread for D-Bus never ends, and what it hands to a connection while Python finalises is a crash.
+    """
+    code = main()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # either may be closed
+        stream.flush()
+    os._exit(code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to end, and return the exit code."""
     arguments = parse(argv)
@@ -247,4 +258,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

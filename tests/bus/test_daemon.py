@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,23 @@ def test_without_a_bus_it_says_so(bus: Bus, machine: Machine, tmp_path: Path) ->
     daemon.stop()
     assert daemon.output().startswith("impermanenced: system bus: ")
     assert fetch(bus, machine.config) is None
+
+
+def test_it_ends_without_taking_the_interpreter_down(tmp_path: Path) -> None:
+    """Gio's thread for D-Bus goes on meanwhile, and crashed one of a hundred processes on a busy machine."""
+    program = (
+        "import atexit, sys; from impermanenced.daemon import main; "
+        "atexit.register(print, 'Python finalises'); sys.argv = ['impermanenced']; main.command()"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/none"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr.startswith("impermanenced: system bus: ")
 
 
 def test_another_user_cannot_run_it(bus: Bus, machine: Machine, tmp_path: Path) -> None:
