@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from .boots import history
+from .boots import listing
 from .boots.history import Boot
 from .drift import Drift
 from .errors import UsageError
@@ -22,8 +22,10 @@ class System:
     One thread at a time may use it.  A change of the configuration is seen by the next `open`.
     """
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, *, ours: bool) -> None:
+        """`ours`: it is this machine's own configuration."""
         self._manager = manager
+        self._ours = ours
 
     def __enter__(self) -> System:
         return self
@@ -70,14 +72,13 @@ class System:
     def boots(self) -> tuple[Boot, ...]:
         """Return the boots that have a record or an old root, the newest first.
 
-        Times are in seconds since 1970.  How a boot ended is not asked of the journal, so `last_entry` and
-        `shutdown` are None.
+        Times are in seconds since 1970.  The journal is asked how each boot ended: where it does not know,
+        `last_entry` and `shutdown` are None.
 
         Raise NotSetUp where there is neither a record nor an old root, and OSError where they cannot be read.
         """
         manager = self._manager
-        found = history.read(manager.machine, manager.config.archive.directory, history.this_boot_id())
-        return found.boots
+        return listing.read(manager.config, manager.machine, ours=self._ours).history.boots
 
 
 def open(config: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None) -> System:
@@ -90,4 +91,4 @@ def open(config: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = No
     a volume or its blank is not there, and OSError where the kernel refuses something else.  All but the last
     are an ImpermanenceError, with a `message` for a person, and a `hint` or None.
     """
-    return System(Manager(None if config is None else os.fsencode(config)))
+    return System(Manager(None if config is None else os.fsencode(config)), ours=config is None)

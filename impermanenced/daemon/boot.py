@@ -13,7 +13,7 @@ POLL = 2000  # milliseconds between two questions
 
 
 class BootWatch:
-    """Asks systemd until the boot has finished, and then has the worker call `finished` once."""
+    """Asks systemd whether the boot has finished, until it has; then the worker calls `finished`, once."""
 
     def __init__(
         self, con: Any, submit: Callable[[Callable[[], None]], None], finished: Callable[[], None]
@@ -23,6 +23,7 @@ class BootWatch:
         self._finished = finished
 
     def ask(self) -> bool:
+        """Begin; the worker asks, and the main loop asks it again after a while."""
         self._submit(self._ask)
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 

@@ -1,7 +1,7 @@
-"""Values and files between this process and one that it started of itself.
+"""Values and files between this process and a second one of the same program.
 
-A value is pickled: no stranger may be at the other end.  It travels in a file in memory, so that it may be of
-any size, and is written and read a little at a time.
+Values are pickled, so no stranger may be at the other end.  A message is a file in memory: it may have any
+size, and is written and read a little at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ _VALUES, _ERROR, _FILE = b"v", b"e", b"f"
 
 
 class Channel:
-    """Over one end of a socket of type SOCK_SEQPACKET, which it owns.  EOFError: the other end has gone."""
+    """One end of a socket of type SOCK_SEQPACKET, which it owns.
+
+    Every method raises EOFError when the other end is closed.
+    """
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
@@ -26,17 +29,19 @@ class Channel:
         self._end.close()
 
     def send(self, *values: object) -> None:
+        """Send values as one message."""
         self.send_each(values)
 
     def send_each(self, values: Iterable[object]) -> None:
+        """Send values as one message, and take each from the iterable when it is written."""
         self._send_pickled(_VALUES, values)
 
     def send_error(self, error: Exception) -> None:
-        """The other end raises it."""
+        """Send an exception, which the other end raises in place of a message."""
         self._send_pickled(_ERROR, [error])
 
     def send_file(self, fd: int) -> None:
-        """The descriptor stays the caller's."""
+        """Send a descriptor, which stays the caller's to close."""
         with _gone_is_the_end():
             socket.send_fds(self._end, [_FILE], [fd])
 
@@ -53,16 +58,18 @@ class Channel:
             os.close(fd)
 
     def receive(self) -> Iterator[Any]:
-        """The values of one message, read as they are asked for."""
+        """Wait for a message and yield its values, each of them read when it is asked for."""
         kind, fd = self._receive()
         assert kind == _VALUES, kind
         return _unpickled(fd)
 
     def receive_one(self) -> Any:
+        """Wait for a message of one value, and return that."""
         (value,) = self.receive()
         return value
 
     def receive_file(self) -> int:
+        """Wait for a descriptor, which is then the caller's to close."""
         kind, fd = self._receive()
         assert kind == _FILE, kind
         return fd

@@ -1,4 +1,4 @@
-"""Noticing that somebody edited the configuration."""
+"""The watch on the configuration files."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def _existing(directory: bytes) -> bytes:
 
 
 class ConfigWatch:
-    """Calls `on_change`, from a thread of its own, for every event about the file (and its drop-ins).
+    """A thread that calls `on_change` for each event about the file or, where wanted, its drop-ins.
 
-    Directories are watched, not files: editors replace.  One that is not there yet is waited for in the
-    nearest one that is; `look_again` after each change finds it then.
+    It watches directories, because editors replace files.  For a directory that does not exist it watches the
+    nearest one above, and `look_again` after a change finds the directory then.
     """
 
     def __init__(self, file: bytes, drop_ins: bool, on_change: Callable[[], None]) -> None:
@@ -58,6 +58,7 @@ class ConfigWatch:
         return inside or any(our == path or our.startswith(path.rstrip(b"/") + b"/") for our in ours)
 
     def look_again(self) -> None:
+        """Watch the directories that count now, and no other."""
         wanted = {_existing(os.path.dirname(self._file))}
         if self._directory is not None:
             wanted.add(_existing(self._directory))

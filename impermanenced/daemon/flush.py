@@ -1,4 +1,4 @@
-"""What was written is looked at a while after the writing has calmed down, and then said."""
+"""Looking at what was written, once the writing has calmed down, and announcing it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ log = logger.get()
 
 
 class Rounds:
-    """`arm` and `hurry` are for the main loop, `store_many` for the ledger's thread; the rest is done by the
-    worker, to whom `submit` gives it."""
+    """Flushes what the watch has seen: looks up names and verdicts, and announces what nothing declares.
+
+    The main loop calls `arm` and `hurry`, the ledger's thread `store_many`.  The worker does the rest, which
+    `submit` hands to it.
+    """
 
     def __init__(
         self,
@@ -52,15 +55,16 @@ class Rounds:
         self._crowds = Crowds(
             lambda root_id, inodes: manager.entries_of(root_id, inodes, activity), activity.settle
         )
-        self._pending: float | None = None  # since when news wait
+        self._pending: float | None = None  # when the oldest of the waiting news came
         self._flushing = False
         self._dropped = False  # events, which a comparison of everything has to make up for
         self._too_many = False  # inodes to look at one by one
-        self._nested: dict[int, bool] = {}  # subvolumes inside a volume that were written to: said or not
+        self._nested: dict[int, bool] = {}  # subvolumes inside a volume that were written to: announced?
         self._compare_after = 0.0
         self._forgotten = 0
 
     def arm(self) -> bool:
+        """Flush after a while without news, or when they have waited for long."""
         if self._pending is None:
             self._pending = time.time()
             GLib.timeout_add(TICK, self._tick)
@@ -69,7 +73,7 @@ class Rounds:
     def _tick(self) -> bool:
         now = time.time()
         assert self._pending is not None
-        # A clock that was set back must not put it off for as long.
+        # A clock that was set back must not delay the flush by as much.
         due = not 0 <= now - self._activity.last < QUIET or not 0 <= now - self._pending < AT_MOST
         if self._flushing or not due:
             return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
@@ -79,14 +83,14 @@ class Rounds:
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
     def hurry(self) -> bool:
-        """Do not wait for quiet."""
+        """Flush now."""
         if not self._flushing:
             self._flushing = True
             self._submit(self._flush)
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
     def store_many(self) -> None:
-        """Store what waits; what is very much is also looked at at once."""
+        """Store what waits, and flush now where very much does."""
         self._activity.store()
         if self._activity.crowded:
             GLib.idle_add(self.hurry)
@@ -137,13 +141,13 @@ class Rounds:
             GLib.timeout_add(int(GROWING * 1000), self.arm)
 
     def _compare(self) -> None:
-        """What single inodes cannot tell: dropped events, the names of subvolumes made inside a volume, and
-        what are too many of them.
+        """Compare everything, where single inodes do not tell: events were dropped, a subvolume was made in a
+        volume, or there are too many inodes.
 
-        Anybody can cause either all the time, and must not make this run all the time.
+        Anybody can cause these all the time, and must not make this run all the time.
         """
         began = time.monotonic()
-        self._compare_after = began + COMPARE_REST  # if it fails, for want of memory say, not again at once
+        self._compare_after = began + COMPARE_REST  # where it fails, of no memory perhaps, not again at once
         unsaid = {root_id for root_id, said in self._nested.items() if not said}
         every = self._dropped or self._too_many
         with contextlib.closing(self._answers()) as answers:
@@ -162,7 +166,7 @@ class Rounds:
         self._compare_after = now + COMPARE_REST * (now - began)
 
     def rescan(self) -> int:
-        """For who does not want to wait until something is noticed."""
+        """Compare and announce everything now; return how many paths nothing declares."""
         with contextlib.closing(self._answers()) as answers:
             tidings = answers.tidings(self._announcer.unsaid)
         self._announcer.tell(tidings)
@@ -172,7 +176,7 @@ class Rounds:
         entries = self._manager.entries_of(root_id, inodes, self._activity)
         found = {entry.difference.inode for entry in entries}
         self._activity.settle(root_id, found)
-        # Who wrote what is as in the blank, or has gone again, does not matter.
+        # Nobody needs the writer of what is as in the blank, or has gone again.
         self._activity.ledger.drop(root_id, inodes - found)
         self._warden.stir()
         self._warden.note(entries)

@@ -17,9 +17,9 @@ log = logger.get()
 
 
 class LedgerFile:
-    """`ledger` is that of this boot; in memory where there is no state directory.
+    """`ledger`, which is in memory where there is no state directory.
 
-    The directory has no name that SQLite could use: it is `/` for the thread that opens the file.
+    The directory has no path that SQLite could use, so it is `/` for the thread that opens the file.
     """
 
     def __init__(self, machine: Machine) -> None:

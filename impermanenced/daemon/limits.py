@@ -1,9 +1,9 @@
-"""What the daemon does about how much would be lost: it says when a level is reached, and where that is
-configured it has logind refuse a reboot while the gate blocks.
+"""Limits on how much would be lost: an entry in the journal when a level is reached, and, where it is
+configured, an inhibitor against reboots while the gate blocks.
 
-Both need the sum of a report.  Whoever asks for a report brings one; and one is made for this when what was
-written since may change the answer, or, seldom, when anything was written at all: a file that only grows is
-announced once.
+Both need the totals of a report.  Every report that somebody asks for brings them.  One is made for the
+limits alone when what was written since may change the answer, and seldom when anything was written at all: a
+file that only grows is announced once.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ..system import journal
 from ..system.login1 import Inhibitor
 from ..text import size_to_text
 
-BURST = 4  # reports at once that are made for this
-EACH = 30.0  # seconds for one more of them, or
-REST = 10  # times as long as one takes, where that is longer
-SELDOM = 600.0  # seconds between two where something was written that nobody announced, or
-LONG_REST = 100  # times as long as one takes
+BURST = 4  # reports that may be made for this one after the other; the next may be made after
+EACH = 30.0  # seconds, or
+REST = 10  # times as long as a report takes, where that is longer
+SELDOM = 600.0  # seconds between two where only what is announced already was written to, or
+LONG_REST = 100  # times as long as a report takes
 
 REGARDLESS = "systemctl reboot -i goes on regardless"
 _WHY = "The next boot takes away what must not be lost: impermanence gate"
@@ -39,14 +39,17 @@ _PRIORITIES = {
 
 
 class Listener(Protocol):
-    """Who is told of a level."""
+    """What is told that a level was reached."""
 
     def level(self, name: str, size: int, count: int) -> None: ...
 
 
 class Warden:
-    """All of it but `close` is done by the worker.  `report` makes one, and hands its tally to `take`, as
-    whoever makes a report does; the inhibitor is closed here."""
+    """The totals of the last report, and what was announced since then.
+
+    The worker calls all methods but `close`.  `report` makes a report and hands its totals to `take`, as
+    everything does that makes one.  The inhibitor is closed with this.
+    """
 
     def __init__(
         self,
@@ -65,9 +68,9 @@ class Warden:
         self._settled = False
         self._tally: Tally | None = None
         self._added = 0  # undeclared bytes that were announced since then
-        self._caught = False  # something among these that a gate blocks for
+        self._caught = False  # a loss class that the gate blocks for is among them
         self._stirred = False  # anything was written since a report was made for this
-        self._shut = False
+        self._shut = False  # reboots are refused
         self._tokens = float(BURST)
         self._refilled = self._then = self._took = 0.0
 
@@ -77,9 +80,11 @@ class Warden:
     # What was written
 
     def stir(self) -> None:
+        """Note that something was written."""
         self._stirred = True
 
     def note(self, entries: Iterable[Entry]) -> None:
+        """Add the undeclared ones among these to what was written."""
         for entry in entries:
             if entry.verdict is Verdict.CRUD:
                 self.add(entry.loss or LossClass.UNKNOWN, entry.difference.size)
@@ -92,15 +97,17 @@ class Warden:
     # What comes of it
 
     def settle(self) -> None:
-        """The boot has made its own files; before that nothing is said and nothing refused."""
+        """Begin to announce and to refuse: the boot has made its own files."""
         self._settled = True
 
     def unsettle(self) -> None:
-        """The rules are others."""
+        """Forget the last totals: the configuration is another one."""
         self._tally = None
 
     def look(self) -> None:
-        """Make a report if it is time for one, and see whether the request for the next boot is another."""
+        """Make a report if it is time for one; else judge the last totals by the present request for the next
+        boot.
+        """
         config = self._manager.config
         if not config.gate.inhibit:
             self._open()
@@ -133,7 +140,7 @@ class Warden:
         return self._tally is None or (self._stirred and self._pressing(self._tally))
 
     def _pressing(self, tally: Tally) -> bool:
-        """What was announced since the last report may change the answer."""
+        """Tell whether what was announced since the last report may change the answer."""
         settings, total = self._manager.config.gate, self._manager.machine.size()
         if settings.inhibit and (self._caught or self._shut):
             return True
@@ -143,7 +150,7 @@ class Warden:
         return any(limit and tally.size + self._added >= limit for limit in limits)
 
     def take(self, tally: Tally) -> None:
-        """Of any report."""
+        """Take the totals of a report, and announce and refuse what follows from them."""
         self._tally = tally
         self._added, self._caught = 0, False
         if self._settled:

@@ -1,4 +1,4 @@
-"""impermanenced: watches what the next boot would lose, and tells."""
+"""The program impermanenced, which watches what the next boot would lose, and tells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import pydbus
 import systemd.daemon
@@ -49,7 +49,7 @@ log = logger.get()
 
 
 def connect() -> Any:
-    """The system bus, on a connection of our own."""
+    """Return a connection of our own to the system bus; ServiceError where there is no bus."""
     try:
         return pydbus.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None)).con
     except GLib.Error as error:
@@ -59,10 +59,10 @@ def connect() -> Any:
 
 
 class Daemon:
-    """The parts, each of them whole, wired together, and watching; `run` has the main loop answer and look.
+    """The parts, each of them whole, wired together and watching; `run` is the main loop.
 
-    The main loop's thread only passes things on: what reads the filesystem is done by one worker, in order,
-    and the events are read by the watch's own thread.
+    The main loop's thread only passes things on.  One worker reads the filesystem, one thing after the other,
+    and the watch has a thread for the events.
     """
 
     def __init__(self, config_file: bytes | None) -> None:
@@ -127,6 +127,7 @@ class Daemon:
         return 1 if self._failed else 0
 
     def close(self) -> None:
+        """End all threads, and record the end of the boot if it ends."""
         leaving = self._parting.end()
         self._warden.close()
         self._reloading.stop()
@@ -209,8 +210,10 @@ def _properties(manager: Manager, activity: Activity, watch: VolumeWatch) -> dic
 
 
 def _be_frugal() -> None:
-    """Before there is a thread.  Without this the C library has a heap for each, and keeps large buffers in
-    them as soon as one of their size was given back once."""
+    """Have the C library use one heap for all threads, and give large buffers back to the kernel.
+
+    Call it before there is a second thread.
+    """
     libc.mallopt(libc.M_ARENA_MAX, 1)
     libc.mallopt(libc.M_MMAP_THRESHOLD, 64 << 10)
 
@@ -224,7 +227,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def command() -> NoReturn:
+    """Run `main` as a process of its own, and end that without taking the interpreter down.
+
+    Gio's thread for D-Bus never ends, and what it hands to a connection while Python finalises is a crash.
+    """
+    code = main()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # either may be closed
+        stream.flush()
+    os._exit(code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon until it is told to end, and return the exit code."""
     arguments = parse(argv)
     _be_frugal()
     sys.setswitchinterval(SWITCH)
@@ -243,4 +258,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

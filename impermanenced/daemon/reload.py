@@ -1,4 +1,4 @@
-"""A configuration that is edited while the daemon runs: it, or the one before where it cannot be used."""
+"""The configuration that is in force after an edit: the new one, or the old one where that cannot be used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logger.get()
 
 
 class Reloading:
-    """`loaded` is called by the worker when another configuration is in force."""
+    """Reloads the configuration after edits; the worker calls `loaded` when a new one is in force."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Reloading:
         self._watch = ConfigWatch(manager.config.path, drop_ins, lambda: GLib.idle_add(self.soon))
 
     def soon(self) -> bool:
-        """Once the edits have come to rest."""
+        """Reload once no edit has come for a moment."""
         if self._timer:
             GLib.source_remove(self._timer)
         self._timer = GLib.timeout_add(EDITING, self._reload)
@@ -61,4 +61,5 @@ class Reloading:
             self._loaded()
 
     def stop(self) -> None:
+        """End the watch on the configuration files."""
         self._watch.stop()

@@ -1,4 +1,4 @@
-"""Reports of everything, and their totals."""
+"""Making reports, and passing their totals on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _nobody(tally: Tally) -> None:
 
 
 class Reports:
-    """The worker makes them, whoever asks; `subscribe` says who is told the totals of each."""
+    """Makes reports of everything; the worker alone asks for them."""
 
     def __init__(self, manager: Manager, known: Callable[[], Known], activity: Activity) -> None:
         self._manager = manager
@@ -27,10 +27,11 @@ class Reports:
         self._told: Callable[[Tally], None] = _nobody
 
     def subscribe(self, told: Callable[[Tally], None]) -> None:
+        """Have `told` called with the totals of each report."""
         self._told = told
 
     def make(self) -> Answers:
-        """Compare everything as it is now, and return what answers of it; the caller closes that."""
+        """Compare everything as it is now, and return the report's answers, which the caller closes."""
         self._activity.store()
         with contextlib.ExitStack() as stack:
             answers = report_process.answers(self._manager, self._known, self._activity)
@@ -40,5 +41,5 @@ class Reports:
         return answers
 
     def total(self) -> None:
-        """Make one for its totals alone."""
+        """Make a report for its totals alone."""
         self.make().close()

@@ -1,4 +1,4 @@
-"""The end of a boot: the last words while logind waits, and the record when all sessions have gone."""
+"""The end of a boot: the announcement while logind waits, and the record when all sessions have ended."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ log = logger.get()
 
 
 class Parting:
-    """`submit` has the worker do something, `clerk` asks logind, `tell` says on the bus what is about to be
-    lost."""
+    """Holds up a shutdown until what it loses is announced, and records how the boot ended.
+
+    `submit` has the worker do something, `clerk` asks logind, `tell` sends the D-Bus signal.
+    """
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class Parting:
         self._departure = Departure(con, clerk, self._on_leaving)
 
     def end(self) -> bool:
-        """Whether the boot ends too; a shutdown waits no longer."""
+        """Hold up no shutdown any more; return whether the boot ends, and not the daemon alone."""
         leaving = self._leaving or system_is_stopping(self._con)
         self._departure.close()
         return leaving
@@ -68,7 +70,7 @@ class Parting:
             return answers.farewell(spared)
 
     def leave_record(self) -> None:
-        """The sessions have ended, and with them what they write at the last moment."""
+        """Record what the boot leaves behind, now that the sessions with their last writes have ended."""
         try:
             last = self._farewell()
         except (ImpermanenceError, OSError) as error:

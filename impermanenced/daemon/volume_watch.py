@@ -12,7 +12,7 @@ from ..watch.pending import Activity
 
 
 class VolumeWatch:
-    """Watches from the beginning until `stop`."""
+    """A watch that has begun, until `stop`."""
 
     def __init__(self, manager: Manager, activity: Activity) -> None:
         self._manager = manager
@@ -30,15 +30,17 @@ class VolumeWatch:
 
     @property
     def source(self) -> str:
+        """Where the events come from: "fanotify" or "watchdog"."""
         return self._source.source
 
     @property
     def status(self) -> str:
-        """For systemctl, in words."""
+        """One line for systemctl(1)."""
         names = ", ".join(to_text(os.fsencode(volume.name)) for volume in self.volumes)
         return f"Watching {names} with {self.source}"
 
     def is_alive(self) -> bool:
+        """Tell whether the thread that reads events still runs."""
         return self._source.is_alive()
 
     def restart(self) -> None:
@@ -47,5 +49,6 @@ class VolumeWatch:
         self._start()
 
     def stop(self) -> None:
+        """End the watch; events that were not read are lost."""
         self._source.stop()
         self._owners.close()

@@ -19,15 +19,15 @@ class Workers:
         self._storer = ThreadPoolExecutor(1, "ledger")
 
     def submit(self, work: Callable[[], None]) -> None:
-        """Have it done after the reports that are asked for already."""
+        """Have `work` done after the reports that are asked for already."""
         self.worker.submit(work).add_done_callback(_say_failure)
 
     def store(self, work: Callable[[], None]) -> None:
-        """Have it done by the ledger's thread, also while a report is made."""
+        """Have `work` done by the ledger's thread, which no report keeps waiting."""
         self._storer.submit(work).add_done_callback(_say_failure)
 
     def close(self) -> None:
-        """Wait for what has begun; what waits is dropped, but for the ledger's."""
+        """Wait for what has begun, and for all of the ledger's; drop what else waits."""
         self.clerk.shutdown(cancel_futures=True)
         self.worker.shutdown(cancel_futures=True)
         self._storer.shutdown()
