@@ -53,7 +53,7 @@ def time_to_text(seconds: float | None) -> str | None:
     return None if seconds is None else _second_to_text(math.floor(seconds))
 
 
-@functools.lru_cache(maxsize=10_000)  # what one program writes has few different seconds
+@functools.lru_cache(maxsize=10_000)  # files that one program writes have few different seconds
 def _second_to_text(second: int) -> str:
     try:
         return datetime.datetime.fromtimestamp(second).astimezone().isoformat()

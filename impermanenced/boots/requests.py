@@ -111,7 +111,7 @@ def _named() -> Iterator[None]:
         raise OSError(error.errno, error.strerror, NEXT) from error
 
 
-# For callers of the command line and of the bus: what is done, in words
+# What is done, in words, for the command line and the bus
 
 
 def ask(
@@ -125,8 +125,8 @@ def ask(
 ) -> str:
     """Ask for an action at the next boot, and return what it will do, what it replaces and how to undo it.
 
-    `boot`: the number of a boot, or negative, counted back from the running one.  UsageError where it has no
-    old root.
+    `boot` is the number of a boot; a negative one counts back from the running boot.  Raises UsageError if
+    that boot has no old root.
     """
     before = pending(machine)
     if boot is not None:
@@ -146,7 +146,7 @@ def ask(
 
 
 def withdraw(machine: Machine, *, dry_run: bool = False) -> str:
-    """Take back what was asked for, and return what that was and how to ask for it again."""
+    """Withdraw the request, and return what it was and how to make it again."""
     before = pending(machine)
     if not dry_run:
         cancel(machine)
@@ -159,7 +159,7 @@ def withdraw(machine: Machine, *, dry_run: bool = False) -> str:
 
 
 def short(request: NextRequest) -> str:
-    """The request in a few words."""
+    """Return the request in a few words."""
     if request.action == "boot":
         return f"boot {request.boot}"
     return request.action + (f" for {request.boots:,} boots" if request.boots > 1 else "")

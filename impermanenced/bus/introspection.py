@@ -1,4 +1,6 @@
-"""What the bus sees.  systemd/dbus/org.impermanence.Manager1.xml is this text, for those who read files."""
+"""The interface on the bus.  systemd/dbus/org.impermanence.Manager1.xml has the same text, for readers of
+files.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `boots --json` prints, and the bus answers to Boots."""
+"""The document of `boots --json`, which is also the bus's answer to Boots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .fields import VERSION, Object, path_fields
 def boots_to_json(
     history: History, request: Pending | None, sizes: Mapping[bytes, int] | None = None
 ) -> Object:
-    """`sizes`: what the old roots hold, in bytes by path; None where nobody measured them."""
+    """Return the object; `sizes` are the bytes of old roots by path, or None if they were not measured."""
     return {
         "version": VERSION,
         "hold": history.hold,

@@ -1,6 +1,6 @@
-"""The fields of a JSON object: how a value is written, and how it is taken out again with its type and range.
+"""The fields of a JSON object: writing a value, and reading it back with its type and range.
 
-Each reading function raises Misfit where the field is missing or is something else than it has to be.
+Each reading function raises Misfit if the field is missing, or is not what it has to be.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import TypeVar
 from ..errors import UsageError
 from ..text import from_text, to_text
 
-VERSION = 1  # it grows when a key changes its meaning or goes
-MOST = 2**64 - 1  # of a size, a count, an inode number
+VERSION = 1  # it grows when a key changes its meaning or is removed
+MOST = 2**64 - 1  # the largest size, count or inode number
 UID_MAX = 2**32 - 1
 
 Object = dict[str, object]
@@ -29,7 +29,7 @@ _SHOWN = 60  # characters of a value that an error shows
 
 
 class Misfit(Exception):
-    """A field that is not what it has to be; `where` is its place in the document, as `entries[3].mode`."""
+    """An error in a field; `where` is its place in the document, such as `entries[3].mode`."""
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(where, why)
@@ -37,7 +37,7 @@ class Misfit(Exception):
         self.why = why
 
     def below(self, place: str) -> Misfit:
-        """The same, seen from an object or a list further out."""
+        """Return the error as seen from an object or a list further out."""
         return Misfit(place + (self.where if self.where.startswith("[") else f".{self.where}"), self.why)
 
 
@@ -57,6 +57,7 @@ def _misfit(fields: Object, key: str, wanted: str) -> Misfit:
 
 
 def text(fields: Object, key: str) -> str:
+    """Return a text."""
     value = fields.get(key)
     if type(value) is not str:
         raise _misfit(fields, key, "a text")
@@ -64,6 +65,7 @@ def text(fields: Object, key: str) -> str:
 
 
 def flag(fields: Object, key: str) -> bool:
+    """Return true or false."""
     value = fields.get(key)
     if type(value) is not bool:
         raise _misfit(fields, key, "true or false")
@@ -71,6 +73,7 @@ def flag(fields: Object, key: str) -> bool:
 
 
 def number(fields: Object, key: str, most: int = MOST, least: int = 0) -> int:
+    """Return a whole number in this range."""
     value = fields.get(key)
     if type(value) is not int or not least <= value <= most:
         raise _misfit(fields, key, f"a number from {least} to {most}")
@@ -78,11 +81,12 @@ def number(fields: Object, key: str, most: int = MOST, least: int = 0) -> int:
 
 
 def uid(fields: Object, key: str) -> int:
+    """Return a user or group id."""
     return number(fields, key, UID_MAX)
 
 
 def mode(fields: Object, key: str) -> int:
-    """Permission bits, four octal digits."""
+    """Return permission bits, written as four octal digits."""
     value = fields.get(key)
     if type(value) is not str or not _MODE.fullmatch(value):
         raise _misfit(fields, key, "four octal digits")
@@ -90,7 +94,7 @@ def mode(fields: Object, key: str) -> int:
 
 
 def one_of(fields: Object, key: str, table: Mapping[str, T]) -> T:
-    """The value that the table has for this word."""
+    """Return the value that the table has for this word."""
     value = fields.get(key)
     if type(value) is not str or value not in table:
         raise _misfit(fields, key, f"one of {', '.join(table)}")
@@ -98,13 +102,14 @@ def one_of(fields: Object, key: str, table: Mapping[str, T]) -> T:
 
 
 def optional(read: Callable[[Object, str], T], fields: Object, key: str) -> T | None:
-    """What `read` takes from the field; None where it holds null."""
+    """Return what `read` returns for the field, or None for null."""
     if key not in fields:
         raise _misfit(fields, key, "")
     return None if fields[key] is None else read(fields, key)
 
 
 def items(fields: Object, key: str) -> list[object]:
+    """Return a list."""
     value = fields.get(key)
     if type(value) is not list:
         raise _misfit(fields, key, "a list")
@@ -112,6 +117,7 @@ def items(fields: Object, key: str) -> list[object]:
 
 
 def texts(fields: Object, key: str) -> tuple[str, ...]:
+    """Return a list of texts."""
     value = fields.get(key)
     if type(value) is not list or not all(type(one) is str for one in value):
         raise _misfit(fields, key, "a list of texts")
@@ -122,7 +128,7 @@ def texts(fields: Object, key: str) -> tuple[str, ...]:
 
 
 def inside(fields: Object, key: str, read: Callable[[Object], T]) -> T:
-    """What `read` makes of the object that stands there."""
+    """Return what `read` returns for the object in this field."""
     value = fields.get(key)
     if type(value) is not dict:
         raise _misfit(fields, key, "an object")
@@ -133,7 +139,7 @@ def inside(fields: Object, key: str, read: Callable[[Object], T]) -> T:
 
 
 def each(fields: Object, key: str, read: Callable[[Object], T]) -> tuple[T, ...]:
-    """What `read` makes of each object of a list."""
+    """Return what `read` returns for each object in this list."""
     found = []
     for place, one in enumerate(items(fields, key)):
         if type(one) is not dict:
@@ -149,7 +155,7 @@ def each(fields: Object, key: str, read: Callable[[Object], T]) -> tuple[T, ...]
 
 
 def path_fields(raw: bytes, name: str = "path") -> dict[str, str]:
-    """`path`, and `path_raw` with the exact bytes beside it where escaping changed something."""
+    """Return `path`, and `path_raw` with the exact bytes in base64 if escaping changed the path."""
     word = to_text(raw)
     if word.encode("utf-8", "surrogateescape") == raw:
         return {name: word}
@@ -157,7 +163,7 @@ def path_fields(raw: bytes, name: str = "path") -> dict[str, str]:
 
 
 def path(fields: Object, name: str = "path") -> bytes:
-    """The bytes that `path_fields` wrote."""
+    """Return the bytes of a path that `path_fields` wrote."""
     word = text(fields, name)
     if (key := f"{name}_raw") not in fields:
         if "\\" in word:
@@ -173,6 +179,7 @@ def path(fields: Object, name: str = "path") -> bytes:
 
 
 def absolute(fields: Object, name: str = "path") -> bytes:
+    """Return the bytes of an absolute path."""
     raw = path(fields, name)
     if raw[:1] != b"/" or b"\0" in raw:
         raise _misfit(fields, name, "an absolute path")
@@ -180,12 +187,12 @@ def absolute(fields: Object, name: str = "path") -> bytes:
 
 
 def escaped(raw: bytes | str) -> str:
-    """Bytes of a name, where the exact ones stand nowhere beside it: `octets` reads them back."""
+    """Return a name as text that `octets` reads back, where no field beside it has the exact bytes."""
     return to_text(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape"))
 
 
 def octets(fields: Object, key: str) -> bytes:
-    """The bytes that `escaped` wrote."""
+    """Return the bytes of a name that `escaped` wrote."""
     word = text(fields, key)
     if "\\" not in word:
         return _encoded(fields, key, word)
@@ -205,9 +212,9 @@ def _encoded(fields: Object, key: str, word: str) -> bytes:
 # Times
 
 
-@functools.lru_cache(maxsize=10_000)  # what one program writes has few different seconds
+@functools.lru_cache(maxsize=10_000)  # files that one program writes have few different seconds
 def _seconds(word: str) -> int:
-    """ValueError for what is no time with its offset."""
+    """Return seconds since 1970.  Raises ValueError for what is no time with its offset."""
     then = datetime.datetime.fromisoformat(word)
     if then.tzinfo is None:
         raise ValueError(word)
@@ -215,7 +222,7 @@ def _seconds(word: str) -> int:
 
 
 def time(fields: Object, key: str) -> int:
-    """Seconds since 1970."""
+    """Return seconds since 1970 of a time in RFC 3339."""
     try:
         return _seconds(text(fields, key))
     except (ValueError, OverflowError):

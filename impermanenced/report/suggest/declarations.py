@@ -50,7 +50,7 @@ class Item:
 
 
 def item_of(entry: Entry) -> Item:
-    """What a suggestion asks of an entry."""
+    """Return the part of an entry that a suggestion needs."""
     difference = entry.difference
     return Item(
         difference.path,
