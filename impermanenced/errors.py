@@ -1,4 +1,4 @@
-"""Everything this project raises on purpose.
+"""The exceptions that this project raises on purpose.
 
     ImpermanenceError            1  org.impermanence.Error.Failed
     ├── UsageError               2  org.impermanence.Error.InvalidArgument
@@ -11,14 +11,14 @@
     └── NotSetUp                 5  org.impermanence.Error.NotSetUp
 
 The number is the exit code of the command line.  Errors of the kernel stay `OSError` with errno
-and paths; only the faces (command line, bus) turn them into words.
+and paths; only the command line and the bus turn them into words.
 """
 
 from __future__ import annotations
 
 
 class ImpermanenceError(Exception):
-    """One line for a person: what, where and why; `hint` says what to do next."""
+    """An error in one line for a person: what, where and why; `hint` says what to do next."""
 
     exit_code = 1
     dbus_name = "org.impermanence.Error.Failed"
@@ -59,7 +59,7 @@ class ServiceError(ImpermanenceError):
 
 
 class TooMany(ImpermanenceError):
-    """More than whoever asked wants to hold in its memory."""
+    """There is more than the caller wants to hold in its memory."""
 
 
 class NotPermitted(ImpermanenceError):

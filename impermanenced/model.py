@@ -1,4 +1,4 @@
-"""The values that travel between the floors.  All frozen; paths are bytes."""
+"""The values that travel between the floors.  All are frozen; paths are bytes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from .losses import LossClass
 
 
 class FileType(enum.StrEnum):
+    """The type of a file, or a nested subvolume."""
+
     FILE = "file"
     DIRECTORY = "directory"
     SYMLINK = "symlink"
@@ -21,6 +23,8 @@ class FileType(enum.StrEnum):
 
 
 class Change(enum.StrEnum):
+    """The way in which a name differs from the blank."""
+
     CREATED = "created"
     DELETED = "deleted"
     MODIFIED = "modified"  # content of a file, target of a symlink, number of a device
@@ -29,6 +33,8 @@ class Change(enum.StrEnum):
 
 
 class Verdict(enum.StrEnum):
+    """The judgement on a difference; only CRUD is a loss."""
+
     PERSISTED = "persisted"
     DECLARED = "declared"
     REGENERATED = "regenerated"
@@ -37,7 +43,7 @@ class Verdict(enum.StrEnum):
 
 
 class AdviceKind(enum.StrEnum):
-    """What can be done about a loss; behind it what the argument is."""
+    """The kinds of advice on a loss; the comment says what the argument is."""
 
     PERSIST_DIRECTORY = "persist-directory"  # its path
     PERSIST_FILE = "persist-file"  # its path
@@ -50,44 +56,44 @@ class AdviceKind(enum.StrEnum):
     PUSH = "push"  # the path of the git repository
     DECLARE_PACKAGE = "declare-package"  # its name
     WITH_PACKAGE = "with-package"  # the name of one that others need
-    BLANK = "blank"  # none: the next boot brings it back
-    COPY = "copy"  # none: what is mounted there lives on, what it hides does not
+    BLANK = "blank"  # no argument: the next boot brings it back
+    COPY = "copy"  # no argument: what is mounted there persists, what the mount hides does not
 
 
 class Advice(NamedTuple):
-    """One thing that can be done; a path in the argument is as `text.to_text` has it."""
+    """One thing that can be done about a loss."""
 
     kind: AdviceKind
-    argument: str  # "" where there is none
+    argument: str  # a path is written as `text.to_text` does; "" if the kind has no argument
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """An ephemeral subvolume as found on this machine, with what it is rolled back to."""
+    """A subvolume that is rolled back at boot, as found on this machine."""
 
     name: str
     mountpoint: bytes  # where it is mounted in the running system
-    path: bytes  # its place in the system it belongs to: what rules and reports see
-    subvolume: bytes  # path from the top level
-    root_id: int  # id of the subvolume
-    blank: bytes | None  # path from the top level
-    blank_id: int | None  # None: nothing to compare with, everything is new
+    path: bytes  # where it belongs in its own system: rules and reports use these paths
+    subvolume: bytes  # its path from the top level
+    root_id: int  # its subvolume id
+    blank: bytes | None  # the blank's path from the top level
+    blank_id: int | None  # None: there is no blank to compare with, so everything is new
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One name of a volume that is not as in the blank.
 
-    For `deleted` the fields describe what the blank holds, else what the volume holds now.
+    For `deleted` the fields describe what the blank holds, otherwise what the volume holds now.
     `letters` are those of snapper's status and one more, always seven: `+-ct`, `p`, `u`, `g`, `x`,
-    `a`, and `m` for the time of last modification; `.` where there is nothing to say.
+    `a`, and `m` for the time of last modification; `.` stands for no difference.
     """
 
     path: bytes  # absolute, in the system the volume belongs to
     type: FileType
     change: Change
     letters: str
-    inode: int  # the same in the volume and in the blank when nothing replaced it
+    inode: int  # the same number in the volume and in the blank if nothing replaced the file
     size: int  # bytes, as in stat; 0 for a directory
     uid: int
     gid: int
@@ -95,21 +101,21 @@ class Difference:
     mtime: int  # nanoseconds since 1970
     target: bytes | None = None  # of a symlink
     subvolume: int | None = None  # id of a nested subvolume
-    ctime: int = 0  # when anything about it changed last, which no program can set; 0: not known
+    ctime: int = 0  # nanoseconds since 1970; no program can set it; 0: not known
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who wrote to an inode, as far as it could still be asked.  Empty string or None: unknown."""
+    """The process that wrote to an inode, as far as it is known.  An empty string or None means unknown."""
 
-    unit: str  # systemd unit (or scope) of the process, "" when there is none
+    unit: str  # the systemd unit (or scope) of the process, "" if there is none
     exe: bytes
     comm: bytes
     pid: int
     uid: int | None
     first: float  # seconds since 1970
     last: float
-    kind: str = ""  # of the unit: "system", "user", "session", "container"
+    kind: str = ""  # the kind of the unit: "system", "user", "session", "container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +128,16 @@ class Entry:
     rule: str  # why, in words
     loss: LossClass | None
     writer: Writer | None
-    score: int = 0  # 0..100: how much it hurts, see `score`
-    application: str = ""  # what it belongs to
-    unit: str = ""  # whose state it is
-    package: str = ""  # what it came with, installed since the blank
-    group: bytes = b""  # the path of the whole that it is a part of; b"": nothing says
+    score: int = 0  # 0 to 100: how bad the loss is
+    application: str = ""  # the application that it belongs to
+    unit: str = ""  # the unit whose state it is
+    package: str = ""  # the package that it came with, installed since the blank
+    group: bytes = b""  # the path that stands for the whole it belongs to, or b""
     lost: int = 0  # boots in a row that lost it already
-    because: tuple[str, ...] = ()  # what else is known of it, in words
+    because: tuple[str, ...] = ()  # further reasons, in words
     advice: tuple[Advice, ...] = ()  # what can be done about it, the best first
-    hidden: bool = False  # it lies beneath what is mounted over it
-    unpushed: str = ""  # what of its git repository is on no remote, in words
+    hidden: bool = False  # whether a mount hides it
+    unpushed: str = ""  # what its git repository has that is on no remote, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +150,17 @@ class Others:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the next boot would lose; entries are sorted by volume and path."""
+    """Everything that the next boot would lose; entries are sorted by volume and path."""
 
-    complete: bool  # False: a part could not be read, or is not shown to this caller
-    watching_since: float | None  # seconds since 1970; None: nobody watches
-    overflows: int  # times that the kernel dropped events since then
+    complete: bool  # False if a part could not be read, or is not shown to this caller
+    watching_since: float | None  # seconds since 1970; None: no daemon watches
+    overflows: int  # how often the kernel has dropped events since then
     volumes: tuple[Volume, ...]
     entries: tuple[Entry, ...]
-    gaps: tuple[tuple[float, float], ...] = ()  # since then, when nobody watched
+    gaps: tuple[tuple[float, float], ...] = ()  # (begin, end) of each time since then without a watch
     settled: float | None = None  # when the boot had made its own files, seconds since 1970
-    notes: tuple[str, ...] = ()  # what could not be asked, in words
-    others: Others | None = None  # None: made for somebody who may see everything
+    notes: tuple[str, ...] = ()  # sources that could not be used, in words
+    others: Others | None = None  # None: the report is for a user who may see everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +170,14 @@ class Declaration:
     path: bytes  # absolute, in the system the volume belongs to
     directory: bool
     persist: bytes  # the persist volume's path, "/persist"
-    source: str  # file and key, for a person
+    source: str  # for a person: the file and the key
 
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """Something mounted inside a volume's tree from elsewhere."""
+    """A mount inside a volume's tree whose content comes from elsewhere."""
 
     path: bytes  # absolute, in the system the volume belongs to
     fstype: str
-    source: bytes  # device, or subvolume and directory it comes from, for a person
-    ephemeral: bool  # tmpfs, proc and the like: nothing of it lives on
+    source: bytes  # for a person: the device, or the subvolume and directory that it comes from
+    ephemeral: bool  # whether nothing in it persists: tmpfs, proc and the like

@@ -1,4 +1,4 @@
-"""The names by which the hook and the running system leave things for each other.
+"""The files by which the hook and the running system leave things for each other.
 
     .impermanence/                  the state directory, a subvolume
         rollback.env                what the hook needs; written by `setup`, read by the hook
@@ -13,7 +13,7 @@
     ARCHIVE/N-BOOTID[.VOLUME][-M]   an old root: the life of boot N; M where the name was taken
     /run/impermanence/              what the hook says of this boot
 
-All paths are from the top level, but those in /run.  The forms are described in `boots.records`.
+Paths are from the top level, except those in /run.  `boots.records` describes the form of the files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROLLBACK = STATE + b"/rollback.env"
 NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
 DIRECTORIES = (BOOTS, *(STATE + b"/" + name for name in (b"staging", b"units", b"tmpfiles", b"trash")))
-LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for who opens it
+LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for the thread that opens it
 
 ARCHIVE = b"old_roots"  # unless the configuration says otherwise
 
@@ -40,14 +40,14 @@ RAN = b"boot-id"  # in RUN: in which boot the hook ran; written before it does a
 
 NO_BOOT_ID = "00000000-0000-0000-0000-000000000000"  # the life before the first record
 
-# Forms of what names are made of, and values of records.
+# Regular expressions of the parts of names, and of values in records.
 BOOT_NUMBER = r"0|[1-9][0-9]{0,8}"
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 VOLUME_NAME = r"[A-Za-z0-9_@][A-Za-z0-9._@-]{0,63}"
 
 
 class BootFile(enum.StrEnum):
-    """What a file in boots/ says of a boot."""
+    """The kinds of files in boots/."""
 
     RECORD = "env"
     END = "end"
@@ -57,8 +57,8 @@ class BootFile(enum.StrEnum):
 
 _BOOT_FILE = re.compile(rf"({BOOT_NUMBER})\.({'|'.join(BootFile)})")
 _OLD_ROOT = re.compile(rf"({BOOT_NUMBER})-({UUID})(?:\.({VOLUME_NAME}))?")
-_AGAIN = re.compile(rb"-[1-9][0-9]*$")  # what the hook puts behind a name that is taken
-_CLASSIC = "%Y-%m-%d_%H:%M:%S"  # what the well-known script calls its old roots; its day may have one digit
+_AGAIN = re.compile(rb"-[1-9][0-9]*$")  # the suffix that the hook adds to a name that is taken
+_CLASSIC = "%Y-%m-%d_%H:%M:%S"  # names of the well-known script's old roots; a day may have one digit
 
 
 def boot_file(number: int, kind: BootFile) -> bytes:
@@ -67,7 +67,7 @@ def boot_file(number: int, kind: BootFile) -> bytes:
 
 
 def boot_files(names: Iterable[bytes]) -> dict[BootFile, frozenset[int]]:
-    """Return of which boots there is a file of each kind; `names` are those in boots/."""
+    """Return the numbers of the boots that have a file of each kind; `names` are those in boots/."""
     matches = [match for name in names if (match := _BOOT_FILE.fullmatch(os.fsdecode(name)))]
     return {kind: frozenset(int(match[1]) for match in matches if match[2] == kind) for kind in BootFile}
 
@@ -81,18 +81,18 @@ def archive_name(number: int, boot_id: str, volume: str | None = None) -> bytes:
 
 
 def parse_archive_name(name: bytes) -> tuple[int, str, str | None] | None:
-    """Return number, boot id and volume name of an old root; None for other things in the archive."""
+    """Return number, boot id and volume name of an old root, or None for anything else in the archive."""
     match = _OLD_ROOT.fullmatch(os.fsdecode(name))
     return None if match is None else (int(match[1]), match[2], match[3])
 
 
 def first_spelling(name: bytes) -> bytes:
-    """Return what the hook would have called an old root, had the name not been taken."""
+    """Return the name that the hook would have given to an old root if it had not been taken."""
     return _AGAIN.sub(b"", name)
 
 
 def classic_time(name: bytes) -> float | None:
-    """Return when the well-known script put an old root of this name away; None: it is another name."""
+    """Return when the well-known script put an old root of this name away, or None for another name."""
     with contextlib.suppress(ValueError, OverflowError):
         return datetime.datetime.strptime(os.fsdecode(name), _CLASSIC).timestamp()
     return None

@@ -1,6 +1,6 @@
-"""Paths, times and sizes as text, and paths back.
+r"""Paths, times and sizes as text, and paths back to bytes.
 
-A path in text has control characters, backslashes and bytes that are not UTF-8 as `\\xNN`, so
+A path in text has control characters, backslashes and bytes that are not UTF-8 as `\xNN`, so
 that one path is one word on one line and reads back exactly.
 """
 
@@ -17,10 +17,10 @@ _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
 def to_text(raw: bytes) -> str:
-    """The one printable word for these bytes.
+    """Return the one printable word for these bytes.
 
-    What Unicode has as printable stays.  A backslash, and what nobody could see or tell from a space, does
-    not: control and format characters, separators, what is not assigned, bytes that are not UTF-8.
+    Characters that Unicode calls printable stay.  Escaped are the backslash, and whatever cannot be seen or
+    told from a space: control and format characters, separators, unassigned ones, bytes that are not UTF-8.
     """
     text = raw.decode("utf-8", "surrogateescape")
     if text.isprintable() and "\\" not in text:
@@ -36,7 +36,7 @@ def _escape(character: str) -> str:
 
 
 def from_text(text: str) -> bytes:
-    """The bytes that `to_text` made this of; UsageError when it cannot have."""
+    """Return the bytes of a text that `to_text` made.  Raises UsageError if it cannot have."""
     raw = text.encode("utf-8", "surrogateescape")
     if _ESCAPED.sub(b"", raw).find(b"\\") >= 0:
         raise UsageError(f"{to_text(raw)}: a backslash stands only in \\xNN", r"write \x5c for a backslash")
@@ -44,11 +44,11 @@ def from_text(text: str) -> bytes:
 
 
 def time_to_text(seconds: float | None) -> str | None:
-    """RFC 3339 in local time with its offset."""
+    """Return seconds since 1970 as RFC 3339 in local time with its offset, or None for None."""
     return None if seconds is None else _second_to_text(math.floor(seconds))
 
 
-@functools.lru_cache(maxsize=10_000)  # what one program writes has few different seconds
+@functools.lru_cache(maxsize=10_000)  # files that one program writes have few different seconds
 def _second_to_text(second: int) -> str:
     try:
         return datetime.datetime.fromtimestamp(second).astimezone().isoformat()
@@ -57,7 +57,7 @@ def _second_to_text(second: int) -> str:
 
 
 def size_to_text(size: int) -> str:
-    """Bytes in binary units."""
+    """Return a number of bytes in binary units."""
     if size < 1024:
         return f"{size} B"
     value, units = size / 1024, iter(("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))

@@ -1,1 +1,3 @@
-"""What is said unasked: groups of undeclared writes, levels, the last words at shutdown."""
+"""The alerts, which nobody asked for: groups of undeclared writes, levels, the last words before a
+shutdown.
+"""

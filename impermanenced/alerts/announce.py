@@ -1,4 +1,4 @@
-"""Saying what was written: to the journal, and to whoever listens on the bus."""
+"""The announcement of undeclared writes, in the journal and to listeners on the bus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Emit = Callable[[bytes, str, str, int, int], None]  # path, verdict, unit, bytes
 
 
 class Listener(Protocol):
-    """Who wants to know more than `Emit` tells."""
+    """A listener that wants to know more than `Emit` tells."""
 
     def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None: ...
 
@@ -50,7 +50,7 @@ def _writer_fields(writer: Writer | None) -> dict[str, journal.Value]:
 
 
 def describe(alert: Alert) -> str:
-    """One line for a person, without raw control characters."""
+    """Return one line for a person, without raw control characters."""
     path = to_text(alert.path)
     what = path if alert.count == 1 else f"{alert.count} paths in {path}"
     name = _name(alert.writer)
@@ -59,7 +59,7 @@ def describe(alert: Alert) -> str:
 
 
 def alert_entry(alert: Alert) -> tuple[str, dict[str, journal.Value]]:
-    """Message and fields of the journal's entry."""
+    """Return message and fields of the journal's entry."""
     return f"undeclared: {describe(alert)}", {
         "MESSAGE_ID": journal.MESSAGE_CRUD,
         **journal.path_fields(alert.path),
@@ -83,7 +83,10 @@ def _rest_fields(rest: Rest, message_id: str) -> dict[str, journal.Value]:
 
 
 class Announcer:
-    """Until the boot has finished everything is added up: what it makes is its own doing, and one entry."""
+    """The announcer of new undeclared writes.
+
+    Until the boot has finished it only adds them up: they are the boot's own doing, and become one entry.
+    """
 
     def __init__(
         self, emit: Emit, clock: Callable[[], float] = time.monotonic, listener: Listener | None = None
@@ -96,21 +99,24 @@ class Announcer:
         self._boot: list[Alert | Rest] = []
 
     def announce(self, entries: Iterable[Entry]) -> None:
-        """Those that are crud and were not said before."""
+        """Announce the entries that are crud and were not announced before."""
         crud = self._restraint.fresh(entry for entry in entries if entry.verdict is Verdict.CRUD)
         self.tell(group.tidings(crud, crud))
 
     def unsaid(self, paths: Sequence[bytes]) -> list[int]:
-        """For who makes tidings: which of these were not said before; from now on they were."""
+        """Return the indices of paths that were not announced before, and remember them as announced."""
         return self._restraint.unsaid(paths)
 
     def tell(self, tidings: Tidings) -> None:
+        """Announce groups, and what belongs to each user."""
         if self._listener and tidings.of_users:
             self._listener.of_users(tidings.of_users)
         self.announce_groups(tidings.groups)
 
     def announce_groups(self, found: Sequence[Alert | Rest]) -> None:
-        """What stands for many paths, each of them new."""
+        """Announce groups of paths that are all new, as many as may be announced at once, and the sum of the
+        others.
+        """
         if not found:
             return
         if not self.settled:
@@ -134,7 +140,7 @@ class Announcer:
             )
 
     def settle(self) -> None:
-        """The boot has finished: say what it came to."""
+        """Announce what the boot wrote, because it has finished."""
         self.settled = True
         if self._boot:
             rest = group.rest(self._boot)

@@ -1,8 +1,8 @@
-"""Very many new files at once, as unpacking or a build leaves them, without a look at each.
+"""Very many new files at once, as unpacking or a build makes them, announced without a look at each.
 
-The files of a tree that is new as a whole, or new ones in one directory, are a crowd: they are counted and
-weighed, and some of them stand for all of them in what the rules say.  Where these are not of one mind, the
-directories are asked one by one, and then the files.  Alerts are made of this; a report never is.
+The new files of a tree that is new as a whole, or of one directory, are a crowd: they are counted and
+weighed, and the verdict on a sample stands for all.  If the sample is not of one mind, each directory is
+sampled, and then each file is looked at.  Alerts are made of this; a report never is.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ..watch.ledger import Origin
 from ..watch.pending import Dirty
 from .group import Alert, crowd_alert, plus, who
 
-MANY = 64  # files that are a crowd
-SAMPLE = 16  # of a crowd
-SAMPLE_OF_DIRECTORY = 2
-GROWING = 2.0  # seconds after which a crowd that got no more members is said
+MANY = 64  # files from which on they are a crowd
+SAMPLE = 16  # files of a crowd that are judged
+SAMPLE_OF_DIRECTORY = 2  # files of each directory that are judged if the sample is not of one mind
+GROWING = 2.0  # seconds without new members after which a crowd is announced
 AT_MOST = 60.0  # seconds that growing can put that off
-REMEMBERED = 10_000  # trees that are not said again, whatever more is made in them
+REMEMBERED = 10_000  # trees that are not announced again, whatever else is made in them
 
-Look = Callable[[int, list[int]], list[Entry]]  # subvolume, inodes: what became of them
-Settle = Callable[[int, Iterable[int]], None]  # the same: their verdict is known
+Look = Callable[[int, list[int]], list[Entry]]  # (subvolume, inodes) -> what became of them
+Settle = Callable[[int, Iterable[int]], None]  # (subvolume, inodes): their verdict is known
 
 _Key = tuple[int, bytes, bytes]  # subvolume, directory, who
 
@@ -40,15 +40,15 @@ class _Crowd:
 
 @dataclass(slots=True)
 class _Tree:
-    """New files below one directory."""
+    """The new files below one directory."""
 
     path: bytes
-    new: bool  # the directory is not in the blank
+    new: bool  # whether the directory is not in the blank
     members: dict[int, set[int]] = field(default_factory=dict)  # by the directory that they lie in
 
 
 class Crowds:
-    """Those that are known of, until they are said."""
+    """The crowds that were seen, until they are announced."""
 
     def __init__(self, look: Look, settle: Settle, clock: Callable[[], float] = time.monotonic) -> None:
         self._look = look
@@ -58,7 +58,9 @@ class Crowds:
         self._said: dict[_Key, None] = {}
 
     def sift(self, top_fd: int, volume: Volume, dirty: Dirty) -> set[int]:
-        """Take the crowds out of what was written in a volume; what is to be looked at one by one remains."""
+        """Take the crowds out of what was written in a volume, and return the inodes to look at
+        one by one.
+        """
         rest: set[int] = set()
         by_origin: dict[Origin | None, dict[int, set[int]]] = {}
         for (directory, origin), inodes in dirty.items():
@@ -68,13 +70,13 @@ class Crowds:
             if sum(map(len, directories.values())) < MANY:
                 rest.update(*directories.values())
                 continue
-            rest |= directories.pop(0, set())  # of these nobody told the directory
+            rest |= directories.pop(0, set())  # their directory is not known
             for found in sifter.trees(directories, rest):
                 rest |= self._take(sifter, origin, found)
         return rest
 
     def _take(self, sifter: _Sifter, origin: Origin | None, found: _Tree) -> set[int]:
-        """Those of a tree that are no crowd."""
+        """Take the crowds out of a tree, and return the inodes that are in none."""
         whole = [inode for members in found.members.values() for inode in members]
         if len(whole) < MANY:
             return set(whole)
@@ -90,7 +92,9 @@ class Crowds:
     def _join(
         self, sifter: _Sifter, origin: Origin | None, found: _Tree, inodes: Iterable[int], sample: int
     ) -> bool:
-        """Whether they are of one mind, and so have become a crowd or are nothing to speak of."""
+        """Return whether a sample of these is of one mind, so that they have become a crowd or
+        need no alert.
+        """
         ordered = sorted(inodes)
         root_id = sifter.volume.root_id
         entries = self._look(root_id, ordered[:: -(-len(ordered) // sample)])
@@ -115,10 +119,11 @@ class Crowds:
 
     @property
     def waiting(self) -> bool:
+        """Return whether any crowd is still to be announced."""
         return bool(self._crowds)
 
     def settled(self) -> list[Alert]:
-        """Those that got no more members for a while; they are forgotten."""
+        """Return the crowds that got no new members for a while, and forget them."""
         now = self._clock()
         done = [
             key
@@ -132,7 +137,7 @@ class Crowds:
 
 
 class _Sifter:
-    """One look at one volume."""
+    """The trees of one volume, as they are now."""
 
     def __init__(self, top_fd: int, volume: Volume) -> None:
         self.volume = volume
@@ -141,7 +146,7 @@ class _Sifter:
         self._drift = Drift(top_fd, volume, None)
 
     def trees(self, directories: Mapping[int, set[int]], rest: set[int]) -> Iterable[_Tree]:
-        """The directories, put together by the tree that is new; what cannot be placed goes to `rest`."""
+        """Return the new files by the outermost new directory; those without a place are added to `rest`."""
         found: dict[bytes, _Tree] = {}
         for directory, inodes in directories.items():
             place = self._drift.outermost(directory)

@@ -1,4 +1,6 @@
-"""From entries to what is worth saying: one alert a directory and writer, each path once, not too many."""
+"""The groups of entries that are worth an alert: one for each directory and writer, each path once, not too
+many.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,17 @@ from ..model import Change, Entry, FileType, Writer
 from ..watch.ledger import Origin
 from .seen import Said
 
-BURST = 20  # alerts at once
-PER_SECOND = 0.5  # and after that
+BURST = 20  # alerts at once, at most
+PER_SECOND = 0.5  # alerts after a burst
 ROOT = 0
-REMEMBERED = 200_000  # paths that are not said again
+REMEMBERED = 200_000  # paths that are not announced again
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    path: bytes  # the path, or the directory of all of them
+    """One alert: a path, or several paths in one directory."""
+
+    path: bytes  # the path, or the directory that all paths are in
     count: int
     size: int  # bytes
     verdict: str
@@ -33,9 +37,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What many alerts come to: those held back, or a whole boot's."""
+    """The sum of many alerts: those held back, or those of a whole boot."""
 
-    path: bytes  # the directory of all of them
+    path: bytes  # the directory that all paths are in
     groups: int
     count: int
     size: int
@@ -43,12 +47,12 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Tidings:
-    """What there is to say of many entries."""
+    """Everything that there is to announce of many entries."""
 
-    count: int  # paths that are undeclared, also those that were said before
-    size: int  # bytes of these
-    groups: tuple[Alert | Rest, ...]  # worst first, as many as can be said at once; then the sum of the rest
-    of_users: Mapping[int, tuple[Alert | Rest, ...]]  # the same of what belongs to each user but root
+    count: int  # undeclared paths, with those that were announced before
+    size: int  # the bytes of these
+    groups: tuple[Alert | Rest, ...]  # the worst first, as many as one burst; then the sum of the others
+    of_users: Mapping[int, tuple[Alert | Rest, ...]]  # such groups of what belongs to each user but root
 
 
 def rank(alert: Alert) -> tuple[int, int]:
@@ -75,12 +79,12 @@ def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
 
 
 def who(writer: Writer | Origin | None) -> bytes:
-    """What makes two writers one, for a person."""
+    """Return what two writers must have in common to be one for a person: the unit, or else the program."""
     return (writer.unit.encode() or writer.exe or writer.comm) if writer else b""
 
 
 def crowd_alert(directory: bytes, entries: Sequence[Entry], count: int, size: int) -> Alert:
-    """About `count` files below a directory, of which the entries are some."""
+    """Return an alert on `count` files below a directory, some of which are the entries."""
     owners = {entry.difference.uid for entry in entries}
     owner = owners.pop() if len(owners) == 1 else None
     alert = _alert(directory, entries)
@@ -88,7 +92,7 @@ def crowd_alert(directory: bytes, entries: Sequence[Entry], count: int, size: in
 
 
 def plus(alert: Alert, more: Alert) -> Alert:
-    """About the same directory and writer."""
+    """Return the sum of two alerts on the same directory and writer."""
     return dataclasses.replace(more, count=alert.count + more.count, size=alert.size + more.size,
                                loss=max(alert.loss, more.loss, key=weight),
                                score=max(alert.score, more.score),
@@ -96,7 +100,7 @@ def plus(alert: Alert, more: Alert) -> Alert:
 
 
 def _top(path: bytes, made: Set[bytes]) -> bytes | None:
-    """The outermost directory in `made` that holds the path."""
+    """Return the outermost directory in `made` that holds the path, or None."""
     end = path.find(b"/", 1)
     while end >= 0:
         if path[:end] in made:
@@ -106,9 +110,9 @@ def _top(path: bytes, made: Set[bytes]) -> bytes | None:
 
 
 def group(entries: Sequence[Entry]) -> list[Alert]:
-    """One for each directory and writer (its unit, else its program), worst first.
+    """Return one alert for each directory and writer (its unit, or else its program), the worst first.
 
-    A tree that was made as a whole is one directory: its top.
+    A tree that was made as a whole counts as one directory: its top.
     """
     made = {
         entry.difference.path
@@ -126,6 +130,7 @@ def group(entries: Sequence[Entry]) -> list[Alert]:
 
 
 def rest(alerts: Sequence[Alert | Rest]) -> Rest:
+    """Return the sum of these alerts."""
     return Rest(
         path=os.path.commonpath([alert.path for alert in alerts]),
         groups=sum(alert.groups if isinstance(alert, Rest) else 1 for alert in alerts),
@@ -139,7 +144,7 @@ def _worst(found: Sequence[Alert]) -> tuple[Alert | Rest, ...]:
 
 
 def tidings(fresh: Sequence[Entry], undeclared: Sequence[Entry]) -> Tidings:
-    """`fresh` are those of the undeclared that were not said before."""
+    """Return what there is to announce; `fresh` are the undeclared entries that were not announced before."""
     owned: dict[int, list[Entry]] = {}
     for entry in fresh:
         if entry.difference.uid != ROOT:
@@ -153,7 +158,7 @@ def tidings(fresh: Sequence[Entry], undeclared: Sequence[Entry]) -> Tidings:
 
 
 class Restraint:
-    """What was said already, and how much more may be said now (a token bucket)."""
+    """The memory of what was announced, and of how much more may be announced now (a token bucket)."""
 
     def __init__(self, burst: int = BURST, per_second: float = PER_SECOND) -> None:
         self._burst = burst
@@ -163,17 +168,17 @@ class Restraint:
         self._said = Said(REMEMBERED)
 
     def unsaid(self, paths: Sequence[bytes]) -> list[int]:
-        """Which of them were not said before; from now on they were."""
+        """Return the indices of unannounced paths, and mark them announced."""
         # The hash is keyed with this process's secret: nobody can choose a collision.
         return [index for index, path in enumerate(paths) if self._said.add(hash(path))]
 
     def fresh(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Those whose path was not said before; from now on it was."""
+        """Return the entries with unannounced paths, and mark these announced."""
         asked = list(entries)
         return [asked[index] for index in self.unsaid([entry.difference.path for entry in asked])]
 
     def admit(self, alerts: Sequence[Alert], now: float) -> tuple[Sequence[Alert], Sequence[Alert]]:
-        """What to say, and what to hold back."""
+        """Return the alerts to announce now, and those to hold back."""
         self._tokens = min(self._burst, self._tokens + (now - self._then) * self._per_second)
         self._then = now
         count = min(len(alerts), int(self._tokens))

@@ -1,21 +1,21 @@
-"""How much undeclared state there is, in three steps that are said once each."""
+"""The levels of undeclared data, each of which is announced once."""
 
 from __future__ import annotations
 
 from ..config.load import LevelSettings
 
 NAMES = ("notice", "warning", "critical")
-FALL = 0.9  # of what a level begins at: above that it still holds, so that it is not said at every turn
+FALL = 0.9  # the share of a level below which it is left, so that small changes do not announce it again
 
 
 class Levels:
-    """It remembers which was reached."""
+    """The memory of which level was reached."""
 
     def __init__(self) -> None:
-        self._at = 0  # of NAMES so many
+        self._at = 0  # how many of NAMES were reached
 
     def reach(self, size: int, settings: LevelSettings, total: int) -> tuple[str, int] | None:
-        """The level that these bytes have reached from below, the highest of several, and where it begins."""
+        """Return the highest level that these bytes have newly reached, and where it begins, or None."""
         begins = _begins(settings, total)
         reached = max((step for step, bytes_ in enumerate(begins, 1) if bytes_ and size >= bytes_), default=0)
         if reached > self._at:
@@ -26,10 +26,10 @@ class Levels:
         return None
 
     def next(self, settings: LevelSettings, total: int) -> int | None:
-        """Bytes that would be news."""
+        """Return the bytes at which the next level begins, or None if there is none."""
         return min((bytes_ for bytes_ in _begins(settings, total)[self._at :] if bytes_), default=None)
 
 
 def _begins(settings: LevelSettings, total: int) -> tuple[int, ...]:
-    """0: never."""
+    """Return the bytes at which each level begins; 0 means never."""
     return tuple(space.of(total) for space in (settings.notice, settings.warning, settings.critical))

@@ -8,10 +8,11 @@ _EMPTY = 0
 
 
 class Said:
-    """Remembers between `most` and half as many 64-bit numbers, the latest, at up to 16 bytes each.
+    """A memory of 64-bit numbers: the latest `most` or at least half of that, at up to 16 bytes each.
 
     A set takes four times as much.  There are two tables: when the young one is full it becomes the old one,
-    and what was in that is forgotten.  In a table a number stands at its place, or at the next that is free.
+    and the numbers of the old one are forgotten.  A number is stored at its place in a table, or at the next
+    free one.
     """
 
     def __init__(self, most: int) -> None:
@@ -20,7 +21,7 @@ class Said:
         self._count = 0
 
     def add(self, number: int) -> bool:
-        """Whether it was not there."""
+        """Add a number, and return whether it is new."""
         number = number & 0xFFFFFFFFFFFFFFFF or 1
         if _place(self._young, number) < 0 or _place(self._old, number) < 0:
             return False
@@ -42,7 +43,7 @@ def _table(size: int) -> array[int]:
 
 
 def _place(table: array[int], number: int) -> int:
-    """Where it can be put; -1: it is there.  The length of a table is a power of two."""
+    """Return where a number can be put, or -1 if it is there.  The length of a table is a power of two."""
     mask = len(table) - 1
     at = number & mask
     while (known := table[at]) != _EMPTY:

@@ -1,4 +1,4 @@
-"""The last words before a shutdown: what is about to be lost, worst first; and what stays of them."""
+"""The last words before a shutdown: what is about to be lost, the worst first, and a record of the sum."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import group
 from .announce import describe
 from .group import Alert
 
-WORST = 5  # that are named
+WORST = 5  # groups that are named
 WALL_TIMEOUT = 3.0  # seconds; logind waits for five by default
 
 log = logger.get()
@@ -27,14 +27,17 @@ log = logger.get()
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
-    count: int  # paths that nothing declares
-    size: int  # bytes of these
+    """The sum of what is about to be lost."""
+
+    count: int  # undeclared paths
+    size: int  # the bytes of these
     complete: bool
     worst: tuple[Alert, ...]
-    spared: str | None  # why the next boot takes none of it away, as far as is known
+    spared: str | None  # why the next boot takes nothing away; None if it may take something
 
 
 def compose(report: Report, spared: str | None) -> Farewell:
+    """Return the last words on a report."""
     crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
     return Farewell(
         count=len(crud),
@@ -46,6 +49,7 @@ def compose(report: Report, spared: str | None) -> Farewell:
 
 
 def message(farewell: Farewell) -> str:
+    """Return the first line."""
     paths = "1 undeclared path" if farewell.count == 1 else f"{farewell.count} undeclared paths"
     sums = f"{paths}, {size_to_text(farewell.size)}"
     if farewell.spared is not None:
@@ -54,6 +58,7 @@ def message(farewell: Farewell) -> str:
 
 
 def details(farewell: Farewell) -> list[str]:
+    """Return a line for each of the worst losses, and one for the others."""
     rest = farewell.count - sum(alert.count for alert in farewell.worst)
     more = [f"and {rest} more: impermanence status"] if rest > 0 else []
     return [*(describe(alert) for alert in farewell.worst), *more]
@@ -69,7 +74,7 @@ def _fields(farewell: Farewell) -> Mapping[str, journal.Value]:
 
 
 def say(farewell: Farewell) -> None:
-    """To the journal, and where something will be lost to everybody who is logged in."""
+    """Log the last words, and show them to everybody who is logged in if anything will be lost."""
     lost = farewell.count > 0 and farewell.spared is None
     journal.write(message(farewell), journal.LOG_WARNING if lost else journal.LOG_INFO, _fields(farewell))
     if not lost:
@@ -84,7 +89,7 @@ def say(farewell: Farewell) -> None:
 
 
 def _end_of(machine: Machine, boot_id: str) -> bytes | None:
-    """Where the end of this boot is recorded; None where the hook has no record of it."""
+    """Return the path of this boot's last record, or None if the hook has no record of the boot."""
     if not machine.has_state():
         return None
     newest = requests.newest_record(machine)
@@ -94,6 +99,7 @@ def _end_of(machine: Machine, boot_id: str) -> bytes | None:
 
 
 def leave_record(machine: Machine, boot_id: str, now: float, farewell: Farewell) -> None:
+    """Write this boot's last record; a failure is logged."""
     try:
         path = _end_of(machine, boot_id)
         if path is not None:
@@ -104,7 +110,7 @@ def leave_record(machine: Machine, boot_id: str, now: float, farewell: Farewell)
 
 
 def forget_record(machine: Machine, boot_id: str) -> None:
-    """This boot has not ended after all."""
+    """Remove this boot's last record, because the boot goes on after all."""
     with contextlib.suppress(ImpermanenceError, OSError):
         path = _end_of(machine, boot_id)
         if path is not None:

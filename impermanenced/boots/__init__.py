@@ -1,1 +1,1 @@
-"""Boots: records, old roots, what the next boot does, and setting up."""
+"""Boots and their old roots: records, requests for the next boot, set-up; `prune` deletes."""

@@ -1,6 +1,6 @@
-"""What on this machine stands in the way of a rollback that works, before it has to.
+"""Examinations of everything that would stop a rollback, made before the boot that needs it.
 
-Nothing is changed here.  Each examination tells what it finds; one that cannot look says so as well.
+Nothing is changed here.  Each examination yields what it finds; one that cannot look yields that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..volumes.machine import Machine, system_root
 from . import history, setup
 
 ERROR, WARNING = "error", "warning"
-LARGEST = 1 << 20  # bytes of a table that somebody wrote
+LARGEST = 1 << 20  # bytes of a table that are read
 
 _FSTAB = b"etc/fstab"
 _SUBVOLID = re.compile(rb"(?:^|,)subvolid=(?:0x0*|0*)([0-9a-fA-F]+)(?:,|$)")
@@ -31,25 +31,28 @@ _SUBVOL = re.compile(rb"(?:^|,)subvol=")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    severity: str  # ERROR: the next boot does not do what it should; WARNING: something will be missed
+    """One thing that is wrong, and what to do about it."""
+
+    severity: str  # ERROR: the next boot will not roll back as it should; WARNING: a lesser problem
     what: str  # where and why, printable
     hint: str
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The tables of the running system; those of another one that is looked at are not there."""
+    """The tables of the running system; they are empty when another system is examined."""
 
     cmdline: bytes = b""
     swaps: bytes = b""
 
     @classmethod
     def read(cls) -> Running:
+        """Return the tables of this system."""
         return cls(_content(b"/proc/cmdline"), _content(b"/proc/swaps"))
 
 
 def examine(config: Config, machine: Machine, running: Running) -> list[Finding]:
-    """The errors first."""
+    """Return what is wrong, the errors first."""
     found = [
         *_record(config, machine),
         *_fstabs(machine),
@@ -61,7 +64,7 @@ def examine(config: Config, machine: Machine, running: Running) -> list[Finding]
 
 
 def _record(config: Config, machine: Machine) -> Iterator[Finding]:
-    """What the hook reads, beside what the configuration and the disk say now."""
+    """Compare what the hook reads with the present configuration and disk."""
     try:
         there = machine.has_state()
         steps = setup.plan(config, machine)
@@ -81,7 +84,7 @@ def _record(config: Config, machine: Machine) -> Iterator[Finding]:
 
 
 def _fstabs(machine: Machine) -> Iterator[Finding]:
-    """A switch gives the volume's name to another subvolume: who mounts by number mounts the old root."""
+    """Find volumes that are mounted by number: after a switch, that is the number of the old root."""
     said = set()
     for place, content in _tables(machine):
         for number, words in _lines(content):
@@ -98,7 +101,7 @@ def _fstabs(machine: Machine) -> Iterator[Finding]:
 
 
 def _tables(machine: Machine) -> Iterator[tuple[str, bytes]]:
-    """The running system's, and that of the blank, which is the next boot's."""
+    """Yield the fstab of the running system, and that of the blank, which the next boot has."""
     root = system_root(machine.volumes)
     if root is not None:
         yield "/etc/fstab", _content(os.path.join(root, _FSTAB))
@@ -109,7 +112,7 @@ def _tables(machine: Machine) -> Iterator[tuple[str, bytes]]:
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """Number and the first four words of each line of a fstab(5)."""
+    """Yield number and the first four words of each line of an fstab(5)."""
     for number, line in enumerate(content.splitlines(), 1):
         words = [mounts.unescape(word) for word in line.split()]
         if len(words) >= 4 and not words[0].startswith(b"#"):
@@ -117,7 +120,7 @@ def _lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _meant(machine: Machine, words: list[bytes]) -> Volume | None:
-    """The volume that a line mounts by its number."""
+    """Return the volume that a line mounts by its number, or None."""
     match = _SUBVOLID.search(words[3])
     if match is None or words[2] not in (b"btrfs", b"auto"):
         return None
@@ -132,7 +135,7 @@ def _is(volume: Volume, match: re.Match[bytes]) -> bool:
 
 
 def root_flags(machine: Machine, running: Running) -> Iterator[Finding]:
-    """What the hook refuses at boot, said before."""
+    """Find kernel options that the hook will refuse at boot."""
     volume = next((one for one in machine.volumes if one.mountpoint == b"/"), None)
     if volume is None or not running.cmdline:
         return
@@ -162,7 +165,7 @@ def _swap(machine: Machine, running: Running) -> Iterator[Finding]:
 
 
 def _swap_files(swaps: bytes) -> Iterator[bytes]:
-    """Those of /proc/swaps that are files; a deleted one has no place."""
+    """Yield the swap files in /proc/swaps; a deleted one has no path."""
     for line in swaps.splitlines()[1:]:
         words = line.split()
         if len(words) >= 2 and words[1] == b"file":
@@ -170,7 +173,9 @@ def _swap_files(swaps: bytes) -> Iterator[bytes]:
 
 
 def _holder(machine: Machine, path: bytes) -> Volume | None:
-    """The volume whose subvolume, or one nested in it, a file of the running system is in."""
+    """Return the volume that a file of the running system lies in, or in a subvolume nested in it,
+    or None.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -205,7 +210,7 @@ def _history(config: Config, machine: Machine) -> Iterator[Finding]:
 
 
 def _content(path: bytes, *, flags: int = 0) -> bytes:
-    """Empty where there is no such table, or something else than a file."""
+    """Return the content of a table, or b"" if it does not exist or is no regular file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     except OSError:

@@ -1,6 +1,7 @@
-"""Saying that this boot is good: the empty file boots/N.good, by which the hook counts those that are not.
+"""The mark of a good boot: the empty file boots/N.good, by which the hook counts boots that did
+not complete.
 
-Nothing of the configuration is asked: a mistake in it must not make a boot a bad one.
+Nothing here reads the configuration: a mistake in it must not make a boot a bad one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .records import BootRecord
 
 
 def result(path: bytes = RUN + b"/" + RESULT) -> BootRecord | None:
-    """Of the last run of the hook; None when there was none.  RecordError: it cannot be understood."""
+    """Return the result of the hook's last run, or None if there was none.  Raises RecordError."""
     try:
         with open(path, "rb") as stream:
             return records.parse_record(stream.read(records.LARGEST + 1), path)
@@ -28,7 +29,7 @@ def result(path: bytes = RUN + b"/" + RESULT) -> BootRecord | None:
 
 
 def mark(boot: BootRecord | None, boot_id: str) -> int | None:
-    """Make the file; the number of this boot, or None where the hook has no record of it."""
+    """Create the mark, and return the number of this boot, or None if the hook has no record of it."""
     if boot is None or boot.number is None or boot.boot_id != boot_id:
         return None
     with top_level(boot) as top:
@@ -38,9 +39,9 @@ def mark(boot: BootRecord | None, boot_id: str) -> int | None:
 
 @contextlib.contextmanager
 def top_level(boot: BootRecord) -> Iterator[int]:
-    """A descriptor on the top level of the filesystem that has the record of this boot.
+    """Yield a descriptor on the top level of the filesystem that has the record of this boot.
 
-    ImpermanenceError where that is on no mounted filesystem.
+    Raises ImpermanenceError if that is on no mounted filesystem.
     """
     for device in _devices(boot):
         top = mounts.open_top_level(device)
@@ -57,9 +58,10 @@ def top_level(boot: BootRecord) -> Iterator[int]:
 
 @contextlib.contextmanager
 def top_level_of(mountpoint: bytes) -> Iterator[tuple[int, bytes]]:
-    """The same of the BTRFS that is mounted there, and which subvolume of it, by its path.
+    """Yield a descriptor on the top level of the BTRFS mounted there, and the path of the mounted
+    subvolume.
 
-    ImpermanenceError where that is none.
+    Raises ImpermanenceError if no BTRFS is mounted there.
     """
     mount = next((mount for mount in reversed(mounts.read()) if mount.path == mountpoint), None)
     device = _device(mount) if mount is not None and mount.fstype == b"btrfs" else None
@@ -73,7 +75,7 @@ def top_level_of(mountpoint: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _devices(boot: BootRecord) -> list[bytes]:
-    """One device of every filesystem on which a volume of this boot is mounted."""
+    """Return one device of every filesystem on which a volume of this boot is mounted."""
     roots = {b"/" + volume.subvolume for volume in boot.volumes}
     found = {}
     for mount in mounts.read():
@@ -88,7 +90,7 @@ def _device(mount: Mount) -> bytes | None:
     try:
         if mounts.mount_id(fd) != mount.id:  # something else is mounted over it
             return None
-        # The name in mountinfo may be one of the initrd's.
+        # The name in mountinfo may have existed only in the initrd.
         return next((name for name in btrfs.devices(fd) if os.path.exists(name)), None)
     finally:
         os.close(fd)

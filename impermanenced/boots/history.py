@@ -1,6 +1,6 @@
-"""The boots of this machine and their old roots: the hook's records, joined with what is in the archive.
+"""The boots of this machine and their old roots: the hook's records, joined with the archive.
 
-Nothing is changed here.  A record that cannot be understood costs only what it alone knew.
+Nothing is changed here.  A record that cannot be understood loses only what it alone knew.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from . import records
 from .old_roots import OldRoot, archived_times, by_age
 from .records import BootRecord, EndRecord
 
-# How a boot stands.  Good: it completed (boots/N.good).  Bad: it did not, though one before it did.
+# How a boot stands.  GOOD: it completed (boots/N.good).  BAD: it did not, although an earlier one did.
 RUNNING, GOOD, BAD, UNKNOWN = "running", "good", "bad", "unknown"
-# How it ended, as far as the journal tells.
+# How a boot ended, by the journal.
 CLEAN, CUT = "clean", "cut"
 
 NO_STATE = ("the machine is not set up: there is no .impermanence at the top level", "impermanence setup")
@@ -40,34 +40,38 @@ NO_STATE = ("the machine is not set up: there is no .impermanence at the top lev
 
 @dataclass(frozen=True, slots=True)
 class Boot:
+    """One boot, or an old root that does not come from the hook."""
+
     number: int | None  # None: an old root that does not come from the hook, or a boot without a record
     boot_id: str | None = None
     time: float | None = None  # when it began, seconds since 1970
     ended: str = UNKNOWN
     last_entry: float | None = None  # its last entry in the journal
-    shutdown: str | None = None  # CLEAN, CUT (power, a crash, a forced reboot); None: nothing tells
+    shutdown: str | None = None  # CLEAN, or CUT (power, a crash, a forced reboot); None: not known
     record: BootRecord | None = None
     fault: str | None = None  # why its record cannot be understood
     old_roots: tuple[OldRoot, ...] = ()
-    left: EndRecord | None = None  # what nothing declared when it was shut down; None: nothing tells
-    went_on: int | None = None  # the boot that kept its root, and counts as the root's owner now
+    left: EndRecord | None = None  # what was undeclared when it was shut down; None: not known
+    went_on: int | None = None  # the boot that kept its root, under whose number the root goes on
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    boots: tuple[Boot, ...]  # newest first, also when the running one has no number; old roots of others last
-    volumes: tuple[str, ...]  # names, as the hook has them
+    """All boots that are known."""
+
+    boots: tuple[Boot, ...]  # the newest first, even without a number; old roots of other tools last
+    volumes: tuple[str, ...]  # the names that the hook uses
     archive: bytes
-    hold: bool  # the hook fell back to a good root and does not wipe
+    hold: bool  # whether the hook fell back to a good root and does not wipe
 
     @property
     def current(self) -> Boot | None:
-        """The running boot, where it has a record."""
+        """Return the running boot, or None if it has no record."""
         numbered = (boot for boot in self.boots if boot.number is not None)
         return next((boot for boot in numbered if boot.ended == RUNNING), None)
 
     def boot(self, wanted: int) -> Boot:
-        """A boot by its number, or -1 for the one before the running one; UsageError: there is none."""
+        """Return a boot by its number, or by -1 for the one before the running one.  Raises UsageError."""
         numbered = [boot for boot in self.boots if boot.number is not None]
         if wanted >= 0:
             found = next((boot for boot in numbered if boot.number == wanted), None)
@@ -82,11 +86,12 @@ class History:
 
 
 def this_boot_id() -> str:
+    """Return the boot id of the running system."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def rollback_env(machine: Machine) -> records.RollbackEnv | None:
-    """What the hook reads on this disk; None when there is nothing (left) to read."""
+    """Return what the hook reads on this disk, or None if it cannot read anything."""
     with contextlib.suppress(FileNotFoundError, RecordError):
         return records.parse_rollback(records.read(machine.at(ROLLBACK), ROLLBACK), ROLLBACK)
     return None
@@ -99,11 +104,13 @@ def read(
     last_entry: Callable[[str], tuple[float, bool] | None] = lambda boot_id: None,
     result: BootRecord | None = None,
 ) -> History:
-    """All boots that something is known of; NotSetUp where there is neither a record nor an old root.
+    """Return all boots that anything is known of.  Raises NotSetUp if there is neither a record nor an old
+    root.
 
     `archive` counts where there is no rollback.env; `boot_id` is the running boot's, and `result` what the
-    hook left in /run, also where it could write no record.  `last_entry` knows of another boot the time of
-    its last entry in the journal, and whether it was shut down; it is asked in the order of the boots.
+    hook left in /run, even if it could write no record.  `last_entry` returns for the id of another boot the
+    time of its last entry in the journal, and whether it was shut down; it is asked in the order of the
+    boots.
     """
     rollback = rollback_env(machine)
     hooks = rollback.volumes if rollback else ()
@@ -154,7 +161,9 @@ def read(
 
 
 def _without_record(result: BootRecord | None, boot_id: str) -> list[Boot]:
-    """The running boot, whose hook did not even mount: an image waited, or it was switched off."""
+    """Return the running boot if its hook did not even mount: an image waited, or the hook was
+    switched off.
+    """
     if result is None or result.boot_id != boot_id:
         return []
     return [Boot(None, boot_id, result.time, RUNNING, record=result)]
@@ -169,16 +178,16 @@ def _ended(number: int, record: BootRecord | None, good: frozenset[int], boot_id
         return RUNNING
     if number in good:
         return GOOD
-    # The same as the hook: where nobody ever said that a boot is good, none is bad.
+    # The hook does the same: as long as no boot was ever marked as good, none is bad.
     return BAD if record is not None and any(other < number for other in good) else UNKNOWN
 
 
 @dataclass(slots=True)
 class _Written:
-    """What lies in boots/: a file that cannot be understood costs only what it alone knew."""
+    """The files in boots/; one that cannot be understood loses only what it alone knew."""
 
     boots: dict[int, BootRecord] = field(default_factory=dict)
-    faults: dict[int, str] = field(default_factory=dict)  # why others cannot be understood
+    faults: dict[int, str] = field(default_factory=dict)  # why the other records cannot be understood
     good: frozenset[int] = frozenset()
     ends: dict[int, EndRecord] = field(default_factory=dict)
 
@@ -207,7 +216,7 @@ def _records(machine: Machine) -> _Written:
 
 
 class _OldRoots:
-    """Where the lives of the boots are now."""
+    """The old roots of the boots, as far as they can be found."""
 
     def __init__(self, machine: Machine, volumes: list[str]) -> None:
         self.of_boot: dict[int, dict[bytes, OldRoot]] = {}
@@ -235,6 +244,7 @@ class _OldRoots:
             roots[volume.old] = _old_root(volume.old, number, volume.name, info if there else None, time)
 
     def add_archive(self, archive: bytes, blanks: Iterable[bytes | None]) -> None:
+        """Add the old roots in the archive that no record names."""
         try:
             names = os.listdir(self._machine.at(archive))
         except (FileNotFoundError, NotADirectoryError):
@@ -286,7 +296,9 @@ def _hex(uuid: str) -> str:
 
 
 def bootable(history: History, wanted: int) -> int:
-    """The number of a boot whose old roots the hook would find; UsageError says what is missing."""
+    """Return the number of a boot whose old roots the hook would find.  Raises UsageError, which says what is
+    missing.
+    """
     boot = history.boot(wanted)
     hint = "impermanence boots"
     assert boot.number is not None

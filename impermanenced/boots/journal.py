@@ -1,4 +1,4 @@
-"""What the journal knows of how a boot ended."""
+"""The end of a boot, as the journal knows it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from typing import Any
 from systemd import journal
 
 # systemd/sd-messages.h
-_SHUTDOWN = "98268866d1d54a499c4e98921d93bc40"  # logind: somebody asked for it
+_SHUTDOWN = "98268866d1d54a499c4e98921d93bc40"  # logind: a shutdown was asked for
 _STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"  # the manager: a unit is about to stop
 _JOURNAL_STOP = "d93fb3c9c24d451a97cea615ce59c00b"  # the journal itself, at the very end
 
 
 class LastEntries:
-    """Of boots by their ids; None where the journal has nothing (any more)."""
+    """The last entries of boots in the journal."""
 
     def __init__(self, path: str | None = None) -> None:
         self._reader = journal.Reader(path=path) if path else journal.Reader(journal.SYSTEM)
 
     def of(self, boot_id: str) -> tuple[float, bool] | None:
-        """The time of the last entry in seconds since 1970, and whether the boot was shut down."""
+        """Return the time of a boot's last entry in seconds since 1970, and whether the boot was
+        shut down.
+
+        None means that the journal has nothing, or nothing any more.
+        """
         last = self._last(boot_id)
         if last is None:
             return None
@@ -42,6 +46,6 @@ class LastEntries:
 
 
 def _is_stop(entry: dict[str, Any]) -> bool:
-    # The reader makes a UUID of it where it is one.
+    # The reader returns a UUID if the text is one.
     same = getattr(entry.get("MESSAGE_ID"), "hex", None) == _JOURNAL_STOP
     return same and entry.get("_TRANSPORT") == "driver"

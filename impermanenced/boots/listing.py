@@ -1,4 +1,4 @@
-"""All that `boots` tells: the history, what waits for the next boot, and what old roots hold."""
+"""Everything that `boots` shows: the history, the request for the next boot, and the sizes of old roots."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ try:
 except ImportError:  # the package works without the library of the journal
     LastEntries = None  # type: ignore[assignment, misc]
 
-NEWEST = 20  # boots of which a list for people says how they ended
+NEWEST = 20  # boots for which a list for people says how they ended
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
+    """The boots and what belongs to them."""
+
     history: History
     request: Pending | None = None
     sizes: Mapping[bytes, int] = field(default_factory=dict)  # bytes of old roots by path, where measured
@@ -36,9 +38,9 @@ def read(
 ) -> Listing:
     """Return what is on the disk now.
 
-    `newest`: of how many boots the journal is asked how they ended, None: of all.  `ours`: it is this
-    machine, and not another that is looked at, so that what the hook left in /run counts.  `sizes`: measure
-    the old roots, which reads them.  Raises what `history.read` raises.
+    The journal is asked how the `newest` boots ended, or with None how all did.  `ours` says that this is the
+    running machine, so that what the hook left in /run counts.  With `sizes` the old roots are measured,
+    which reads them.  Raises what `history.read` raises.
     """
     found = history.read(
         machine,
@@ -54,7 +56,7 @@ def read(
 def _sizes(config: Config, machine: Machine) -> dict[bytes, int]:
     with Archive(config, machine) as archive:
         found = archive.read()
-    # What several have counts for the newest, as when they are pruned.
+    # Shared data counts for the newest, as when they are pruned.
     measured = Sizes(machine).of(found, reversed(found.roots))
     return {root.path: measured[root.id] for root in found.roots}
 

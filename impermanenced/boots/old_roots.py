@@ -1,7 +1,7 @@
-"""The old roots that are there, each held against the record of the boot that archived it.
+"""The old roots that exist, each compared with the record of the boot that archived it.
 
-A name alone says nothing: an old root is known when a subvolume lies directly in the archive, its
-name is an old root's, and a record says that it put a subvolume with this UUID there.
+A name alone proves nothing: an old root is known if a subvolume lies directly in the archive, has the name of
+an old root, and a record says that it put a subvolume with this UUID there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..volumes.machine import Machine
 from . import records
 from .records import BootRecord, NextRequest, RollbackEnv
 
-# No clock that is right has shown a time before this software (2024-01-01).
+# A clock that shows a time before this software existed (2024-01-01) is wrong.
 EPOCH = 1_704_067_200
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -33,17 +33,18 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class OldRoot:
-    """The life of a boot that was put away, or another subvolume in the archive."""
+    """An archived life of a volume, or another subvolume in the archive."""
 
     path: bytes  # from the top level
-    number: int | None  # of the boot whose life it is; None: nothing says
-    volume: str | None  # None: nothing says of which; then it is the first one's
-    id: int = 0  # of the subvolume; 0: it is gone
+    number: int | None  # the number of the boot whose life it is; None: not known
+    volume: str | None  # the name of the volume; None: the first one
+    id: int = 0  # the id of the subvolume; 0: it is gone
     uuid: bytes = b""
-    archived: int | None = None  # seconds since 1970, later rather than earlier; None: nobody knows
+    archived: int | None = None  # seconds since 1970, rather too late than too early; None: not known
 
     @property
     def there(self) -> bool:
+        """Return whether the subvolume exists."""
         return self.id != 0
 
 
@@ -54,11 +55,13 @@ def by_age(root: OldRoot) -> tuple[int, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
+    """The archive and the state directory at one moment."""
+
     roots: tuple[OldRoot, ...]  # the oldest first
-    unknown: Mapping[bytes, str]  # what else lies in the archive, and why it is no known old root
+    unknown: Mapping[bytes, str]  # anything else in the archive, and why it is no known old root
     broken: tuple[str, ...]  # records that cannot be read, and why
     records: Mapping[int, BootRecord]
-    newest: int | None  # number of the newest record, also of one that cannot be read
+    newest: int | None  # the number of the newest record, even of one that cannot be read
     good: frozenset[int]
     pins: frozenset[int]
     next: NextRequest | None
@@ -77,7 +80,7 @@ class Archive:
             stack.callback(os.close, self._boots)
             self._archive = open_below(machine.top, self.path)
             stack.callback(os.close, self._archive)
-            # Where the old roots lie: the subvolume that the archive is in, and its inode there.
+            # The subvolume that the archive lies in, and the archive's inode there.
             self.parent = int(btrfsutil.subvolume_id(self._archive))
             self.inode = os.fstat(self._archive).st_ino
             self._fds = stack.pop_all()
@@ -92,14 +95,16 @@ class Archive:
         self.close()
 
     def lock(self) -> None:
-        """Until it is closed nobody else may; ImpermanenceError where somebody does."""
+        """Lock the archive until it is closed.  Raises ImpermanenceError if another process has it."""
         try:
             fcntl.flock(self._boots, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ImpermanenceError("old roots are being pruned already", "wait for it to end") from None
 
     def read(self) -> Found:
-        """As it is now.  RecordError for a `next` that says nothing: it may want any old root."""
+        """Return what is there now.  Raises RecordError for a `next` that cannot be read: it may need any old
+        root.
+        """
         numbers = boot_files(_names(self._boots))
         known, broken = self._records(numbers[BootFile.RECORD])
         roots, unknown = self._roots(known)
@@ -115,7 +120,7 @@ class Archive:
         )
 
     def rollback(self) -> RollbackEnv | None:
-        """What the hook was told; RecordError when it cannot be read."""
+        """Return what the hook was told, or None.  Raises RecordError if it cannot be read."""
         content = _content(self._state, ROLLBACK)
         return None if content is None else records.parse_rollback(content)
 
@@ -136,7 +141,7 @@ class Archive:
         return known, broken
 
     def _roots(self, known: Mapping[int, BootRecord]) -> tuple[list[OldRoot], dict[bytes, str]]:
-        # Asked by number: no name is followed, and what is no subvolume has no reference.
+        # The references are asked by number: no name is followed, and only subvolumes have references.
         children = {
             name: child
             for child, (directory, name) in btrfs.Tree(self.machine.top, self.parent).nested().items()
@@ -176,7 +181,9 @@ class Archive:
     # Pins
 
     def pin(self, number: int) -> bool:
-        """False: it was pinned.  ImpermanenceError where there is no old root of this boot."""
+        """Pin the old roots of a boot; return False if they were pinned.  Raises ImpermanenceError if there
+        is none.
+        """
         found = self.read()
         if number not in {root.number for root in found.roots}:
             there = ", ".join(dict.fromkeys(str(root.number) for root in found.roots))
@@ -190,7 +197,7 @@ class Archive:
         return True
 
     def unpin(self, number: int) -> bool:
-        """False: it was not pinned."""
+        """Unpin the old roots of a boot; return False if they were not pinned."""
         try:
             os.unlink(self._pin(number))
         except FileNotFoundError:
@@ -204,7 +211,7 @@ class Archive:
 
 
 def archived_times(known: Mapping[int, BootRecord]) -> dict[int, int | None]:
-    """When each boot put the life before it away, by clocks that may have been wrong.
+    """Return when each boot put the life before it away, by clocks that may have been wrong.
 
     Boots come one after the other: no boot was earlier than one before it, and a boot whose clock had
     not been set was no later than the next one whose clock had.
@@ -224,7 +231,9 @@ def archived_times(known: Mapping[int, BootRecord]) -> dict[int, int | None]:
 
 
 def open_below(fd: int, path: bytes) -> int:
-    """A directory by its path from another one, through no symbolic link; NotSetUp when there is none."""
+    """Return a descriptor of a directory by its path from another one, through no symbolic link.  Raises
+    NotSetUp.
+    """
     here = os.dup(fd)
     try:
         for part in path.split(b"/"):
@@ -240,7 +249,7 @@ def open_below(fd: int, path: bytes) -> int:
 
 
 def _names(directory: int) -> list[bytes]:
-    # A descriptor of BTRFS lists only the names that there were when it was opened or last rewound.
+    # On BTRFS a descriptor lists only the names that existed when it was opened or last rewound.
     fd = os.open(b".", _DIRECTORY, dir_fd=directory)
     try:
         return [os.fsencode(name) for name in os.listdir(fd)]
@@ -249,7 +258,7 @@ def _names(directory: int) -> list[bytes]:
 
 
 def _content(directory: int, path: bytes) -> bytes | None:
-    """Read a file that lies directly in a directory; None when there is none."""
+    """Return the content of a file directly in this directory, or None if there is none."""
     try:
         return records.read(os.path.basename(path), path, dir_fd=directory)
     except FileNotFoundError:

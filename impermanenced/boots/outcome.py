@@ -1,6 +1,6 @@
-"""What this boot's rollback has to tell whoever logs in: that it did not do what it is there for.
+"""The outcome of this boot's rollback, for logins: whether it did not do what it is for.
 
-Like the mark of a good boot this asks nothing of the configuration: a mistake in it must not hide anything.
+Nothing here reads the configuration: a mistake in it must not hide anything.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ HELD, REFUSED, FAILED, DIED, ABSENT = "held", "refused", "failed", "died", "abse
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
+    """A rollback that did not happen as it should."""
+
     kind: str
-    reason: str  # of the hook, as it is: not for a terminal
-    since: int | None = None  # when the first of such boots in a row began; None: not known
-    boots: int = 1  # in a row
+    reason: str  # the hook's reason, unescaped: not for a terminal
+    since: int | None = None  # when the first of these boots in a row began; None: not known
+    boots: int = 1  # how many boots in a row had it
     image: bool = False  # a hibernation image that nobody resumed waits
 
 
 def look(boot_id: str, run: bytes = RUN, root: bytes = b"/") -> Trouble | None:
-    """Of this boot; None where all is well, or where nobody wants a rollback."""
+    """Return the trouble of this boot, or None if all is well or no rollback is wanted."""
     try:
         boot = good.result(run + b"/" + RESULT)
     except RecordError as error:
@@ -47,7 +49,7 @@ def look(boot_id: str, run: bytes = RUN, root: bytes = b"/") -> Trouble | None:
 
 
 def of(boot: BootRecord) -> Trouble | None:
-    """What one record says by itself."""
+    """Return the trouble that one record shows by itself, or None."""
     if boot.hold:
         return Trouble(HELD, boot.reason, boot.time)
     if boot.action in (REFUSED, FAILED):
@@ -62,7 +64,7 @@ def _ran(boot_id: str, run: bytes) -> bool:
 
 
 def _wanted(root: bytes) -> bool:
-    """Whether the disk said already when this boot began that the root is to be wiped."""
+    """Return whether, when this boot began, the disk already said that the root is to be wiped."""
     began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     with contextlib.suppress(OSError, ImpermanenceError):
         with good.top_level_of(root) as (top, subvolume):
@@ -74,7 +76,9 @@ def _wanted(root: bytes) -> bool:
 
 
 def _since(trouble: Trouble, boot: BootRecord) -> Trouble:
-    """With the boots before it that had the same; what cannot be read ends the row."""
+    """Return the trouble with the earlier boots that had it too; the row ends at a record that cannot be
+    read.
+    """
     with contextlib.suppress(OSError, ImpermanenceError):
         for before in _before(boot):
             if (same := of(before)) is None or (same.kind == HELD) != (trouble.kind == HELD):
@@ -84,7 +88,7 @@ def _since(trouble: Trouble, boot: BootRecord) -> Trouble:
 
 
 def _before(boot: BootRecord) -> Iterator[BootRecord]:
-    """The records before this boot's, the newest first."""
+    """Yield the records before this boot's, the newest first."""
     with good.top_level(boot) as top:
         fd = os.open(BOOTS, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
         try:
@@ -98,12 +102,12 @@ def _before(boot: BootRecord) -> Iterator[BootRecord]:
 
 
 def tell_logins(line: str | None, path: bytes = LOGIN) -> None:
-    """Have every login show this line; None: not any more."""
+    """Show this line at every login; None removes it."""
     if line is None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         return
-    # Read with the rights of the user who logs in.
+    # pam_motd reads it with the rights of the user who logs in.
     with contextlib.suppress(FileExistsError):
         os.mkdir(os.path.dirname(path))
         os.chmod(os.path.dirname(path), 0o755)

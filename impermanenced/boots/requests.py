@@ -25,7 +25,7 @@ UNDO = "impermanence next cancel"
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What waits for the next boot; without a request the file cannot be understood."""
+    """A request that waits for the next boot."""
 
     request: NextRequest | None
     time: float  # when it was asked for, seconds since 1970
@@ -33,7 +33,10 @@ class Pending:
 
 
 def pending(machine: Machine) -> Pending | None:
-    """None: nothing is asked for, or what was asked for has been done.  NotSetUp: nobody would read it."""
+    """Return the request that waits, or None if there is none or it has been fulfilled.
+
+    Raises NotSetUp if no hook would read a request.
+    """
     if not machine.has_state():
         raise NotSetUp(*NO_STATE)
     path = machine.at(NEXT)
@@ -52,7 +55,7 @@ def pending(machine: Machine) -> Pending | None:
 
 
 def newest_record(machine: Machine) -> BootRecord | None:
-    """The record that the hook goes by; None when there is none, or none that can be understood."""
+    """Return the record that the hook goes by, or None if there is none that can be understood."""
     with contextlib.suppress(FileNotFoundError, ImpermanenceError):
         numbers = boot_files(os.listdir(machine.at(BOOTS)))[BootFile.RECORD]
         if numbers:
@@ -62,7 +65,7 @@ def newest_record(machine: Machine) -> BootRecord | None:
 
 
 def spared(machine: Machine, wipe: bool) -> str | None:
-    """Why the next boot will not wipe, as far as is known; None: it will."""
+    """Return why the next boot will not wipe, as far as is known, or None if it will."""
     if not wipe:
         return TRIAL
     try:
@@ -82,12 +85,13 @@ def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
 
 
 def write(machine: Machine, request: NextRequest) -> None:
-    """In place of what was asked for before, whatever that is."""
+    """Replace the request for the next boot, whatever it was."""
     with _named():
         atomic.replace(machine.at(NEXT), records.format_next(request))
 
 
 def cancel(machine: Machine) -> None:
+    """Remove the request for the next boot."""
     path = machine.at(NEXT)
     with _named():
         with contextlib.suppress(FileNotFoundError):
@@ -101,14 +105,14 @@ def cancel(machine: Machine) -> None:
 
 @contextlib.contextmanager
 def _named() -> Iterator[None]:
-    """The path that a person knows, in place of the one that goes through a descriptor."""
+    """Give errors the path that a person knows, in place of one through a descriptor."""
     try:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, NEXT) from error
 
 
-# For callers of the command line and of the bus: what is done, in words
+# What is done, in words, for the command line and the bus
 
 
 def ask(
@@ -122,8 +126,8 @@ def ask(
 ) -> str:
     """Ask for an action at the next boot, and return what it will do, what it replaces and how to undo it.
 
-    `boot`: the number of a boot, or negative, counted back from the running one.  UsageError where it has no
-    old root.
+    `boot` is the number of a boot; a negative one counts back from the running boot.  Raises UsageError if
+    that boot has no old root.
     """
     before = pending(machine)
     if boot is not None:
@@ -143,7 +147,7 @@ def ask(
 
 
 def withdraw(machine: Machine, *, dry_run: bool = False) -> str:
-    """Take back what was asked for, and return what that was and how to ask for it again."""
+    """Withdraw the request, and return what it was and how to make it again."""
     before = pending(machine)
     if not dry_run:
         cancel(machine)
@@ -156,7 +160,7 @@ def withdraw(machine: Machine, *, dry_run: bool = False) -> str:
 
 
 def short(request: NextRequest) -> str:
-    """The request in a few words."""
+    """Return the request in a few words."""
     if request.action == "boot":
         return f"boot {request.boot}"
     return request.action + (f" for {request.boots:,} boots" if request.boots > 1 else "")

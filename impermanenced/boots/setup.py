@@ -1,4 +1,4 @@
-"""Making the machine an impermanent one: the state directory, and what the initrd hook reads.
+"""The set-up of the machine: the state directory, and the file that the hook in the initrd reads.
 
 This is the step that switches wiping on.  It changes nothing in the volumes and can be repeated.
 """
@@ -25,12 +25,16 @@ from .records import RollbackEnv, RollbackVolume
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    words: str  # in the infinitive, for a person
+    """One step of the set-up."""
+
+    words: str  # for a person, in the infinitive
     act: Callable[[], None]
 
 
 def rollback_env(config: Config, machine: Machine) -> RollbackEnv:
-    """The configuration as the hook needs it; NotSetUp says why it would refuse it."""
+    """Return the configuration as the hook needs it.  Raises NotSetUp with the reason if the hook would
+    refuse it.
+    """
     pairs = zip(config.volumes, machine.volumes, strict=True)
     rollback = RollbackEnv(
         volumes=tuple(_volume(settings, volume, config, machine) for settings, volume in pairs),
@@ -67,7 +71,7 @@ def _volume(settings: VolumeSettings, volume: Volume, config: Config, machine: M
 
 
 def run(config: Config, machine: Machine, *, dry_run: bool) -> list[str]:
-    """Make what is missing; the steps in words, done or (`dry_run`) to be done."""
+    """Do what is still to be done, or with `dry_run` nothing, and return the steps in words."""
     steps = plan(config, machine)
     if not dry_run:
         for step in steps:
@@ -77,7 +81,7 @@ def run(config: Config, machine: Machine, *, dry_run: bool) -> list[str]:
 
 
 def plan(config: Config, machine: Machine) -> list[Step]:
-    """What is still to be done, in order; nothing is changed before a step's `act`."""
+    """Return what is still to be done, in order; nothing is changed before a step's `act`."""
     content = records.format_rollback(rollback_env(config, machine))
     steps = []
     if not machine.has_state():

@@ -1,1 +1,1 @@
-"""The D-Bus face of the manager, and the client that talks to it."""
+"""The D-Bus service, and the client that talks to it."""

@@ -1,4 +1,4 @@
-"""What is asked of a report, whoever holds it."""
+"""The questions that are asked of a report, whichever process holds it."""
 
 from __future__ import annotations
 
@@ -18,32 +18,34 @@ from ..report.totals import Tally
 from ..report.visible import visible
 from .sealed import sealed_file
 
-Unsaid = Callable[[Sequence[bytes]], Iterable[int]]  # paths; which of them were not said before, and now are
+Unsaid = Callable[[Sequence[bytes]], Iterable[int]]  # paths -> indices of unannounced ones, now marked
 
-PIECE = 1000  # paths that are asked about at once
+PIECE = 1000  # paths in one question
 
 
 class Answers(Protocol):
-    """Close it.  The descriptors are the caller's."""
+    """The answers of one report.  Close it; the caller also closes the descriptors that it returns."""
 
     def document(self, uid: int) -> int:
-        """A sealed file with what this user may see."""
+        """Return a sealed file with the report that this user may see."""
 
     def explanation(self, path: bytes, uid: int) -> int:
-        """A sealed file about one path; UsageError where no volume has it."""
+        """Return a sealed file about one path.  Raises UsageError if no volume has the path."""
 
     def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
-        """What to say of all that is undeclared, or of these nested subvolumes alone."""
+        """Return what to announce of everything undeclared, or only of these nested subvolumes."""
 
-    def farewell(self, spared: str | None) -> Farewell: ...
+    def farewell(self, spared: str | None) -> Farewell:
+        """Return the last words before a shutdown; `spared` is why the next boot takes nothing away."""
 
-    def tally(self) -> Tally: ...
+    def tally(self) -> Tally:
+        """Return the totals of the report."""
 
     def close(self) -> None: ...
 
 
 class FromReport:
-    """Answers of a report that is in memory."""
+    """The answers of a report in memory."""
 
     def __init__(self, report: Report) -> None:
         self._report = report

@@ -1,4 +1,4 @@
-"""Asking the daemon for its report."""
+"""The client of the daemon's reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ GONE = {"org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error
 
 
 def connect() -> Any | None:
-    """A connection of our own to the system bus, or None: what Gio shares would outlive the call."""
+    """Return a connection of our own to the system bus, or None: a shared one of Gio would outlive
+    the call.
+    """
     try:
         return pydbus.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None))
     except GLib.Error:
@@ -34,12 +36,13 @@ def _read(fd: int) -> bytes:
 
 
 def name_and_message(error: Any) -> tuple[str, str]:
-    """Gio puts the name before the message; its own way to take it off changes a copy only."""
+    """Return the name and the message of an error; Gio's own way to take the name off changes only a copy."""
     name = Gio.DBusError.get_remote_error(error) or ""
     return name, error.message.removeprefix(f"GDBus.Error:{name}: ")
 
 
 def explain(error: Any) -> ImpermanenceError:
+    """Return an error of the bus as one of ours."""
     name, text = name_and_message(error)
     message, _, hint = text.partition("\nhint: ")
     if name in _REFUSED:
@@ -48,9 +51,9 @@ def explain(error: Any) -> ImpermanenceError:
 
 
 def fetch_report(timeout: float, config_file: bytes) -> Report | None:
-    """The report of the daemon that runs with this configuration file; None where none does.
+    """Return the report of the daemon that runs with this configuration file, or None if none does.
 
-    The daemon is not started for this.  Raises NotPermitted, or ServiceError, also where the daemon sends
+    The daemon is not started for this.  Raises NotPermitted, or ServiceError, also if the daemon sends
     something that is no report to this program.
     """
     content = _fetch(timeout, config_file)

@@ -1,4 +1,4 @@
-"""Following the daemon's news, also when it is restarted."""
+"""A follower of the daemon's news, across restarts of the daemon."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from ..text import to_text
 from .client import GONE, explain
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 
-EVERYTHING = 2**32 - 1  # of what the daemon remembers
+EVERYTHING = 2**32 - 1  # all news that the daemon remembers
 TIMEOUT = 10_000  # milliseconds
 
-_CLOSED = "org.freedesktop.DBus.Error.NoReply"  # who was asked went before it answered
+_CLOSED = "org.freedesktop.DBus.Error.NoReply"  # the connection closed before it answered
 
 
 class Follower:
-    """Calls `tell` with each piece of news, which is JSON, and `changed` with false when the daemon has gone
-    and with true when there is one again.  An ImpermanenceError or OSError in either ends `run`, which raises
-    it."""
+    """The receiver of the daemon's news.
+
+    It calls `tell` with each piece of news as JSON, and `changed` with false when the daemon has gone and
+    with true when there is one again.  An ImpermanenceError or OSError in either ends `run`, which raises it.
+    """
 
     def __init__(
         self,
@@ -32,7 +34,7 @@ class Follower:
         changed: Callable[[bool], None],
         config_file: bytes | None = None,
     ) -> None:
-        """`config_file`: a daemon that runs with another one is a ServiceError."""
+        """Prepare to follow; with `config_file` a daemon that runs with another one is a ServiceError."""
         self._con = con
         self._tell = tell
         self._changed = changed
@@ -43,12 +45,12 @@ class Follower:
         self._subscription: int | None = None
 
     def run(self, last: int, *, patient: bool = False) -> None:
-        """Begin with the `last` that the daemon remembers, and go on until something fails.
+        """Begin with the `last` news that the daemon remembers, and continue until something fails.
 
-        `patient`: a daemon that is not there yet is waited for, else that is a ServiceError.
+        With `patient` a daemon that does not run yet is waited for; without it that is a ServiceError.
         """
         self._con.connect("closed", self._closed)
-        # Asked for before it is looked at, so that no change falls in between.
+        # The watch begins before the owner is asked for, so that no change falls in between.
         watch_owner(self._con, BUS_NAME, lambda owner: self._guard(self._owner_changed, owner))
         owner = self._owner()
         if owner:
@@ -61,12 +63,12 @@ class Follower:
             raise self._error
 
     def fail(self, error: BaseException) -> None:
-        """End `run` with this."""
+        """End `run` with this error."""
         self._error = error
         self._loop.quit()
 
     def _guard(self, work: Callable[[Any], None], argument: Any) -> None:
-        """GLib would print what is raised, and go on."""
+        """Run `work`, and end `run` with its error: GLib would print the error and continue."""
         if self._error is not None:
             return
         try:
@@ -89,13 +91,15 @@ class Follower:
         self._let_go()
         self._changed(bool(owner))
         if owner:
-            # What it remembers came while nobody followed.
+            # All that it remembers was written while nobody followed.
             self._follow(owner, EVERYTHING)
 
     def _follow(self, owner: str, last: int) -> None:
-        """The news that come before the answer wait for the main loop, and so behind it."""
+        """Ask for the daemon's news.  News that arrive before the answer wait for the main loop, and so come
+        after it.
+        """
         self._followed = owner
-        # By the connection's own name: what else is said under the daemon's may come from anybody.
+        # Subscribed by the connection's own name: any process could send under the daemon's well-known one.
         self._subscription = self._con.signal_subscribe(
             owner, INTERFACE, "News", OBJECT_PATH, None, Gio.DBusSignalFlags.NONE,
             lambda *arguments: self._guard(self._tell, arguments[5].unpack()[0]),

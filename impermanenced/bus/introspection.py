@@ -1,4 +1,6 @@
-"""What the bus sees.  systemd/dbus/org.impermanence.Manager1.xml is this text, for those who read files."""
+"""The interface on the bus.  systemd/dbus/org.impermanence.Manager1.xml has the same text, for readers of
+files.
+"""
 
 from __future__ import annotations
 
@@ -15,39 +17,39 @@ XML: Final = """\
   <interface name="org.impermanence.Manager1">
     <!-- Long answers are JSON in a file, to be read from its start.  Paths in it are escaped as in
          `impermanence --json`; a report is the document of `impermanence status`.
-         Root sees everything, another user the entries that belong to them and the sums of the others. -->
+         Root sees everything; another user sees that user's own entries, and the sums of the others. -->
     <method name="Status">
       <arg name="report" type="h" direction="out"/>
     </method>
-    <!-- As root sees it, for who has the authorization org.impermanence.status-all. -->
+    <!-- The report as root sees it, for callers with the authorization org.impermanence.status-all. -->
     <method name="StatusAll">
       <arg name="report" type="h" direction="out"/>
     </method>
-    <!-- `entry`: what became of the path, or null; `subvolume`: the entry of the nested subvolume that it
-         goes with, or null; `below`: how many entries are below it. -->
+    <!-- `entry` is the entry of the path, or null; `subvolume` is the entry of the nested subvolume that the
+         path lies in, or null; `below` is the number of entries below the path. -->
     <method name="Explain">
       <arg name="path" type="ay" direction="in"/>
       <arg name="explanation" type="h" direction="out"/>
     </method>
-    <!-- The document of `impermanence boots`; what would have to be asked of the journal is null. -->
+    <!-- The document of `impermanence boots`; values that only the journal knows are null. -->
     <method name="Boots">
       <arg name="boots" type="h" direction="out"/>
     </method>
-    <!-- `action`: wipe, keep, boot or cancel; `number`: of keep for how many boots, of boot the number of
-         the boot (-1 is the previous one), else 0.  `words` say what the next boot does now.
+    <!-- `action` is wipe, keep, boot or cancel.  `number` is the number of boots for keep, the number of the
+         boot for boot (-1 is the previous one), and 0 otherwise.  `words` say what the next boot does now.
          Needs the authorization org.impermanence.next. -->
     <method name="Next">
       <arg name="action" type="s" direction="in"/>
       <arg name="number" type="i" direction="in"/>
       <arg name="words" type="s" direction="out"/>
     </method>
-    <!-- Compare everything, and announce what was not announced yet; `undeclared` is how many paths there
-         are.  Needs the authorization org.impermanence.rescan. -->
+    <!-- Compare everything, and announce what was not announced yet; `undeclared` is the number of
+         undeclared paths.  Needs the authorization org.impermanence.rescan. -->
     <method name="Rescan">
       <arg name="undeclared" type="t" direction="out"/>
     </method>
-    <!-- From now on the caller gets the signal News, as long as it is connected; the `last` ones before that
-         are the answer. -->
+    <!-- Send the caller the signal News from now on, as long as it is connected; the answer is the `last`
+         news before that. -->
     <method name="Follow">
       <arg name="last" type="u" direction="in"/>
       <arg name="news" type="as" direction="out"/>
@@ -55,24 +57,24 @@ XML: Final = """\
     <property name="Version" type="s" access="read">
       <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="const"/>
     </property>
-    <!-- The file that was asked for at the start, whether it exists or not. -->
+    <!-- The configuration file that the daemon was started with, whether it exists or not. -->
     <property name="ConfigFile" type="ay" access="read">
       <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="const"/>
     </property>
-    <!-- Microseconds since 1970, from when on writers are known; 0: they are not. -->
+    <!-- The time since which writers are known, in microseconds since 1970; 0: they are not known. -->
     <property name="WatchingSince" type="t" access="read">
       <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
     </property>
-    <!-- Times that the kernel dropped events since then. -->
+    <!-- How often the kernel has dropped events since then. -->
     <property name="Overflows" type="t" access="read">
       <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
     </property>
-    <!-- "fanotify", or "watchdog": writers are not known. -->
+    <!-- "fanotify", or "watchdog", with which writers are not known. -->
     <property name="Source" type="s" access="read">
       <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
     </property>
-    <!-- Something undeclared was written.  `path` is the directory where `count` is more than one.
-         It goes to root alone. -->
+    <!-- Something undeclared was written.  If `count` is more than one, `path` is the directory of all.
+         The signal goes to root alone. -->
     <signal name="Crud">
       <arg name="path" type="ay"/>
       <arg name="verdict" type="s"/>
@@ -80,21 +82,22 @@ XML: Final = """\
       <arg name="bytes" type="t"/>
       <arg name="count" type="t"/>
     </signal>
-    <!-- Before a shutdown: what the next boot takes away, and the paths of the worst.  To root alone. -->
+    <!-- Sent before a shutdown: what the next boot takes away, and the paths of the worst losses.  The signal
+         goes to root alone. -->
     <signal name="Leaving">
       <arg name="count" type="t"/>
       <arg name="bytes" type="t"/>
       <arg name="worst" type="aay"/>
     </signal>
-    <!-- What is undeclared has come to a level of the configuration: "notice", "warning" or "critical".
-         To root alone. -->
+    <!-- Undeclared data has reached a level of the configuration: "notice", "warning" or "critical".
+         The signal goes to root alone. -->
     <signal name="Level">
       <arg name="level" type="s"/>
       <arg name="bytes" type="t"/>
       <arg name="count" type="t"/>
     </signal>
-    <!-- To each caller of Follow: to root what is announced, to another user what belongs to them.  `event`
-         is an object of `impermanence watch` as JSON. -->
+    <!-- Sent to each caller of Follow: root gets everything that is announced, another user what belongs to
+         that user.  `event` is an object of `impermanence watch` as JSON. -->
     <signal name="News">
       <arg name="event" type="s"/>
     </signal>

@@ -1,4 +1,4 @@
-"""What was announced, as objects for whoever follows on the bus: root all of it, others what is their own."""
+"""The news of the daemon for its followers: root gets all of it, another user what belongs to that user."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from ..document.report import dump
 from ..errors import NotPermitted, ServiceError
 from ..system.dbus import Call, ask_uid, watch_caller
 
-REMEMBERED = 200  # of root's, to begin with
-REMEMBERED_EACH = 50  # of each user's
+REMEMBERED = 200  # news for root that are remembered
+REMEMBERED_EACH = 50  # news for another user that are remembered
 USERS = 100
 FOLLOWERS = 200
 FOLLOWERS_EACH = 8
 
 
 def fitting(path: bytes) -> bytes:
-    """The path, or a directory above it: the bus closes the connection of who sends too much at once."""
+    """Return the path, or a directory above it: the bus closes the connection of a sender of too large
+    messages.
+    """
     return path if len(path) < PATH_MAX else path[:PATH_MAX].rpartition(b"/")[0]
 
 
@@ -42,47 +44,49 @@ def _of_rest(rest: Rest, now: float, *, boot: bool = False) -> Sum:
 @dataclass(slots=True)
 class _User:
     last: deque[str]
-    followers: dict[str, Callable[[], None]] = field(default_factory=dict)  # ends the watch on them
+    followers: dict[str, Callable[[], None]] = field(default_factory=dict)  # connection: ends the watch on it
 
 
 class News:
-    """The worker tells, the main loop's thread takes in followers."""
+    """The followers and their news.  The worker adds news, and the main loop's thread adds followers."""
 
     def __init__(
         self, con: Any, send: Callable[[str, str], None], clock: Callable[[], float] = time.time
     ) -> None:
-        """`send` gets the connection that it is for, and the object as JSON."""
+        """Begin without followers; `send` is called with a connection and the news as JSON."""
         self._con = con
         self._send = send
         self._clock = clock
         self._lock = threading.Lock()
         self._users: dict[int, _User] = {ROOT: _User(deque(maxlen=REMEMBERED))}
 
-    # What there is to tell
+    # News
 
     def alert(self, alert: Alert) -> None:
+        """Send an alert to root."""
         self._tell(ROOT, _of_alert(alert, self._clock()))
 
     def crowd(self, alert: Alert) -> None:
-        """For whom it belongs to; root has it by `alert`."""
+        """Send the alert on a crowd to its owner; root gets it by `alert`."""
         if alert.owner is not None and alert.owner != ROOT:
             self._tell(alert.owner, _of_alert(alert, self._clock()))
 
     def rest(self, rest: Rest, *, boot: bool) -> None:
+        """Send a sum of alerts to root."""
         self._tell(ROOT, _of_rest(rest, self._clock(), boot=boot))
 
     def overflow(self, overflows: int) -> None:
-        """Of whose files the kernel dropped events nobody knows, so it is for everybody."""
+        """Send to everybody that events were dropped: nobody knows whose files they were about."""
         for uid in list(self._users):
             self._tell(uid, Overflow(self._clock(), overflows))
 
     def level(self, name: str, size: int, count: int) -> None:
-        """A sum of everybody's, which everybody may know."""
+        """Send to everybody that a level was reached: the sum is everybody's."""
         for uid in list(self._users):
             self._tell(uid, Reached(self._clock(), name, size, count))
 
     def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None:
-        """What was written, for those whom it belongs to; root has it by `alert` and `rest`."""
+        """Send to each user what was written and belongs to that user; root gets it by `alert` and `rest`."""
         now = self._clock()
         for uid, theirs in found.items():
             for one in theirs:
@@ -98,16 +102,17 @@ class News:
 
     def _user(self, uid: int) -> _User:
         user = self._users.pop(uid, None) or _User(deque(maxlen=REMEMBERED_EACH))
-        self._users[uid] = user  # the last one now
+        self._users[uid] = user  # moved to the end
         if len(self._users) > USERS:
             idle = [one for one, other in self._users.items() if not other.followers]
             if oldest := [one for one in idle if one not in (ROOT, uid)][:1]:
                 del self._users[oldest[0]]
         return user
 
-    # Who wants to know
+    # Followers
 
     def follow(self, call: Call) -> None:
+        """Answer with the last news, and send the caller all later ones."""
         (last,) = call.parameters.unpack()
 
         def known(uid: int | None) -> None:
@@ -130,7 +135,7 @@ class News:
                     self._con, call.sender, lambda: self._remove(uid, call.sender)
                 )
             before: Sequence[str] = list(user.last)[-last:] if last else []
-            # Under the lock: what is told next is sent after this answer.
+            # The answer is sent under the lock, so that later news come after it.
             call.reply(GLib.Variant("(as)", (before,)))
 
     def _remove(self, uid: int, sender: str) -> None:

@@ -1,4 +1,6 @@
-"""Answers that take long to make: one is made at a time, and who asks meanwhile shares the next one."""
+"""The queue of calls whose answers take long to make: one is made at a time, and later callers share the
+next.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,21 @@ from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from ..system import logger
 from ..system.dbus import Call, uid_of
 
-REST = 3  # times as long as it took, before the next one is made for anybody but root
+REST = 3  # how many times as long as it took, before the next one is made for another user than root
 EACH = 100  # calls of one user that may wait
 
 T = TypeVar("T")
-Answer = Callable[[Call, T, int], None]  # the last is the uid of the caller
+Answer = Callable[[Call, T, int], None]  # call, what was made, uid of the caller
 
 log = logger.get()
 
 
 class Desk(Generic[T]):
-    """What is asked for by root is made at once.  What others can make the machine do is bounded: after each
-    time theirs has to wait, unless root asks in between."""
+    """The callers of one method, and the answer that is made for them.
+
+    For root it is made at once.  The work that other users can cause is bounded: after each answer theirs has
+    to wait, unless root asks in between.
+    """
 
     def __init__(
         self,
@@ -36,7 +41,7 @@ class Desk(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
         done: Callable[[T], None] = lambda made: None,
     ) -> None:
-        """`done` is told when nobody asks any more of what was made."""
+        """Prepare the queue; `done` is called when the last caller has got what was made."""
         self._con = con
         self._executor = executor
         self._make = make
@@ -44,12 +49,14 @@ class Desk(Generic[T]):
         self._done = done
         self._lock = threading.Lock()
         self._new: list[tuple[Call, Answer[T], int | None]] = []
-        self._asking: list[tuple[Call, Answer[T], int]] = []  # the executor's alone
+        self._asking: list[tuple[Call, Answer[T], int]] = []  # only the executor uses it
         self._not_before = 0.0
         self._timer = False
 
     def ask(self, call: Call, answer: Answer[T], uid: int | None = None) -> None:
-        """`answer` gives the call what was made; `uid` where it is known already."""
+        """Queue a call; `answer` answers it with what was made.  `uid` is the caller, if that is known
+        already.
+        """
         with self._lock:
             self._new.append((call, answer, uid))
             first = len(self._new) == 1
@@ -102,7 +109,7 @@ class Desk(Generic[T]):
                 for call, answer, uid in calls:
                     try:
                         answer(call, made, uid)
-                    except ImpermanenceError as error:  # this call's own
+                    except ImpermanenceError as error:  # it concerns this call alone
                         call.fail(error)
             finally:
                 self._done(made)

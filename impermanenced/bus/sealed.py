@@ -1,4 +1,4 @@
-"""What the bus carries as a file: sealed, so that its reader can rely on what it reads."""
+"""Files in memory that the bus carries, sealed so that their reader can rely on the content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 
 
 def sealed_file(pieces: Iterable[str]) -> int:
-    """The descriptor of a file in memory that holds these texts; the caller's to close."""
+    """Return a descriptor of a sealed file in memory with these texts; the caller closes it."""
     fd = os.memfd_create("report", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with open(fd, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as stream:

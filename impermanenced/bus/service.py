@@ -1,4 +1,4 @@
-"""The calls of org.impermanence.Manager1: reports and requests, for whoever may have them."""
+"""The methods of org.impermanence.Manager1: reports and requests, for callers who may have them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .news import News
 from .queue import Desk
 from .sealed import sealed_file
 
-LONGEST = 1 << 20  # bytes of a path that is asked about: a report can have longer ones than Linux takes
+LONGEST = 1 << 20  # bytes of a path in a call: a report can have longer ones than Linux accepts
 REQUESTS = ("wipe", "keep", "boot", "cancel")
 MOST_BOOTS = 999_999_999
 
@@ -31,16 +31,16 @@ STATUS_ALL = "org.impermanence.status-all"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the calls have done on the machine.  All of it takes time, and is done by an executor."""
+    """The work behind the methods.  All of it takes time, and an executor does it."""
 
     report: Callable[[], Answers]
     boots: Callable[[], Object]  # the document of `impermanence boots`
-    request: Callable[[str, int], str]  # one of REQUESTS and its number; what comes of it, in words
-    rescan: Callable[[], int]  # compares and announces everything; how many paths are undeclared
+    request: Callable[[str, int], str]  # one of REQUESTS and its number -> what it does, in words
+    rescan: Callable[[], int]  # compares and announces everything -> the number of undeclared paths
 
 
 class Service:
-    """`worker` makes reports, `clerk` what must not wait for one."""
+    """The methods on the bus.  `worker` makes reports, and `clerk` does what must not wait for one."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Service:
         action, number = call.parameters.unpack()
         _check_request(action, number)
 
-        # Each has its own desk: two requests are two.  The machine is looked at after the answer of polkit.
+        # Each call has its own queue, so two requests stay two.  The machine is read after polkit's answer.
         def ask() -> None:
             desk = Desk(self._con, self._clerk, lambda: self._work.request(action, number), self._clock)
             desk.ask(call, _answer_words, 0)

@@ -1,4 +1,4 @@
-"""What org.impermanence.Manager1 says unasked."""
+"""The signals of org.impermanence.Manager1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .news import News, fitting
 
 
 class Signals:
-    """Signals to root, and `news` to each who follows.  Any thread may call."""
+    """The signals to root, and the `news` to each follower.  Any thread may call."""
 
     def __init__(self, registration: Registration) -> None:
         self._registration = registration

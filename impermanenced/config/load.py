@@ -39,6 +39,8 @@ class VolumeSettings:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSettings:
+    """The section `[archive]`."""
+
     directory: bytes = ARCHIVE
     keep_min: int = 3
     keep_days: int = 30

@@ -1,9 +1,10 @@
-"""Large reports are made by a process of their own, which ends with them.
+"""The second process, which makes large reports and ends with them.
 
-What a report of 50,000 paths needs while it is made is a hundred megabytes, and of what Python takes for many
-small things most stays taken.  The daemon is there for months.  So it makes what is small itself, at once,
-and has the rest made by a process that it starts anew, because a copy of one with several threads may find
-locks that nobody gives back.  That one is in the daemon's unit, with its sandbox and its limits.
+A report of 50,000 paths takes a hundred megabytes while it is made, and of the memory that Python takes for
+many small objects most is never given back.  The daemon runs for months.  So it makes small reports itself,
+at once, and has large ones made by another process.  That is a new program, because a copy of a process with
+several threads may find locks that nobody releases.  It runs in the daemon's unit, with its sandbox and its
+limits.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from ..watch.ledger import Copied
 from ..watch.pending import Activity
 from .channel import Channel
 
-BIG = 1500  # paths, or changed inodes, from which on a report is made apart
+BIG = 1500  # paths, or changed inodes, from which on the second process makes the report
 
 # An isolated interpreter looks for modules where this one does.
 _START = (
@@ -42,7 +43,10 @@ _START = (
 
 
 def answers(manager: Manager, known: Callable[[], Known], activity: Activity, most: int = BIG) -> Answers:
-    """Of a report of everything as it is now; `known` tells what that one cannot ask."""
+    """Compare everything as it is now, and return the answers of the report.
+
+    `known` returns what the second process cannot ask for itself.
+    """
     with contextlib.suppress(TooMany):
         return FromReport(manager.status(activity, most))
     return Apart(manager.config, known(), activity)
@@ -58,7 +62,7 @@ class _Task:
 
 
 class Apart:
-    """The other process, from here."""
+    """The second process, as seen from the daemon."""
 
     def __init__(self, config: Config, asked: Known, activity: Activity) -> None:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -101,7 +105,7 @@ class Apart:
         return self._tally
 
     def close(self) -> None:
-        """It ends when nobody can ask any more, or when it next wants to say something."""
+        """Close the channel; the process ends when it next reads from it or writes to it."""
         self._channel.close()
         os.waitpid(self._pid, 0)
 
@@ -132,14 +136,15 @@ def _task(config: Config, asked: Known, activity: Activity) -> Iterator[object]:
     yield from activity.ledger.pieces()
 
 
-# From there
+# In the second process
 
 
 def main() -> None:
+    """Serve the daemon that has started this process, until it closes the channel."""
     logger.configure()
-    gc.disable()  # it ends before garbage in cycles could matter
+    gc.disable()  # the process ends before garbage in cycles could matter
     try:
-        with contextlib.suppress(EOFError):  # nobody wants to know any more
+        with contextlib.suppress(EOFError):  # the daemon has closed the channel
             _serve(Channel(socket.socket(fileno=0)))
     finally:
         gc.freeze()

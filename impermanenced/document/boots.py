@@ -1,4 +1,4 @@
-"""What `boots --json` prints, and the bus answers to Boots."""
+"""The document of `boots --json`, which is also the bus's answer to Boots."""
 
 from __future__ import annotations
 

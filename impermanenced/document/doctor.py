@@ -1,4 +1,4 @@
-"""What `doctor --json` prints."""
+"""The document of `doctor --json`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from .fields import VERSION, Object
 
 
 def doctor_to_json(found: Sequence[Finding]) -> Object:
+    """Return the object with the findings."""
     return {
         "version": VERSION,
         "findings": [{"severity": one.severity, "what": one.what, "hint": one.hint} for one in found],

@@ -1,4 +1,4 @@
-"""What a report has of one path, as the bus carries it."""
+"""The document about one path, as the bus carries it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .report import whole_entry_to_json, whole_head_to_json
 
 
 def explanation_to_json(found: Explanation) -> Object:
-    """The whole object; `entry` and `subvolume` are null where there is none."""
+    """Return the object; `entry` and `subvolume` are null if there is none."""
     return {
         **whole_head_to_json(found.report),
         **path_fields(found.path),

@@ -1,4 +1,4 @@
-"""The fields of a JSON object: how a value is written, and how it is taken out again with its type and range.
+"""The fields of a JSON object: writing a value, and reading it back with its type and range.
 
 Each reading function raises Misfit where a field is not what it has to be, and KeyError where there is none;
 `inside`, `each` and `whole` make a Misfit of that, too.
@@ -19,8 +19,8 @@ from typing import TypeVar
 from ..errors import UsageError
 from ..text import from_text, to_text
 
-VERSION = 1  # it grows when a key changes its meaning or goes
-MOST = 2**64 - 1  # of a size, a count, an inode number
+VERSION = 1  # it grows when a key changes its meaning or is removed
+MOST = 2**64 - 1  # the largest size, count or inode number
 UID_MAX = 2**32 - 1
 
 Object = dict[str, object]
@@ -31,7 +31,7 @@ _SHOWN = 60  # characters of a value that an error shows
 
 
 class Misfit(Exception):
-    """A field that is not what it has to be; `where` is its place in the document, as `entries[3].mode`."""
+    """An error in a field; `where` is its place in the document, such as `entries[3].mode`."""
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(where, why)
@@ -39,7 +39,7 @@ class Misfit(Exception):
         self.why = why
 
     def below(self, place: str) -> Misfit:
-        """The same, seen from an object or a list further out."""
+        """Return the error as seen from an object or a list further out."""
         return Misfit(place + (self.where if self.where.startswith("[") else f".{self.where}"), self.why)
 
 
@@ -83,6 +83,7 @@ def number(fields: Object, key: str, most: int = MOST, least: int = 0) -> int:
 
 
 def uid(fields: Object, key: str) -> int:
+    """Return a user or group id."""
     return number(fields, key, UID_MAX)
 
 
@@ -144,7 +145,7 @@ def inside(fields: Object, key: str, read: Callable[[Object], T]) -> T:
 
 
 def each(fields: Object, key: str, read: Callable[[Object], T]) -> tuple[T, ...]:
-    """What `read` makes of each object of a list."""
+    """Return what `read` returns for each object in this list."""
     found = []
     for place, one in enumerate(items(fields, key)):
         if type(one) is not dict:
@@ -162,7 +163,7 @@ def each(fields: Object, key: str, read: Callable[[Object], T]) -> tuple[T, ...]
 
 
 def path_fields(raw: bytes, name: str = "path") -> dict[str, str]:
-    """`path`, and `path_raw` with the exact bytes beside it where escaping changed something."""
+    """Return `path`, and `path_raw` with the exact bytes in base64 if escaping changed the path."""
     word = to_text(raw)
     if word.encode("utf-8", "surrogateescape") == raw:
         return {name: word}
@@ -170,7 +171,7 @@ def path_fields(raw: bytes, name: str = "path") -> dict[str, str]:
 
 
 def path(fields: Object, name: str = "path") -> bytes:
-    """The bytes that `path_fields` wrote."""
+    """Return the bytes of a path that `path_fields` wrote."""
     word = text(fields, name)
     if (key := f"{name}_raw") not in fields:
         if "\\" in word:
@@ -186,6 +187,7 @@ def path(fields: Object, name: str = "path") -> bytes:
 
 
 def absolute(fields: Object, name: str = "path") -> bytes:
+    """Return the bytes of an absolute path."""
     raw = path(fields, name)
     if raw[:1] != b"/" or b"\0" in raw:
         raise _misfit(fields, name, "an absolute path")
@@ -193,12 +195,12 @@ def absolute(fields: Object, name: str = "path") -> bytes:
 
 
 def escaped(raw: bytes | str) -> str:
-    """Bytes of a name, where the exact ones stand nowhere beside it: `octets` reads them back."""
+    """Return a name as text that `octets` reads back, where no field beside it has the exact bytes."""
     return to_text(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape"))
 
 
 def octets(fields: Object, key: str) -> bytes:
-    """The bytes that `escaped` wrote."""
+    """Return the bytes of a name that `escaped` wrote."""
     word = text(fields, key)
     if "\\" not in word:
         return _encoded(fields, key, word)
@@ -218,9 +220,9 @@ def _encoded(fields: Object, key: str, word: str) -> bytes:
 # Times
 
 
-@functools.lru_cache(maxsize=10_000)  # what one program writes has few different seconds
+@functools.lru_cache(maxsize=10_000)  # files that one program writes have few different seconds
 def _seconds(word: str) -> int:
-    """ValueError for what is no time with its offset."""
+    """Return seconds since 1970.  Raises ValueError for what is no time with its offset."""
     then = datetime.datetime.fromisoformat(word)
     if then.tzinfo is None:
         raise ValueError(word)
@@ -228,7 +230,7 @@ def _seconds(word: str) -> int:
 
 
 def time(fields: Object, key: str) -> int:
-    """Seconds since 1970."""
+    """Return seconds since 1970 of a time in RFC 3339."""
     try:
         return _seconds(text(fields, key))
     except (ValueError, OverflowError):

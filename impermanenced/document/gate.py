@@ -1,4 +1,4 @@
-"""What `gate --json` prints."""
+"""The document of `gate --json`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from .fields import VERSION, Object
 
 
 def gate_to_json(judgement: Judgement) -> Object:
+    """Return the object of a judgement."""
     tally = judgement.tally
     return {
         "version": VERSION,

@@ -1,4 +1,4 @@
-"""What was announced, for whoever follows: the news of the bus, and the lines of `watch --json`."""
+"""The news: what was announced, as the bus carries it and `watch --json` prints it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .fields import Object, path_fields
 from .report import loaded, writer, writer_to_json
 
 CRUD, MORE, BOOT, OVERFLOW, LEVEL = "crud", "more", "boot", "overflow", "level"
-CHANGED = "changed"  # of several paths that changed in different ways
+CHANGED = "changed"  # several paths changed in different ways
 
 _CHANGES: Mapping[str, str] = {one: one for one in (*(change.value for change in Change), CHANGED)}
 _LOSSES: Mapping[str, LossClass] = {str(loss): loss for loss in LossClass}
@@ -21,7 +21,7 @@ _LOSSES: Mapping[str, LossClass] = {str(loss): loss for loss in LossClass}
 
 @dataclass(frozen=True, slots=True)
 class Undeclared:
-    """Something undeclared was written."""
+    """The news that something undeclared was written."""
 
     time: float  # when it was announced, seconds since 1970
     path: bytes  # the path, or the directory of all of them
@@ -34,10 +34,10 @@ class Undeclared:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """What was not said one by one: held back since it was too much, or written by the boot itself."""
+    """The sum of writes that were not announced one by one: too many at once, or the boot's own."""
 
     time: float
-    path: bytes  # the directory of all of them
+    path: bytes  # the directory that all paths are in
     size: int  # bytes
     count: int  # paths
     boot: bool
@@ -45,7 +45,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """The kernel dropped events."""
+    """The news that the kernel dropped events."""
 
     time: float
     overflows: int  # times since the daemon's start
@@ -53,12 +53,12 @@ class Overflow:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What is undeclared has come to a level of the configuration."""
+    """The news that undeclared data has reached a level of the configuration."""
 
     time: float
     level: str
-    size: int  # bytes that are undeclared altogether
-    count: int  # and paths
+    size: int  # undeclared bytes in all
+    count: int  # undeclared paths in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _about(news: Undeclared | Sum | Overflow | Reached) -> Object:
 
 
 def news_from_json(text: str) -> Announcement:
-    """One piece of news as the daemon sent it, its time in whole seconds; ServiceError where it is none."""
+    """Return one piece of news from the daemon, with its time in whole seconds.  Raises ServiceError."""
     return loaded(text.encode("utf-8", "surrogateescape"), "news", _news)
 
 

@@ -1,4 +1,4 @@
-"""What `prune --json` prints."""
+"""The document of `prune --json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from .fields import VERSION, Object, path_fields
 
 
 def prune_to_json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool) -> Object:
-    """What would go or went, what stays and why; `pruned` is None where nothing was done."""
+    """Return the object of what would go or went, and what stays and why; `pruned` is None if nothing was
+    done.
+    """
 
     def root_to_json(root: OldRoot) -> Object:
         return {

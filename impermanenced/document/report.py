@@ -1,9 +1,9 @@
-"""The report as the bus carries it: every field of it, written and read back.
+"""The report as the bus carries it: every field is written and read back.
 
-Precision.  A document has times in whole seconds, rounded down, as RFC 3339 in local time with its offset; a
-report that was read from one has them so.  Nobody reads fractions in a list of losses, and text that changes
+Precision.  A document has times in whole seconds, rounded down, as RFC 3339 in local time with its offset,
+and so has a report that was read from one.  Nobody reads fractions in a list of losses, and text that changes
 with each look cannot be compared.  A time outside the years 1 to 9999, which a file may carry, becomes 1970.
-All else comes back as it was, byte by byte.
+Everything else comes back as it was, byte by byte.
 
 The public documents (`status`) leave out what only the reader at the other end of the bus needs.
 """
@@ -50,6 +50,7 @@ HINT = "it may be of another version than this program: systemctl restart imperm
 
 
 def writer_to_json(writer: Writer | None) -> Object | None:
+    """Return the object of a writer, or None."""
     if writer is None:
         return None
     return {
@@ -65,7 +66,7 @@ def writer_to_json(writer: Writer | None) -> Object | None:
 
 
 def entry_to_json(entry: Entry) -> Object:
-    """What is public of an entry."""
+    """Return the public fields of an entry."""
     difference = entry.difference
     return {
         "volume": entry.volume,
@@ -95,11 +96,12 @@ def entry_to_json(entry: Entry) -> Object:
 
 
 def report_to_json(report: Report) -> Object:
+    """Return the whole document as one object."""
     return {**whole_head_to_json(report), "entries": [whole_entry_to_json(entry) for entry in report.entries]}
 
 
 def whole_entry_to_json(entry: Entry) -> Object:
-    """All of an entry."""
+    """Return all fields of an entry."""
     difference = entry.difference
     return {
         **entry_to_json(entry),
@@ -112,7 +114,7 @@ def whole_entry_to_json(entry: Entry) -> Object:
 
 
 def volume_to_json(volume: Volume) -> Object:
-    """What is public of a volume."""
+    """Return the public fields of a volume."""
     return {
         "name": volume.name,
         **path_fields(volume.mountpoint, "mountpoint"),
@@ -131,7 +133,7 @@ def _whole_volume_to_json(volume: Volume) -> Object:
 
 
 def head_to_json(report: Report) -> Object:
-    """What a report says besides its volumes and entries."""
+    """Return the fields of a report but its volumes and entries."""
     head: Object = {
         "version": f.VERSION,
         "complete": report.complete,
@@ -151,7 +153,7 @@ def whole_head_to_json(report: Report) -> Object:
 
 
 def report_pieces(report: Report) -> Iterator[str]:
-    """The whole document, piece by piece: nobody has to hold all of a large one."""
+    """Yield the text of the whole document, piece by piece, so that no large one has to be held."""
     yield dump(whole_head_to_json(report)).removesuffix("}") + ', "entries": ['
     for number, entry in enumerate(report.entries):
         yield (",\n" if number else "") + dump(whole_entry_to_json(entry))
@@ -159,6 +161,7 @@ def report_pieces(report: Report) -> Iterator[str]:
 
 
 def dump(document: Object) -> str:
+    """Return an object as JSON text."""
     return json.dumps(document, ensure_ascii=False)
 
 
@@ -166,17 +169,20 @@ def dump(document: Object) -> str:
 
 
 def report_from_json(content: bytes) -> Report:
-    """The report that `report_pieces` wrote; ServiceError says where it is another one.
+    """Return the report that `report_pieces` wrote.  Raises ServiceError, which says what is wrong
+    and where.
 
-    Every field has to be there, with its type and in its range; keys that are not known are left alone.
+    Every field has to be there, with its type and in its range; unknown keys are ignored.
     """
     return loaded(content, "report", _report)
 
 
 def loaded(content: bytes, what: str, read: Callable[[Object], T]) -> T:
-    """What `read` makes of the object in these bytes; one ServiceError says what is wrong and where."""
+    """Return what `read` returns for the object in these bytes.  Raises one ServiceError with what is wrong
+    and where.
+    """
     try:
-        # Names that are no UTF-8 were written as the bytes that they are.
+        # Names that are not UTF-8 were written as their bytes.
         document = json.loads(content.decode("utf-8", "surrogateescape"))
         if type(document) is not dict:
             raise Misfit("", "is not an object")
@@ -212,7 +218,7 @@ def _report(fields: Object) -> Report:
 
 
 def head_from_json(fields: Object) -> Report:
-    """What `head_to_json` wrote, as a report without volumes and entries."""
+    """Return the report that `head_to_json` wrote, without volumes and entries."""
     return Report(
         complete=f.flag(fields, "complete"),
         watching_since=f.optional(f.time, fields, "watching_since"),
@@ -300,7 +306,7 @@ def _loss(fields: Object, key: str) -> LossClass:
 
 
 def writer(fields: Object, key: str) -> Writer:
-    """What `writer_to_json` wrote of somebody."""
+    """Return the writer that `writer_to_json` wrote."""
     return f.inside(fields, key, _writer)
 
 

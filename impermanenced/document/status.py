@@ -1,4 +1,4 @@
-"""What `status --json` and `diff --json` print: the public part of a report."""
+"""The documents of `status --json` and `diff --json`: the public part of a report."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .report import entry_to_json, head_to_json, volume_to_json
 
 
 def status_to_json(report: Report, *, all_verdicts: bool, since: str | None = None) -> Object:
-    """Only what would be lost, or everything; the counts tell of the rest.
+    """Return the object with the losses, or with every entry; `counts` covers all in either case.
 
-    `since`: the report has only what came since then, in words.
+    `since` says in words that the report has only what came since then.
     """
     return {
         **head_to_json(report),
@@ -34,7 +34,7 @@ def _without_letters(entry: Entry) -> Object:
 
 
 def diff_to_json(report: Report) -> Object:
-    """Every entry, with its letters."""
+    """Return the document with every entry and its letters."""
     return {
         **head_to_json(report),
         "volumes": [volume_to_json(volume) for volume in report.volumes],

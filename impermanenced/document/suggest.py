@@ -1,4 +1,4 @@
-"""What `suggest --json` prints."""
+"""The document of `suggest --json`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .fields import VERSION, Object, path_fields
 
 
 def suggestion_to_json(suggestion: Suggestion, persist: bytes) -> Object:
-    """`persist`: the path of the persist volume of what is new."""
+    """Return the object; `persist` is the path of the persist volume of new declarations."""
     return {
         "version": VERSION,
         **path_fields(persist, "persist"),

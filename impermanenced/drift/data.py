@@ -1,6 +1,6 @@
-"""Whether two files of one size hold the same bytes.
+"""The comparison of two files of one size by their content.
 
-What they share on disk is not read; what they do not share is read until the first difference.
+The parts that they share on disk are not read; the others are read until the first difference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ _CHUNK = 1 << 20
 
 
 def differs(fd: int, now: Tree, number: int, new: Inode, was: Tree, old_number: int, old: Inode) -> bool:
-    """For two regular files of equal size.  OSError when one cannot be read."""
+    """Return whether two regular files of equal size hold different bytes.  Raises OSError if one cannot be
+    read.
+    """
     apart = list(_apart(now.extents(number), was.extents(old_number), new.size))
     if not apart:
         return False
@@ -37,7 +39,7 @@ def _opened(top_fd: int, root_id: int, inode: int, generation: int) -> Iterator[
 
 
 def _segments(extents: Iterator[Extent], size: int) -> Iterator[tuple[int, int, object]]:
-    """(start, end, what is there) without gaps from 0 to `size`; equal things hold equal bytes."""
+    """Yield (start, end, what is there) without gaps from 0 to `size`; equal things hold equal bytes."""
     at = 0
     for extent in extents:
         if extent.start >= size:
@@ -60,7 +62,7 @@ def _segments(extents: Iterator[Extent], size: int) -> Iterator[tuple[int, int, 
 
 
 def _apart(mine: Iterator[Extent], theirs: Iterator[Extent], size: int) -> Iterator[tuple[int, int]]:
-    """The ranges that two files of one size do not share."""
+    """Yield (start, end) of each range that two files of one size do not share."""
     left, right = _segments(mine, size), _segments(theirs, size)
     one, two = next(left, None), next(right, None)
     while one is not None and two is not None:

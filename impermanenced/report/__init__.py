@@ -1,1 +1,1 @@
-"""The report: differences from the blank, judged."""
+"""The report: the differences from the blank, judged."""

@@ -1,4 +1,4 @@
-"""What appraising needs of one configuration and its machine, kept while it is likely to hold."""
+"""What the appraisal needs of a configuration and its machine, kept while it probably still holds."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .appraisal.old_roots import Life
 from .knowledge import Knowledge
 from .knowledge import load as load_knowledge
 
-KEPT = 30.0  # seconds that what was asked holds for single entries
+KEPT = 30.0  # seconds for which single entries are judged by what was asked before
 
 
 class Grounds:
-    """Of all volumes.  Close it before the machine."""
+    """The facts of all volumes.  Close it before the machine."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Grounds:
         self._clock = clock
         self._knowledge: Knowledge | None = None
         self._kept: dict[str, tuple[float, Ground]] = {}
-        self.notes: list[str] = []  # of the last appraisal of everything
+        self.notes: list[str] = []  # sources that could not be used, in words, since `renew`
 
     def close(self) -> None:
         for _, ground in self._kept.values():
@@ -45,18 +45,18 @@ class Grounds:
         self._kept.clear()
 
     def span(self) -> Span | None:
-        """Of this boot."""
+        """Return when this boot began and when it had settled, or None if that is not known."""
         for _, ground in self._kept.values():
             return ground.span
         return self._asked.span()
 
     def renew(self) -> None:
-        """What was asked is asked again."""
+        """Forget what was asked, so that it is asked again."""
         self.close()
         self.notes = []
 
     def appraise(self, volume: Volume, judged: Iterable[Judged]) -> list[Entry]:
-        """Sorted by path."""
+        """Return the entries of one volume's differences, sorted by path."""
         now = self._clock()
         made, ground = self._kept.get(volume.name, (0.0, None))
         if ground is None or not 0 <= now - made < KEPT:
@@ -91,7 +91,7 @@ class Grounds:
         return self._knowledge
 
     def _lives(self, volume: Volume) -> list[Life]:
-        """The newest first."""
+        """Return the old roots of a volume that exist, the newest first."""
         try:
             found = history.read(self._machine, self._config.archive.directory, history.this_boot_id())
         except (ImpermanenceError, OSError):

@@ -1,4 +1,4 @@
-"""What a report has of one path."""
+"""What a report says of one path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Explanation:
 
 
 def explain(report: Report, path: bytes) -> Explanation:
-    """What the report has of an absolute path, whether a volume has it or not."""
+    """Return what the report says of an absolute path, whether a volume has it or not."""
     entry, subvolume, below = None, None, 0
     for one in report.entries:
         place = one.difference.path
@@ -38,11 +38,12 @@ def explain(report: Report, path: bytes) -> Explanation:
 
 
 def without_entries(report: Report) -> Report:
+    """Return the report without its entries."""
     return dataclasses.replace(report, entries=())
 
 
 def on_a_volume(report: Report, raw: bytes) -> bytes:
-    """The path as entries have it; UsageError where it is none, or where no volume has it."""
+    """Return the path as entries write it.  Raises UsageError if it is no absolute path, or on no volume."""
     shown = to_text(raw[:PATH_MAX])
     if not raw.startswith(b"/") or b"\0" in raw or b".." in raw.split(b"/"):
         raise UsageError(f"{shown}: not an absolute path", 'a path has no ".." and no NUL')

@@ -1,4 +1,4 @@
-"""Pass, warn or block: whether a reboot may take away what the next boot would lose."""
+"""The gate: pass, warn or block, by what the next boot would lose."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ PASS, WARN, BLOCK = "pass", "warn", "block"
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
+    """The answer of the gate, with its reasons."""
+
     verdict: str
     tally: Tally
-    reasons: tuple[tuple[str, str], ...]  # (verdict, why in words), those of a block first
-    spared: str | None  # why the next boot takes nothing away
+    reasons: tuple[tuple[str, str], ...]  # (verdict, why in words); those that block come first
+    spared: str | None  # why the next boot takes nothing away; None if it may take something
 
 
 def judge(tally: Tally, settings: GateSettings, total: int, spared: str | None) -> Judgement:
-    """`total`: the bytes of the filesystem, which shares in the settings are of."""
+    """Return whether a reboot may come.  `total` is the size of the filesystem in bytes, for shares of it."""
     if spared is not None:
         return Judgement(PASS, tally, (), spared)
     reasons = []

@@ -1,4 +1,4 @@
-"""The program as one plain object: it knows no bus and no terminal."""
+"""The manager: it makes reports, and knows no bus and no terminal."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from .rules import Rules
 
 
 class Manager:
-    """One configuration and the machine it describes.
+    """One configuration and the machine that it describes.  Close it, or use it in a `with`.
 
-    What is raised on the way says what is wrong: ConfigError, NotSetUp, NotPermitted, or OSError
-    where the filesystem itself fails.
+    Its methods raise ConfigError, NotSetUp, NotPermitted, or OSError where the filesystem itself fails.
     """
 
     def __init__(
@@ -32,9 +31,10 @@ class Manager:
         read_mounts: Callable[[], list[Mount]] = mounts.read,
         asked: Asked | None = None,
     ) -> None:
-        """`source` is the file to read, or what was read of it.
+        """Read the configuration and open the machine.
 
-        `read_mounts` is for who has mounts of its own, not the system's; `asked` for who has a bus.
+        `source` is the file to read, or a configuration.  A caller with mounts of its own passes
+        `read_mounts`, which returns those of the system; a caller with a bus passes `asked`.
         """
         self._source = source
         self._read_mounts = read_mounts
@@ -61,7 +61,7 @@ class Manager:
         self.close()
 
     def reload(self) -> None:
-        """Read the configuration again; if it cannot be used, all stays as it was."""
+        """Read the configuration again; if it cannot be used, everything stays as it was."""
         fresh = self._load()
         self.close()
         self.config, self.machine = fresh
@@ -80,14 +80,19 @@ class Manager:
         return fresh, machine
 
     def root_ids(self) -> frozenset[int]:
-        """The subvolumes whose files the next boot takes away: the volumes and what is nested in them."""
+        """Return the ids of the subvolumes whose files the next boot takes away: the volumes and those nested
+        in them.
+        """
         found: set[int] = set()
         for volume in self.volumes:
             found |= {volume.root_id} | self.machine.nested(volume.root_id)
         return frozenset(found)
 
     def status(self, writers: Writers | None = None, most: int | None = None) -> Report:
-        """All drift, judged.  TooMany ends it where that would be about `most` entries of one volume."""
+        """Return the report of all volumes.
+
+        Raises TooMany if one volume has more than about `most` differences or changed inodes.
+        """
         self.machine.sync()
         self._grounds.renew()
         entries: list[Entry] = []
@@ -110,7 +115,9 @@ class Manager:
         )
 
     def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
-        """What became of some inodes of a volume; one that is as in the blank gives nothing."""
+        """Return what became of some inodes of a volume, sorted by path; an inode that is as in the blank
+        gives nothing.
+        """
         volume = next((volume for volume in self.volumes if volume.root_id == root_id), None)
         if volume is None:
             return []

@@ -1,4 +1,4 @@
-"""Why a path lives on or not: from a difference to its verdict, and the rule in words.
+"""The rules of the configuration: from a difference to its verdict, and the rule in words.
 
 The rules, in the order in which they are asked:
 
@@ -9,8 +9,8 @@ The rules, in the order in which they are asked:
     5  a pattern of the user                                  ignored
     6  anything else                                          crud
 
-What is hidden under a mount is asked before the declarations: the declaration keeps what is
-mounted there, not what lies beneath it.
+The rule on mounts comes before the declarations: a declaration keeps what is mounted there, not what lies
+hidden beneath it.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ NOT_MOUNTED = "but nothing is mounted there: this boot's writes go to the volume
 
 
 class Ruling(NamedTuple):
-    """What the configuration says of a difference."""
+    """The verdict of the rules on one difference."""
 
     verdict: Verdict
-    words: str  # why
-    hidden: bool = False  # it is crud that lies beneath what is mounted over it
+    words: str  # the rule, in words
+    hidden: bool = False  # whether it is crud that a mount hides
 
 
 _CRUD = Ruling(Verdict.CRUD, NOTHING)
 
 
 class _Place:
-    """What is known of everything below one directory."""
+    """The facts that hold for everything below one directory."""
 
     __slots__ = ("declaration", "declared", "hidden", "mounted")
 
@@ -69,8 +69,8 @@ def _ancestors(path: bytes) -> Iterable[bytes]:
 class Rules:
     """The verdicts for one volume.
 
-    `mounted` is what lies inside this volume's tree from elsewhere, not the volume's own mount.
-    Raises ValueError for a pattern that matches nothing (a configuration has none).
+    `mounted` are the mounts inside this volume's tree from elsewhere, not the volume's own mount.
+    The constructor raises ValueError for a pattern that matches nothing, which no configuration has.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Rules:
         self._places: Inherited[_Place] = Inherited(_Place(None, None), self._below)
 
     def judge(self, difference: Difference) -> Ruling:
+        """Return the verdict on a difference, with its reason."""
         path = difference.path
         place = self._places[path[: path.rfind(b"/")]]
         if path in self._mounted or difference.type is FileType.DIRECTORY:
@@ -170,7 +171,7 @@ class Rules:
 
 
 def _ways(paths: Mapping[bytes, object]) -> dict[bytes, bytes]:
-    """Every directory on the way to one of the paths, and the first path that it leads to."""
+    """Return every directory on the way to one of the paths, with the first path that it leads to."""
     ways: dict[bytes, bytes] = {}
     for path in paths:
         for above in _ancestors(path):

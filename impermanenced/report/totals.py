@@ -1,6 +1,6 @@
-"""How much the next boot takes for good, by loss class: what gates and levels are about.
+"""The totals of a report: how much the next boot takes away for good, by loss class.
 
-What the blank brings back, a deletion or changed metadata, is no such loss.
+A deletion or changed metadata does not count: the blank brings the file back.
 """
 
 from __future__ import annotations
@@ -16,26 +16,32 @@ _BROUGHT_BACK = (Change.DELETED, Change.METADATA)
 
 
 class Share(NamedTuple):
+    """The losses of one class."""
+
     paths: int
     size: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    classes: Mapping[str, Share]  # what hurts most first
-    complete: bool = True  # False: a part could not be read, or is not shown to this caller
+    """The losses by class."""
+
+    classes: Mapping[str, Share]  # the worst class first
+    complete: bool = True  # False if a part could not be read, or is not shown to this caller
 
     @property
     def count(self) -> int:
+        """Return the number of paths."""
         return sum(share.paths for share in self.classes.values())
 
     @property
     def size(self) -> int:
+        """Return the number of bytes."""
         return sum(share.size for share in self.classes.values())
 
 
 def counts(report: Report) -> dict[Verdict, int]:
-    """How many entries there are of every verdict, also of those there are none of."""
+    """Return how many entries have each verdict; a verdict without entries has 0."""
     found = dict.fromkeys(Verdict, 0)
     for entry in report.entries:
         found[entry.verdict] += 1

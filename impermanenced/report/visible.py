@@ -1,4 +1,4 @@
-"""What somebody may see of a report: root everything, others what belongs to them."""
+"""The part of a report that a user may see: root sees everything, another user what belongs to that user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..model import Others, Report
 
 
 def visible(report: Report, uid: int) -> Report:
-    """The report for this user: their entries, and the sums of what belongs to others."""
+    """Return the report for this user, with the sums of what belongs to others."""
     if uid == 0:
         return report
     mine = tuple(entry for entry in report.entries if entry.difference.uid == uid)

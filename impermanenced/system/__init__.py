@@ -1,1 +1,1 @@
-"""What the services of the machine answer: systemd, logind, polkit, the journal, other programs."""
+"""The services of the machine and other programs: systemd, logind, polkit, the journal, D-Bus, commands."""

@@ -1,4 +1,4 @@
-"""Replacing a file so that a crash leaves the old one or the new one, whole."""
+"""The replacement of a file so that a crash leaves the old one or the new one, whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from ..text import to_text
 
 
 def replace(path: bytes, content: bytes, *, mode: int = 0o600) -> None:
-    """Write, sync, rename over `path`, sync the directory.  OSError leaves the old file in place."""
+    """Write a new file, sync it, rename it over `path`, and sync the directory.
+
+    Raises OSError, and the old file is then still in place.
+    """
     directory, name = os.path.split(path)
     directory_fd = os.open(directory or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     temporary = b"." + name[:200] + b".%d.new" % os.getpid()

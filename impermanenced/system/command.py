@@ -1,4 +1,4 @@
-"""The one door to other programs."""
+"""The one way to run other programs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ subprocess: Any = Deferred("subprocess")
 
 
 def run(argv: Sequence[str | bytes], *, timeout: float = 60.0, input: bytes | None = None) -> bytes:
-    """Standard output of a program that succeeded; CommandError says which one failed and how.
+    """Return the standard output of a program that succeeded.  Raises CommandError, which says
+    what failed.
 
-    No shell, the C locale in UTF-8, and nothing to read but `input`.
+    There is no shell; the locale is C in UTF-8; the program can read nothing but `input`.
     """
     name = to_text(os.fsencode(argv[0]))
     try:

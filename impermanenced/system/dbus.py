@@ -1,7 +1,7 @@
-"""Calls to other services over a Gio connection, and an object of ours on it.
+"""An object of ours on a Gio connection, and calls to the bus.
 
-pydbus can publish objects, but leaks each call, answers in one thread, sends exceptions under names of its
-own and lets a name be taken away.  So the connection is pydbus's and this is what stands in for the rest.
+pydbus can publish objects, but it leaks each call, answers in one thread, sends exceptions under names of its
+own and lets another process take a name away.  So pydbus makes the connection, and this module the rest.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Call:
 
     def __init__(self, invocation: Any, sender: str, parameters: Any) -> None:
         self.sender = sender
-        self.parameters = parameters  # a GLib.Variant of the type that the interface says
+        self.parameters = parameters  # a GLib.Variant of the type in the interface
         flags = invocation.get_message().get_flags()
         self.interactive = bool(flags & Gio.DBusMessageFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
         self._invocation = invocation
@@ -96,17 +96,18 @@ class Call:
             invocation._unref()
 
     def octets(self, index: int, most: int) -> bytes:
-        """An `ay` of the parameters; UsageError where it is longer than any that makes sense."""
+        """Return a parameter of type `ay`.  Raises UsageError if it has more than `most` bytes."""
         value = self.parameters.get_child_value(index)
         if value.get_size() > most:
             raise UsageError(f"an argument of {value.get_size()} bytes, {most} are the most")
         return bytes(value.get_data_as_bytes().get_data() or b"")
 
     def reply(self, value: Any) -> None:
+        """Answer with a GLib.Variant."""
         self._finish(lambda invocation: invocation.return_value(value))
 
     def reply_fd(self, fd: int) -> None:
-        """A single `h`; the descriptor stays the caller's."""
+        """Answer with a single `h`; the descriptor stays the caller's."""
         fds = Gio.UnixFDList()
         index = fds.append(fd)
         self._finish(
@@ -114,7 +115,9 @@ class Call:
         )
 
     def attempt(self, work: Callable[[], None]) -> None:
-        """What goes wrong in `work` is the answer; what is a mistake of ours is raised as well."""
+        """Run `work`, and answer with the error if it raises one.  An unexpected exception is
+        raised again.
+        """
         try:
             work()
         except (ImpermanenceError, OSError) as error:
@@ -125,12 +128,13 @@ class Call:
             raise
 
     def fail(self, error: BaseException | None) -> None:
+        """Answer with an error; None stands for an internal one."""
         name, message = describe(error)
         self._finish(lambda invocation: invocation.return_dbus_error(name, message))
 
 
 def describe(error: BaseException | None) -> tuple[str, str]:
-    """Error name and message; a hint follows on a line of its own."""
+    """Return the error name and the message; a hint follows on a line of its own."""
     if isinstance(error, ImpermanenceError):
         return error.dbus_name, error.message + (f"\nhint: {error.hint}" if error.hint else "")
     if isinstance(error, OSError):
@@ -143,11 +147,10 @@ Property = Callable[[], Any]
 
 
 class Registration:
-    """One object with one interface.
+    """One object with one interface on the bus.
 
-    Calls wait for the main loop: what answers them may be given to `serve` at any time before that runs.
-    Methods get the `Call` and answer it now or later; Gio has compared the types of its parameters with the
-    interface.  Properties are read-only and give a `GLib.Variant`.
+    A method gets the `Call` and answers it now or later; Gio has checked the types of its parameters.
+    Properties are read-only and return a `GLib.Variant`.
     """
 
     def __init__(
@@ -202,7 +205,7 @@ class Registration:
 
 
 def request_name(con: Any, name: str) -> None:
-    """Own the name or fail: no queue, and nobody may take it away later."""
+    """Own the name, without queueing for it and without letting anybody take it.  Raises ServiceError."""
     try:
         arguments = GLib.Variant("(su)", (name, DBUS_NAME_FLAG_DO_NOT_QUEUE))
         (result,) = call(con, BUS, "RequestName", arguments, "(u)")
@@ -224,7 +227,7 @@ def _uid(credentials: Mapping[str, Any]) -> int | None:
 
 
 def uid_of(con: Any, sender: str) -> int | None:
-    """Who owns a connection, as the kernel told the bus.  None: gone, or not to be known."""
+    """Return who owns a connection, as the kernel told the bus, or None if it is gone or not known."""
     try:
         arguments = GLib.Variant("(s)", (sender,))
         (credentials,) = call(con, BUS, "GetConnectionCredentials", arguments, "(a{sv})")
@@ -234,7 +237,9 @@ def uid_of(con: Any, sender: str) -> int | None:
 
 
 def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
-    """As `uid_of`, for the main loop's thread: it calls `then` when the bus has answered."""
+    """Ask for the owner of a connection, and call `then` with the uid or None; the main loop does
+    not wait.
+    """
 
     def answered(con: Any, result: Any) -> None:
         try:
@@ -268,5 +273,5 @@ def watch_owner(con: Any, name: str, changed: Callable[[str], None]) -> Callable
 
 
 def watch_caller(con: Any, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
-    """Call `gone` when a connection closes; return what ends that."""
+    """Call `gone` when a connection closes; return a function that ends this."""
     return watch_owner(con, sender, lambda owner: None if owner else gone())

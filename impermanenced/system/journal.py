@@ -1,7 +1,7 @@
-"""Entries of the system journal, and the same in words on stderr where there is no journal.
+"""Entries of the system journal, or lines on stderr where there is no journal.
 
-Every field is handed over by itself, with its length: a value cannot forge another field.  Text is escaped
-all the same, since `journalctl` and what is behind it show it to terminals.
+Each field is passed on its own, with its length: a value cannot forge another field.  Text is escaped
+nevertheless, since `journalctl` and other readers show it on terminals.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from systemd import journal
 
 from ..text import to_text
 
-# One for each kind of entry, explained in systemd/impermanence.catalog.  They never change.
+# Each kind of entry has an id, which systemd/impermanence.catalog explains and which never changes.
 MESSAGE_CRUD: Final = "5708851a4b854e9ca0d4f872ddb637e6"
 MESSAGE_HELD_BACK: Final = "0b86ab767c5b476eb1d8aa7cf4c4cb31"
 MESSAGE_BOOT: Final = "b57b38ae37f247aebb1f9ad7c7508674"
@@ -40,7 +40,9 @@ Value = str | bytes | int
 
 
 def is_connected() -> bool:
-    """Whether stderr goes to the journal: $JOURNAL_STREAM is its device and inode (systemd.exec(5))."""
+    """Return whether stderr goes to the journal: $JOURNAL_STREAM is its device and inode
+    (systemd.exec(5)).
+    """
     try:
         status = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError, AttributeError):
@@ -49,7 +51,7 @@ def is_connected() -> bool:
 
 
 def path_fields(path: bytes) -> dict[str, Value]:
-    """IMPERMANENCE_PATH to show, and IMPERMANENCE_PATH_RAW beside it where escaping changed something."""
+    """Return IMPERMANENCE_PATH as text, with IMPERMANENCE_PATH_RAW if escaping changed the path."""
     text = to_text(path)
     raw: dict[str, Value] = (
         {} if text.encode("utf-8", "surrogateescape") == path else {"IMPERMANENCE_PATH_RAW": path}
@@ -58,7 +60,7 @@ def path_fields(path: bytes) -> dict[str, Value]:
 
 
 def to_lines(message: str, priority: int, fields: Mapping[str, Value]) -> list[bytes]:
-    """FIELD=value, one item a field, as the journal's native protocol wants them."""
+    """Return FIELD=value for each field, as the journal's native protocol wants them."""
     everything: dict[str, Value] = {"MESSAGE": message, "PRIORITY": priority, **fields}
     return [
         key.encode()
@@ -69,6 +71,7 @@ def to_lines(message: str, priority: int, fields: Mapping[str, Value]) -> list[b
 
 
 def write(message: str, priority: int, fields: Mapping[str, Value] | None = None) -> None:
+    """Write an entry to the journal, or the message to stderr if stderr does not go to the journal."""
     if is_connected():
         journal.sendv(*to_lines(message, priority, {"SYSLOG_IDENTIFIER": "impermanenced", **(fields or {})}))
     elif sys.stderr is not None:

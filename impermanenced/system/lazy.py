@@ -1,4 +1,8 @@
-"""Modules that most runs never need."""
+"""Modules that most runs never need: they are found at once, and loaded when they are first used.
+
+importlib.util.LazyLoader cannot do this: with it the `import` statement itself uses the module, so a
+library's own import would load it.
+"""
 
 from __future__ import annotations
 

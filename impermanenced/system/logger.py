@@ -28,7 +28,11 @@ def _shown(value: object) -> str:
 
 
 def to_journal(_logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """structlog's last processor: one line for a person, and each value as a field of its own."""
+    """Return what `journal.write` takes for an event: a line for a person, and each value as a field of its
+    own.
+
+    This is the last of structlog's processors.
+    """
     words = [to_text(str(event.pop("event")).encode("utf-8", "surrogateescape"))]
     fields: dict[str, journal.Value] = {}
     if message_id := event.pop("message_id", None):
@@ -42,7 +46,7 @@ def to_journal(_logger: object, method: str, event: dict[str, Any]) -> dict[str,
 
 
 class _Journal:
-    """What structlog calls with what the last processor returned."""
+    """The logger that structlog calls with the result of the last processor."""
 
     def _write(self, message: str, priority: int, fields: dict[str, journal.Value]) -> None:
         journal.write(message, priority, fields)
@@ -54,6 +58,7 @@ class _Journal:
 
 
 def configure() -> None:
+    """Make structlog write to the journal."""
     structlog.configure(
         processors=[structlog.processors.format_exc_info, to_journal],
         logger_factory=lambda *_: _Journal(),
@@ -62,4 +67,5 @@ def configure() -> None:
 
 
 def get() -> Any:
+    """Return a logger that is bound to no values."""
     return structlog.get_logger()

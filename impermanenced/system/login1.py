@@ -1,4 +1,4 @@
-"""Holding up a shutdown for a moment, or refusing it: logind's inhibitors (org.freedesktop.login1(5))."""
+"""Inhibitors of logind, which delay or refuse a shutdown (org.freedesktop.login1(5))."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ log = logger.get()
 
 
 class Inhibitor:
-    """One of mode "delay" or "block".  Between `hold` and `release` a logind that starts later, or again, is
-    asked too; a system without logind has nobody to ask.
+    """One inhibitor of mode "delay" or "block", which `hold` asks logind for and `release` gives up.
 
-    What asks logind is done by `executor`.
+    Between the two, a logind that starts later, or again, is asked too.  A system without logind has no
+    inhibitors.  `executor` makes the calls to logind.
     """
 
     def __init__(self, con: Any, executor: Executor, mode: str, without: str) -> None:
-        """`without`: what it means that there is none, for the journal."""
+        """Prepare the inhibitor; `without` is what the journal says where logind gives none."""
         self._con = con
         self._executor = executor
         self._mode = mode
         self._without = without
         self._lock = threading.Lock()
-        self._why = ""  # while it is wanted
+        self._why = ""  # empty while it is not wanted
         self._then: Callable[[], None] = _nothing
         self._fd = -1
         self._unsubscribe = watch_owner(con, MANAGER.name, self._owner_changed)
 
     def hold(self, why: str, then: Callable[[], None] | None = None) -> None:
-        """`why` is shown to everybody; `then` is called once, when a logind has given it."""
+        """Ask for the inhibitor.  Everybody can see `why`; `then` is called once logind has given it."""
         with self._lock:
             self._why, self._then = why, then or _nothing
         self._executor.submit(self._take)
 
     def _owner_changed(self, owner: str) -> None:
-        self._let_go()  # what another logind gave
+        self._let_go()  # an inhibitor of another logind is worth nothing
         if owner:
             self._executor.submit(self._take)
 
@@ -62,7 +62,7 @@ class Inhibitor:
             if self._why:
                 fd, self._fd = self._fd, fd
                 then, self._then = self._then, _nothing
-                then()  # before anybody can say that it was released
+                then()  # under the lock, so that no release comes before it
         _close(fd)
 
     def _let_go(self) -> bool:
@@ -72,7 +72,7 @@ class Inhibitor:
         return fd >= 0
 
     def release(self) -> bool:
-        """Whether it was held."""
+        """Give the inhibitor up, and return whether it was held."""
         with self._lock:
             self._why = ""
         return self._let_go()
@@ -93,8 +93,12 @@ def _close(fd: int) -> None:
 
 
 class Departure:
-    """Calls `on_leaving` with true before a shutdown, which waits until `release` (or for logind's
-    InhibitDelayMaxSec=), and with false when it was called off.  A system without logind never leaves."""
+    """The delay of a shutdown: it calls `on_leaving` with true before one, and with false if it was called
+    off.
+
+    The shutdown waits until `release`, or for logind's InhibitDelayMaxSec=.  A system without logind never
+    calls.
+    """
 
     def __init__(self, con: Any, executor: Executor, on_leaving: Callable[[bool], None]) -> None:
         self._con = con

@@ -1,7 +1,7 @@
-"""A notification on the desktop of who runs this, by the Desktop Notifications Specification 1.2.
+"""Notifications on the user's desktop (Desktop Notifications Specification 1.2).
 
-Never by the daemon: a session's bus is its user's, who may say anything on it.  What is shown there is for
-its user alone, so the bus has to be of the same one.
+The daemon never uses this: a user can answer anything on the user's own session bus.  A notification is
+for one user alone, so the session bus has to be that user's.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ SERVER = Address(
 LOW, NORMAL = 0, 1  # urgency
 
 _NO_ID = 0
-_SERVER_DECIDES = -1  # when it goes
+_SERVER_DECIDES = -1  # how long it is shown
 
 
 def connect() -> Any:
-    """The session's bus; ServiceError where there is none, NotPermitted where it is another user's."""
+    """Return a connection to the session bus.
+
+    Raises ServiceError if there is none, and NotPermitted if it is another user's.
+    """
     try:
         con = pydbus.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SESSION, None)).con
     except GLib.Error as error:
@@ -41,10 +44,10 @@ def connect() -> Any:
 
 
 class Desktop:
-    """One notification at most is there; another takes its place."""
+    """The one notification that is shown at a time; a later one replaces it."""
 
     def __init__(self, con: Any, closed: Callable[[], None]) -> None:
-        """`closed` is called when the user, or time, has taken it away."""
+        """Listen for its end; `closed` is called when the user dismisses the notification, or it expires."""
         self._con = con
         self._id = _NO_ID
         self._closed = closed
@@ -59,10 +62,12 @@ class Desktop:
             self._closed()
 
     def show(self, summary: str, lines: Sequence[str], urgency: int) -> None:
-        """ServiceError where nobody shows notifications, or not now.  The lines are plain text."""
+        """Show a summary and lines of plain text.  Raises ServiceError if no notification can be
+        shown now.
+        """
         try:
             (capabilities,) = self._call("GetCapabilities", None, "(as)")
-            # In a body `<` may begin what a server obeys; one that does not obey shows all as it is.
+            # A server that knows markup obeys `<`, so it is escaped; another one shows the text as it is.
             body = "\n".join(map(escape, lines) if "body-markup" in capabilities else lines)
             hints = {"urgency": GLib.Variant("y", urgency)}
             no_actions: list[str] = []

@@ -1,7 +1,7 @@
-"""Asking polkit whether a caller may do something, without waiting for the answer.
+"""Questions to polkit whether a caller may do something, without waiting for the answer.
 
-It is no when polkit is not there, fails, takes too long, or when the caller has gone meanwhile.  Everything
-here runs in the main loop's thread and passes on at once: an open dialog keeps nobody waiting but its caller.
+The answer is no if polkit is missing, fails or takes too long, or if the caller has gone meanwhile.  All
+of this runs in the main loop's thread and never waits: an open dialog delays only its own caller.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ Then = Callable[[], None]
 
 
 class Authority:
+    """The questions that are open at polkit."""
+
     def __init__(self, con: Any, patience: int = DIALOG) -> None:
         self._con = con
         self._patience = patience
@@ -41,12 +43,12 @@ class Authority:
         self._open: Counter[int] = Counter()
 
     def ask(self, call: Call, action: str, details: Mapping[str, str], then: Then) -> None:
-        """`then` is called when the caller may; else the call is answered with NotPermitted."""
+        """Call `then` if the caller may do this; answer the call with NotPermitted if not."""
 
         def known(uid: int | None) -> None:
             if uid is None:
                 call.fail(NotPermitted("the bus does not say who asks"))
-            elif uid == 0:  # may do as much without us
+            elif uid == 0:  # root could do it without us
                 call.attempt(then)
             elif self._open[uid] >= EACH:
                 call.fail(ServiceError("too many authorizations of yours are open", "answer these first"))
@@ -66,7 +68,7 @@ class Authority:
 
 
 class _Question:
-    """One that polkit was asked, until its answer."""
+    """One question to polkit, until its answer."""
 
     def __init__(
         self, con: Any, call: Call, uid: int, action: str, number: str, then: Then, closed: Then
@@ -103,7 +105,7 @@ class _Question:
         self._take_back()
 
     def _take_back(self) -> None:
-        """Close the dialog; the question is answered with an error then."""
+        """Close the dialog; polkit then answers the question with an error."""
         number = GLib.Variant("(s)", (self._number,))
         self._send("CancelCheckAuthorization", number, "()", CALL_TIMEOUT, _ignore)
 
@@ -136,7 +138,7 @@ class _Question:
 
 
 def _ignore(con: Any, result: Any) -> None:
-    """It may be answered already, or nobody is there to take anything back."""
+    """Ignore the answer to a cancellation: the question may be answered already, or polkit be gone."""
     try:
         con.call_finish(result)
     except GLib.Error as error:

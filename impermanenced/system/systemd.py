@@ -1,4 +1,4 @@
-"""What is asked of the running system's manager, and how without its bus."""
+"""The questions to systemd about the running system, and their answers without its bus."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ TIMEOUT = 5.0  # seconds
 
 
 class Span(NamedTuple):
-    """A boot's own time, in seconds since 1970: what it made by itself it made then."""
+    """The time that a boot took, in seconds since 1970: it made its own files between these two."""
 
     start: float
     settled: float
 
 
 class Asked(Protocol):
+    """The questions that the appraisal asks of systemd."""
+
     def units(self, root: int) -> Units:
-        """Whose the directories are; `root` is a descriptor of the system's root."""
+        """Return which units own which directories; `root` is a descriptor of the system's root."""
 
     def span(self) -> Span | None:
-        """None: the boot has not finished, or nobody knows."""
+        """Return the time of this boot, or None if it has not finished or is not known."""
 
 
 class WithoutBus:
-    """For the command line: unit files, and one call of systemctl."""
+    """Answers for the command line, from unit files and one call of systemctl."""
 
     def units(self, root: int) -> Units:
         return unit_files.from_files(root)
@@ -45,12 +47,12 @@ class WithoutBus:
             with contextlib.suppress(ValueError):
                 times[key] = float(value.removeprefix("@"))
         start, settled = times.get("KernelTimestamp", 0.0), times.get("FinishTimestamp", 0.0)
-        # Whole seconds: what was made in the last one counts.
+        # systemctl gives whole seconds, so a file of the last one counts.
         return Span(start, settled + 1) if start and settled else None
 
 
 class Nobody:
-    """For a volume of another system."""
+    """Answers for a volume of another system."""
 
     def units(self, root: int) -> Units:
         return unit_files.from_files(root)
@@ -60,7 +62,7 @@ class Nobody:
 
 
 class Known:
-    """What somebody else asked of the running system's manager; `found` is None where nobody was there."""
+    """Answers that another process has asked for; `found` is None if it could not ask."""
 
     def __init__(self, found: Units | None, span: Span | None) -> None:
         self._found = found

@@ -1,4 +1,6 @@
-"""What systemd's manager answers on the bus: units and their directories, times of the boot, its state."""
+"""The state of systemd, its boot times and the directories of its units, by D-Bus
+(org.freedesktop.systemd1(5)).
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,14 @@ from .unit_files import KINDS, Owner, Units, directories, from_files
 _NAME = "org.freedesktop.systemd1"
 _MANAGER = Address(_NAME, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 _SERVICE = "org.freedesktop.systemd1.Service"
-_MOST = 2000  # services that are asked
+_MOST = 2000  # services that are looked at
 
 _NOT_YET = {"initializing", "starting"}
 _STOPPING = "stopping"
 
 
 class OnBus:
-    """What an appraisal asks of systemd."""
+    """Answers to an appraisal from systemd's bus; the connection is only made when it is first needed."""
 
     def __init__(self, con: Any) -> None:
         self._con = con
@@ -34,12 +36,12 @@ class OnBus:
         return Span(*times) if times else None
 
     def known(self) -> Known:
-        """All of it, for who cannot ask."""
+        """Return all answers, for a process that cannot ask."""
         return Known(loaded(self._con), self.span())
 
 
 def loaded(con: Any) -> Units | None:
-    """Return the directories of all loaded services; None where nobody answers."""
+    """Return the directories of the loaded services, or None if systemd does not answer."""
     arguments = GLib.Variant("(asas)", ([], ["*.service"]))
     found: dict[bytes, Owner] = {}
     try:
@@ -63,9 +65,8 @@ def _of_service(con: Any, name: str, path: str) -> dict[bytes, Owner]:
 
 
 def boot_span(con: Any) -> tuple[float, float] | None:
-    """Return when the kernel started and when the boot had finished, in seconds since 1970.
-
-    None: it has not finished, or nobody answers.
+    """Return when the kernel started and when the boot had finished, in seconds since 1970, or None if not
+    known yet.
     """
     try:
         start, finish = (get_property(con, _MANAGER, name) for name in ("KernelTimestamp", "FinishTimestamp"))
@@ -75,16 +76,17 @@ def boot_span(con: Any) -> tuple[float, float] | None:
 
 
 def boot_has_finished(con: Any) -> bool:
-    """Tell whether systemd has started what belongs to the boot; without systemd that is always so."""
+    """Return whether systemd has started everything that belongs to the boot; true without systemd."""
     return _state(con) not in _NOT_YET
 
 
 def system_is_stopping(con: Any) -> bool:
-    """Tell whether the system shuts down, reboots or halts."""
+    """Return whether the system is shutting down."""
     return _state(con) == _STOPPING
 
 
 def _state(con: Any) -> str:
+    """Return the state of the system, or "" if systemd does not answer."""
     try:
         return str(get_property(con, _MANAGER, "SystemState"))
     except GLib.Error:

@@ -1,8 +1,8 @@
-"""Whose state a directory is: what units say with StateDirectory= and its like (systemd.exec(5)).
+"""The units that directories belong to, by StateDirectory= and its like (systemd.exec(5)).
 
-The manager of a running system knows it of its loaded units (`bus.systemd`); for any other system, and where
-no bus is, the unit files of the volume say it: of each name the one in the first place counts, with its
-drop-ins.  What only the manager can resolve (templates, most specifiers) is left out.
+The manager of a running system knows this for its loaded units (`systemd1`).  For any other system, and where
+there is no bus, the unit files of the volume say it: for each name the file in the first place counts, with
+its drop-ins.  What only the manager can resolve (templates, most specifiers) is left out.
 """
 
 from __future__ import annotations
@@ -47,12 +47,14 @@ _NAME = re.compile(rb"[A-Za-z0-9:_.\\-]+\.(?:service|socket|mount|swap)")
 
 
 class Owner(NamedTuple):
+    """The unit that a directory belongs to, and as what."""
+
     unit: str
     kind: str  # one of WORDS
 
 
 class Units:
-    """The directories of units, asked path by path."""
+    """The directories of units, which are asked path by path."""
 
     def __init__(self, directories: Mapping[bytes, Owner]) -> None:
         self._directories = directories
@@ -70,7 +72,7 @@ class Units:
 def directories(
     unit: str, setting: str, values: Iterable[str], *, dynamic: bool
 ) -> Iterator[tuple[bytes, Owner]]:
-    """Of one setting of one unit; the values may have a link's name behind a colon."""
+    """Yield the directories of one setting of one unit; a value may have a link's name behind a colon."""
     kind, above = KINDS[setting]
     for value in values:
         relative = os.path.normpath(os.fsencode(value.partition(":")[0]))
@@ -82,7 +84,7 @@ def directories(
 
 
 def from_files(root: int) -> Units:
-    """Of the system whose root this is a descriptor of."""
+    """Return what the unit files of a system say; `root` is a descriptor of its root."""
     files: dict[bytes, list[bytes]] = {}
     for place in PLACES:
         for name in _names(root, place):
@@ -110,7 +112,7 @@ def _parse(unit: str, content: bytes) -> Iterator[tuple[bytes, Owner]]:
         setting, text = key.decode(), os.fsdecode(raw.replace(b"\\\n", b" ")).strip()
         if setting == "DynamicUser":
             dynamic = text.lower() in ("1", "yes", "y", "true", "t", "on")
-        elif not text:  # an empty one takes back those before it
+        elif not text:  # an empty value removes those before it
             values[setting] = []
         else:
             words = (word.strip("\"'") for word in text.split())

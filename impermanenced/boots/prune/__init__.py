@@ -1,1 +1,1 @@
-"""Pruning of old roots; nothing outside of this folder deletes."""
+"""The pruning of old roots; no code outside of this folder deletes any."""

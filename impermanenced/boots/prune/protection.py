@@ -1,4 +1,4 @@
-"""What is never deleted, whatever any record says."""
+"""The protection of subvolumes: what is never deleted, whatever any record says."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ _SUBVOLID = re.compile(rb"(?:^|,)subvolid=([0-9]+)(?:,|$)")
 
 @dataclass(frozen=True, slots=True)
 class Protected:
-    ids: dict[int, str]  # of subvolumes, and what each is
+    """The subvolumes and places that must stay."""
+
+    ids: dict[int, str]  # ids of subvolumes, and what each is
     mountpoints: frozenset[bytes]  # paths from the top level where something is mounted
 
     def reason(self, path: bytes, tree: frozenset[int]) -> str | None:
-        """Why this subvolume may not go; `tree` are its number and those of all nested in it."""
+        """Return why this subvolume may not go, or None; `tree` has its id and those of all nested in it."""
         for number in sorted(tree & self.ids.keys()):
             return self.ids[number]
         for mountpoint in sorted(self.mountpoints):
@@ -35,7 +37,7 @@ class Protected:
 
 
 def look(config: Config, machine: Machine, archive: Archive) -> Protected:
-    """As it is now, in every mount namespace."""
+    """Return what is protected now, in every mount namespace."""
     ids = {btrfs.BTRFS_FS_TREE_OBJECTID: "it is the top level"}
     ids[int(btrfsutil.get_default_subvolume(machine.top))] = "it is the default subvolume"
     for volume in machine.volumes:
@@ -70,7 +72,9 @@ def _id_below(top: int, path: bytes) -> int | None:
 
 
 def _persist_id(machine: Machine, path: bytes) -> int | None:
-    """Of the subvolume that this path of the volumes' system is in; None: it is not on this filesystem."""
+    """Return the id of the subvolume that a path of the volumes' system is in, or None on another
+    filesystem.
+    """
     where = path
     for volume in machine.volumes:
         if volume.path == b"/" and volume.mountpoint != b"/":
@@ -90,12 +94,14 @@ def _persist_id(machine: Machine, path: bytes) -> int | None:
 
 
 def _mounted(machine: Machine) -> tuple[set[int], frozenset[bytes]]:
-    """The subvolumes that are mounted somewhere, and the places in the filesystem that are mounted over."""
+    """Return the subvolumes that are mounted somewhere, and the places in the filesystem that are mounted
+    over.
+    """
     ids: set[int] = set()
     places: set[bytes] = set()
     device = None
     for table in mounts.namespaces():
-        if device is None:  # the superblock's number is the same in every namespace
+        if device is None:  # the superblock has the same number in every namespace
             paths = {volume.mountpoint for volume in machine.volumes}
             device = next(mount.device for mount in reversed(table) if mount.path in paths)
         own = {mount.id: mount for mount in table if mount.device == device}

@@ -1,7 +1,7 @@
-"""Deleting old roots: the only place of the project that deletes anything.
+"""The deletion of old roots.
 
-Each deletion is decided anew from what is there at that moment.  What has been decided before only
-narrows it: nothing goes that the plan shown to the person did not name.
+Each deletion is decided anew from what is there at that moment.  Earlier decisions only narrow it: an old
+root is deleted only if the plan that the person saw names it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLEANER_PAUSE = 0.2
 
 
 class Stop(Protocol):
-    """Asked between two deletions; threading.Event is one."""
+    """A flag that is asked between two deletions; threading.Event is one."""
 
     def is_set(self) -> bool: ...
 
@@ -41,7 +41,7 @@ class Stop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What the clocks say."""
+    """The clocks at one moment."""
 
     clock: float  # seconds since 1970
     uptime: float  # since this boot, with the time asleep
@@ -50,27 +50,30 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every old root that is known is in one of the four, the oldest first."""
+    """The fate of every known old root: each is in one of the four, the oldest first."""
 
     go: tuple[OldRoot, ...]
-    over: tuple[OldRoot, ...]  # go as well, so that the rest holds no more than keep-bytes
-    spare: tuple[OldRoot, ...]  # go one by one while space is short
-    stay: tuple[tuple[OldRoot, str], ...]  # and why
+    over: tuple[OldRoot, ...]  # these go as well, so that the rest holds no more than keep-bytes
+    spare: tuple[OldRoot, ...]  # these go one by one while space is short
+    stay: tuple[tuple[OldRoot, str], ...]  # these stay, with the reason
     refused: str | None  # why nothing goes at all
     found: Found
-    now: float  # what ages are counted to
-    sizes: Mapping[int, int]  # by number of the old root; together what all hold; empty: not measured
+    now: float  # the time from which ages are counted
+    sizes: Mapping[int, int]  # bytes by id of the old root; they add up to what all hold; empty: not measured
 
     @property
     def may_go(self) -> tuple[OldRoot, ...]:
+        """Return the old roots that the plan allows to delete."""
         return self.go + self.over + self.spare
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
+    """The result of a run."""
+
     gone: tuple[OldRoot, ...]
     failed: tuple[tuple[OldRoot, str], ...]
-    left: int  # of the plan, because it was stopped or the space was enough
+    left: int  # how many of the plan were left: the run was stopped, or the space was enough
     stopped: bool
 
 
@@ -87,9 +90,10 @@ def plan(
     limit: int = 0,
     sizes: Sizes | None = None,
 ) -> Plan:
-    """`short`: less is free than free-min.  `protected`: {number of an old root: why it may not go}.
+    """Decide which old roots go, and return the plan.
 
-    `limit`: keep-bytes, 0 for none; it needs `sizes`.
+    `short` says that less is free than free-min; `protected` is {id of an old root: why it may not go};
+    `limit` is keep-bytes, or 0 for none, and needs `sizes`.
     """
     then = _now(found, now)
     refused = _refusal(found, now)
@@ -106,7 +110,7 @@ def plan(
             go.append(root)
         else:
             young.append(root)
-    # What several have counts for the one that stays longest: so each counts with what its deletion frees.
+    # Shared data counts for the one that stays longest, so each counts with what its deletion frees.
     order = [*(root for root, _ in stay), *reversed(young), *reversed(go)]
     weights = sizes.of(found, order) if sizes is not None else {}
     held = sum(weights.values()) - sum(weights[root.id] for root in go if weights)
@@ -120,7 +124,7 @@ def plan(
 
 
 def _over(young: list[OldRoot], held: int, limit: int, weights: Mapping[int, int]) -> list[OldRoot]:
-    """The oldest of those that may go, until the rest is within the limit."""
+    """Return the oldest of those that may go, until the rest is within the limit."""
     over = []
     for root in young:
         if held <= limit:
@@ -131,9 +135,9 @@ def _over(young: list[OldRoot], held: int, limit: int, weights: Mapping[int, int
 
 
 def _now(found: Found, now: Now) -> float:
-    """The slower of the clock now and the clock of the initrd, carried on.
+    """Return the earlier of the clock now and the clock of the initrd, carried on.
 
-    The records' times are the initrd's.  A clock that has been put forward since makes nothing older.
+    The times of records are the initrd's.  A clock that has been put forward since makes nothing older.
     """
     record = found.records.get(found.newest) if found.newest is not None else None
     if record is None or record.boot_id != now.boot_id:
@@ -155,7 +159,7 @@ def _refusal(found: Found, now: Now) -> str | None:
 
 
 def _reasons(found: Found, settings: ArchiveSettings, protected: Mapping[int, str]) -> dict[int, str]:
-    """Why an old root stays whatever its age, by its number."""
+    """Return {id of an old root: why it stays whatever its age}."""
     reasons = dict(protected)
     newest_first: dict[str | None, list[OldRoot]] = {}
     for root in reversed(found.roots):
@@ -180,9 +184,9 @@ def _reasons(found: Found, settings: ArchiveSettings, protected: Mapping[int, st
 
 
 def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Sizes | None = None) -> Plan:
-    """What would go if it were done now.
+    """Return the plan of what would go now.
 
-    How much the old roots hold is measured where keep-bytes is set, and where `sizes` is given.
+    The old roots are measured if keep-bytes is set, or if `sizes` is given.
     """
     found = archive.read()
     guard = protection.look(config, machine, archive)
@@ -205,6 +209,7 @@ def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Si
 
 
 def free(machine: Machine) -> int:
+    """Return how many bytes are free."""
     status = os.fstatvfs(machine.top)
     return status.f_bavail * status.f_frsize
 
@@ -225,7 +230,7 @@ def run(
 ) -> Pruned:
     """Delete what was agreed on and still may go, the oldest first.
 
-    What fails in the middle leaves an old root with fewer subvolumes nested in it; the next run goes on.
+    A failure in the middle leaves an old root with fewer subvolumes nested in it; the next run goes on.
     """
     names = {(root.id, root.uuid, root.path) for root in agreed.may_go}
     gone: list[OldRoot] = []
@@ -253,7 +258,7 @@ def run(
                 gone.append(root)
                 progress(root)
     finally:
-        # Until it is committed, a power cut undoes a deletion.
+        # A power cut undoes a deletion that is not committed.
         machine.sync()
     left = len(agreed.may_go) - len(gone) - len(failed)
     return Pruned(tuple(gone), tuple(failed), left, stopped=stop.is_set())
@@ -266,7 +271,9 @@ def _words(error: Exception) -> str:
 
 
 def _settled(machine: Machine, stop: Stop) -> bool:
-    """Wait until the space of what was deleted has come back; False: it was stopped, or took too long."""
+    """Wait until the space of deleted subvolumes has come back; return False if stopped, or if it took too
+    long.
+    """
     machine.sync()
     for _ in range(math.ceil(CLEANER_PATIENCE / CLEANER_PAUSE)):
         if not btrfsutil.deleted_subvolumes(machine.top):
@@ -282,12 +289,12 @@ class _Node:
     id: int
     uuid: bytes
     parent: int  # the subvolume that it lies in
-    directory: int  # inode there
+    directory: int  # the inode of its directory there
     name: bytes
 
 
 def _tree(machine: Machine, node: _Node) -> list[_Node]:
-    """A subvolume and all that is nested in it, the deepest first."""
+    """Return a subvolume and all that are nested in it, the deepest first."""
     found = []
     for child, (directory, name) in btrfs.Tree(machine.top, node.id).nested().items():
         below = _Node(child, machine.subvolume(child).uuid, node.id, directory, name)
@@ -296,7 +303,7 @@ def _tree(machine: Machine, node: _Node) -> list[_Node]:
 
 
 def _delete_tree(config: Config, machine: Machine, archive: Archive, root: OldRoot, stop: Stop) -> bool:
-    """False: stopped on the way."""
+    """Delete an old root with all that is nested in it; return False if stopped on the way."""
     top = _Node(root.id, root.uuid, archive.parent, archive.inode, os.path.basename(root.path))
     for node in _tree(machine, top):
         if stop.is_set():
@@ -311,7 +318,7 @@ def _delete_tree(config: Config, machine: Machine, archive: Archive, root: OldRo
 
 
 def _make_writable(machine: Machine, number: int) -> None:
-    """A subvolume that is about to go: nothing can be taken out of a read-only one."""
+    """Make a subvolume that is about to go writable: nothing can be removed from a read-only one."""
     inode = btrfs.Tree(machine.top, number).inode(btrfs.BTRFS_FIRST_FREE_OBJECTID)
     if inode is None:
         raise ImpermanenceError(f"subvolume {number} is gone")
@@ -324,7 +331,7 @@ def _make_writable(machine: Machine, number: int) -> None:
 
 
 def _delete(machine: Machine, node: _Node) -> None:
-    """By number, after a last look at whether that is still what it was, where it was."""
+    """Delete by number, after a last look at whether that is still the same subvolume at the same place."""
     place = btrfs.Tree(machine.top, node.parent).nested().get(node.id)
     if place != (node.directory, node.name) or machine.subvolume(node.id).uuid != node.uuid:
         raise ImpermanenceError(f"{to_text(node.name)} is not what it was a moment ago")

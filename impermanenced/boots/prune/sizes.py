@@ -1,16 +1,16 @@
-"""How much old roots hold.
+"""The size of old roots: how much each holds.
 
-Without quotas BTRFS knows of no extent whose it is alone; finding out means asking for every extent who
-refers to it.  But an old root began as a snapshot: all that it shares with its blank is older than that,
-and what it has besides was written later.  So an old root's bytes are
+Without quotas BTRFS does not know which extents belong to one subvolume alone; finding out means asking for
+the owners of every extent.  But an old root began as a snapshot: all that it shares with its blank is older
+than the snapshot, and everything else in it was written later.  So the bytes of an old root are
 
     the extents in it, and in the subvolumes nested in it, that were written after it was made: what they
     take on the disk, each extent once and whole, and the files that are small enough to lie in the tree;
 
-and an extent that several old roots have, since one was booted again, counts for one of them.  An old root
-that was booted again began with what its source had written: that counts as well.  Not counted are the trees
-themselves.  Counted although it is somebody else's too: what was cloned (`cp --reflink`) between
-an old root and a place outside the archive since the old root was made.
+and an extent that several old roots share, since one was booted again, counts for one of them.  An old root
+that was booted again began with what its source had written: that counts as well.  The trees themselves do
+not count.  Data that was cloned (`cp --reflink`) between an old root and a place outside the archive since
+the old root was made counts, although deleting the old root does not free it.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class _Content:
 
 
 class Sizes:
-    """Old roots do not change: each is read once, however often it is asked for."""
+    """The sizes of old roots; these do not change, so each is read once."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._content: dict[tuple[int, int], _Content] = {}
 
     def of(self, found: Found, order: Iterable[OldRoot]) -> dict[int, int]:
-        """{number of an old root: bytes that none before it in this order has}.
+        """Return {id of an old root: bytes that none before it in this order has}.
 
-        `found` says how they were made.  OSError when one cannot be read.
+        `found` says how they were made.  Raises OSError if one cannot be read.
         """
         origins = self._origins(found)
         blanks = self._blanks()
@@ -71,7 +71,9 @@ class Sizes:
         return content
 
     def _origins(self, found: Found) -> dict[bytes, tuple[int, bytes]]:
-        """{UUID: (last transaction of what it began with, UUID of what it was made from)} of all roots."""
+        """Return {UUID: (last transaction of what it began with, UUID of what it was made from)} of all
+        roots.
+        """
         origins = {}
         for record in found.records.values():
             for volume in record.volumes:
@@ -85,7 +87,9 @@ class Sizes:
         return origins
 
     def _blanks(self) -> dict[bytes, int]:
-        """{UUID of what a blank was made from: when}: of a first root that the blank is a snapshot of."""
+        """Return {UUID of what a blank was made from: when}, for a first root that the blank is a snapshot
+        of.
+        """
         ids = {volume.blank_id for volume in self._machine.volumes if volume.blank_id is not None}
         blanks = [self._machine.subvolume(number) for number in ids]
         return {blank.parent_uuid: blank.otransid for blank in blanks if any(blank.parent_uuid)}
@@ -96,12 +100,14 @@ def _raw(uuid: str | None) -> bytes:
 
 
 def _began(generation: int, *, empty: bool) -> int:
-    # Making a snapshot ends a transaction; an empty subvolume may get its first files in the same one.
+    # A snapshot ends a transaction, but an empty subvolume may get its first files in the same one.
     return generation - empty
 
 
 def _since(uuid: bytes, origins: dict[bytes, tuple[int, bytes]], blanks: dict[bytes, int]) -> int:
-    """The last transaction of what a root had from its blank, or the root it was made from had."""
+    """Return the last transaction of what a root had from its blank, directly or over the root it was made
+    from.
+    """
     since = btrfs.MAX_U64 - 1
     seen: set[bytes] = set()
     while uuid not in seen:

@@ -1,4 +1,4 @@
-"""The files that the running system and the initrd hook share: KEY=value, one parser a side.
+"""The files that the running system and the initrd hook share: KEY=value, with one parser on each side.
 
     rollback.env       RollbackEnv
     next               NextRequest
@@ -6,7 +6,7 @@
     boots/N.end        EndRecord
 
 Every line is `KEY=value` and ends with a newline; there are no comments and no empty lines.
-Bytes outside printable ASCII, and `%`, stand as `%XX` (upper-case hex) and nothing else does, so
+Bytes outside printable ASCII, and `%`, are written `%XX` (upper-case hex), and no other byte is, so
 a value has one spelling; there is no `%00`.  `VERSION=1` comes first.  `VOLUME=` begins a volume:
 what follows up to the next one belongs to it.  Unknown or repeated keys are refused: both sides
 would rather do nothing than half of what was meant.  The golden files in tests/golden hold the

@@ -1,4 +1,4 @@
-"""boots/N.env: what a boot did with its volumes; and the same of this boot in /run."""
+"""boots/N.env: what a boot did with its volumes.  /run has the same for the running boot."""
 
 from __future__ import annotations
 
@@ -25,27 +25,31 @@ _RELEASE = re.compile(r"[!-~]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class BootVolume:
+    """One volume of a boot."""
+
     name: str
     subvolume: bytes
-    uuid: str | None = None  # of the subvolume that boots
-    source: bytes | None = None  # what it was made from; b"": made empty; None: it is the previous one
+    uuid: str | None = None  # the UUID of the subvolume that boots
+    source: bytes | None = None  # what it was made from; b"": nothing, it is empty; None: no new one was made
     source_uuid: str | None = None
-    generation: int | None = None  # of the new subvolume when it was made
+    generation: int | None = None  # the generation of the new subvolume when it was made
     old: bytes | None = None  # where this boot archived the previous life; None: there was no switch
     old_uuid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BootRecord:
+    """The record of a boot."""
+
     number: int | None  # None: no record was written; only in the result in /run
     boot_id: str  # as /proc/sys/kernel/random/boot_id has it
     time: int  # seconds since 1970, by the clock of the initrd
-    release: str  # of the kernel
-    action: str  # of ACTIONS
+    release: str  # the release of the kernel
+    action: str  # one of ACTIONS
     reason: str = ""  # in the hook's words
     reason_code: str | None = None  # for what programs tell apart: IMAGE; any other is as none
     boot: int | None = None  # the old root that was booted
-    request: str | None = None  # id of the request that this boot obeyed
+    request: str | None = None  # the id of the request that this boot obeyed
     request_left: int | None = None  # boots for which that request still holds
     hold: bool = False  # the hook fell back to a good root, and wipes no more until it is asked to
     recovered: tuple[bytes, ...] = ()  # where leftovers of a cut were put
@@ -53,7 +57,7 @@ class BootRecord:
 
 
 def parse_record(content: bytes, path: bytes = BOOTS) -> BootRecord:
-    """The record of a boot; `number` is None only in the result in /run."""
+    """Return the record of a boot.  Raises RecordError.  `number` is None only in the result in /run."""
     head, groups = split(content, path)
     reason = head.one("REASON")
     record = BootRecord(
@@ -91,6 +95,7 @@ def _boot_volume(fields: Fields) -> BootVolume:
 
 
 def format_record(record: BootRecord) -> bytes:
+    """Return the file's bytes."""
     lines = [
         line("NUMBER", record.number),
         line("BOOT_ID", record.boot_id),

@@ -10,17 +10,21 @@ from .keyvalue import LONG_NUMBER, TIME, assemble, line, split
 
 @dataclass(frozen=True, slots=True)
 class EndRecord:
-    """Written after the last session ended and before the filesystems are unmounted: not by a boot that was
-    cut off."""
+    """The last record of a boot.
+
+    It is written after the last session ended and before the filesystems are unmounted, so a boot that was
+    cut off has none.
+    """
 
     boot_id: str
     time: int  # seconds since 1970
     crud: int  # paths that nothing declares
     size: int  # bytes of these
-    complete: bool  # False: a part could not be read
+    complete: bool  # False if a part could not be read
 
 
 def parse_end(content: bytes, path: bytes = BOOTS) -> EndRecord:
+    """Return the last record of a boot.  Raises RecordError."""
     head, groups = split(content, path)
     if groups:
         raise head.error("the end of a boot has no VOLUME")
@@ -36,6 +40,7 @@ def parse_end(content: bytes, path: bytes = BOOTS) -> EndRecord:
 
 
 def format_end(record: EndRecord) -> bytes:
+    """Return the file's bytes."""
     lines = [
         line("BOOT_ID", record.boot_id),
         line("TIME", record.time),

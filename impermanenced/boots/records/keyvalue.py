@@ -1,4 +1,4 @@
-"""A file of KEY=value lines, read once and wholly understood; the form is described in the package."""
+"""A file of KEY=value lines, which is understood as a whole or refused; the package describes the form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...text import to_text
 VERSION = 1
 LARGEST = 65536  # bytes; a shell reads these files line by line
 
-# Forms of values.
+# Regular expressions of values.
 UUID = re.compile(state.UUID)
 NUMBER = re.compile(state.BOOT_NUMBER)
 TIME = re.compile(r"0|[1-9][0-9]{0,11}")
@@ -33,9 +33,10 @@ T = TypeVar("T")
 
 
 def read(path: bytes, name: bytes, *, dir_fd: int | None = None) -> bytes:
-    """One of these files, read as the hook would; FileNotFoundError, or RecordError about `name`.
+    """Return the content of one of these files, read as the hook would.
 
-    It returns more than LARGEST bytes of a file that is too large to be parsed.
+    Raises FileNotFoundError, and RecordError about `name`.  A file that is too large to be parsed gives more
+    than LARGEST bytes.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
@@ -53,6 +54,7 @@ def read(path: bytes, name: bytes, *, dir_fd: int | None = None) -> bytes:
 
 
 def escape(raw: bytes) -> bytes:
+    """Return a value as the file writes it."""
     return _UNSAFE_BYTE.sub(lambda match: b"%%%02X" % match[0][0], raw)
 
 
@@ -61,7 +63,7 @@ def _unescape_byte(match: re.Match[bytes]) -> bytes:
 
 
 def path_fault(path: bytes) -> str | None:
-    """Why the hook would not take this path from the top level; None when it would."""
+    """Return why the hook would not take this path from the top level, or None if it would."""
     if not path:
         return "is empty"
     if _UNSAFE_PATH.search(path):
@@ -76,29 +78,35 @@ def path_fault(path: bytes) -> str | None:
 
 
 class Fields:
-    """The fields of a file, or of one volume in it: each is taken once, and nothing may be left."""
+    """The fields of a file, or of one volume in it: each is taken once, and none may be left."""
 
     def __init__(self, path: bytes, fields: list[tuple[str, bytes, int]]) -> None:
-        """`fields`: key, value, number of the line."""
+        """Take the fields as (key, value, number of the line)."""
         self.path = path
         self.fields = fields
 
     def error(self, words: str, line: int | None = None) -> RecordError:
+        """Return an error with the place of a line."""
         place = to_text(self.path) if line is None else f"{to_text(self.path)}:{line}"
         return RecordError(f"{place}: {words}")
 
     def many(self, key: str) -> list[tuple[bytes, int]]:
+        """Take all fields with this key, as (value, number of the line)."""
         found = [(value, line) for name, value, line in self.fields if name == key]
         self.fields = [field for field in self.fields if field[0] != key]
         return found
 
     def one(self, key: str) -> tuple[bytes, int] | None:
+        """Take the one field with this key, or None.  Raises RecordError for a second one."""
         found = self.many(key)
         if len(found) > 1:
             raise self.error(f"{key} for the second time", found[1][1])
         return found[0] if found else None
 
     def text(self, key: str, pattern: re.Pattern[str], words: str) -> str | None:
+        """Take a value that the pattern matches, or None; `words` say what it should be.  Raises
+        RecordError.
+        """
         found = self.one(key)
         if found is None:
             return None
@@ -137,17 +145,19 @@ class Fields:
         return path
 
     def need(self, key: str, value: T | None) -> T:
+        """Return the value, or raise RecordError if it is None."""
         if value is None:
             raise self.error(f"{key} is missing")
         return value
 
     def finish(self) -> None:
+        """Raise RecordError if a field is left."""
         for key, _, line in self.fields:
             raise self.error(f"unknown key {key} here", line)
 
 
 def split(content: bytes, path: bytes) -> tuple[Fields, list[Fields]]:
-    """The fields before the first VOLUME, and those of each volume."""
+    """Return the fields before the first VOLUME, and those of each volume.  Raises RecordError."""
     head = Fields(path, [])
     volumes: list[Fields] = []
     if not content:
@@ -172,7 +182,7 @@ def split(content: bytes, path: bytes) -> tuple[Fields, list[Fields]]:
 
 
 def line(key: str, value: bytes | str | int | None) -> list[bytes]:
-    """No line for None: the reader's default is the same."""
+    """Return the line of a key, or no line for None: the reader's default is the same."""
     if value is None:
         return []
     raw = value if isinstance(value, bytes) else str(value).encode()
@@ -180,7 +190,7 @@ def line(key: str, value: bytes | str | int | None) -> list[bytes]:
 
 
 def assemble(lines: Iterable[list[bytes]], parse: Callable[[bytes], object]) -> bytes:
-    """The file's bytes, proven to be readable."""
+    """Return the file's bytes, after proving that they can be read."""
     content = b"".join(piece for line in [line("VERSION", VERSION), *lines] for piece in line)
     parse(content)
     return content

@@ -12,13 +12,16 @@ REQUESTS = ("wipe", "keep", "boot")
 
 @dataclass(frozen=True, slots=True)
 class NextRequest:
-    action: str  # of REQUESTS
+    """A request for the next boot."""
+
+    action: str  # one of REQUESTS
     id: str  # unique: tells a consumed request from a new one
     boot: int | None = None  # number of the old root, for "boot"
     boots: int = 1  # for how many boots it holds
 
 
 def parse_next(content: bytes, path: bytes = NEXT) -> NextRequest:
+    """Return a request.  Raises RecordError."""
     head, groups = split(content, path)
     if groups:
         raise head.error("a request has no VOLUME")
@@ -38,6 +41,7 @@ def parse_next(content: bytes, path: bytes = NEXT) -> NextRequest:
 
 
 def format_next(request: NextRequest) -> bytes:
+    """Return the file's bytes."""
     lines = [
         line("ACTION", request.action),
         line("BOOT", request.boot),

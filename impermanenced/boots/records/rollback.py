@@ -13,8 +13,10 @@ ON_MISSING_BLANK = ("keep", "create-empty", "stop")
 
 @dataclass(frozen=True, slots=True)
 class RollbackVolume:
+    """One volume, as the hook needs it."""
+
     name: str
-    subvolume: bytes  # path from the top level, as all of these
+    subvolume: bytes  # a path from the top level, as the others
     blank: bytes | None  # None: an empty subvolume is made
     blank_uuid: str | None = None  # None: any read-only subvolume of that name will do
     require: tuple[bytes, ...] = ()  # absolute paths inside the blank
@@ -22,9 +24,11 @@ class RollbackVolume:
 
 @dataclass(frozen=True, slots=True)
 class RollbackEnv:
+    """The settings of the hook."""
+
     volumes: tuple[RollbackVolume, ...]
-    fsid: str | None = None  # None (a record made where the disk is not): the device decides
-    device: bytes | None = None  # None: found by fsid, else root= of the kernel command line
+    fsid: str | None = None  # None if the record was made without the disk: the device decides
+    device: bytes | None = None  # None: it is found by fsid, or else by root= of the kernel command line
     archive: bytes = ARCHIVE
     wipe: bool = True
     on_failure: str = "keep"
@@ -32,7 +36,10 @@ class RollbackEnv:
 
 
 def parse_rollback(content: bytes, path: bytes = ROLLBACK) -> RollbackEnv:
-    """RecordError names file and line; also for volumes that the hook could not switch safely."""
+    """Return the settings of the hook.
+
+    Raises RecordError with file and line, also for volumes that the hook could not switch safely.
+    """
     head, groups = split(content, path)
     wipe = head.choice("WIPE", ("yes", "no")) == "yes"
     device = head.one("DEVICE")
@@ -78,7 +85,7 @@ def _inside(path: bytes, directory: bytes) -> bool:
 
 
 def layout_fault(rollback: RollbackEnv) -> str | None:
-    """Why these volumes cannot be switched; None when they can."""
+    """Return why these volumes cannot be switched, or None if they can."""
     if not rollback.volumes:
         return "no VOLUME"
     for number, volume in enumerate(rollback.volumes):
@@ -97,6 +104,7 @@ def layout_fault(rollback: RollbackEnv) -> str | None:
 
 
 def format_rollback(rollback: RollbackEnv) -> bytes:
+    """Return the file's bytes."""
     lines = [
         line("FSID", rollback.fsid),
         line("DEVICE", rollback.device),

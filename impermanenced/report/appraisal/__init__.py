@@ -1,21 +1,21 @@
-"""From a difference to what is known of it: verdict and reason, loss class, score, whose it is, what to do.
+"""The appraisal of a difference: verdict and reason, loss class, score, owner, and what to do.
 
-The rules of the configuration decide first (`rules`).  Of what they leave as crud it is asked, in this order:
+The rules of the configuration decide first (`rules`).  What they leave as crud is asked, in this order:
 
-    1  a link that NixOS or home-manager lays          regenerated
-       what holds nothing: a socket                    regenerated
+    1  a link that NixOS or home-manager makes         regenerated
+       a file that holds nothing: a socket             regenerated
     2  the package manager: as packaged                regenerated
        part of what was installed since the blank      crud, one group
     3  a line of tmpfiles.d or sysusers.d; as in       regenerated
        /etc/skel; a new directory with nothing in it
     4  the knowledge of applications                   its class, score and advice; ignored: a cache
     5  a unit's directory                              "state of x.service"; ignored: a cache
-    6  the lives before: there in each with the same   regenerated
+    6  the old roots: each has it with the same        regenerated
        content; with other content each time           crud, and said: an identity wants persisting
     7  the first boot: made before it had settled      regenerated, unless 4 names it
 
-What a person's session wrote is never put down to the boot.  Content is looked at last, at most 64 bytes of a
-file, and raises what is known.
+A file that a person's session wrote is never attributed to the boot.  The content comes last: at most 64
+bytes of a file are read, and they can only make the loss worse.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["Ground", "Judged", "appraise"]
 
 
 def appraise(ground: Ground, judged: Iterable[Judged], now: float) -> list[Entry]:
-    """Of one volume, sorted by path."""
+    """Return the entries of one volume, sorted by path.  `now` is in seconds since 1970."""
     found = sorted(judged, key=lambda one: one.difference.path)
     views = [View(one, one.verdict, one.rule) for one in found if one.verdict is Verdict.CRUD]
     if views:

@@ -1,4 +1,4 @@
-"""Steps 4 and 5: whose it is, by the knowledge of applications and by units."""
+"""Steps 4 and 5: the application or unit that a path belongs to."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _OF_UNITS = (b"/var/", b"/etc/", b"/run/")
 
 
 def learn(ground: Ground, views: Sequence[View]) -> None:
+    """Add to each view what the knowledge of applications and the units say."""
     knowledge = ground.knowledge
     for view in views:
         if view.verdict is not Verdict.CRUD or view.package:
@@ -35,7 +36,7 @@ def _take_fact(view: View, fact: Fact) -> None:
     if fact.verdict_hint == "crud":
         if not view.named:
             view.loss, view.known = fact.loss, fact.score
-        # Where the place alone speaks, one file beside another makes no whole.
+        # If only the place is known, a single file does not form a group.
         lone = fact.default and fact.root == difference.path and difference.type not in DIRECTORIES
         view.application, view.group = fact.application, b"" if lone else fact.root
         view.advice = fact.advice

@@ -1,4 +1,4 @@
-"""What the first bytes of a file add to what is known of it."""
+"""The content of a file: its first bytes may show a worse loss than its name."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ SNIFFED = 3000  # files of one report whose beginning is read
 
 
 def look_into(ground: Ground, crud: Sequence[View]) -> None:
+    """Read the beginnings of these files, and raise the loss class where the content is worse."""
     left = SNIFFED
     for view in crud:
         difference = view.judged.difference

@@ -1,4 +1,6 @@
-"""Steps 6 and 7: what the boot makes, by the lives before it or by the mark of this one."""
+"""Steps 6 and 7: what the boot makes, known from the old roots or from the time when this boot had
+settled.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from .volume_facts import Ground
 
 
 def look_back(ground: Ground, views: Sequence[View]) -> None:
+    """Judge each view by what the old roots had in its place."""
     crud = [view for view in views if view.verdict is Verdict.CRUD and not view.package]
     if not crud:
         return
@@ -67,7 +70,9 @@ def _hold_against(ground: Ground, view: View, past: Past) -> None:
 
 
 def _stamp(view: View) -> bool:
-    """Whether a rule names what holds nothing but its time: a time is never the same."""
+    """Return whether this is an empty file that a rule names: it holds only its time, which is never the
+    same.
+    """
     difference = view.judged.difference
     return view.named and difference.type is FileType.FILE and difference.size == 0
 

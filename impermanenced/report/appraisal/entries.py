@@ -1,4 +1,4 @@
-"""From what was found of a difference to its entry in the report."""
+"""The entry of the report, made from what was found of a difference."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .volume_facts import Ground
 
 
 def entry_of(ground: Ground, view: View, now: float) -> Entry:
+    """Return the entry for a view.  `now` is in seconds since 1970."""
     judged = view.judged
     difference = judged.difference
     if view.verdict is not Verdict.CRUD:
@@ -33,7 +34,7 @@ def entry_of(ground: Ground, view: View, now: float) -> Entry:
 
 
 def _advice(view: View) -> tuple[Advice, ...]:
-    """Every loss has one."""
+    """Return the advice on a loss, which is never empty."""
     difference = view.judged.difference
     if view.judged.hidden:
         return (Advice(AdviceKind.COPY, ""),)

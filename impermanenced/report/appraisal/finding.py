@@ -1,4 +1,4 @@
-"""What was found of one difference so far."""
+"""The record of one difference, which the questions of the appraisal fill in."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ _SESSIONS = ("session", "user")
 
 
 class Judged(NamedTuple):
-    """A difference, and what the configuration's rules say of it."""
+    """A difference with the verdict of the configuration's rules."""
 
     difference: Difference
     verdict: Verdict
     rule: str
     writer: Writer | None
-    hidden: bool = False  # beneath what is mounted over it
+    hidden: bool = False  # whether a mount hides it
 
 
 @dataclass(slots=True)
 class View:
+    """The findings on one difference so far; the fields are those of `Entry`."""
+
     judged: Judged
     verdict: Verdict
     rule: str
@@ -34,14 +36,14 @@ class View:
     package: str = ""
     group: bytes = b""
     lost: int = 0
-    named: bool = False  # a rule of the knowledge is about it, not about its place alone
+    named: bool = False  # whether a rule of the knowledge is about it, and not only about its place
     because: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
     unpushed: str = ""
 
 
 def person(writer: Writer | None) -> bool:
-    """Whether somebody's session wrote it."""
+    """Return whether a person's session wrote it."""
     if writer is None:
         return False
     if writer.kind:

@@ -1,4 +1,4 @@
-"""Work in git that is nowhere else: what lies in such a repository is raised with it."""
+"""Work in git that is on no remote: everything in such a repository is raised with it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from ...text import to_text
 from .finding import View
 from .volume_facts import Ground
 
-HEAD = 64  # bytes
-REPOSITORIES = 200  # whose branches are looked at
+HEAD = 64  # bytes that are read of a file
+REPOSITORIES = 200  # repositories of one report that are looked at
 UNPUSHED_SCORE = 80
 _GIT = b"/.git/"
 
 
 def unpushed(ground: Ground, repository: bytes, uid: int) -> str | None:
-    """What of a git repository's branch no remote is known to have; None: nothing, or it cannot be said.
+    """Return what a git repository's branch has that is on no known remote, in words.
 
-    git itself is not asked: it runs what the repository's configuration names.
+    None means that there is nothing, or that it cannot be told.  git itself is not run: it would run what the
+    repository's configuration names.
     """
 
     def line(name: bytes) -> bytes:
@@ -46,7 +47,7 @@ def unpushed(ground: Ground, repository: bytes, uid: int) -> str | None:
 
 
 def mark_repositories(ground: Ground, crud: Sequence[View]) -> None:
-    """`crud` is sorted by path."""
+    """Raise what lies in repositories with unpushed work.  `crud` is sorted by path."""
     paths = [view.judged.difference.path for view in crud]
     repositories: dict[bytes, int] = {}
     for path, view in zip(paths, crud, strict=True):

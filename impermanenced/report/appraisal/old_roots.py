@@ -1,8 +1,8 @@
-"""What the old roots tell: what each boot makes anew, and what was lost before.
+"""The evidence of the old roots: what each boot makes anew, and what earlier boots lost.
 
-An old root is the volume at the end of one life.  A path that differed from the blank there was lost with
-it.  One that is here again with the same content came back by itself, so nothing is lost with it; one that
-comes back each time with other content is an identity or a state that somebody will miss.
+An old root is the volume at the end of one boot.  A path that differed from the blank there was lost with
+it.  If it is here again with the same content, it came back by itself, so nothing is lost with it.  If it
+comes back each time with other content, it is an identity or a state that somebody will miss.
 
 Hard facts
     A copy is no evidence: where an old root was booted again, its files are here because the volume is a
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from ...kernel import openat2
 from ...model import Change, Difference, FileType
 
-MOST = 6  # old roots that are asked
+MOST = 6  # old roots that are looked at
 CANDIDATES = 20_000  # paths that are looked up in one report
 LARGEST = 64 << 10  # bytes of a file that are compared
 BUDGET = 32 << 20  # bytes that one report compares
@@ -41,7 +41,9 @@ _TYPES = {
 
 @functools.cache
 def _volatile() -> re.Pattern[bytes]:
-    """What may differ in what is made anew: times, ids of processes, the generation of a store path."""
+    """Return a pattern of what may differ in a regenerated file: times, process ids, the hash of a store
+    path.
+    """
     return re.compile(
         rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} +[A-Z][a-z]{2}(?: +\d{4})?)"
         rb" +\d{2}:\d{2}:\d{2}(?:\.\d+)?(?: +(?:[AP]M))?(?: +[A-Z]{3,4}|[+-]\d{4}| +[+-]\d{4})?(?: +\d{4})?"
@@ -55,21 +57,21 @@ def _volatile() -> re.Pattern[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """An old root that is there."""
+    """An old root that exists."""
 
-    number: int | None  # of the boot whose life it is
-    path: bytes  # for open(2)
+    number: int | None  # the number of the boot that it was the root of
+    path: bytes  # a path for open(2)
     boot_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the lives before say of one path."""
+    """The evidence of the old roots on one path."""
 
-    lost: int = 0  # lives in a row, the last one first, that ended with it
-    same: int = 0  # lives in a row that had it with the content it has now
-    other: int = 0  # lives in a row that had it each with content of its own
-    copied: bool = False  # it is here because an old root was booted again
+    lost: int = 0  # old roots in a row, from the newest on, that had it
+    same: int = 0  # old roots in a row that had it with its present content
+    other: int = 0  # old roots in a row that had it, each with other content
+    copied: bool = False  # whether it is here because an old root was booted again
 
 
 NOTHING = Past()
@@ -78,11 +80,11 @@ NOTHING = Past()
 class Lives:
     """The old roots of one volume, newest first.  Close it, or use it in a `with`.
 
-    `now` and `blank` are descriptors of the volume's root and the blank's (None: there is none).
+    `now` and `blank` are descriptors of the volume's root and the blank's (None if there is none).
     """
 
     def __init__(self, lives: Sequence[Life], now: int, blank: int | None, boot_id: str = "") -> None:
-        self.complete = True  # False once there was more to look at than is looked at
+        self.complete = True  # False once a limit was reached
         self._stack = contextlib.ExitStack()
         self._roots: list[int] = []
         self._places: list[openat2.Directories] = []
@@ -120,7 +122,10 @@ class Lives:
         return found
 
     def of(self, difference: Difference, path: bytes) -> Past:
-        """`path` is relative to the volume's root.  Cheap when the paths come directory by directory."""
+        """Return the evidence on a path, which is relative to the volume's root.
+
+        This is cheap if the paths come directory by directory.
+        """
         if not self._roots or difference.change is Change.DELETED or difference.subvolume is not None:
             return NOTHING
         if self._left <= 0:
@@ -143,7 +148,7 @@ class Lives:
         return Past(len(found), same, other)
 
     def _each(self, path: bytes, before: os.stat_result | None) -> Iterator[os.stat_result]:
-        """What each life ended with, until one that did not have it, or had it as the blank has."""
+        """Yield the path's status in each old root, until one did not have it, or had it as the blank has."""
         for places in self._places:
             found = _look(places, path)
             if found is None or (before is not None and _untouched(found, before)):
@@ -161,7 +166,7 @@ class Lives:
                 before = self._content(root, path, then)
                 if content is None or before is None:
                     return number
-                # Most are the same to the byte, and what may differ is looked for in the others alone.
+                # Most are equal byte by byte; only in the others the volatile parts are looked for.
                 if content != before and self._lasting(content) != self._lasting(before):
                     return number
             elif stat.S_ISLNK(now.st_mode):
@@ -172,7 +177,9 @@ class Lives:
         return len(found)
 
     def _all_apart(self, path: bytes, now: os.stat_result, found: Sequence[os.stat_result]) -> bool:
-        """Whether a small file had other content in each life: it is made anew, and never the same."""
+        """Return whether a small file had other content in each old root: it is made anew, and never the
+        same.
+        """
         if not stat.S_ISREG(now.st_mode) or not 0 < now.st_size <= LARGEST or len(found) < 2:
             return False
         contents = [self._content(self._now, path, now)]
@@ -181,7 +188,7 @@ class Lives:
         return len(lasting) == len(contents)
 
     def _content(self, root: int, path: bytes, facts: os.stat_result) -> bytes | None:
-        """None: too large, or it cannot be read."""
+        """Return the content of a regular file, or None if it is too large or cannot be read."""
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST:
             return None
         if facts.st_size > self._budget:
@@ -194,7 +201,7 @@ class Lives:
             return None
 
     def _lasting(self, content: bytes) -> bytes:
-        """Without what may differ in what is made anew."""
+        """Return the content without the parts that may differ in a regenerated file."""
         if b"\0" not in content:
             for one in self._ids:
                 content = content.replace(one, b"")
@@ -225,10 +232,10 @@ def _target(places: openat2.Directories, path: bytes) -> bytes | None:
 
 
 def _untouched(found: os.stat_result, blank: os.stat_result) -> bool:
-    """Whether it is the blank's: a snapshot keeps the inode, and ctime tells of any change."""
+    """Return whether the file is the blank's: a snapshot keeps the inode, and any change sets the ctime."""
     return (found.st_ino, found.st_ctime_ns) == (blank.st_ino, blank.st_ctime_ns)
 
 
 def by_directory(differences: Iterable[Difference]) -> list[Difference]:
-    """In the order in which looking them up is cheap."""
+    """Return the differences in an order in which looking them up is cheap."""
     return sorted(differences, key=lambda one: (one.path[: one.path.rfind(b"/")], one.path))

@@ -1,4 +1,4 @@
-"""Steps 1 to 3: what manages itself."""
+"""Steps 1 to 3: files that come back by themselves."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from .volume_facts import SKELETON, Ground
 
 PACKAGE_SCORE = 40
 EMPTY = "an empty directory, which holds nothing"
-LARGEST = 64 << 10  # bytes of a file that is held against the skeleton of a home
+LARGEST = 64 << 10  # bytes of a file that is compared with the skeleton of a home
 SOCKET = "a socket, which holds nothing: its program makes it anew"
 
 
 def excuse(ground: Ground, views: Sequence[View]) -> None:
+    """Set the verdict of each view that comes back by itself."""
     open_views = [view for view in views if not view.judged.hidden]
     packages = None
     if any(may_be_packaged(view.judged.difference.path) for view in open_views):
@@ -33,7 +34,8 @@ def excuse(ground: Ground, views: Sequence[View]) -> None:
 
 
 def _rule_of(ground: Ground, packages: Packages | None, view: View, following: bytes) -> str | None:
-    """What makes it anew; None: nothing that is known here, or a package is about it.
+    """Return what makes the file anew, in words, or None if nothing known does or a package
+    answers for it.
 
     `following` is the next path of the report.
     """

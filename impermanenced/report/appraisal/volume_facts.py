@@ -1,4 +1,4 @@
-"""What is asked about one volume."""
+"""The facts of one volume that the appraisal asks for."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from ..providers.tmpfiles import Sysusers, Tmpfiles
 from .old_roots import Life, Lives
 
 SKELETON = b"/etc/skel"
-MOST_NAMES = 1000  # of the skeleton
+MOST_NAMES = 1000  # names in the skeleton
 
 
 class Ground:
-    """Each part is asked for when it is first needed.  Close it.
+    """The facts of one volume, each read when it is first needed.  Close it, or use it in a `with`.
 
-    `root` is the volume's path for open(2), `system` where "/" of its system is mounted (None: nowhere).
+    `root` and `blank` are paths for open(2); `system` is where "/" of the volume's system is mounted, or
+    None.
     """
 
     def __init__(
@@ -62,19 +63,22 @@ class Ground:
         self.close()
 
     def relative(self, path: bytes) -> bytes:
+        """Return a path of the volume's system relative to the volume's root."""
         return path[self._prefix :]
 
     def read(self, path: bytes, limit: int) -> bytes:
+        """Return the first `limit` bytes of a file of the volume.  Raises OSError."""
         return openat2.read(self.root, self.relative(path), limit)
 
     def read_blank(self, path: bytes, limit: int) -> bytes:
+        """Return the first `limit` bytes of a file of the blank.  Raises OSError."""
         if self.blank is None:
             raise FileNotFoundError(path)
         return openat2.read(self.blank, self.relative(path), limit)
 
     @functools.cached_property
     def homes(self) -> tuple[bytes, ...]:
-        """Of people, where they are none of /home/NAME."""
+        """Return the homes of people that are not /home/NAME."""
         try:
             lines = self.read(b"/etc/passwd", 1 << 20).split(b"\n") if self._is_system else []
         except OSError:
@@ -129,19 +133,19 @@ class Ground:
         return self._asked.span()
 
     def ask_again(self) -> None:
-        """What nobody knew when it was asked."""
+        """Forget what was not known when it was asked."""
         if "span" in vars(self) and self.span is None:
             del self.span
 
     def lives(self) -> Lives:
-        """The caller's to close."""
+        """Return the old roots, which the caller closes."""
         return Lives(self._find_lives(), self.root, self.blank, self._boot_id)
 
     def in_home(self, path: bytes) -> bool:
         return self.home_of(path) is not None
 
     def home_of(self, path: bytes) -> bytes | None:
-        """The home that the path is in."""
+        """Return the home that the path is in, or None."""
         if path.startswith(b"/root/"):
             return b"/root"
         if path.startswith(b"/home/"):
@@ -150,7 +154,7 @@ class Ground:
         return next((home for home in self.homes if path.startswith(home + b"/")), None)
 
     def empty(self, directory: bytes) -> bool:
-        """Whether it is there and has no entries; no more than one of them is read."""
+        """Return whether the directory exists and has no entry; at most one entry is read."""
         try:
             fd = openat2.open_directory(self.root, self.relative(directory), os.O_RDONLY)
         except OSError:
@@ -163,7 +167,7 @@ class Ground:
 
     @functools.cached_property
     def skeleton(self) -> frozenset[bytes]:
-        """The names that a new home begins with (useradd(8))."""
+        """Return the names that a new home begins with (useradd(8))."""
         try:
             fd = openat2.open_directory(self.root, SKELETON, os.O_RDONLY) if self._is_system else None
         except OSError:
@@ -177,7 +181,7 @@ class Ground:
             os.close(fd)
 
     def faults(self) -> list[str]:
-        """What could not be asked of all that was asked."""
+        """Return what could not be read of the facts that were asked for, in words."""
         asked = vars(self)
         found: list[str] = list(self._faults)
         if "knowledge" in asked:

@@ -25,9 +25,9 @@ ADVICE: Mapping[str, AdviceKind] = {
     )
 }
 PERSIST = (AdviceKind.PERSIST_DIRECTORY, AdviceKind.PERSIST_FILE)
-# Of these the argument is a path; of the others it is an option or a name.
+# The kinds whose argument is a path; for the others it is an option or a name.
 ADVICE_WITH_PATH = (*PERSIST, AdviceKind.IGNORE, AdviceKind.DOTFILE)
-BY_ITSELF = "*"  # an application named as the directory or file that the rule names
+BY_ITSELF = "*"  # the application is called as the directory or file that the rule names
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def choose(
 
 
 def _is_hidden(item: Item) -> bool:
-    """Another volume, or what is mounted there, may have something else by the same path."""
+    """Return whether a mount hides this: another volume may have something else by the same path."""
     return item.verdict is Verdict.CRUD and item.hidden
 
 
@@ -164,7 +164,9 @@ class _Choice:
         return None
 
     def _elsewhere(self, item: Item) -> tuple[Advice, ...]:
-        """The better ways, where the first advice is one.  What they make lies in homes."""
+        """Return the better ways to keep it, if the first advice is one; what those tools make
+        lies in homes.
+        """
         if not item.advice or item.advice[0].kind not in ELSEWHERE:
             return ()
         if self._system.user(item.path) is None and not structure.is_homely(item.path):

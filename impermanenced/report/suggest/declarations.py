@@ -50,7 +50,7 @@ class Item:
 
 
 def item_of(entry: Entry) -> Item:
-    """What a suggestion asks of an entry."""
+    """Return the part of an entry that a suggestion needs."""
     difference = entry.difference
     return Item(
         difference.path,
@@ -83,10 +83,10 @@ class Wanted:
     parent: Ownership = DEFAULT  # for a file: how the directory around it is created
     method: str = "bind"
     hide: bool = False
-    declared: bool = False  # the configuration has it already
-    in_blank: bool = False  # the blank holds something by this name
+    declared: bool = False  # whether the configuration has it already
+    in_blank: bool = False  # whether the blank has something by this name
     instead: tuple[tuple[Advice, ...], ...] = ()  # the better ways for parts of it, each some advice
-    why: str = ""  # whose it is and what would be lost with it
+    why: str = ""  # its owner and the worst that would be lost with it
     count: int = 0  # paths that would be lost
     size: int = 0  # bytes
 

@@ -18,7 +18,7 @@ DIRECTORY, FILE, PRIVATE = 0o755, 0o644, 0o700
 
 
 class Standing(NamedTuple):
-    """Whose something is.  `gid` is None where nothing says it."""
+    """The owner and mode of a file.  `gid` is None if it is not known."""
 
     uid: int
     gid: int | None
