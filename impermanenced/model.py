@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .losses import LossClass
+
 
 class FileType(enum.StrEnum):
     FILE = "file"
@@ -118,7 +120,7 @@ class Entry:
     difference: Difference
     verdict: Verdict
     rule: str  # why, in words
-    loss: str | None  # loss class
+    loss: LossClass | None
     writer: Writer | None
     score: int = 0  # 0..100: how much it hurts, see `score`
     application: str = ""  # what it belongs to

@@ -11,10 +11,10 @@ import impermanenced
 # From the ground up.  A name is a folder, or a module beside the folders.
 FLOORS = (
     "errors",
+    "losses",
     "model",
     "state",
     "text",
-    "losses",
     "kernel",
     "system",
     "config",

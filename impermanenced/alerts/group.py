@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from ..losses import LossClass, weight
 from ..model import Change, Entry, FileType, Writer
 from ..watch.ledger import Origin
 from .seen import Said
@@ -16,20 +17,6 @@ PER_SECOND = 0.5  # and after that
 ROOT = 0
 REMEMBERED = 200_000  # paths that are not said again
 
-# What hurts most first; of the rest the biggest.
-_LOSSES = (
-    "secret",
-    "database",
-    "document",
-    "service-state",
-    "config",
-    "subvolume",
-    "history",
-    "unknown",
-    "log",
-    "cache",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -38,8 +25,9 @@ class Alert:
     size: int  # bytes
     verdict: str
     change: str  # of all of them, or "changed"
-    loss: str
+    loss: LossClass  # the worst of all of them
     writer: Writer | None  # of the entry that was written last
+    score: int  # the highest of all of them
     owner: int | None = None  # of a crowd: the uid that all have who were looked at
 
 
@@ -63,12 +51,9 @@ class Tidings:
     of_users: Mapping[int, tuple[Alert | Rest, ...]]  # the same of what belongs to each user but root
 
 
-def _badness(loss: str) -> int:
-    return _LOSSES.index(loss) if loss in _LOSSES else len(_LOSSES)
-
-
 def rank(alert: Alert) -> tuple[int, int]:
-    return _badness(alert.loss), -alert.size
+    """Return a key that sorts as `status` does: what hurts most first, of what hurts alike the biggest."""
+    return -alert.score, -alert.size
 
 
 def _last(entry: Entry) -> float:
@@ -76,7 +61,6 @@ def _last(entry: Entry) -> float:
 
 
 def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
-    worst = min((entry.loss or "unknown" for entry in entries), key=_badness)
     changes = {entry.difference.change.value for entry in entries}
     return Alert(
         path=entries[0].difference.path if len(entries) == 1 else directory,
@@ -84,8 +68,9 @@ def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
         size=sum(entry.difference.size for entry in entries),
         verdict=entries[0].verdict.value,
         change=changes.pop() if len(changes) == 1 else "changed",
-        loss=worst,
+        loss=max((entry.loss or LossClass.UNKNOWN for entry in entries), key=weight),
         writer=max(entries, key=_last).writer,
+        score=max(entry.score for entry in entries),
     )
 
 
@@ -105,7 +90,8 @@ def crowd_alert(directory: bytes, entries: Sequence[Entry], count: int, size: in
 def plus(alert: Alert, more: Alert) -> Alert:
     """About the same directory and writer."""
     return dataclasses.replace(more, count=alert.count + more.count, size=alert.size + more.size,
-                               loss=min(alert.loss, more.loss, key=_badness),
+                               loss=max(alert.loss, more.loss, key=weight),
+                               score=max(alert.score, more.score),
                                owner=more.owner if more.owner == alert.owner else None)  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..document.news import Announcement, Reached, Sum, Undeclared
 from ..errors import ServiceError
-from ..losses import BAD, WORTH
+from ..losses import BAD, LossClass, weight
 from ..text import size_to_text, to_text
 from . import wording
 
@@ -14,7 +14,6 @@ GATHER = 2.0  # seconds in which more may come
 EVERY = 30.0  # seconds between two
 NAMED = 5  # lines in one
 WIDTH = 120  # columns of a path, about: a name may have 255 bytes, and a path 4096
-QUIET = ("log", "cache")  # nobody wants to be interrupted for these
 
 Show = Callable[[str, Sequence[str], bool], None]  # summary, lines, whether it is worth a look; ServiceError
 Later = Callable[[float, Callable[[], None]], None]
@@ -42,8 +41,8 @@ class Notices:
                 self._add(100, f"altogether {size_to_text(news.size)} of everybody's: {news.level}", 0)
             case Sum(boot=False):
                 self._paths += news.count
-            case Undeclared() if news.loss not in QUIET:
-                self._add(WORTH.get(news.loss, 0), _line(news), news.count)
+            case Undeclared() if news.loss.traits.desktop:
+                self._add(weight(news.loss), _line(news), news.count)
             case _:
                 return
         if not self._waits:
@@ -82,7 +81,7 @@ class Notices:
 
 def _line(news: Undeclared) -> str:
     path = wording.shorten(wording.homely(to_text(news.path)), WIDTH)
-    if news.loss == "secret":
+    if news.loss is LossClass.SECRET:
         return f"secret: {path}"
     count = f"{wording.plural(news.count, 'path')}, " if news.count > 1 else ""
     writer = wording.writer(news.writer)

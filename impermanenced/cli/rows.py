@@ -6,7 +6,7 @@ import collections
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..losses import WORTH
+from ..losses import LossClass, weight
 from ..model import AdviceKind, Change, Entry, FileType
 from ..text import to_text
 from . import wording
@@ -170,7 +170,7 @@ def _loss(worst: Entry, group: list[Entry]) -> str:
     if worst.score:
         return str(worst.loss)
     losses = [entry.loss for entry in group if entry.loss]
-    return max(losses, key=lambda loss: WORTH.get(loss, 0)) if losses else ""
+    return max(losses, key=weight) if losses else ""
 
 
 def _note(worst: Entry, group: list[Entry]) -> str:
@@ -232,7 +232,7 @@ def _directory_of(entry: Entry) -> str:
 
 
 def _class_of(entry: Entry) -> str:
-    return PACKAGES if entry.package else entry.loss or "unknown"
+    return PACKAGES if entry.package else entry.loss or LossClass.UNKNOWN
 
 
 def _unit_of(entry: Entry) -> str:

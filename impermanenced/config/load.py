@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..losses import Gate, of_gate
 from ..model import Declaration
 from ..state import ARCHIVE, STATE
 from ..text import to_text
@@ -68,8 +69,8 @@ class LevelSettings:
 class GateSettings:
     """The section `[gate]`."""
 
-    warn: tuple[str, ...] = ("document", "service-state", "subvolume", "config", "unknown", "history")
-    block: tuple[str, ...] = ("secret", "database")
+    warn: tuple[str, ...] = of_gate(Gate.WARN)
+    block: tuple[str, ...] = of_gate(Gate.BLOCK)
     warn_bytes: Space = NOTHING
     block_bytes: Space = NOTHING
     inhibit: bool = False

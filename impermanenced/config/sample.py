@@ -28,8 +28,6 @@ def _kind(setting: Setting) -> str:
     """Return a sentence on what the value must be, or "" if the help says it already."""
     if setting.kind is Kind.WORD:
         return f"It is one of: {', '.join(setting.words)}."
-    if setting.kind is Kind.WORDS:
-        return f"It is a list of any of: {', '.join(setting.words)}."
     return "" if setting.kind.value in setting.help else f"It is {setting.kind.value}."
 
 

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from .. import state
-from ..losses import WORTH
+from ..losses import LossClass
 
 
 class Kind(enum.Enum):
@@ -221,17 +221,19 @@ SETTINGS = (
         GATE,
         "warn",
         Kind.WORDS,
-        "loss classes; one path of any of them is enough to warn",
-        '["document", "service-state", "subvolume", "config", "unknown", "history"]',
-        tuple(WORTH),
+        "a list of words, the loss classes of which one path is enough to warn; "
+        "default: see LOSS CLASSES in impermanence(1)",
+        '["document", "unknown"]',
+        tuple(LossClass),
     ),
     Setting(
         GATE,
         "block",
         Kind.WORDS,
-        "loss classes; one path of any of them is enough to block",
-        '["secret", "database"]',
-        tuple(WORTH),
+        "a list of words, the loss classes of which one path is enough to block; "
+        "default: see LOSS CLASSES in impermanence(1)",
+        '["secret"]',
+        tuple(LossClass),
     ),
     Setting(
         GATE,

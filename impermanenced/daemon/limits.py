@@ -14,6 +14,7 @@ from typing import Protocol
 
 from ..alerts.levels import Levels
 from ..boots import requests
+from ..losses import LossClass
 from ..model import Entry, Verdict
 from ..report import gate
 from ..report.report import Manager
@@ -81,7 +82,7 @@ class Warden:
     def note(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             if entry.verdict is Verdict.CRUD:
-                self.add(entry.loss or "unknown", entry.difference.size)
+                self.add(entry.loss or LossClass.UNKNOWN, entry.difference.size)
 
     def add(self, loss: str, size: int) -> None:
         self._stirred = True

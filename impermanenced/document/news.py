@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..losses import WORTH
+from ..losses import LossClass
 from ..model import Change, Writer
 from ..text import time_to_text
 from . import fields as f
@@ -16,7 +16,7 @@ CRUD, MORE, BOOT, OVERFLOW, LEVEL = "crud", "more", "boot", "overflow", "level"
 CHANGED = "changed"  # of several paths that changed in different ways
 
 _CHANGES: Mapping[str, str] = {one: one for one in (*(change.value for change in Change), CHANGED)}
-_LOSSES: Mapping[str, str] = {loss: loss for loss in WORTH}
+_LOSSES: Mapping[str, LossClass] = {str(loss): loss for loss in LossClass}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Undeclared:
     time: float  # when it was announced, seconds since 1970
     path: bytes  # the path, or the directory of all of them
     change: str  # of all of them, or CHANGED
-    loss: str  # the worst class
+    loss: LossClass  # the worst class
     size: int  # bytes
     count: int  # paths
     writer: Writer | None

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from ..errors import ServiceError
-from ..losses import WORTH
+from ..losses import LossClass
 from ..model import (
     Advice,
     AdviceKind,
@@ -39,7 +39,7 @@ _TYPES: Mapping[str, FileType] = {one.value: one for one in FileType}
 _CHANGES: Mapping[str, Change] = {one.value: one for one in Change}
 _VERDICTS: Mapping[str, Verdict] = {one.value: one for one in Verdict}
 _ADVICE: Mapping[str, AdviceKind] = {one.value: one for one in AdviceKind}
-_LOSSES: Mapping[str, str] = {loss: loss for loss in WORTH}
+_LOSSES: Mapping[str, LossClass] = {str(loss): loss for loss in LossClass}
 _LETTERS = re.compile(r"[-+ct.][p.][u.][g.][x.][a.][m.]")
 
 T = TypeVar("T")
@@ -295,7 +295,7 @@ def _difference(fields: Object) -> Difference:
     )
 
 
-def _loss(fields: Object, key: str) -> str:
+def _loss(fields: Object, key: str) -> LossClass:
     return f.one_of(fields, key, _LOSSES)
 
 

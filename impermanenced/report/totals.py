@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..losses import WORTH
+from ..losses import LossClass
 from ..model import Change, Report, Verdict
 
 _BROUGHT_BACK = (Change.DELETED, Change.METADATA)
@@ -22,7 +22,7 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    classes: Mapping[str, Share]  # what hurts most first
+    classes: Mapping[LossClass, Share]  # what hurts most first
     complete: bool = True  # False: a part could not be read, or is not shown to this caller
 
     @property
@@ -44,15 +44,15 @@ def counts(report: Report) -> dict[Verdict, int]:
 
 def caches(report: Report) -> int:
     """How many of the ignored are caches."""
-    return sum(entry.verdict is Verdict.IGNORED and entry.loss == "cache" for entry in report.entries)
+    return sum(entry.verdict is Verdict.IGNORED and entry.loss is LossClass.CACHE for entry in report.entries)
 
 
 def of_report(report: Report) -> Tally:
     """Return the sums of what the next boot takes for good."""
-    found: dict[str, list[int]] = {loss: [0, 0] for loss in WORTH}
+    found: dict[LossClass, list[int]] = {loss: [0, 0] for loss in LossClass}
     for entry in report.entries:
         if entry.verdict is Verdict.CRUD and entry.difference.change not in _BROUGHT_BACK:
-            share = found[entry.loss or "unknown"]
+            share = found[entry.loss or LossClass.UNKNOWN]
             share[0] += 1
             share[1] += entry.difference.size
     return Tally({loss: Share(*share) for loss, share in found.items() if share[0]}, report.complete)

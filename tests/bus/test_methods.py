@@ -21,6 +21,7 @@ from impermanenced.bus.service import LONGEST
 from impermanenced.document import fields
 from impermanenced.document.boots import boots_to_json
 from impermanenced.errors import UsageError
+from impermanenced.losses import LossClass
 from impermanenced.model import Entry, FileType, Volume
 
 from ..schema import checked
@@ -242,7 +243,7 @@ class Heard:
 
 
 def alert(path: bytes, size: int = 5) -> Alert:
-    return Alert(path, 1, size, "crud", "created", "unknown", None)
+    return Alert(path, 1, size, "crud", "created", LossClass.UNKNOWN, None, 40)
 
 
 def tell_users(teller: news.News, entries: list[Entry]) -> None:

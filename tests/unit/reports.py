@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from impermanenced.cli.output import Style
+from impermanenced.losses import LossClass
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume, Writer
 
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
@@ -28,7 +29,7 @@ def entry(
     volume: str = "root",
     verdict: Verdict = Verdict.CRUD,
     rule: str = "nothing declares it",
-    loss: str | None = None,
+    loss: LossClass | None = None,
     writer: Writer | None = None,
     **more: Any,
 ) -> Entry:

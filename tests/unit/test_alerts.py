@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 from impermanenced.alerts import announce, group
+from impermanenced.losses import LossClass
 from impermanenced.model import Change, Difference, Entry, FileType, Verdict, Writer
 from impermanenced.system import journal
 from impermanenced.text import to_text
@@ -14,12 +15,13 @@ def entry(
     path: bytes,
     writer: Writer | None = WRITER,
     size: int = 10,
-    loss: str | None = None,
+    loss: LossClass | None = None,
     directory: bool = False,
 ) -> Entry:
     kind = FileType.DIRECTORY if directory else FileType.FILE
     difference = Difference(path, kind, Change.CREATED, "+......", 5, size, 0, 0, 0o644, 0)
-    return Entry("root", difference, Verdict.CRUD, "nothing declares it", loss, writer)
+    weight = loss.traits.weight if loss else 0
+    return Entry("root", difference, Verdict.CRUD, "nothing declares it", loss, writer, weight)
 
 
 def test_one_alert_for_a_directory_and_a_writer() -> None:
@@ -29,7 +31,7 @@ def test_one_alert_for_a_directory_and_a_writer() -> None:
             entry(b"/var/x/1"),
             entry(b"/var/x/2", size=90),
             entry(b"/var/x/3", other),
-            entry(b"/etc/key", None, loss="secret"),
+            entry(b"/etc/key", None, loss=LossClass.SECRET),
         ]
     )
     assert [(alert.path, alert.count, alert.size) for alert in found] == [

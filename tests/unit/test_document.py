@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from impermanenced.document import fields
 from impermanenced.document.report import report_from_json, report_pieces, report_to_json
 from impermanenced.errors import ServiceError
-from impermanenced.losses import WORTH
+from impermanenced.losses import LossClass
 from impermanenced.model import (
     Advice,
     AdviceKind,
@@ -87,7 +87,7 @@ entries = st.builds(
     difference=differences,
     verdict=st.sampled_from(Verdict),
     rule=texts,
-    loss=st.none() | st.sampled_from(list(WORTH)),
+    loss=st.none() | st.sampled_from(LossClass),
     writer=st.none() | writers,
     score=st.integers(0, 100),
     application=texts,
@@ -144,7 +144,7 @@ def difference(path: bytes = b"/etc/a", **changes: Any) -> Difference:
 
 
 ENTRY = Entry(
-    "root", difference(), Verdict.CRUD, "nothing declares it", "config",
+    "root", difference(), Verdict.CRUD, "nothing declares it", LossClass.CONFIG,
     Writer("a.service", b"/bin/a", b"a", 1, 0, 1.7e9, 1.7e9, "system"), 45,
     advice=(Advice(AdviceKind.PERSIST_FILE, "/etc/a"),),
 )  # fmt: skip

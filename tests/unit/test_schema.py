@@ -33,11 +33,10 @@ from impermanenced.document.report import dump, report_to_json
 from impermanenced.document.status import diff_to_json, status_to_json
 from impermanenced.document.suggest import suggestion_to_json
 from impermanenced.errors import ServiceError
-from impermanenced.losses import WORTH
+from impermanenced.losses import LossClass
 from impermanenced.model import Advice, AdviceKind, Change, FileType, Report, Verdict
 from impermanenced.report.explanation import explain
-from impermanenced.report.suggest import Remedy, Suggestion, Wanted
-from impermanenced.report.suggest.declarations import KINDS
+from impermanenced.report.suggest import Remedy, RemedyKind, Suggestion, Wanted
 
 from .. import schema
 from .test_document import ENTRY, REPORT, paths, reports, seconds, sizes, writers
@@ -68,8 +67,8 @@ def test_it_has_the_words_of_the_program(name: str, words: Any) -> None:
 
 def test_it_has_the_kinds_of_the_program() -> None:
     assert definitions()["advice"]["properties"]["kind"]["enum"] == [kind.value for kind in AdviceKind]
-    assert definitions()["uncovered"]["properties"]["kind"]["enum"] == list(KINDS)
-    for loss in WORTH:
+    assert definitions()["uncovered"]["properties"]["kind"]["enum"] == list(RemedyKind)
+    for loss in LossClass:
         schema.check("loss", loss)
 
 
@@ -121,7 +120,7 @@ announcements = st.one_of(
         time=seconds,
         path=paths,
         change=st.sampled_from([*(change.value for change in Change), "changed"]),
-        loss=st.sampled_from(list(WORTH)),
+        loss=st.sampled_from(LossClass),
         size=sizes,
         count=sizes,
         writer=st.none() | writers,
@@ -188,7 +187,10 @@ def test_a_suggestion_as_it_can_be() -> None:
         Wanted(b"/home/alice/\xff", True, b"/persist", "alice", b"/home/alice", own, own, instead=(advice,)),
         Wanted(b"/etc/a", False, b"/persist", method="symlink", declared=True, why="words", count=1, size=2),
     )
-    remedies = (Remedy("elsewhere", (b"/a",), advice=advice), Remedy("package", (b"/\xff",), package="vim"))
+    remedies = (
+        Remedy(RemedyKind.ELSEWHERE, (b"/a",), advice=advice),
+        Remedy(RemedyKind.PACKAGE, (b"/\xff",), package="vim"),
+    )
     found = Suggestion(wanted, remedies, (), 4, 2)
     schema.check("suggest", json.loads(dump(suggestion_to_json(found, b"/persist\n"))))
 

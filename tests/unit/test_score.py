@@ -1,9 +1,12 @@
 """The order of what hurts: figures and marks of the documented formula."""
 
+import itertools
+
 import pytest
 
-from impermanenced.losses import WORTH, mark, score
+from impermanenced.losses import LossClass, mark
 from impermanenced.model import Change, Difference, FileType
+from impermanenced.report.score import score
 
 
 def difference(
@@ -12,33 +15,32 @@ def difference(
     return Difference(b"/a", type, change, "+......", 257, size, 0, 0, 0o644, 0)
 
 
-@pytest.mark.parametrize(("more", "less"), list(zip(WORTH, list(WORTH)[1:], strict=False)))
-def test_classes_stand_in_their_order_whatever_else_holds(more: str, less: str) -> None:
+@pytest.mark.parametrize(("more", "less"), list(itertools.pairwise(LossClass)))
+def test_classes_stand_in_their_order_whatever_else_holds(more: LossClass, less: LossClass) -> None:
     assert score(difference(), more) > score(difference(), less)
 
 
 def test_what_adds_up() -> None:
-    assert score(difference(), "config") == 45
-    assert score(difference(), "config", person=True) == 51
-    assert score(difference(), "config", lost=3) == 48
-    assert score(difference(), "config", lost=60) == 51
-    assert score(difference(), "config", age=10) == 47
-    assert score(difference(), "config", age=10_000) == 45
-    assert score(difference(size=10**6), "config") == 48
-    assert score(difference(size=10**18), "config") == 49
-    assert score(difference(), "config", known=70) == 70
-    assert score(difference(10**9), "secret", known=100, person=True, lost=9) == 100
+    assert score(difference(), LossClass.CONFIG) == 45
+    assert score(difference(), LossClass.CONFIG, person=True) == 51
+    assert score(difference(), LossClass.CONFIG, lost=3) == 48
+    assert score(difference(), LossClass.CONFIG, lost=60) == 51
+    assert score(difference(), LossClass.CONFIG, age=10) == 47
+    assert score(difference(), LossClass.CONFIG, age=10_000) == 45
+    assert score(difference(size=10**6), LossClass.CONFIG) == 48
+    assert score(difference(size=10**18), LossClass.CONFIG) == 49
+    assert score(difference(), LossClass.CONFIG, known=70) == 70
+    assert score(difference(10**9), LossClass.SECRET, known=100, person=True, lost=9) == 100
 
 
 def test_what_comes_back_or_holds_nothing_is_half_as_bad() -> None:
-    assert score(difference(change=Change.DELETED), "secret") == 47
-    assert score(difference(change=Change.METADATA), "secret") == 47
-    assert score(difference(size=0), "secret") == 47
-    assert score(difference(size=0, type=FileType.DIRECTORY), "config") == 22
-    assert score(difference(size=0, type=FileType.SUBVOLUME), "subvolume") == 50
+    assert score(difference(change=Change.DELETED), LossClass.SECRET) == 47
+    assert score(difference(change=Change.METADATA), LossClass.SECRET) == 47
+    assert score(difference(size=0), LossClass.SECRET) == 47
+    assert score(difference(size=0, type=FileType.DIRECTORY), LossClass.CONFIG) == 22
+    assert score(difference(size=0, type=FileType.SUBVOLUME), LossClass.SUBVOLUME) == 50
 
 
 def test_marks() -> None:
-    assert [mark(score(difference(), loss)) for loss in ("secret", "database", "document", "config")] == [
-        "!!", "!!", "!", ""
-    ]  # fmt: skip
+    losses = (LossClass.SECRET, LossClass.DATABASE, LossClass.DOCUMENT, LossClass.CONFIG)
+    assert [mark(score(difference(), loss)) for loss in losses] == ["!!", "!!", "!", ""]

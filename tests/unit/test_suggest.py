@@ -24,6 +24,7 @@ from impermanenced.cli.parse import parse
 from impermanenced.config import load
 from impermanenced.config.load import Ownership
 from impermanenced.errors import UsageError
+from impermanenced.losses import LossClass
 from impermanenced.model import Advice, AdviceKind, Change, FileType, Verdict
 from impermanenced.report.suggest import Item, Suggestion, System, Wanted, choose
 
@@ -63,7 +64,7 @@ def item(path: str, *advice: tuple[str, str], change: Change = CREATED, **fields
         "gid": 0,
         "mode": 0o755 if directory else 0o644,
         "size": 0 if directory else 10,
-        "loss": "unknown",
+        "loss": LossClass.UNKNOWN,
     }
     advised = tuple(Advice(AdviceKind(kind), argument) for kind, argument in advice)
     return Item(raw, change=change, advice=advised, **{**defaults, **fields})
@@ -106,7 +107,7 @@ def test_a_new_directory_that_holds_only_losses_stands_for_them(system: System) 
 @pytest.mark.parametrize(
     "other",
     [
-        item("/opt/x/cache/a", loss="cache"),
+        item("/opt/x/cache/a", loss=LossClass.CACHE),
         item("/opt/x/cache/a", verdict=Verdict.IGNORED),
         item("/opt/x/kept", verdict=Verdict.PERSISTED),
         item("/opt/x/sub", type=FileType.SUBVOLUME),
@@ -158,7 +159,7 @@ def test_a_service_is_declared_by_its_directory(system: System) -> None:
     advice = ("persist-directory", "/var/lib/db")
     tree = [item("/var/lib/db/a", advice), item("/var/lib/db/sub/b", advice, change=MODIFIED)]
     gone = item("/var/lib/db/old", change=Change.DELETED)
-    log = item("/var/lib/db/log", advice, loss="log")
+    log = item("/var/lib/db/log", advice, loss=LossClass.LOG)
     found = choose([*tree, gone, log], system, PERSIST)
     assert [(one.path, one.directory, one.count) for one in found.wanted] == [(b"/var/lib/db", True, 4)]
     assert found.covered == 4  # what is gone, or a log, goes with the directory
@@ -181,9 +182,9 @@ def test_what_is_not_by_persisting(system: System) -> None:
         item("/a", package="thing"),
         item("/b", change=Change.DELETED),
         item("/c", hidden=True),
-        item("/d", loss="cache"),
+        item("/d", loss=LossClass.CACHE),
         item("/e", ("ignore", "/e")),
-        item("/f", loss="log"),
+        item("/f", loss=LossClass.LOG),
         item("/root/g", ("home-manager", "programs.g"), ("persist-file", "/root/g")),
         item("/h", type=FileType.FIFO),
         item("/i/", change=Change.METADATA),
@@ -258,9 +259,9 @@ def test_owners_and_modes_are_kept_where_they_are_not_the_default(system: System
     # DynamicUser=: another number at each start
     assert own("/var/lib/private/h/", 61200, 61200, 0o755) == Ownership()
     # A person's secrets are that person's, but not a whole folder for one; a service's may be its group's.
-    assert own("/home/alice/.ssh/", ALICE, ALICE, 0o755, loss="secret") == Ownership(mode="0700")
-    assert own("/home/alice/src/", ALICE, ALICE, 0o755, loss="secret") == Ownership()
-    assert own("/etc/keys/", 0, 100, 0o750, loss="secret") == Ownership(None, "users", "0750")
+    assert own("/home/alice/.ssh/", ALICE, ALICE, 0o755, loss=LossClass.SECRET) == Ownership(mode="0700")
+    assert own("/home/alice/src/", ALICE, ALICE, 0o755, loss=LossClass.SECRET) == Ownership()
+    assert own("/etc/keys/", 0, 100, 0o750, loss=LossClass.SECRET) == Ownership(None, "users", "0750")
 
 
 def test_the_directory_around_a_secret_is_private_if_nobody_else_reads_in_it(system: System) -> None:
@@ -269,13 +270,13 @@ def test_the_directory_around_a_secret_is_private_if_nobody_else_reads_in_it(sys
     def modes(*items: Item) -> dict[bytes, str | None]:
         return {one.path: one.parent.mode for one in choose(items, system, PERSIST).wanted}
 
-    key, cache = item("/var/keys/key", loss="secret"), item("/var/keys/cache", loss="cache")
+    key, cache = item("/var/keys/key", loss=LossClass.SECRET), item("/var/keys/cache", loss=LossClass.CACHE)
     assert modes(item("/var/keys/"), key, cache) == {b"/var/keys/key": "0700"}
-    assert modes(item("/etc/ssh/key", loss="secret")) == {b"/etc/ssh/key": None}
+    assert modes(item("/etc/ssh/key", loss=LossClass.SECRET)) == {b"/etc/ssh/key": None}
     # A root that begins empty has a new /etc at each boot.
     link = item("/etc/ssh/ssh_config", type=FileType.SYMLINK, verdict=Verdict.REGENERATED)
-    everything = [item("/etc/"), item("/etc/ssh/"), link, item("/etc/ssh/key", loss="secret")]
-    shadow = item("/etc/shadow", loss="secret")
+    everything = [item("/etc/"), item("/etc/ssh/"), link, item("/etc/ssh/key", loss=LossClass.SECRET)]
+    shadow = item("/etc/shadow", loss=LossClass.SECRET)
     assert modes(*everything, shadow) == {b"/etc/shadow": None, b"/etc/ssh/key": None}
     assert modes(item("/etc/"), shadow) == {b"/etc/shadow": None}
 

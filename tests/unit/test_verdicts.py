@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.losses import WORTH
 from impermanenced.model import Verdict
 from impermanenced.report.knowledge import DATA, Knowledge, load
-from impermanenced.report.knowledge.facts import SCORES
 
 from ..corpus.machine import said_of
 from ..corpus.reader import HELD_OUT, PATHS, rows
@@ -55,7 +53,3 @@ def test_precision_and_recall(
     ]
     reached = (precision, recall, right)
     assert all(figure >= floor for figure, floor in zip(reached, HOLDS[file], strict=True)), "\n".join(wrong)
-
-
-def test_one_table_of_what_classes_weigh() -> None:
-    assert dict(SCORES) == dict(WORTH)

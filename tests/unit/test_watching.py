@@ -13,13 +13,14 @@ from impermanenced.cli.output import Style
 from impermanenced.cli.parse import parse
 from impermanenced.document.news import Announcement, Overflow, Reached, Sum, Undeclared
 from impermanenced.errors import UsageError
+from impermanenced.losses import LossClass
 from impermanenced.model import Writer
 
 from .reports import NOW, PLAIN
 
 AT = 1_763_889_247.0  # 2025-11-23 09:14:07 UTC
 WRITER = Writer("sonarr.service", b"/usr/bin/sonarr", b"sonarr", 812, 977, AT, AT)
-ONE = Undeclared(AT, b"/etc/key", "created", "secret", 411, 1, WRITER)
+ONE = Undeclared(AT, b"/etc/key", "created", LossClass.SECRET, 411, 1, WRITER)
 
 
 def test_what_is_typed() -> None:
@@ -64,7 +65,7 @@ def test_a_line_of_each_kind(what: Announcement, shown: str) -> None:
 def test_colour_is_for_what_hurts_most() -> None:
     colour = Style(color=True)
     assert "\x1b[1msecret" in watch.line(ONE, NOW, colour)
-    assert "\x1b" not in watch.line(replace(ONE, loss="log"), NOW, colour)
+    assert "\x1b" not in watch.line(replace(ONE, loss=LossClass.LOG), NOW, colour)
 
 
 def test_without_the_libraries_of_the_bus_it_names_them() -> None:

@@ -24,6 +24,7 @@ from ...document.news import (
     news_to_json,
 )
 from ...errors import ServiceError, UsageError
+from ...losses import SERIOUS, LossClass
 from ...model import Change
 from ...text import size_to_text, to_text
 from .. import output, wording
@@ -41,8 +42,7 @@ try:
 except ImportError:  # the other verbs work without the libraries of the bus
     client = None  # type: ignore[assignment]
 
-_LOSS = len("service-state")
-_SERIOUS = ("secret", "database")
+_LOSS = max(map(len, LossClass))
 _LINES = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -146,9 +146,10 @@ def _watch_output(gone: Callable[[], None]) -> None:
 def line(news: Announcement, now: float, style: Style) -> str:
     """`09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`"""
     when = wording.clock(news.time, now, exact=True)
-    loss = news.loss if isinstance(news, Undeclared) else ""
-    padded = wording.pad(loss, _LOSS)
-    return f"{when}  {style.bold(padded) if loss in _SERIOUS else padded}  {_about(news)}".rstrip()
+    loss = news.loss if isinstance(news, Undeclared) else None
+    padded = wording.pad(loss or "", _LOSS)
+    serious = loss is not None and loss.traits.weight >= SERIOUS
+    return f"{when}  {style.bold(padded) if serious else padded}  {_about(news)}".rstrip()
 
 
 def _about(news: Announcement) -> str:

@@ -17,7 +17,7 @@ import stat
 
 from ...config.load import Ownership
 from ...model import Change, FileType
-from ...report.suggest import Wanted
+from ...report.suggest import RemedyKind, Wanted
 from .writing import Task, Written, about, unspeakable
 
 HEAD = ("For a file below /etc/tmpfiles.d/.  A link whose target is not there leads nowhere: copy first.",)
@@ -50,7 +50,7 @@ def write(task: Task) -> Written:
             directories.setdefault(around, "0755 root root -")
         links += [*_comment(one), f"L {path(one.path)} - - - - {argument(target)}"]
     for remedy in task.suggestion.remedies:
-        if remedy.kind == "node":
+        if remedy.kind is RemedyKind.NODE:
             for found in remedy.paths:
                 made = node(task, found)
                 if made is not None:

@@ -6,7 +6,7 @@ import collections
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...model import Advice
-from ...report.suggest import structure
+from ...report.suggest import RemedyKind, structure
 from ...text import to_text
 from ..remedies import elsewhere
 from ..wording import homely, plural
@@ -15,17 +15,19 @@ from .writing import Task, Written
 
 SHOWN = 5  # paths of one remedy
 
-_SAYS: Mapping[str, str] = {
-    "blank": "gone from the blank: the next boot brings it back; take a new blank without it",
-    "cache": "nothing that anybody would miss: add a pattern to ignore below [watch]",
-    "copy": "hidden under a mount: copy it to what is mounted there",
-    "empty": "a directory that holds nothing to keep",
-    "follows": "links that live on as soon as what they lead to is mounted",
-    "inside": "in the place of the persist volume, which is not mounted",
-    "log": "logs: declare /var/log to keep them, or ask for --all",
-    "metadata": "mode or owner of a directory that the blank has: tmpfiles.d or a new blank sets them",
-    "node": "links, fifos and devices: a line of tmpfiles.d makes each",
-    "subvolume": "a nested subvolume: move it to the top level of the filesystem, and mount it here",
+_SAYS: Mapping[RemedyKind, str] = {
+    RemedyKind.BLANK: "gone from the blank: the next boot brings it back; take a new blank without it",
+    RemedyKind.CACHE: "nothing that anybody would miss: add a pattern to ignore below [watch]",
+    RemedyKind.COPY: "hidden under a mount: copy it to what is mounted there",
+    RemedyKind.EMPTY: "a directory that holds nothing to keep",
+    RemedyKind.FOLLOWS: "links that live on as soon as what they lead to is mounted",
+    RemedyKind.INSIDE: "in the place of the persist volume, which is not mounted",
+    RemedyKind.LOG: "logs: declare /var/log to keep them, or ask for --all",
+    RemedyKind.METADATA: (
+        "mode or owner of a directory that the blank has: tmpfiles.d or a new blank sets them"
+    ),
+    RemedyKind.NODE: "links, fifos and devices: a line of tmpfiles.d makes each",
+    RemedyKind.SUBVOLUME: "a nested subvolume: move it to the top level of the filesystem, and mount it here",
 }
 
 
@@ -38,13 +40,13 @@ def lines(task: Task, written: Written) -> Iterator[str]:
     better_ways: dict[tuple[Advice, ...], list[bytes]] = {}
     for remedy in task.suggestion.remedies:
         paths = [path for path in remedy.paths if path not in written.nodes]
-        if remedy.kind == "package":
+        if remedy.kind is RemedyKind.PACKAGE:
             packages.append(remedy.package)
-        elif remedy.kind == "elsewhere":
+        elif remedy.kind is RemedyKind.ELSEWHERE:
             better_ways[remedy.advice] = paths
         elif paths:
             yield f"  {_SAYS[remedy.kind]}:"
-            yield from _nodes(task, paths) if remedy.kind == "node" else _paths(paths)
+            yield from _nodes(task, paths) if remedy.kind is RemedyKind.NODE else _paths(paths)
     if packages:
         yield "  packages installed since the blank: declare them, or install them into the blank:"
         yield f"    {', '.join(packages)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...losses import WORTH
+from ...losses import LossClass
 from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...system.unit_files import CACHE, LOGS, RUNTIME, STATE, WORDS, Units
 from ...text import to_text
@@ -27,7 +27,7 @@ def learn(ground: Ground, views: Sequence[View]) -> None:
         if view.verdict is Verdict.CRUD and difference.path.startswith(_OF_UNITS):
             _take_unit(view, ground.units)
         if difference.subvolume is not None:
-            view.loss = "subvolume"
+            view.loss = LossClass.SUBVOLUME
 
 
 def _take_fact(view: View, fact: Fact) -> None:
@@ -59,7 +59,7 @@ def _take_unit(view: View, units: Units) -> None:
     difference = view.judged.difference
     if kind in (CACHE, RUNTIME):
         if not view.named and difference.change is not Change.DELETED:
-            view.verdict, view.rule, view.loss = Verdict.IGNORED, words, "cache"
+            view.verdict, view.rule, view.loss = Verdict.IGNORED, words, LossClass.CACHE
         return
     created = difference.change is Change.CREATED and difference.type is FileType.DIRECTORY
     if difference.path == directory and created and not view.judged.hidden:
@@ -70,6 +70,6 @@ def _take_unit(view: View, units: Units) -> None:
         view.application = unit.rpartition(".")[0]
         view.group = directory
         # A name may have told of something worse.
-        if kind in (STATE, LOGS) and WORTH[view.loss] <= WORTH["service-state"]:
-            view.loss, view.known = ("service-state" if kind == STATE else "log"), None
+        if kind in (STATE, LOGS) and view.loss.traits.weight <= LossClass.SERVICE_STATE.traits.weight:
+            view.loss, view.known = (LossClass.SERVICE_STATE if kind == STATE else LossClass.LOG), None
         view.advice = (Advice(AdviceKind.PERSIST_DIRECTORY, to_text(directory)),)

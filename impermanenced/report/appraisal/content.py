@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ... import losses
 from ...kernel import openat2
 from ...model import Change, FileType
 from ..knowledge import recognise
@@ -13,14 +12,13 @@ from .volume_facts import Ground
 
 HEAD = 64  # bytes
 SNIFFED = 3000  # files of one report whose beginning is read
-_LOOKED_INTO = ("unknown", "config", "service-state", "document", "history")
 
 
 def look_into(ground: Ground, crud: Sequence[View]) -> None:
     left = SNIFFED
     for view in crud:
         difference = view.judged.difference
-        if view.package or view.loss not in _LOOKED_INTO or difference.type is not FileType.FILE:
+        if view.package or not view.loss.traits.sniffed or difference.type is not FileType.FILE:
             continue
         if difference.size < 8 or difference.change is Change.METADATA:
             continue
@@ -37,7 +35,7 @@ def _take_content(ground: Ground, view: View) -> None:
     except OSError:
         return
     content = recognise(head)
-    known = losses.WORTH[view.loss] if view.known is None else view.known
-    if content is not None and losses.WORTH[content.loss] > known:
+    known = view.loss.traits.weight if view.known is None else view.known
+    if content is not None and content.loss.traits.weight > known:
         view.loss, view.known = content.loss, None
         view.because += (f"begins as a {content.what} does",)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...losses import LossClass
 from ...model import Change, FileType, Verdict
 from . import old_roots
 from .finding import View, person
 from .old_roots import Past
 from .volume_facts import Ground
-
-# What the boot may have made without anybody missing it; anything else is named by a rule for a reason.
-_EXCUSED = ("unknown", "config", "service-state", "log", "history", "cache")
 
 
 def look_back(ground: Ground, views: Sequence[View]) -> None:
@@ -64,8 +62,8 @@ def _hold_against(ground: Ground, view: View, past: Past) -> None:
             f"comes back with other content at each boot (the last {past.other + 1}): what wants to stay"
             " the same has to be persisted",
         )
-        if view.loss in ("unknown", "config") and by_boot:
-            view.loss, view.known = "service-state", None
+        if view.loss in (LossClass.UNKNOWN, LossClass.CONFIG) and by_boot:
+            view.loss, view.known = LossClass.SERVICE_STATE, None
 
 
 def _stamp(view: View) -> bool:
@@ -76,7 +74,7 @@ def _stamp(view: View) -> bool:
 
 def _excused_at_first(ground: Ground, view: View) -> bool:
     """Without old roots the mark alone tells, and it does not tell what an identity is."""
-    if view.named or view.unit or view.loss not in _EXCUSED or person(view.judged.writer):
+    if view.named or view.unit or not view.loss.traits.boot or person(view.judged.writer):
         return False
     difference = view.judged.difference
     if difference.change is Change.DELETED or difference.subvolume is not None:

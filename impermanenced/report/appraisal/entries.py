@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ... import losses
 from ...model import Advice, AdviceKind, Change, Entry, Verdict
 from ...text import to_text
+from ..score import score
 from .finding import DIRECTORIES, View, person
 from .volume_facts import Ground
 
@@ -17,7 +17,7 @@ def entry_of(ground: Ground, view: View, now: float) -> Entry:
             ground.volume.name, difference, view.verdict, view.rule, view.loss, judged.writer,
             application=view.application, unit=view.unit, hidden=judged.hidden,
         )  # fmt: skip
-    figure = losses.score(
+    figure = score(
         difference,
         view.loss,
         known=view.known,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ...losses import LossClass
 from ...model import Advice, Difference, FileType, Verdict, Writer
 
 DIRECTORIES = (FileType.DIRECTORY, FileType.SUBVOLUME)
@@ -26,7 +27,7 @@ class View:
     judged: Judged
     verdict: Verdict
     rule: str
-    loss: str = "unknown"
+    loss: LossClass = LossClass.UNKNOWN
     known: int | None = None
     application: str = ""
     unit: str = ""

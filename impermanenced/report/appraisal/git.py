@@ -5,8 +5,8 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 
-from ... import losses
 from ...kernel import openat2
+from ...losses import LossClass
 from ...model import Advice, AdviceKind
 from ...text import to_text
 from .finding import View
@@ -67,6 +67,6 @@ def _mark(view: View, repository: bytes, words: str) -> None:
     view.because += (words,)
     view.unpushed = words
     view.group = repository
-    if losses.WORTH[view.loss] <= losses.WORTH["document"]:
-        view.loss, view.known = "document", UNPUSHED_SCORE
+    if view.loss.traits.weight <= LossClass.DOCUMENT.traits.weight:
+        view.loss, view.known = LossClass.DOCUMENT, UNPUSHED_SCORE
     view.advice = (Advice(AdviceKind.PUSH, where), Advice(AdviceKind.PERSIST_DIRECTORY, where))

@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...losses import LossClass
 from ...model import Advice, AdviceKind
 
-# The loss classes, and what a loss of each weighs when a rule has no score of its own.
-SCORES = {
-    "secret": 95,
-    "database": 85,
-    "document": 75,
-    "service-state": 55,
-    "subvolume": 50,
-    "config": 45,
-    "unknown": 40,
-    "history": 25,
-    "log": 15,
-    "cache": 5,
-}
 CRUD, REGENERATED, IGNORED = "crud", "regenerated", "ignored"
 VERDICTS = (CRUD, REGENERATED, IGNORED)
 # What a rule may advise.
@@ -47,7 +35,7 @@ class Fact:
     """The facts that the rules give for one path."""
 
     application: str
-    loss: str  # loss class
+    loss: LossClass
     score: int  # 0 to 100, before the circumstances of the loss change it
     verdict_hint: str  # crud, regenerated or ignored
     root: bytes  # the file or directory that the rule names, by which to group and what to persist
@@ -67,7 +55,7 @@ class Rule:
     application: str
     what: str
     paths: tuple[str, ...]
-    loss: str
+    loss: LossClass
     score: int
     verdict: str
     part: bool  # whether it is grouped and persisted with what the rule around it names

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ...losses import LossClass
 from ...model import Advice, AdviceKind, FileType
 from ...text import to_text
 from . import trie
-from .facts import ADVICE, ADVICE_WITH_PATH, BY_ITSELF, CRUD, IGNORED, PERSIST, SCORES, Fact, Rule
+from .facts import ADVICE, ADVICE_WITH_PATH, BY_ITSELF, CRUD, IGNORED, PERSIST, Fact, Rule
 from .trie import Node
 
 MAX_STATES = 1 << 13
 HOMES = b"/home"  # file-hierarchy(7); /root is the other
 ON_THE_WAY = "a directory on the way to what the rules name"
-_ON_THE_WAY = f"{ON_THE_WAY} (impermanence-knowledge(5))"
+_DOCUMENTED = "impermanence-knowledge(5)"
+_ON_THE_WAY = f"{ON_THE_WAY} ({_DOCUMENTED})"
 _PROGRAMS = (b"/etc", b"/opt", b"/var")
 _NOBODY, _SYSTEM, _HOME = range(3)
-_LITTLE = ("service-state", "config", "unknown")  # the classes of rules that know only the place
 _DIRECTORIES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 
 
@@ -97,8 +98,9 @@ class Knowledge:
         state, says = self._decide(path, type)
         if says.rule == state.says.rule and says.root is state.says.root:
             if state.way and type in _DIRECTORIES:
-                where = "impermanence-knowledge(5)"
-                return Fact("", "unknown", 0, IGNORED, path, (), ON_THE_WAY, where, because=_ON_THE_WAY)
+                return Fact(
+                    "", LossClass.UNKNOWN, 0, IGNORED, path, (), ON_THE_WAY, _DOCUMENTED, because=_ON_THE_WAY
+                )
             fact = state.facts.get(says.name)
             if fact is None and says.rule is not None:
                 fact = state.facts[says.name] = self._fact(says, state.home, directory=True)
@@ -153,9 +155,12 @@ class Knowledge:
         rule, known = self.rules[number], self.rules[says.rule if says.name is None else says.name]
         if known.verdict != CRUD:
             return says
-        worse = known.loss in _LITTLE or SCORES[rule.loss] > SCORES[known.loss]
-        worse = worse or (known.loss != "secret" and (rule.loss == "log" or (exact and file)))
-        tells = rule.verdict != CRUD or (worse and rule.loss != known.loss)
+        little = known.loss.traits
+        worse = little.place or rule.loss.traits.weight > little.weight
+        worse = worse or (
+            known.loss is not LossClass.SECRET and (rule.loss is LossClass.LOG or (exact and file))
+        )
+        tells = rule.verdict != CRUD or (worse and rule.loss is not known.loss)
         return says._replace(name=number) if tells else says
 
     def _state(self, directory: bytes) -> _State:

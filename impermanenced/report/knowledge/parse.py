@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ...losses import LossClass
 from ...text import to_text
 from . import trie
-from .facts import ADVICE, ADVICE_WITH_PATH, CRUD, IGNORED, SCORES, VERDICTS, Rule
+from .facts import ADVICE, ADVICE_WITH_PATH, CRUD, IGNORED, VERDICTS, Rule
 
 MAX_PATTERNS = 4096  # in one file
 MAX_WILD = 512  # patterns with a wildcard in one file
@@ -124,7 +125,7 @@ class _Reader:
         return self._made(number, table)
 
     def _made(self, number: int, table: dict[str, Any]) -> Rule:
-        loss = table["class"]
+        loss = LossClass(table["class"])
         return Rule(
             self.name[self.name.rfind("/") + 1 :],
             self._line(number),
@@ -132,8 +133,8 @@ class _Reader:
             table["what"],
             tuple(table.get("paths", [])),
             loss,
-            table.get("score", SCORES[loss]),
-            table.get("verdict", IGNORED if loss == "cache" else CRUD),
+            table.get("score", loss.traits.weight),
+            table.get("verdict", IGNORED if loss is LossClass.CACHE else CRUD),
             table.get("part", False),
             table.get("default", False),
             tuple(text.partition(" ")[::2] for text in table.get("advice", [])),
@@ -206,8 +207,8 @@ def _wrong(key: str, value: object) -> str | None:
             return f"not {_WORDS[list]}"
         if not text or not text.isprintable():
             return "an empty string, or one with control characters"
-    if key == "class" and value not in SCORES:
-        return f"{_shown(value)}: {_meant(str(value), SCORES)}"
+    if key == "class" and value not in tuple(LossClass):
+        return f"{_shown(value)}: {_meant(str(value), LossClass)}"
     if key == "verdict" and value not in VERDICTS:
         return f"{_shown(value)}: {_meant(str(value), VERDICTS)}"
     if isinstance(value, int) and not 0 <= value <= 100:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, NamedTuple, Protocol
 
+from ...losses import LossClass
 from ...model import Change, Difference, FileType, Verdict
 from ...system.lazy import Deferred
 
@@ -87,7 +88,17 @@ class Finding(NamedTuple):
     verdict: Verdict
     rule: str
     package: str = ""  # the package that the file is lost with
-    loss: str | None = None
+    loss: LossClass | None = None
+
+
+def _edited(words: str) -> Finding:
+    """Return the finding that a file is a package's, and not as the package has it."""
+    return Finding(Verdict.CRUD, words, "", LossClass.CONFIG)
+
+
+def _part_of(package: str, words: str) -> Finding:
+    """Return the finding that a file goes with a package, or with the package manager itself."""
+    return Finding(Verdict.CRUD, words, package, LossClass.UNKNOWN)
 
 
 def _target(difference: Difference) -> bytes:
@@ -213,11 +224,9 @@ class Packages:
             return None
         package, digest = packaged
         if difference.change is Change.DELETED:
-            return Finding(Verdict.CRUD, f"configuration of the package {package}, deleted", "", "config")
+            return _edited(f"configuration of the package {package}, deleted")
         if digest is not None and self._digest(path, digest, difference.size) not in (digest, None):
-            return Finding(
-                Verdict.CRUD, f"configuration of the package {package}, not as packaged", "", "config"
-            )
+            return _edited(f"configuration of the package {package}, not as packaged")
         return None
 
     def _part(self, difference: Difference, place: _Place, other: bytes | None) -> Finding | None:
@@ -225,7 +234,7 @@ class Packages:
         if difference.change is Change.DELETED:
             gone = self._gone.get(path) or self._gone.get(other or b"")
             if gone is not None:
-                return Finding(Verdict.CRUD, f"the package {gone} was removed", gone, "unknown")
+                return _part_of(gone, f"the package {gone} was removed")
             return None
         package = self._owner.get(path)
         if package is None and other is not None:
@@ -235,14 +244,12 @@ class Packages:
         if package is None and path.endswith((b".pyc", b"/__pycache__")):
             package = self._compiled(path)
         if package is not None:
-            return Finding(
-                Verdict.CRUD, f"part of the package {package}, installed since the blank", package, "unknown"
-            )
+            return _part_of(package, f"part of the package {package}, installed since the blank")
         if place.books or path in self._reader.places:
-            return Finding(Verdict.CRUD, f"what {self.tool} knows of the packages", self.tool, "unknown")
+            return _part_of(self.tool, f"what {self.tool} knows of the packages")
         alternative = _target(difference).startswith(ALTERNATIVES)
         if place.packaged and (alternative or _by_scripts().fullmatch(path)):
-            return Finding(Verdict.CRUD, "made while packages were installed", self.tool, "unknown")
+            return _part_of(self.tool, "made while packages were installed")
         return None
 
     def _fresh(self, path: bytes) -> str | None:
@@ -267,7 +274,7 @@ class Packages:
         package, digest = packaged
         as_packaged = f"as the package {package} has it"
         if difference.change is Change.DELETED:
-            return Finding(Verdict.CRUD, f"belongs to the package {package}, and was deleted", "", "config")
+            return _edited(f"belongs to the package {package}, and was deleted")
         if difference.type is FileType.DIRECTORY:
             return Finding(Verdict.REGENERATED, as_packaged) if difference.change is Change.CREATED else None
         if difference.type is FileType.SYMLINK and difference.change is Change.CREATED:
@@ -279,10 +286,8 @@ class Packages:
             if held == digest and difference.change is not Change.METADATA:
                 return Finding(Verdict.REGENERATED, as_packaged)
             if held not in (digest, None):
-                return Finding(
-                    Verdict.CRUD, f"belongs to the package {package}, but is not as packaged", "", "config"
-                )
-        return Finding(Verdict.CRUD, f"belongs to the package {package}, and was changed", "", "config")
+                return _edited(f"belongs to the package {package}, but is not as packaged")
+        return _edited(f"belongs to the package {package}, and was changed")
 
     def _digest(self, path: bytes, kind: str, size: int) -> str | None:
         """Return the file's digest as `kind` is written, or None if the file cannot be read or is

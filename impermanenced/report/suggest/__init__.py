@@ -6,6 +6,6 @@ who owns what.  How a declaration looks in a language is left to the formats of 
 
 from .accounts import System
 from .choice import choose
-from .declarations import Item, Remedy, Suggestion, Wanted, Way, item_of
+from .declarations import Item, Remedy, RemedyKind, Suggestion, Wanted, Way, item_of
 
-__all__ = ["Item", "Remedy", "Suggestion", "System", "Wanted", "Way", "choose", "item_of"]
+__all__ = ["Item", "Remedy", "RemedyKind", "Suggestion", "System", "Wanted", "Way", "choose", "item_of"]

@@ -22,12 +22,12 @@ from typing import NamedTuple
 
 from ...config.load import Ownership, Placement
 from ...errors import UsageError
-from ...losses import WORTH
+from ...losses import LossClass, weight
 from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...text import from_text
 from . import structure
 from .accounts import System
-from .declarations import Item, Remedy, Suggestion, Wanted
+from .declarations import Item, Remedy, RemedyKind, Suggestion, Wanted
 from .ownership import of_directory, of_file, of_parent, standing, ways
 
 ELSEWHERE = (AdviceKind.HOME_MANAGER, AdviceKind.PLASMA_MANAGER, AdviceKind.STYLIX, AdviceKind.DOTFILE)
@@ -35,7 +35,7 @@ _TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 _NODES = (FileType.SYMLINK, FileType.FIFO, FileType.SOCKET, FileType.BLOCK, FileType.CHAR)
 _MADE = (Change.CREATED, Change.REPLACED)
 # A directory that is new as a whole may hold remedies of these kinds beside what is worth keeping.
-_HARMLESS = ("node", "log")
+_HARMLESS = (RemedyKind.NODE, RemedyKind.LOG)
 
 
 def choose(
@@ -59,7 +59,7 @@ def choose(
     hidden = [item for item in items if _is_hidden(item) and _is_asked(item, narrow)]
     found = choice.among(asked)
     wanted = [*(_declared(placement, choice.made) for placement in placements), *found.wanted]
-    copy = [Remedy("copy", tuple(item.path for item in hidden))] if hidden else []
+    copy = [Remedy(RemedyKind.COPY, tuple(item.path for item in hidden))] if hidden else []
     return Suggestion(
         tuple(sorted(wanted, key=lambda one: (one.user or "", one.path))),
         (*found.remedies, *copy),
@@ -132,35 +132,36 @@ class _Choice:
         self._dotfiles = dotfiles
         self._filled = {above for item in items for above in structure.above(item.path)[:1]}
         self._vaults = self._find_vaults(items)
-        self._kinds = {item.path: self._kind(item) for item in self.crud}
+        kinds = {item.path: self._kind(item) for item in self.crud}
+        self._kinds = {path: kind for path, kind in kinds.items() if kind is not None}
         self._impure = self._find_impure(items)
 
     # What no declaration is for
 
-    def _kind(self, item: Item) -> str:
-        """Return the kind of the remedy, or "" for what can be declared."""
+    def _kind(self, item: Item) -> RemedyKind | None:
+        """Return the kind of the remedy, or None for what can be declared."""
         directory = item.type in _TREES
         if item.change is Change.DELETED:
-            return "blank"
+            return RemedyKind.BLANK
         if any(structure.within(item.path, volume) for volume in self._volumes):
-            return "inside"
+            return RemedyKind.INSIDE
         if item.package:
-            return "package"
+            return RemedyKind.PACKAGE
         if item.type is FileType.SUBVOLUME:
-            return "subvolume"
-        if item.loss == "cache" or (item.advice and item.advice[0].kind is AdviceKind.IGNORE):
-            return "cache"
+            return RemedyKind.SUBVOLUME
+        if item.loss is LossClass.CACHE or (item.advice and item.advice[0].kind is AdviceKind.IGNORE):
+            return RemedyKind.CACHE
         if item.type in _NODES:
-            return "node"
+            return RemedyKind.NODE
         if directory and item.change is Change.METADATA:
-            return "metadata"
-        if not self._logs and item.loss == "log":
-            return "log"
+            return RemedyKind.METADATA
+        if not self._logs and item.loss is LossClass.LOG:
+            return RemedyKind.LOG
         if not self._dotfiles and self._elsewhere(item):
-            return "elsewhere"
+            return RemedyKind.ELSEWHERE
         if directory and (item.path in self._filled or not self._can_be_declared(item.path)):
-            return "empty"  # what it holds is listed by itself
-        return ""
+            return RemedyKind.EMPTY  # what it holds is listed by itself
+        return None
 
     def _elsewhere(self, item: Item) -> tuple[Advice, ...]:
         """The better ways, where the first advice is one.  What they make lies in homes."""
@@ -178,7 +179,7 @@ class _Choice:
         """Return the new directories that hold nothing that another user would read."""
         found = {path for path in self.made if not self._is_structure(path)}
         for item in items:
-            if item.loss not in ("secret", "cache"):
+            if item.loss not in (LossClass.SECRET, LossClass.CACHE):
                 found.difference_update(structure.above(item.path)[:1])
         return found
 
@@ -186,13 +187,21 @@ class _Choice:
         """Return the directories that hold something that must not be declared."""
         found: set[bytes] = set()
         for item in items:
-            kind = self._kinds.get(item.path, "other")
-            if kind and kind not in _HARMLESS and not (kind == "empty" and item.path in self.made):
+            if self._spoils(item):
                 for above in (item.path, *structure.above(item.path)):
                     if above in found:
                         break
                     found.add(above)
         return found
+
+    def _spoils(self, item: Item) -> bool:
+        """Return whether a directory with this in it must not be declared as a whole."""
+        if item.verdict is not Verdict.CRUD:
+            return True
+        kind = self._kinds.get(item.path)
+        if kind is None or kind in _HARMLESS:
+            return False
+        return kind is not RemedyKind.EMPTY or item.path not in self.made
 
     # What is declared, and what for
 
@@ -216,7 +225,7 @@ class _Choice:
 
     def _find_targets(self, losses: Iterable[Item]) -> dict[bytes, bool]:
         """Return each path to declare, and whether it is a directory."""
-        found = dict(self._target(item) for item in losses if not self._kinds[item.path])
+        found = dict(self._target(item) for item in losses if item.path not in self._kinds)
         directories = {path for path, directory in found.items() if directory}
         return {
             path: directory
@@ -268,7 +277,7 @@ class _Choice:
     def _wanted(self, path: bytes, directory: bool, items: Sequence[Item]) -> Wanted:
         system = self._system
         user, home = system.user(path) or (None, None)
-        secret = any(item.loss == "secret" for item in items)
+        secret = any(item.loss is LossClass.SECRET for item in items)
         now = standing(path, system, collections.ChainMap({item.path: item for item in items}, self.made))
         parent = Ownership()
         if directory:
@@ -294,14 +303,14 @@ class _Choice:
         )
 
     def _remedies(self, left: Iterable[Item], kept: set[bytes]) -> list[Remedy]:
-        groups: dict[tuple[str, str, tuple[Advice, ...]], list[bytes]] = collections.defaultdict(list)
+        groups: dict[tuple[RemedyKind, str, tuple[Advice, ...]], list[bytes]] = {}
         for item in left:
             kind = self._kinds[item.path]
             if item.type is FileType.SYMLINK and self._leads_to(item.path, kept):
-                kind = "follows"
-            package = item.package if kind == "package" else ""
-            ways = self._elsewhere(item) if kind == "elsewhere" else ()
-            groups[kind, package, ways].append(item.path)
+                kind = RemedyKind.FOLLOWS
+            package = item.package if kind is RemedyKind.PACKAGE else ""
+            ways = self._elsewhere(item) if kind is RemedyKind.ELSEWHERE else ()
+            groups.setdefault((kind, package, ways), []).append(item.path)
         found = sorted(groups.items())
         return [Remedy(kind, tuple(paths), package, ways) for (kind, package, ways), paths in found]
 
@@ -309,6 +318,6 @@ class _Choice:
 def _why(items: Sequence[Item]) -> str:
     """Return the unit or application that most of it belongs to, and the worst loss class, as text."""
     whose = collections.Counter(name for item in items if (name := item.unit or item.application))
-    worst = max((item.loss for item in items), key=lambda loss: WORTH[loss], default="unknown")
+    worst = max((item.loss for item in items), key=weight, default=LossClass.UNKNOWN)
     names = [whose.most_common(1)[0][0]] if whose else []
-    return ", ".join(names if worst == "unknown" else [*names, worst])
+    return ", ".join(names if worst is LossClass.UNKNOWN else [*names, worst])

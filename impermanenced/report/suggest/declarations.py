@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from ...config.load import Ownership
+from ...losses import LossClass
 from ...model import Advice, Change, Entry, FileType, Verdict
 
 DEFAULT = Ownership()
-KINDS = (
-    "blank",  # the next boot brings it back
-    "cache",  # nobody misses it
-    "copy",  # a mount hides it
-    "elsewhere",  # a dotfile, a setting that another tool captures
-    "empty",  # a directory that holds nothing to keep
-    "follows",  # a link into what is declared
-    "inside",  # in the place of the persist volume, which is not mounted
-    "log",
-    "metadata",  # mode or owner of a directory that the blank has
-    "node",  # a link, a fifo, a device
-    "package",
-    "subvolume",
-)
+
+
+class RemedyKind(enum.StrEnum):
+    """Why no declaration covers a loss."""
+
+    BLANK = "blank"  # the next boot brings it back
+    CACHE = "cache"  # nobody misses it
+    COPY = "copy"  # a mount hides it
+    ELSEWHERE = "elsewhere"  # a dotfile, a setting that another tool captures
+    EMPTY = "empty"  # a directory that holds nothing to keep
+    FOLLOWS = "follows"  # a link into what is declared
+    INSIDE = "inside"  # in the place of the persist volume, which is not mounted
+    LOG = "log"
+    METADATA = "metadata"  # mode or owner of a directory that the blank has
+    NODE = "node"  # a link, a fifo, a device
+    PACKAGE = "package"
+    SUBVOLUME = "subvolume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Item:
     gid: int
     mode: int
     size: int
-    loss: str
+    loss: LossClass
     application: str = ""
     unit: str = ""
     package: str = ""
@@ -56,7 +61,7 @@ def item_of(entry: Entry) -> Item:
         difference.gid,
         difference.mode,
         difference.size,
-        entry.loss or "unknown",
+        entry.loss or LossClass.UNKNOWN,
         entry.application,
         entry.unit,
         entry.package,
@@ -107,7 +112,7 @@ class Way:
 class Remedy:
     """Paths that no declaration covers, and what can be done about them."""
 
-    kind: str  # one of KINDS
+    kind: RemedyKind
     paths: tuple[bytes, ...]
     package: str = ""  # of "package": its name
     advice: tuple[Advice, ...] = ()  # of "elsewhere": the better ways
