@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from impermanenced.drift.compare import _ASKED_FLAGS  # the one list of what counts
+from impermanenced.drift.describe import ASKED_FLAGS  # the one list of what counts
 from impermanenced.model import Change, Difference, FileType
 
 TYPES = {
@@ -25,7 +25,7 @@ TYPES = {
 FS_IOC_GETFLAGS = 0x80086601
 # linux/fs.h: SYNC IMMUTABLE APPEND NODUMP NOATIME DIRSYNC NOCOW COMPR
 VISIBLE_FLAGS = 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x10000 | 0x800000 | 0x4
-assert bin(_ASKED_FLAGS).count("1") == bin(VISIBLE_FLAGS).count("1")
+assert bin(ASKED_FLAGS).count("1") == bin(VISIBLE_FLAGS).count("1")
 
 
 @dataclass(frozen=True)

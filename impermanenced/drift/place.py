@@ -1,0 +1,78 @@
+"""Where the directories of a volume stand, and whether they stand there in the blank as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..kernel.btrfs import DirEntry
+from .side import ROOT_INODE, Side
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a directory of the volume stands."""
+
+    path: bytes
+    blank: int | None  # the blank's directory at that path
+    stable: bool  # it and all above it are the same inodes as in the blank
+    outermost: bytes | None = None  # of it and those above, the first that is not
+
+
+class Places:
+    """The places of directories, each found once."""
+
+    def __init__(self, prefix: bytes, now: Side, was: Side, unchanged: Callable[[int], bool]) -> None:
+        """`prefix`: the path of the volume's root.  `unchanged`: whether neither side changed an inode."""
+        self._now = now
+        self._was = was
+        self._unchanged = unchanged
+        root = Place(prefix, None if was.root is None else ROOT_INODE, stable=was.root is not None)
+        self._known: dict[int, Place | None] = {ROOT_INODE: root}
+
+    def of(self, directory: int, names: list[tuple[int, bytes]] | None = None) -> Place | None:
+        """Return where a directory of the volume stands, or None if it is unlinked.
+
+        `names`, where the caller knows them already, are the directory's.
+        """
+        chain = []
+        while directory not in self._known:
+            if names is None:
+                names = self._now.tree.names(directory)
+            if not names:
+                self._known[directory] = None
+                break
+            chain.append((directory, names[0][1]))
+            directory = names[0][0]
+            names = None
+        place = self._known[directory]
+        for directory, name in reversed(chain):
+            if place is not None:
+                place = self._below(place, directory, name)
+            self._known[directory] = place
+        return place
+
+    def _below(self, above: Place, directory: int, name: bytes) -> Place:
+        path = above.path + b"/" + name
+        if above.stable and self._unchanged(directory):
+            return Place(path, directory, stable=True)
+        found = self.in_blank(above, name)
+        blank = found.objectid if found is not None and not found.is_root else None
+        stable = above.stable and blank == directory
+        return Place(path, blank, stable=stable, outermost=above.outermost or (None if stable else path))
+
+    def in_blank(self, place: Place, name: bytes) -> DirEntry | None:
+        """Return what the blank has by a name in the directory that stands at a place."""
+        return None if place.blank is None else self._was.tree.lookup(place.blank, name)
+
+    def of_inode(self, number: int) -> list[tuple[bytes, DirEntry | None]]:
+        """Return the paths of an inode of the volume, each with what the blank holds there."""
+        if number == ROOT_INODE:
+            root = self._known[ROOT_INODE]
+            return [] if root is None else [(root.path, self._was.root)]
+        found = []
+        for parent, name in self._now.tree.names(number):
+            place = self.of(parent)
+            if place is not None:
+                found.append((place.path + b"/" + name, self.in_blank(place, name)))
+        return found

@@ -1,0 +1,103 @@
+"""One of the two trees of a comparison."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+
+from ..kernel import btrfs
+from ..kernel.btrfs import DirEntry, Inode, Tree
+from ..kernel.btrfs.tree import Key
+
+ROOT_INODE = btrfs.BTRFS_FIRST_FREE_OBJECTID
+ROOT = DirEntry(ROOT_INODE, False)
+
+# Stands for a nested subvolume's entry in a snapshot, and for an entry whose inode cannot be found: nothing
+# is known of either but that it is there.
+PLACEHOLDER = Inode._make((0,) * 8 + (stat.S_IFDIR | 0o755,) + (0,) * 11)
+
+_NOTHING = btrfs.Changes({}, {}, {})
+
+
+class EmptyTree(Tree):
+    """A subvolume that holds nothing: what a volume without a blank goes back to."""
+
+    def __init__(self) -> None:
+        super().__init__(-1, 0)
+
+    def _fill(self, buffer: bytearray, first: Key, last: Key, min_transid: int = 0) -> int:
+        return 0
+
+    def nested(self) -> dict[int, tuple[int, bytes]]:
+        return {}
+
+
+@dataclass(slots=True)
+class Side:
+    """A tree, with what is already known of it."""
+
+    tree: Tree
+    root: DirEntry | None  # its topmost directory; None: there is nothing in it
+    nested: dict[int, tuple[int, bytes]]
+    known: btrfs.Changes = _NOTHING
+    since: int | None = None  # the transaction after which all is known; None: it was not read
+
+    @classmethod
+    def of(cls, fd: int, root_id: int | None) -> Side:
+        """Return the side of a subvolume, or of an empty one where there is none."""
+        if root_id is None:
+            return cls(EmptyTree(), None, {})
+        tree = Tree(fd, root_id)
+        return cls(tree, ROOT, tree.nested())
+
+    def read(self, since: int, most: int | None) -> None:
+        """Read what came after a transaction; TooMany where that is far more than `most` inodes."""
+        self.since = since
+        self.known = self.tree.changed(since, most)
+
+    def is_unchanged(self, inode: int, base: int) -> bool:
+        """Return whether an inode is as it was after the transaction `base`; False if that is not known."""
+        return self.since == base and inode not in self.known.inodes
+
+    def inode(self, entry: DirEntry) -> Inode:
+        """Return what an entry leads to."""
+        if entry.is_root:
+            return PLACEHOLDER
+        inode = self.known.inodes.get(entry.objectid) or self.tree.inode(entry.objectid)
+        return inode or PLACEHOLDER
+
+    def entries(self, directory: int) -> dict[bytes, DirEntry]:
+        """Return {name: entry} of a directory."""
+        inode = self.known.inodes.get(directory)
+        if inode is not None and self.since is not None and inode.generation > self.since:
+            return self.known.names.get(directory, {})
+        return self.tree.entries(directory)
+
+    def added(self, directory: int) -> dict[bytes, DirEntry]:
+        """Return {name: entry} of what came into a directory after the transaction that was read from."""
+        return self.known.names.get(directory, {})
+
+    def target(self, inode: int) -> bytes:
+        """Return where a symlink leads."""
+        known = self.known.targets.get(inode)
+        return self.tree.target(inode) if known is None else known
+
+    def resolve(self, path: bytes) -> DirEntry | None:
+        """Return what stands at a path from the root of the tree, `/a/b`; None: nothing does."""
+        entry = self.root
+        for name in path.split(b"/")[1:]:
+            if entry is None or entry.is_root:
+                return None
+            entry = self.tree.lookup(entry.objectid, name)
+        return entry
+
+    def path_of(self, directory: int) -> bytes | None:
+        """Return the path of a directory from the root of the tree, or None if it is unlinked."""
+        parts: list[bytes] = []
+        while directory != ROOT_INODE:
+            names = self.tree.names(directory)
+            if not names:
+                return None
+            directory = names[0][0]
+            parts.append(names[0][1])
+        return b"".join(b"/" + part for part in reversed(parts))
