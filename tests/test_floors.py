@@ -13,6 +13,7 @@ FLOORS = (
     "errors",
     "losses",
     "model",
+    "paths",
     "state",
     "text",
     "kernel",

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..paths import Inherited
 from . import gitignore
 
 MAX_PATTERN = 4096
-MAX_KNOWN = 1 << 14  # directories whose decision is cached
 
 
 class Pattern:
@@ -57,7 +57,7 @@ class Patterns:
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._latest_first = [Pattern(line) for line in lines][::-1]
-        self._directories: dict[bytes, str | None] = {b"/": None, b"": None}
+        self._directories: Inherited[str | None] = Inherited(None, self._directory)
         # Most names match no pattern at all, so one expression asks all patterns at once.
         of_files = [one.expression for one in self._latest_first if not one.only_directories]
         self._file = re.compile(b"|".join(b"(?:%s)" % one for one in of_files), re.DOTALL).fullmatch
@@ -67,27 +67,16 @@ class Patterns:
         """Return the text of the pattern that ignores this absolute path, or None."""
         if not self._latest_first:
             return None
-        above = path[: path.rfind(b"/")]
-        decision = self._directories[above] if above in self._directories else self._directory(above)
+        decision = self._directories[path[: path.rfind(b"/")]]
         if decision is not None:
             return decision
         if not directory and (not self._files or self._file(path, 1) is None):
             return None
         return self._level(path, directory)
 
-    def _directory(self, path: bytes) -> str | None:
-        unknown = []
-        while path not in self._directories:
-            unknown.append(path)
-            path = path[: path.rfind(b"/")]
-        decision = self._directories[path]
-        if len(self._directories) > MAX_KNOWN:
-            self._directories = {b"/": None, b"": None}
-        for below in reversed(unknown):
-            if decision is None:
-                decision = self._level(below, True)
-            self._directories[below] = decision
-        return decision
+    def _directory(self, decision: str | None, path: bytes) -> str | None:
+        """Return the pattern that ignores a directory; `decision` is that of the one above it."""
+        return self._level(path, True) if decision is None else decision
 
     def _level(self, path: bytes, directory: bool) -> str | None:
         name = path[1:]

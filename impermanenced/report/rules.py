@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 from ..config.ignore import Patterns
 from ..model import Change, Declaration, Difference, FileType, Mounted, Verdict
+from ..paths import Inherited
 from ..text import to_text
 
 NOTHING = "nothing declares it"
-MAX_PLACES = 1 << 14  # directories that are remembered
 NOT_MOUNTED = "but nothing is mounted there: this boot's writes go to the volume"
 
 
@@ -89,13 +89,11 @@ class Rules:
         self._declared = {declaration.path: declaration for declaration in declarations}
         self._way_to_declared = _ways(self._declared)
         self._patterns = Patterns(ignore)
-        # Thousands of entries share a directory: what holds below it is looked up once.
-        self._places: dict[bytes, _Place] = {}
+        self._places: Inherited[_Place] = Inherited(_Place(None, None), self._below)
 
     def judge(self, difference: Difference) -> Ruling:
         path = difference.path
-        above = path[: path.rfind(b"/")]
-        place = self._places.get(above) or self._below(above)
+        place = self._places[path[: path.rfind(b"/")]]
         if path in self._mounted or difference.type is FileType.DIRECTORY:
             found = self._mount_point(difference)
             if found is not None:
@@ -160,26 +158,15 @@ class Rules:
             return None
         return Ruling(Verdict.IGNORED, f"ignored by the pattern {pattern}")
 
-    def _below(self, directory: bytes) -> _Place:
-        """What holds below this directory: the nearest mount, and the nearest declared directory."""
-        unknown = []
-        path = directory
-        while path and path not in self._places:
-            unknown.append(path)
-            path = path[: path.rfind(b"/")]
-        place = self._places.get(path, _Place(None, None))
-        if len(self._places) > MAX_PLACES:
-            self._places.clear()
-        self._places[path] = place
-        for path in reversed(unknown):
-            mounted = self._mounted.get(path, place.mounted)
-            declaration = self._declared.get(path)
-            if declaration is None or not declaration.directory:
-                declaration = place.declaration
-            if (mounted, declaration) != (place.mounted, place.declaration):
-                place = _Place(mounted, declaration)
-            self._places[path] = place
-        return place
+    def _below(self, above: _Place, path: bytes) -> _Place:
+        """Return what holds below a directory: the nearest mount, and the nearest declared directory."""
+        mounted = self._mounted.get(path, above.mounted)
+        declaration = self._declared.get(path)
+        if declaration is None or not declaration.directory:
+            declaration = above.declaration
+        if (mounted, declaration) == (above.mounted, above.declaration):
+            return above
+        return _Place(mounted, declaration)
 
 
 def _ways(paths: Mapping[bytes, object]) -> dict[bytes, bytes]:

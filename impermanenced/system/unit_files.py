@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..kernel import openat2
+from ..paths import Inherited
 
 STATE, CACHE, LOGS, CONFIGURATION, RUNTIME = "state", "cache", "logs", "configuration", "runtime"
 
@@ -36,7 +37,6 @@ PLACES = (
 )  # fmt: skip
 LARGEST = 256 << 10  # bytes of a unit file
 MOST = 5000  # unit files of a system
-_REMEMBERED = 10_000  # directories
 
 _SETTING = re.compile(
     rb"^[ \t]*((?:State|Cache|Logs|Configuration|Runtime)Directory|DynamicUser)"
@@ -56,24 +56,15 @@ class Units:
 
     def __init__(self, directories: Mapping[bytes, Owner]) -> None:
         self._directories = directories
-        self._known: dict[bytes, tuple[bytes, Owner] | None] = {}
+        self._around: Inherited[tuple[bytes, Owner] | None] = Inherited(None, self._of_directory)
 
     def of(self, path: bytes) -> tuple[bytes, Owner] | None:
         """The directory that the path is or lies below, and whose it is."""
-        found = self._directories.get(path)
-        if found is not None:
-            return path, found
-        unknown = []
-        above = path[: path.rfind(b"/")]
-        while above and above not in self._known and above not in self._directories:
-            unknown.append(above)
-            above = above[: above.rfind(b"/")]
-        owner = self._directories.get(above)
-        answer = (above, owner) if owner is not None else self._known.get(above)
-        if len(self._known) > _REMEMBERED:
-            self._known.clear()
-        self._known.update(dict.fromkeys(unknown, answer))
-        return answer
+        return self._of_directory(self._around[path[: path.rfind(b"/")]], path)
+
+    def _of_directory(self, above: tuple[bytes, Owner] | None, path: bytes) -> tuple[bytes, Owner] | None:
+        owner = self._directories.get(path)
+        return above if owner is None else (path, owner)
 
 
 def directories(

@@ -4,15 +4,13 @@ from collections.abc import Iterator, Mapping, Set
 
 import pytest
 
-from impermanenced.config import ignore
+from impermanenced import paths
 from impermanenced.model import Change, Declaration, Difference, FileType, Verdict
-from impermanenced.report import rules
-from impermanenced.report.knowledge import DATA, load, lookup
+from impermanenced.report.knowledge import DATA, load
 from impermanenced.report.providers import packages, tmpfiles
 from impermanenced.report.providers.packages import Packaged, Packages
 from impermanenced.report.providers.tmpfiles import Tmpfiles
 from impermanenced.report.rules import Rules
-from impermanenced.system import unit_files
 from impermanenced.system.unit_files import Owner, Units
 
 MANY = 3000
@@ -65,7 +63,7 @@ def sizes(*things: object) -> list[int]:
     """Of all that they remember by directory."""
     found = []
     for thing in things:
-        for name in ("_places", "_directories", "_copies", "_known", "_states"):
+        for name in ("_places", "_directories", "_copies", "_around", "_states"):
             remembered = getattr(thing, name, None)
             if isinstance(remembered, dict):
                 found.append(len(remembered))
@@ -74,12 +72,9 @@ def sizes(*things: object) -> list[int]:
 
 def test_what_is_remembered_of_directories_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
-        (rules, "MAX_PLACES"),
-        (ignore, "MAX_KNOWN"),
+        (paths, "MOST"),
         (packages, "REMEMBERED"),
         (tmpfiles, "REMEMBERED"),
-        (unit_files, "_REMEMBERED"),
-        (lookup, "MAX_STATES"),
     ):
         monkeypatch.setattr(module, name, FEW)
     declared = Declaration(b"/var/lib/thing/7", True, b"/persist", "config.toml")

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from ...losses import LossClass
 from ...model import Advice, AdviceKind, FileType
+from ...paths import Inherited
 from ...text import to_text
 from . import trie
 from .facts import ADVICE, ADVICE_WITH_PATH, BY_ITSELF, CRUD, IGNORED, PERSIST, Fact, Rule
 from .trie import Node
 
-MAX_STATES = 1 << 13
 HOMES = b"/home"  # file-hierarchy(7); /root is the other
 ON_THE_WAY = "a directory on the way to what the rules name"
 _DOCUMENTED = "impermanence-knowledge(5)"
@@ -83,7 +83,8 @@ class Knowledge:
                         self._names[side].insert(text.removeprefix(mark), number, default=False)
         self._homes: set[bytes] = set()
         self._above_homes: set[bytes] = set()
-        self._states: dict[bytes, _State] = {}
+        top = self._enter(trie.start(self._system), None, b"", b"")
+        self._states = Inherited(top, self._below)
         self._said: dict[int, tuple[str, str]] = {}
         for home in (HOMES + b"/*", *homes):
             self._add(home)
@@ -118,10 +119,10 @@ class Knowledge:
     def _decide(self, path: bytes, type: FileType) -> tuple[_State, _Says]:
         """Return the state of the directory (for a file: of the one it is in), and the rules that decide."""
         if type in _DIRECTORIES:
-            state = self._state(path if path != b"/" else b"")
+            state = self._states[path if path != b"/" else b""]
             return state, state.says
         cut = path.rfind(b"/")
-        state = self._state(path[:cut])
+        state = self._states[path[:cut]]
         name = path[cut + 1 :]
         link = type is FileType.SYMLINK
         says = state.says
@@ -163,21 +164,6 @@ class Knowledge:
         tells = rule.verdict != CRUD or (worse and rule.loss is not known.loss)
         return says._replace(name=number) if tells else says
 
-    def _state(self, directory: bytes) -> _State:
-        unknown = []
-        path = directory
-        while path and path not in self._states:
-            unknown.append(path)
-            path = path[: path.rfind(b"/")]
-        state = self._states.get(path)
-        if state is None:
-            state = self._states[b""] = self._enter(trie.start(self._system), None, b"", b"")
-        if len(self._states) > MAX_STATES:
-            self._states.clear()
-        for path in reversed(unknown):
-            state = self._states[path] = self._below(state, path)
-        return state
-
     def _below(self, above: _State, path: bytes) -> _State:
         if self._is_home(path):
             return self._enter(trie.start(self._home), None, path, path)
@@ -215,7 +201,7 @@ class Knowledge:
 
     def _add(self, home: bytes) -> None:
         self._homes.add(home)
-        self._states.clear()
+        self._states.forget()
         while home := home[: home.rfind(b"/")]:
             self._above_homes.add(home)
 

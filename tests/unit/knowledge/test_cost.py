@@ -67,7 +67,7 @@ def test_a_path_through_many_trees_costs_its_depth_times_the_patterns() -> None:
 
 
 def test_what_directories_say_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("impermanenced.report.knowledge.lookup.MAX_STATES", 50)
+    monkeypatch.setattr("impermanenced.paths.MOST", 50)
     asked = load([DATA])
     first = asked.of(b"/home/alice/.config/fish/functions/a.fish", FileType.FILE)
     second = asked.of(b"/home/alice/.config/fish/functions/b.fish", FileType.FILE)
