@@ -1,6 +1,6 @@
 """The files that the package manager answers for, compared with the blank.
 
-Each reader (dpkg, pacman, rpm) knows one kind of database, and all give the same answers.  A package that
+Each reader knows one kind of database, and all give the same answers.  A package that
 was installed since the blank is lost as a whole, and is one thing to a person: `nginx`, not its 400 files.
 """
 
