@@ -132,6 +132,7 @@ class Entry:
     advice: tuple[Advice, ...] = ()  # what can be done about it, the best first
     hidden: bool = False  # it lies beneath what is mounted over it
     unpushed: str = ""  # what of its git repository is on no remote, in words
+    bookkeeping: bool = False  # `package` is the package manager, which keeps this for itself
 
 
 @dataclass(frozen=True, slots=True)
