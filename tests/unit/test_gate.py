@@ -78,7 +78,9 @@ def test_what_is_counted_is_what_nothing_brings_back() -> None:
         ),
     ],
 )
-def test_a_gate(classes: dict[LossClass, Share], settings: GateSettings, verdict: str, why: list[str]) -> None:
+def test_a_gate(
+    classes: dict[LossClass, Share], settings: GateSettings, verdict: str, why: list[str]
+) -> None:
     found = gate.judge(Tally(classes), settings, 1000 * MIB, None)
     assert (found.verdict, [words for _, words in found.reasons]) == (verdict, why)
     spared = gate.judge(Tally(classes), settings, 1000 * MIB, "this is a trial")
