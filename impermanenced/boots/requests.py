@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
@@ -76,7 +76,9 @@ def spared(machine: Machine, wipe: bool) -> str | None:
 
 
 def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
-    return NextRequest(action, str(uuid.uuid4()), boot, boots)
+    # The kernel's: Python's own module finds out about the platform first, and `status` imports this one.
+    name = Path("/proc/sys/kernel/random/uuid").read_text(encoding="ascii").strip()
+    return NextRequest(action, name, boot, boots)
 
 
 def write(machine: Machine, request: NextRequest) -> None:

@@ -24,7 +24,7 @@ def add_dry_run(
 
 
 def path(word: str) -> bytes:
-    """The bytes of a path; UsageError for an empty one."""
+    """Return the bytes of a path; UsageError for an empty one."""
     if not word:
         raise UsageError("an empty path")
     return os.fsencode(word)
@@ -35,7 +35,7 @@ def optional_path(word: str | None) -> bytes | None:
 
 
 def boot_number(word: str) -> int:
-    """The number of a boot as it is typed: N, or -1 for the previous one as in journalctl -b -1."""
+    """Return the number of a boot as it is typed: N, or -1 for the previous one as in journalctl -b -1."""
     if not _BOOT.fullmatch(word):
         raise UsageError(f"{word} is not the number of a boot", "a number of impermanence boots, or -1")
     return int(word)
@@ -46,13 +46,13 @@ def add_old_root(parser: argparse.ArgumentParser) -> None:
 
 
 def old_root_number(word: str, verb: str) -> int:
-    """The number of a boot whose old root is meant; none is counted back from the running boot."""
+    """Return the number of a boot whose old root is meant; it is not counted back from the running boot."""
     if not (word.isascii() and word.isdecimal() and len(word) < 10):
         raise UsageError(f"{word} is not the number of a boot", f"for example: impermanence {verb} 128")
     return int(word)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint at the known word that was likely meant."""
+    """Return a hint at the known word that was likely meant; None where none is close."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f'did you mean "{close[0]}"?' if close else None

@@ -15,10 +15,10 @@ from .parse import load, parse
 
 
 def command() -> int:
-    """`main` as a process of its own.
+    """Run `main` as a process of its own; return its exit code.
 
-    It ends before garbage in cycles could matter, and the search for it, above all the last one when the
-    interpreter ends, is a twentieth of the time of a report.
+    The process ends before garbage in cycles could matter, and the search for it, above all the last one when
+    the interpreter ends, is a twentieth of the time of a report.
     """
     gc.disable()
     try:

@@ -20,7 +20,7 @@ HELD = (
 
 
 def notices(config: bytes | None) -> list[str]:
-    """As far as the caller may know; `status` is right without it."""
+    """Return what `status` adds about the next boot, as far as the caller may know it."""
     lines: list[str] = []
     try:
         # What the hook left for all to read is about this machine, and not about another that is looked at.
@@ -41,7 +41,7 @@ def notices(config: bytes | None) -> list[str]:
 
 
 def waiting(hold: bool, request: Pending | None, now: float) -> Iterator[str]:
-    """`hold`: wiping pauses."""
+    """Yield what waits for the next boot, in words; `hold`: wiping pauses."""
     if hold:
         yield HELD
     if request is not None:

@@ -74,7 +74,7 @@ class Notices:
             self._then = self._clock()
 
     def seen(self) -> None:
-        """The user has taken it away."""
+        """Forget what was shown: the user has taken it away."""
         self._lines.clear()
         self._paths = 0
 

@@ -32,7 +32,9 @@ def style(shared: Shared) -> Style:
 
 
 def columns() -> int:
-    """A file or a program gets everything: what is cut cannot be searched."""
+    """Return the width to write for.
+
+    A file or a program gets everything: what is cut cannot be searched."""
     try:
         return os.get_terminal_size(1).columns or 80 if _is_terminal() else int(os.environ["COLUMNS"])
     except KeyError:
@@ -52,14 +54,14 @@ def write(text: str) -> None:
 
 
 def write_now(text: str) -> None:
-    """Also where the output is a file: long work shows how far it is."""
+    """Write and flush, so that long work shows how far it is, also where the output is a file."""
     write(text)
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def write_long(text: str, shared: Shared) -> None:
-    """By the pager, where a person reads it."""
+    """Write, by a pager where a person reads it."""
     if shared.pager and _is_terminal():
         from . import pager
 
@@ -76,7 +78,7 @@ def complain(message: str, hint: str | None = None) -> None:
 
 
 def file_name(name: object) -> str:
-    """What an OSError calls a file: a path, or the number of a descriptor."""
+    """Return the text for what an OSError calls a file: a path, or the number of a descriptor."""
     return to_text(os.fsencode(name)) if isinstance(name, str | bytes) else str(name)
 
 

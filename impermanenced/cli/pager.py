@@ -13,9 +13,9 @@ _OPTIONS = "FRSX"
 
 
 def command() -> tuple[list[str], dict[str, str]]:
-    """The pager and its environment.
+    """Return the pager and its environment.
 
-    Who comes by sudo or the like must not get from the pager to a shell of root, nor choose the
+    A user who comes by sudo or the like must not get from the pager to a shell of root, nor choose the
     program: it is less, without its commands for other programs.
     """
     environment = {**os.environ, "LESSCHARSET": "utf-8"}
@@ -30,7 +30,7 @@ def command() -> tuple[list[str], dict[str, str]]:
 
 
 def page(text: str) -> bool:
-    """Whether a pager has shown it."""
+    """Show the text by a pager; return whether there was one."""
     argv, environment = command()
     if argv == ["cat"]:
         return False

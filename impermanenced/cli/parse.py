@@ -41,7 +41,7 @@ class Parsed(NamedTuple):
 
 
 def load(name: str) -> Verb[Any]:
-    """The verb, with what it needs: no other one is loaded."""
+    """Load a verb with what it needs, and no other one."""
     verb: Verb[Any] = importlib.import_module(f"{__package__}.commands.{name}").verb
     return verb
 
@@ -99,7 +99,9 @@ def _shared(found: argparse.Namespace) -> Shared:
 
 
 def _verb_at(argv: Sequence[str]) -> int | None:
-    """Where the verb stands.  A word behind an option may be its value, unless it is a verb."""
+    """Return the index of the verb; None where there is no word at all.
+
+    A word behind an option may be its value, unless it is a verb."""
     before, likely = "", None
     for index, word in enumerate(argv):
         value = before in _WITH_VALUE
@@ -112,7 +114,7 @@ def _verb_at(argv: Sequence[str]) -> int | None:
 
 
 def parse(argv: Sequence[str]) -> Parsed:
-    """UsageError says what is wrong, and hints at what was likely meant."""
+    """Return what is wanted; UsageError says what is wrong, and hints at what was likely meant."""
     at = _verb_at(argv)
     if at is None:
         found = _shared_parser("impermanence", "").parse_args(argv)

@@ -12,7 +12,9 @@ from ..text import from_text
 
 
 def directory(path: bytes) -> bytes:
-    """What a path is relative to: an absolute one works also where the current directory is gone."""
+    """Return what the path is relative to.
+
+    An absolute one works also where the current directory is gone."""
     return b"/" if path.startswith(b"/") else os.getcwdb()
 
 
@@ -22,7 +24,7 @@ def _absolute(path: bytes, cwd: bytes) -> bytes:
 
 
 def moved(path: bytes, above: bytes, below: bytes) -> bytes | None:
-    """The path with one of its ancestors exchanged for another directory."""
+    """Return the path with its ancestor `above` exchanged for `below`; None where it has no such ancestor."""
     if path == above:
         return below
     inside = above.rstrip(b"/") + b"/"
@@ -30,7 +32,7 @@ def moved(path: bytes, above: bytes, below: bytes) -> bytes | None:
 
 
 def candidates(report: Report, argument: bytes, cwd: bytes) -> Iterator[bytes]:
-    """What a path on the command line may mean in the system that the volumes belong to, likeliest first."""
+    """Yield what the typed path may mean in the system that the volumes belong to, likeliest first."""
     readings = [argument]
     if b"\\" in argument:
         with contextlib.suppress(UsageError):  # a name may have a backslash of its own
@@ -48,7 +50,7 @@ def candidates(report: Report, argument: bytes, cwd: bytes) -> Iterator[bytes]:
 
 
 def meant(report: Report, argument: bytes, cwd: bytes) -> bytes:
-    """The candidate that differs from the blank, else one that exists, else the likeliest."""
+    """Return the candidate that differs from the blank, else one that exists, else the likeliest."""
     found = list(dict.fromkeys(candidates(report, argument, cwd)))
     changed = {entry.difference.path for entry in report.entries}
     for path in found:
@@ -61,7 +63,7 @@ def meant(report: Report, argument: bytes, cwd: bytes) -> bytes:
 
 
 def location(report: Report, path: bytes) -> bytes:
-    """Where in the running system a path of the volumes' system is found."""
+    """Return where in the running system a path of the volumes' system is found."""
     best, where = b"", path
     for volume in report.volumes:
         here = moved(path, volume.path, volume.mountpoint)

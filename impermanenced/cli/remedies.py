@@ -38,7 +38,7 @@ _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
 
 
 def lines(entry: Entry, *, persist: str, config: str, commands: Collection[str]) -> Iterator[str]:
-    """The best first.  `commands`: those that `impermanence` has."""
+    """Yield what can be done, the best first.  `commands`: the verbs that `impermanence` has."""
     if entry.difference.change is Change.DELETED:
         yield BRINGS_BACK
         return
@@ -63,7 +63,7 @@ def lines(entry: Entry, *, persist: str, config: str, commands: Collection[str])
 
 
 def elsewhere(kind: AdviceKind, argument: str) -> str:
-    """How something is kept that is not persisted."""
+    """Say how something is kept in another way than by persisting it."""
     return _SAYS[kind](argument)
 
 

@@ -62,7 +62,7 @@ ORDERS: Mapping[str, Callable[[Row], tuple[float, float, str]]] = {
 
 
 def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
-    """By default what hurts most comes first.
+    """Return the rows, by default with what hurts most first.
 
     What was installed is one row.  What is known to belong together is another: an application's directory,
     a service's state, files of one kind beside each other.  Else a created directory stands for all that is
@@ -82,7 +82,7 @@ def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
 
 
 def _ways(entries: Iterable[Entry]) -> set[tuple[str, bytes]]:
-    """The directories above anything that is none."""
+    """Return the directories above anything that is no directory."""
     ways: set[tuple[str, bytes]] = set()
     for entry in entries:
         difference = entry.difference
@@ -94,7 +94,7 @@ def _ways(entries: Iterable[Entry]) -> set[tuple[str, bytes]]:
 
 
 def _leads_on(group: list[Entry], ways: set[tuple[str, bytes]]) -> bool:
-    """Whether it is directories that come back with what is in them, which other rows are about."""
+    """Tell whether these are directories that come back with what is in them, which other rows are about."""
     return all(
         entry.difference.type is FileType.DIRECTORY
         and entry.difference.change is Change.CREATED
@@ -139,7 +139,7 @@ def _row(directory: bytes, group: list[Entry]) -> Row:
 
 
 def _packages(group: list[Entry]) -> list[str]:
-    """What somebody asked for first, then what came with it."""
+    """Return the packages: those that somebody asked for first, then those that came with them."""
     brought = {
         entry.package: any(advice.kind is AdviceKind.WITH_PACKAGE for advice in entry.advice)
         for entry in group
@@ -157,7 +157,7 @@ def _names(packages: list[str], group: list[Entry]) -> str:
 
 
 def _loss(worst: Entry, group: list[Entry]) -> str:
-    """Of what decides the row's score; where nothing has one, the class that most of them have."""
+    """Return the class of what decides the row's score; where nothing has one, the worst class."""
     if worst.score:
         return str(worst.loss)
     losses = [entry.loss for entry in group if entry.loss]
@@ -240,7 +240,7 @@ VIEWS: Mapping[str, Callable[[Entry], str]] = {
 
 
 def by(view: str, entries: Iterable[Entry], order: str = "score") -> list[Row]:
-    """One row for each value of what is looked at."""
+    """Return one row for each value of what is looked at."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(VIEWS[view](entry), []).append(entry)

@@ -19,7 +19,7 @@ _DAYS = {"today": 0, "yesterday": 1}
 
 
 def moment(text: str, now: float) -> float:
-    """Seconds since 1970; UsageError for words that are no time."""
+    """Return seconds since 1970; UsageError for words that are no time."""
     ago = text.removeprefix("-") if text.startswith("-") else text.removesuffix(" ago")
     span = _SPAN.fullmatch(ago)
     if span is not None and ago != text:

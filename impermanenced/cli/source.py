@@ -24,7 +24,7 @@ def fetch(config: bytes | None) -> Report:
 
 
 def settings(config: bytes | None) -> Config | None:
-    """Return the configuration; None to who may not read it, whom the daemon answers nevertheless."""
+    """Return the configuration; None if the caller may not read it: the daemon answers them nevertheless."""
     try:
         return load(config)
     except ImpermanenceError:

@@ -10,7 +10,7 @@ from ..text import to_text
 
 
 def line(found: Trouble) -> str:
-    """What and since when; without control characters, whatever the hook said."""
+    """Say what is wrong and since when, without control characters, whatever the hook said."""
     reason = to_text(found.reason.encode())
     since = f" since {_moment(found.since)}" if found.since else ""
     if found.kind == outcome.HELD:
@@ -26,7 +26,7 @@ def line(found: Trouble) -> str:
 
 
 def login_line(found: Trouble) -> str:
-    """One line for every login: what, since when, what to do."""
+    """Return the line for every login: what is wrong, since when, what to do."""
     return f"impermanence: {line(found)}. {remedy(found)}"
 
 
@@ -42,7 +42,7 @@ def remedy(found: Trouble) -> str:
 
 
 def not_rolled_back(found: Trouble) -> str:
-    """For `status`."""
+    """Say for `status` what is wrong, and what to do."""
     return f"{line(found)}.\n  {remedy(found)}"
 
 

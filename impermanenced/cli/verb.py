@@ -1,7 +1,7 @@
 """What a verb is made of, and what each is given.
 
-These are named tuples: that way the summary of all verbs (--help) starts without `dataclasses`, and loading
-it takes a fifth of the time.
+These are named tuples: that way the summary of all verbs (--help) starts without `dataclasses`, which would
+take a fifth of its time.
 """
 
 from __future__ import annotations

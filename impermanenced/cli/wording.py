@@ -35,7 +35,7 @@ def age(then: float, now: float) -> str:
 
 
 def clock(seconds: float, now: float, *, exact: bool = False) -> str:
-    """The local time of day, with the date when it is not today's."""
+    """Return the local time of day, with the date if it is not today's."""
     then = datetime.datetime.fromtimestamp(seconds).astimezone()
     today = datetime.datetime.fromtimestamp(now).astimezone().date()
     day = "" if then.date() == today else "%Y-%m-%d "
@@ -51,18 +51,20 @@ def user(uid: int) -> str:
 
 
 def unit(name: str) -> str:
-    """The name of a systemd unit for a terminal: it may hold any bytes but a slash and NUL."""
+    """Return the name of a systemd unit for a terminal: it may hold any bytes but a slash and NUL."""
     return to_text(name.encode("utf-8", "surrogateescape"))
 
 
 def program_of(found: Writer) -> str:
-    """The name that ps shows, whole: the kernel keeps 15 bytes of it, a script is not its interpreter."""
+    """Return the name that ps shows, whole.
+
+    The kernel keeps 15 bytes of it, and a script is not its interpreter."""
     comm, file = to_text(found.comm), to_text(found.exe.rpartition(b"/")[2])
     return file if file.startswith(comm) else comm
 
 
 def writer(found: Writer | None) -> str:
-    """The service that wrote, else the program and its user; "" when nobody is known."""
+    """Return the service that wrote, else the program and its user; "" if nobody is known."""
     if found is None:
         return ""
     its_unit = unit(found.unit)
@@ -75,13 +77,15 @@ def writer(found: Writer | None) -> str:
 
 
 def _in_common(texts: list[str]) -> str:
-    """What all begin with."""
+    """Return what all begin with."""
     first, last = min(texts), max(texts)
     return next((first[:index] for index, one in enumerate(first) if last[index : index + 1] != one), first)
 
 
 def braces(directory: str, names: list[str]) -> str:
-    """`/etc/ssh/ssh_host_{ed25519,rsa}_key`, or the directory where that would be long and says little."""
+    """Return one word for several names, as `/etc/ssh/ssh_host_{ed25519,rsa}_key`.
+
+    It is the directory where that would be long and say little."""
     prefix = _in_common(names)
     suffix = _in_common([name[len(prefix) :][::-1] for name in names])[::-1]
     middles = sorted({name[len(prefix) : len(name) - len(suffix)] for name in names})
@@ -101,7 +105,7 @@ def _has_home(name: str) -> bool:
 
 
 def homely(path: str) -> str:
-    """`~alice/code` for a path in a home of this machine; only to show it."""
+    """Return `~alice/code` for a path in a home of this machine; only to show it."""
     if not path.startswith("/home/"):
         return path
     name, slash, rest = path.removeprefix("/home/").partition("/")
@@ -109,7 +113,7 @@ def homely(path: str) -> str:
 
 
 def width(text: str) -> int:
-    """Columns of a terminal."""
+    """Return how many columns of a terminal the text takes."""
     if text.isascii():
         return len(text)
     return sum(
@@ -119,7 +123,7 @@ def width(text: str) -> int:
 
 
 def shorten(text: str, columns: int) -> str:
-    """At most that many columns, with the middle left out: both ends of a path tell what it is."""
+    """Cut the text to that many columns, in the middle: both ends of a path tell what it is."""
     if width(text) <= columns:
         return text
     head = _fitting(text, columns // 3)
@@ -128,12 +132,12 @@ def shorten(text: str, columns: int) -> str:
 
 
 def cut(text: str, columns: int) -> str:
-    """At most that many columns, with the end left out."""
+    """Cut the text to that many columns, at its end."""
     return text if width(text) <= columns else _fitting(text, columns - 1) + "…"
 
 
 def _fitting(text: str, columns: int) -> str:
-    """As much of the beginning as has room."""
+    """Return as much of the beginning as has room."""
     taken = 0
     for index, character in enumerate(text):
         taken += width(character)

@@ -104,7 +104,7 @@ def alert() -> None:
 
 
 def text(found: Listing, *, columns: int, now: float) -> str:
-    """A line a boot, and what needs words below it."""
+    """Return a line for each boot, and below it what needs words."""
     boots = found.history.boots
     if not boots:
         return "no boot yet: the first one with the hook in the initrd makes the first record\n"
@@ -154,7 +154,7 @@ def _when(seconds: float | None, now: float) -> str:
 
 
 def _ended(boot: Boot) -> str:
-    """How it ended; before that, that it did not complete, and else what is known of it."""
+    """Say how it ended; that it did not complete comes before that, and else what is known of it."""
     return boot.ended if boot.ended in (RUNNING, BAD) else boot.shutdown or boot.ended
 
 

@@ -43,7 +43,9 @@ verb = Verb(add_arguments, read_options, run)
 
 
 def examine(config: bytes | None) -> list[Finding]:
-    """With a configuration of its own it is another system that is looked at, not the running one."""
+    """Return what is wrong.
+
+    With a configuration of its own it is another system that is looked at, not the running one."""
     running = Running.read() if config is None else Running()
     with Manager(config) as manager:
         found = doctor.examine(manager.config, manager.machine, running)

@@ -76,7 +76,7 @@ def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
 
 
 def _as_in_the_blank(found: Explanation, where: bytes) -> str:
-    """`where`: the place of the path in the running system."""
+    """Say of a path that does not differ what becomes of it; `where`: its place in the running system."""
     mount = _mount_at(where)
     if mount is not None and mount.path not in {volume.mountpoint for volume in found.report.volumes}:
         return _on_mount(mount)

@@ -47,7 +47,7 @@ verb = Verb(add_arguments, read_options, run)
 
 
 def judge(report: Report, config_file: bytes | None) -> Judgement:
-    """Of the whole report, by the rules of the configuration."""
+    """Judge the whole report by the rules of the configuration."""
     config = load(config_file)
     total = 0
     if config.gate.warn_bytes.percent or config.gate.block_bytes.percent:
@@ -57,7 +57,9 @@ def judge(report: Report, config_file: bytes | None) -> Judgement:
 
 
 def _spared(config: Config) -> str | None:
-    """As far as the caller may know: who is not root does not learn of a request for the next boot."""
+    """Return why the next boot takes nothing away, if it is so and the caller may know.
+
+    Only root learns of a request for the next boot."""
     if os.geteuid() == 0:
         with Machine(config.volumes) as machine:
             return requests.spared(machine, config.rollback.wipe)

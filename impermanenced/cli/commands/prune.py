@@ -99,7 +99,7 @@ def _tell_nobody(root: OldRoot) -> None:
 
 
 def _check(plan: Plan, pruned: Pruned | None, *, dry_run: bool) -> None:
-    """ImpermanenceError where what was to be deleted is still there."""
+    """Raise ImpermanenceError if what was to be deleted is still there."""
     if plan.refused is not None and not dry_run:
         raise ImpermanenceError(f"nothing was deleted: {plan.refused}")
     if pruned is not None and pruned.failed:
@@ -110,7 +110,7 @@ def _check(plan: Plan, pruned: Pruned | None, *, dry_run: bool) -> None:
 
 
 def _give_way() -> None:
-    """Whoever else reads or writes goes first.  It works without that, too."""
+    """Let everybody else read and write first.  It works without that, too."""
     with contextlib.suppress(CommandError):
         command.run(["ionice", "--class", "idle", "--pid", str(os.getpid())])
 
@@ -153,7 +153,7 @@ class Limits(NamedTuple):
 
 
 def text(plan: Plan, limits: Limits, free: int, style: Style) -> str:
-    """What would go, what stays and why; the first line answers."""
+    """Say what would go, what stays and why; the first line answers."""
     lines = [style.bold(_answer(plan)), ""]
     if plan.go:
         lines += [*_table(plan, plan.go), ""]

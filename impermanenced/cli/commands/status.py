@@ -154,7 +154,7 @@ def _size(row: Row) -> str:
 
 
 def _others(report: Report, columns: int) -> Iterator[str]:
-    """What --all shows besides: every path with its rule."""
+    """Yield what --all shows besides: every path with its rule."""
     for verdict, title in _VERDICTS.items():
         entries = [entry for entry in report.entries if entry.verdict is verdict]
         if entries:
@@ -179,7 +179,7 @@ def _notes(report: Report, now: float, *, whole: bool) -> Iterator[str]:
 
 
 def _left_out(report: Report) -> Iterator[str]:
-    """What there is besides, but is not counted as a loss."""
+    """Yield how much there is besides that is not counted as a loss."""
     caches, counts = totals.caches(report), totals.counts(report)
     counts[Verdict.IGNORED] -= caches
     for verdict, title in _VERDICTS.items():

@@ -71,7 +71,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def _persist_volume(asked: bytes) -> bytes:
-    """UsageError when it cannot be one."""
+    """Return the path of the persist volume; UsageError if it cannot be one."""
     try:
         path = configured_path(os.fsdecode(asked), Where("--persist"))
     except ConfigError as error:
@@ -108,7 +108,9 @@ def _suggestion(
     options: Options,
     cwd: bytes,
 ) -> Suggestion:
-    """`config`: None for who may not read it; `cwd`: what the paths of the options are relative to."""
+    """Choose what to declare.
+
+    `config`: None where the caller may not read it; `cwd`: what the paths of the options are relative to."""
     return choose(
         items,
         system,
@@ -121,7 +123,7 @@ def _suggestion(
 
 
 def _has_nix(report: Report, options: Options) -> bool:
-    """Whether home-manager and its like can be had: what they do better is theirs then."""
+    """Tell whether home-manager and its like can be had: what they do better is theirs then."""
     return options.format in _FOR_NIX or os.path.isdir(paths.location(report, b"/nix/store"))
 
 

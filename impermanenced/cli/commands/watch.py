@@ -68,8 +68,11 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
-    """It ends by an exception: ServiceError where there is nobody to follow, BrokenPipeError when the reader
-    of the output has gone.  A signal ends the process, as it ends journalctl."""
+    """Follow the news until an exception ends it.
+
+    That is ServiceError where there is nobody to follow, and BrokenPipeError when the reader of the output
+    has gone.  A signal ends the process, as it ends journalctl.
+    """
     if client is None:
         hint = "apt-get install python3-gi python3-pydbus"
         raise ServiceError("the libraries of the bus are missing", hint)
@@ -112,7 +115,7 @@ def _say_changed(there: bool) -> None:
 
 
 def _notices(follower: Follower) -> Notices:
-    """On the desktop of the session's own user."""
+    """Return what shows news on the desktop of the session's own user."""
 
     def show(summary: str, lines: Sequence[str], worth_a_look: bool) -> None:
         screen.show(summary, lines, notifications.NORMAL if worth_a_look else notifications.LOW)
@@ -132,7 +135,7 @@ def _notices(follower: Follower) -> Notices:
 
 
 def _watch_output(gone: Callable[[], None]) -> None:
-    """Who reads may go long before there is something to write that would show it."""
+    """Call `gone` when the reader has gone: nothing to write may show that for long."""
     if sys.stdout is None:
         return
 
@@ -144,7 +147,7 @@ def _watch_output(gone: Callable[[], None]) -> None:
 
 
 def line(news: Announcement, now: float, style: Style) -> str:
-    """`09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`"""
+    """Return a line as `09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`."""
     when = wording.clock(news.time, now, exact=True)
     loss = news.loss if isinstance(news, Undeclared) else None
     padded = wording.pad(loss or "", _LOSS)

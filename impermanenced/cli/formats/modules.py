@@ -155,7 +155,7 @@ def _preservation_entry(one: Wanted, hidden: bool) -> str:
 
 
 def _parents(task: Task, good: list[Wanted]) -> list[str]:
-    """The directories on the way, for tmpfiles; a home itself is made with its user."""
+    """Return the settings that make the directories on the way; a home itself is made with its user."""
     homes = {one.home for one in good}
     lines = []
     for way in task.suggestion.ways:

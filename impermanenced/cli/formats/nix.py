@@ -22,12 +22,12 @@ def string(text: str) -> str:
 
 
 def name(word: str) -> str:
-    """An attribute's."""
+    """Return the name of an attribute, quoted if it has to be."""
     return word if _NAME.fullmatch(word) and word not in _KEYWORDS else string(word)
 
 
 def value(found: object) -> str:
-    """On one line."""
+    """Return the value on one line."""
     if isinstance(found, bool):
         return "true" if found else "false"
     if isinstance(found, Mapping):
@@ -38,6 +38,6 @@ def value(found: object) -> str:
 
 
 def several(key: str, items: Iterable[str], indent: str) -> list[str]:
-    """A list, an item a line; nothing where there is none."""
+    """Return a list, one item on each line; nothing if there is none."""
     lines = [f"{indent}  {item}" for item in items]
     return [f"{indent}{key} = [", *lines, f"{indent}];"] if lines else []

@@ -79,7 +79,7 @@ def _owned(task: Task, one: Wanted, own: Ownership) -> str:
 
 
 def octal(mode: str) -> str:
-    """Of a mode as chmod(1) takes it, where it says all; else "-", the usual one."""
+    """Return a mode of chmod(1) in digits; "-", the usual one, where it does not say all of it."""
     if mode.isdigit():
         return mode
     clauses = [_CLAUSE.fullmatch(clause) for clause in mode.split(",")]
@@ -94,7 +94,7 @@ def octal(mode: str) -> str:
 
 
 def node(task: Task, found: bytes) -> str | None:
-    """The line that makes a link, a fifo or a device anew; None: there is none for it."""
+    """Return the line that makes a link, a fifo or a device anew; None: there is none for it."""
     item = task.items[found]
     if unspeakable(found) is not None:
         return None
@@ -115,7 +115,7 @@ def node(task: Task, found: bytes) -> str | None:
 
 
 def path(raw: bytes) -> str:
-    """Of what is not unspeakable."""
+    """Return the path of a line; it must not be unspeakable."""
     text = raw.decode().replace("%", "%%")
     if _PLAIN.fullmatch(text):
         return text

@@ -41,7 +41,7 @@ def _why_not(one: Wanted) -> str | None:
 
 
 def _home(entries: Iterable[Wanted]) -> list[str]:
-    """Said where nobody would guess it."""
+    """Return the line that names a home, where it would not be guessed."""
     homes = {one.home: one.user for one in entries if one.home is not None and one.user is not None}
     usual = {b"/root": "root", **{b"/home/" + user.encode(): user for user in homes.values()}}
     return [f"home = {string(to_text(home))}" for home, user in homes.items() if usual.get(home) != user]
@@ -83,5 +83,5 @@ def _key(word: str) -> str:
 
 
 def string(text: str) -> str:
-    """Of printable text, as `wire.to_text` gives it."""
+    """Quote printable text, as `text.to_text` gives it."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -33,7 +33,7 @@ _SAYS: Mapping[RemedyKind, str] = {
 
 
 def lines(task: Task, written: Written) -> Iterator[str]:
-    """Without the sign that makes a comment of them."""
+    """Yield the lines, without the sign that makes a comment of them."""
     for words, paths in _why_refused(written).items():
         yield f"  not in this format, {words}:"
         yield from _paths(paths)
@@ -57,7 +57,7 @@ def lines(task: Task, written: Written) -> Iterator[str]:
 
 
 def better(task: Task) -> Iterator[str]:
-    """The better ways for what is declared."""
+    """Yield the better ways for what is declared."""
     found: dict[tuple[Advice, ...], list[bytes]] = collections.defaultdict(list)
     for one in task.wanted:
         for ways in one.instead:
@@ -80,7 +80,7 @@ def _why_refused(written: Written) -> dict[str, list[bytes]]:
 
 
 def _paths(paths: Iterable[bytes]) -> Iterator[str]:
-    """Of directories and what is in them only the directories."""
+    """Yield the paths; of directories and what is in them only the directories."""
     known = set(paths)
     tops = [path for path in sorted(known) if known.isdisjoint(ancestors(path))]
     for path in tops[:SHOWN]:

@@ -38,14 +38,14 @@ class Written:
     nodes: set[bytes] = field(default_factory=set)  # links and the like that the lines make, by their paths
 
     def take(self, one: Wanted, why_not: str | None) -> bool:
-        """Whether it can be written."""
+        """Note what cannot be written, and why; return whether it can."""
         if why_not is not None:
             self.refused.append((one, why_not))
         return why_not is None
 
 
 def about(one: Wanted) -> str:
-    """Whose it is and how much: what stands behind a declaration."""
+    """Return what stands behind a declaration: whose it is, and how much."""
     if not one.count:
         return ""
     paths = wording.plural(one.count, "path") if one.directory else ""
@@ -54,7 +54,7 @@ def about(one: Wanted) -> str:
 
 
 def by_user(block: Iterable[Wanted]) -> Iterator[tuple[str | None, list[Wanted]]]:
-    """None, the system's own, comes first where there is any."""
+    """Yield users and what is theirs; None, the system itself, comes first."""
     users: dict[str | None, list[Wanted]] = collections.defaultdict(list)
     for one in block:
         users[one.user].append(one)
@@ -62,14 +62,14 @@ def by_user(block: Iterable[Wanted]) -> Iterator[tuple[str | None, list[Wanted]]
 
 
 def hides(block: Iterable[Wanted]) -> bool:
-    """Whether what is declared in it already is hidden from file managers; a file goes with its block."""
+    """Tell whether what a block declares already is hidden from file managers; a file goes with its block."""
     declared = [one for one in block if one.declared]
     of_files = [one.hide for one in declared if not one.directory]
     return all(of_files or [one.hide for one in declared]) and bool(declared)
 
 
 def differs(one: Wanted, *, hidden: bool) -> bool:
-    """Whether the entry says otherwise than its block does; what is new goes with the block."""
+    """Tell whether the entry differs from its block in that; what is new goes with the block."""
     return one.declared and one.directory and one.hide != hidden
 
 
@@ -78,7 +78,10 @@ def fields(own: Ownership) -> dict[str, str]:
 
 
 def unspeakable(raw: bytes, escapes: str = "") -> str | None:
-    """Why a language that has escapes for the characters `escapes` alone cannot say a name."""
+    """Return why a language cannot say a name; None: it can.
+
+    `escapes`: the characters that it has escapes for.
+    """
     try:
         text = raw.decode()
     except UnicodeDecodeError:
