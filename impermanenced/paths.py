@@ -15,7 +15,7 @@ def within(path: bytes, directory: bytes) -> bool:
     return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
 
 
-def above(path: bytes) -> list[bytes]:
+def ancestors(path: bytes) -> list[bytes]:
     """Return the directories above a path, the nearest first, without "/"."""
     found = []
     while path := path[: path.rfind(b"/")]:

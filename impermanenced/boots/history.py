@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,9 @@ from .records import BootRecord, EndRecord
 RUNNING, GOOD, BAD, UNKNOWN = "running", "good", "bad", "unknown"
 # How a boot ended, by the journal.
 CLEAN, CUT = "clean", "cut"
+
+# Of a boot by its id: the time of its last entry in the journal, and whether it was shut down.
+LastEntry = Callable[[str], tuple[float, bool] | None]
 
 NO_STATE = ("the machine is not set up: there is no .impermanence at the top level", "impermanence setup")
 
@@ -101,7 +104,7 @@ def read(
     machine: Machine,
     archive: bytes,
     boot_id: str,
-    last_entry: Callable[[str], tuple[float, bool] | None] = lambda boot_id: None,
+    last_entry: LastEntry = lambda boot_id: None,
     result: BootRecord | None = None,
 ) -> History:
     """Return all boots that anything is known of.  Raises NotSetUp if there is neither a record nor an old
@@ -118,46 +121,46 @@ def read(
     blanks = {volume.blank for volume in hooks} | {volume.blank for volume in machine.volumes}
     has_state = machine.has_state()
     written = _records(machine) if has_state else _Written()
-    known, faults = written.boots, written.faults
     roots = _OldRoots(machine, volumes)
-    ended, times = 0, archived_times(known)
-    for number in sorted(known):
-        roots.add_recorded(known[number], ended, times[number])
-        ended = number
+    roots.add_recorded(written.boots)
     archive = rollback.archive if rollback else archive
     roots.add_archive(archive, blanks)
     if not (has_state or roots.of_boot or roots.strange):
         raise NotSetUp(*NO_STATE)
-    numbers = sorted(known.keys() | faults.keys() | roots.of_boot.keys(), reverse=True)
-    after: int | None = None
-    boots = []
-    for number in numbers:
-        record = known.get(number)
+    boots = list(_numbered(written, roots, boot_id, last_entry))
+    strange = sorted(roots.strange, key=lambda boot: (-(boot.time or 0), boot.old_roots[0].path))
+    newest = written.boots.get(max(written.boots, default=0))
+    hold = newest is not None and newest.hold
+    running = [] if any(boot.ended == RUNNING for boot in boots) else _without_record(result, boot_id)
+    return History((*running, *boots, *strange), tuple(volumes), archive, hold)
+
+
+def _numbered(
+    written: _Written, roots: _OldRoots, boot_id: str, last_entry: LastEntry
+) -> Iterator[Boot]:
+    """Yield the boots that have a record or an old root, the newest first."""
+    after: int | None = None  # the boot after it that has a record
+    recorded = written.boots.keys() | written.faults.keys()
+    for number in sorted(recorded | roots.of_boot.keys(), reverse=True):
+        record = written.boots.get(number)
         of_boot = tuple(sorted(roots.of_boot.get(number, {}).values(), key=by_age))
         its_id = record.boot_id if record else roots.boot_ids.get(number)
         state = _ended(number, record, written.good, boot_id)
         last = last_entry(its_id) if its_id and state != RUNNING else None
-        boots.append(
-            Boot(
-                number=number,
-                boot_id=its_id,
-                time=record.time if record else None,
-                ended=state,
-                last_entry=None if last is None else last[0],
-                shutdown=None if last is None else CLEAN if last[1] else CUT,
-                record=record,
-                fault=faults.get(number),
-                old_roots=of_boot,
-                left=written.left(number, its_id),
-                went_on=after if not of_boot and after is not None and _kept(known.get(after)) else None,
-            )
+        yield Boot(
+            number=number,
+            boot_id=its_id,
+            time=record.time if record else None,
+            ended=state,
+            last_entry=None if last is None else last[0],
+            shutdown=None if last is None else CLEAN if last[1] else CUT,
+            record=record,
+            fault=written.faults.get(number),
+            old_roots=of_boot,
+            left=written.left(number, its_id),
+            went_on=after if not of_boot and after is not None and _kept(written.boots.get(after)) else None,
         )
-        after = number if number in known or number in faults else after
-    strange = sorted(roots.strange, key=lambda boot: (-(boot.time or 0), boot.old_roots[0].path))
-    newest = known.get(max(known, default=0))
-    hold = newest is not None and newest.hold
-    running = [] if any(boot.ended == RUNNING for boot in boots) else _without_record(result, boot_id)
-    return History((*running, *boots, *strange), tuple(volumes), archive, hold)
+        after = number if number in recorded else after
 
 
 def _without_record(result: BootRecord | None, boot_id: str) -> list[Boot]:
@@ -226,11 +229,15 @@ class _OldRoots:
         self._volumes = volumes
         self._seen: set[bytes] = set()
 
-    def add_recorded(self, record: BootRecord, ended: int, time: int | None) -> None:
-        """Add those that a record says it archived, when its clock said `time`.
+    def add_recorded(self, boots: Mapping[int, BootRecord]) -> None:
+        """Add those that the records say they archived."""
+        ended, times = 0, archived_times(boots)
+        for number in sorted(boots):
+            self._add_recorded(boots[number], ended, times[number])
+            ended = number
 
-        `ended` is the number of the boot before it.
-        """
+    def _add_recorded(self, record: BootRecord, ended: int, time: int | None) -> None:
+        """Add those of a record whose clock said `time`; `ended` is the number of the boot before it."""
         for volume in record.volumes:
             if volume.old is None:
                 continue

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..document.news import Announcement, Reached, Sum, Undeclared
 from ..errors import ServiceError
-from ..losses import BAD, LossClass
+from ..losses import BAD, LossClass, weight
 from ..text import size_to_text, to_text
 from . import wording
 
@@ -42,7 +42,7 @@ class Notices:
             case Sum(boot=False):
                 self._paths += news.count
             case Undeclared() if news.loss.traits.desktop:
-                self._add(news.loss.traits.weight, _line(news), news.count)
+                self._add(weight(news.loss), _line(news), news.count)
             case _:
                 return
         if not self._waits:

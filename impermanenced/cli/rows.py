@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..losses import LossClass, weight
 from ..model import AdviceKind, Change, Entry, FileType
+from ..paths import Inherited
 from ..text import to_text
 from . import wording
 
@@ -41,26 +42,15 @@ def _parent(path: bytes) -> bytes:
     return path[: path.rfind(b"/")]
 
 
-class _Tops:
-    """The topmost of the created directories above a path."""
+# Of a path the topmost of the created directories that it is, or lies in.
+Tops = Inherited[bytes | None]
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        created = (Change.CREATED, Change.REPLACED)
-        differences = [entry.difference for entry in entries]
-        self._made = {one.path for one in differences if one.type in _TREES and one.change in created}
-        self._known: dict[bytes, bytes | None] = {b"": None, b"/": None}
 
-    def of(self, path: bytes) -> bytes | None:
-        unknown = []
-        while path not in self._known:
-            unknown.append(path)
-            path = _parent(path)
-        top = self._known[path]
-        for below in reversed(unknown):
-            if top is None and below in self._made:
-                top = below
-            self._known[below] = top
-        return top
+def _tops(entries: Iterable[Entry]) -> Tops:
+    created = (Change.CREATED, Change.REPLACED)
+    differences = [entry.difference for entry in entries]
+    made = {one.path for one in differences if one.type in _TREES and one.change in created}
+    return Inherited(None, lambda top, path: path if top is None and path in made else top)
 
 
 ORDERS: Mapping[str, Callable[[Row], tuple[float, float, str]]] = {
@@ -80,10 +70,10 @@ def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
     Directories that only lead to other rows are none.
     """
     entries = list(entries)
-    tops: dict[str, _Tops] = {}
+    tops: dict[str, Tops] = {}
     groups: dict[Key, list[Entry]] = {}
     for volume in dict.fromkeys(entry.volume for entry in entries):
-        tops[volume] = _Tops(entry for entry in entries if entry.volume == volume)
+        tops[volume] = _tops(entry for entry in entries if entry.volume == volume)
     for entry in entries:
         groups.setdefault(_key(entry, tops[entry.volume]), []).append(entry)
     ways = _ways(entries)
@@ -113,7 +103,7 @@ def _leads_on(group: list[Entry], ways: set[tuple[str, bytes]]) -> bool:
     )
 
 
-def _key(entry: Entry, tops: _Tops) -> Key:
+def _key(entry: Entry, tops: Tops) -> Key:
     volume, difference = entry.volume, entry.difference
     path = difference.path
     if difference.type is FileType.SUBVOLUME:  # a whole tree, of unknown size: never one among others
@@ -125,7 +115,7 @@ def _key(entry: Entry, tops: _Tops) -> Key:
         return volume, _parent(path), ("of one kind", entry.application, str(entry.loss), gone)
     if entry.group:
         return volume, entry.group, ()
-    top = tops.of(path)
+    top = tops[path]
     if top is not None:
         return volume, top, ()
     return volume, _parent(path), (wording.writer(entry.writer), gone)
@@ -136,7 +126,7 @@ def _row(directory: bytes, group: list[Entry]) -> Row:
     packages = _packages(group)
     differences = [entry.difference for entry in group]
     return Row(
-        path=_names(packages) if packages else _path(directory, group),
+        path=_names(packages, group) if packages else _path(directory, group),
         what=_what(group),
         size=sum(one.size for one in differences if one.change is not Change.DELETED),
         who=_who(group),
@@ -158,8 +148,9 @@ def _packages(group: list[Entry]) -> list[str]:
     return sorted(brought, key=lambda name: (brought[name], name))
 
 
-def _names(packages: list[str]) -> str:
-    tools = ("dpkg", "pacman", "rpm")
+def _names(packages: list[str], group: list[Entry]) -> str:
+    """Return the first packages by name; the package manager only where there is no other."""
+    tools = {entry.package for entry in group if entry.bookkeeping}
     named = [name for name in packages if name not in tools] or packages
     shown = ", ".join(named[:4])
     return f"{shown} and {len(named) - 4} more" if len(named) > 4 else shown
@@ -232,7 +223,7 @@ def _directory_of(entry: Entry) -> str:
 
 
 def _class_of(entry: Entry) -> str:
-    return PACKAGES if entry.package else str(entry.loss or LossClass.UNKNOWN)
+    return PACKAGES if entry.package else entry.loss or LossClass.UNKNOWN
 
 
 def _unit_of(entry: Entry) -> str:

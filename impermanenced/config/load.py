@@ -15,6 +15,7 @@ from typing import Any
 
 from ..losses import Gate, of_gate
 from ..model import Declaration
+from ..paths import within
 from ..state import ARCHIVE, STATE
 from ..text import to_text
 from . import files, settings
@@ -280,11 +281,6 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
         levels=LevelSettings(**reading.levels),
         gate=gate,
     )
-
-
-def within(path: bytes, directory: bytes) -> bool:
-    """Return whether the path is the directory, or lies below it."""
-    return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
 
 
 def _check_volumes(reading: _Reading, archive: ArchiveSettings) -> None:

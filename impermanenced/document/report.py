@@ -110,6 +110,7 @@ def whole_entry_to_json(entry: Entry) -> Object:
         "subvolume": difference.subvolume,
         "hidden": entry.hidden,
         "unpushed": entry.unpushed,
+        "bookkeeping": entry.bookkeeping,
     }
 
 
@@ -277,6 +278,7 @@ def _entry(fields: Object) -> Entry:
         f.each(fields, "advice", _advice),
         f.flag(fields, "hidden"),
         f.text(fields, "unpushed"),
+        f.flag(fields, "bookkeeping"),
     )
 
 

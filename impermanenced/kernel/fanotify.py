@@ -137,6 +137,23 @@ def _target(
     return target, skipped
 
 
+def _event(
+    buffer: bytes, offset: int, wanted: Container[int], foreign: set[int]
+) -> tuple[int, Event | None, int, int]:
+    """Return an event's length, the event if it is wanted, its mask, and how many records made no sense.
+
+    The length is 0 where the buffer makes no sense from there on.
+    """
+    length, version, _, metadata_length, mask, _, pid = _METADATA.unpack_from(buffer, offset)
+    sane = _METADATA.size <= metadata_length <= length <= len(buffer) - offset
+    if not sane or version != FANOTIFY_METADATA_VERSION:
+        return 0, None, 0, 0
+    if mask & FAN_Q_OVERFLOW:
+        return length, None, mask, 0
+    target, odd = _target(buffer, offset + metadata_length, offset + length, wanted, foreign)
+    return length, None if target is None else Event(mask, pid, *target), mask, odd
+
+
 def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     """Return the events of one read that are about the subvolumes in `wanted`.
 
@@ -144,7 +161,7 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     what holds it ends the walk of that event (or of the buffer) and is counted.
 
     This runs for every write of the machine.  An event that begins otherwise than nearly all do goes to
-    `_target`; of the others, those of other subvolumes are dropped after one look at fixed offsets.
+    `_event`; of the others, those of other subvolumes are dropped after one look at fixed offsets.
     """
     events: list[Event] = []
     foreign: set[int] = set()
@@ -185,17 +202,13 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
                         else:
                             foreign.add(child_root)
                         continue
-        length, version, _, metadata_length, mask, _, pid = _METADATA.unpack_from(buffer, offset)
-        sane = _METADATA.size <= metadata_length <= length <= end - offset
-        if not sane or version != FANOTIFY_METADATA_VERSION:
+        length, event, mask, odd = _event(buffer, offset, wanted, foreign)
+        if not length:
             break
         total += 1
-        record, offset = offset + metadata_length, offset + length
-        if mask & FAN_Q_OVERFLOW:
-            overflowed = True
-            continue
-        target, odd = _target(buffer, record, offset, wanted, foreign)
+        offset += length
+        overflowed = overflowed or bool(mask & FAN_Q_OVERFLOW)
         skipped += odd
-        if target is not None:
-            events.append(Event(mask, pid, *target))
+        if event is not None:
+            events.append(event)
     return Batch(events, total, overflowed, foreign, skipped + (end != offset))

@@ -16,12 +16,12 @@ hidden beneath it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..config.ignore import Patterns
 from ..model import Change, Declaration, Difference, FileType, Mounted, Verdict
-from ..paths import Inherited
+from ..paths import Inherited, ancestors
 from ..text import to_text
 
 NOTHING = "nothing declares it"
@@ -54,16 +54,6 @@ class _Place:
         if declaration is not None:
             words = f"below {to_text(declaration.path)}, declared by {declaration.source}, {NOT_MOUNTED}"
             self.declared = Ruling(Verdict.DECLARED, words)
-
-
-def _parent(path: bytes) -> bytes:
-    return path[: path.rfind(b"/")] or b"/"
-
-
-def _ancestors(path: bytes) -> Iterable[bytes]:
-    while path != b"/":
-        path = _parent(path)
-        yield path
 
 
 class Rules:
@@ -128,10 +118,10 @@ class Rules:
     def _symlink(self, difference: Difference) -> Ruling | None:
         if difference.target is None or difference.change is Change.DELETED:
             return None
-        target = os.path.normpath(os.path.join(_parent(difference.path), difference.target))
+        target = os.path.normpath(os.path.join(os.path.dirname(difference.path), difference.target))
         # POSIX leaves two leading slashes alone, and so does normpath.
         target = b"/" + target.lstrip(b"/")
-        for place in (target, *_ancestors(target)):
+        for place in (target, *ancestors(target), b"/"):
             if place in self._kept:
                 return Ruling(Verdict.PERSISTED, f"symlink into {to_text(place)}")
             if place in self._mounted:
@@ -174,7 +164,7 @@ def _ways(paths: Mapping[bytes, object]) -> dict[bytes, bytes]:
     """Return every directory on the way to one of the paths, with the first path that it leads to."""
     ways: dict[bytes, bytes] = {}
     for path in paths:
-        for above in _ancestors(path):
+        for above in (*ancestors(path), b"/"):
             ways.setdefault(above, path)
     return ways
 

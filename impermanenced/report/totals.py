@@ -24,10 +24,8 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The losses by class."""
-
-    classes: Mapping[str, Share]  # the worst class first
-    complete: bool = True  # False if a part could not be read, or is not shown to this caller
+    classes: Mapping[LossClass, Share]  # what hurts most first
+    complete: bool = True  # False: a part could not be read, or is not shown to this caller
 
     @property
     def count(self) -> int:
@@ -55,7 +53,7 @@ def caches(report: Report) -> int:
 
 def of_report(report: Report) -> Tally:
     """Return the sums of what the next boot takes for good."""
-    found: dict[str, list[int]] = {loss: [0, 0] for loss in LossClass}
+    found: dict[LossClass, list[int]] = {loss: [0, 0] for loss in LossClass}
     for entry in report.entries:
         if entry.verdict is Verdict.CRUD and entry.difference.change not in _BROUGHT_BACK:
             share = found[entry.loss or LossClass.UNKNOWN]

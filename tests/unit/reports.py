@@ -29,7 +29,7 @@ def entry(
     volume: str = "root",
     verdict: Verdict = Verdict.CRUD,
     rule: str = "nothing declares it",
-    loss: LossClass | str | None = None,
+    loss: LossClass | None = None,
     writer: Writer | None = None,
     **more: Any,
 ) -> Entry:

@@ -99,6 +99,7 @@ entries = st.builds(
     advice=st.lists(advice, max_size=3).map(tuple),
     hidden=st.booleans(),
     unpushed=texts,
+    bookkeeping=st.booleans(),
 )
 
 

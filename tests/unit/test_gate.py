@@ -39,7 +39,7 @@ REPORT = Report(
         entry(None, 7),
     ),
 )
-EVERYTHING = {"secret": Share(2, 305), "config": Share(1, 20), "unknown": Share(1, 7)}
+EVERYTHING = {LossClass.SECRET: Share(2, 305), LossClass.CONFIG: Share(1, 20), LossClass.UNKNOWN: Share(1, 7)}
 
 
 def test_what_is_counted_is_what_nothing_brings_back() -> None:
@@ -52,9 +52,9 @@ def test_what_is_counted_is_what_nothing_brings_back() -> None:
     ("classes", "settings", "verdict", "why"),
     [
         ({}, GateSettings(), "pass", []),
-        ({"log": Share(9, MIB), "cache": Share(9, MIB)}, GateSettings(), "pass", []),
-        ({"config": Share(1, 20)}, GateSettings(), "warn", ["config: 1 path, 20 B"]),
-        ({"secret": Share(1, 0)}, GateSettings(), "block", ["secret: 1 path, 0 B"]),
+        ({LossClass.LOG: Share(9, MIB), LossClass.CACHE: Share(9, MIB)}, GateSettings(), "pass", []),
+        ({LossClass.CONFIG: Share(1, 20)}, GateSettings(), "warn", ["config: 1 path, 20 B"]),
+        ({LossClass.SECRET: Share(1, 0)}, GateSettings(), "block", ["secret: 1 path, 0 B"]),
         (
             EVERYTHING,
             GateSettings(),
@@ -63,22 +63,24 @@ def test_what_is_counted_is_what_nothing_brings_back() -> None:
         ),
         (EVERYTHING, GateSettings((), ()), "pass", []),
         (EVERYTHING, GateSettings(("secret",), ("secret", "log")), "block", ["secret: 2 paths, 305 B"]),
-        ({"log": Share(1, 10 * MIB)}, GateSettings(block_bytes=Space(10 * MIB + 1)), "pass", []),
+        ({LossClass.LOG: Share(1, 10 * MIB)}, GateSettings(block_bytes=Space(10 * MIB + 1)), "pass", []),
         (
-            {"log": Share(1, 10 * MIB)},
+            {LossClass.LOG: Share(1, 10 * MIB)},
             GateSettings(warn_bytes=Space(1), block_bytes=Space(10 * MIB)),
             "block",
             ["10.0 MiB altogether, block-bytes is 10.0 MiB", "10.0 MiB altogether, warn-bytes is 1 B"],
         ),
         (
-            {"log": Share(1, 10 * MIB)},
+            {LossClass.LOG: Share(1, 10 * MIB)},
             GateSettings(warn_bytes=Space(1, percent=True)),  # of 1000 MiB
             "warn",
             ["10.0 MiB altogether, warn-bytes is 10.0 MiB"],
         ),
     ],
 )
-def test_a_gate(classes: dict[str, Share], settings: GateSettings, verdict: str, why: list[str]) -> None:
+def test_a_gate(
+    classes: dict[LossClass, Share], settings: GateSettings, verdict: str, why: list[str]
+) -> None:
     found = gate.judge(Tally(classes), settings, 1000 * MIB, None)
     assert (found.verdict, [words for _, words in found.reasons]) == (verdict, why)
     spared = gate.judge(Tally(classes), settings, 1000 * MIB, "this is a trial")

@@ -14,8 +14,8 @@ from impermanenced.model import Writer
 WRITER = Writer("", b"/usr/bin/nvim", b"nvim", 1, None, 0, 0)
 
 
-def crud(path: str, loss: str = "document", count: int = 1, size: int = 411) -> Undeclared:
-    return Undeclared(0, path.encode(), "created", LossClass(loss), size, count, WRITER)
+def crud(path: str, loss: LossClass = LossClass.DOCUMENT, count: int = 1, size: int = 411) -> Undeclared:
+    return Undeclared(0, path.encode(), "created", loss, size, count, WRITER)
 
 
 class Case:
@@ -51,7 +51,7 @@ class Case:
 
 def test_what_comes_together_is_one() -> None:
     case = Case()
-    case.tell(crud("/home/a/notes", count=3, size=42_000), crud("/home/a/key", "secret"))
+    case.tell(crud("/home/a/notes", count=3, size=42_000), crud("/home/a/key", LossClass.SECRET))
     assert not case.shown
     case.wait(GATHER)
     assert case.shown == [(
@@ -64,7 +64,7 @@ def test_what_comes_together_is_one() -> None:
 def test_there_are_few_and_nothing_is_forgotten() -> None:
     case = Case()
     for second in range(300):
-        case.tell(crud(f"/home/a/{second}", "config"))
+        case.tell(crud(f"/home/a/{second}", LossClass.CONFIG))
         case.wait(1)
     assert len(case.shown) <= 300 / EVERY + 1
     case.wait(EVERY)
@@ -76,7 +76,7 @@ def test_there_are_few_and_nothing_is_forgotten() -> None:
 
 def test_the_worst_is_named_however_much_comes() -> None:
     case = Case()
-    case.tell(crud("/home/a/key", "secret"), *(crud(f"/home/a/{number}") for number in range(50)))
+    case.tell(crud("/home/a/key", LossClass.SECRET), *(crud(f"/home/a/{number}") for number in range(50)))
     case.tell(Sum(0, b"/home/a", 1, 100, boot=False))
     case.wait(GATHER)
     assert case.shown[0][0] == "151 paths would be lost at the next boot"
@@ -100,7 +100,8 @@ def test_what_was_taken_away_is_not_said_again() -> None:
 
 def test_nobody_is_interrupted_for_little() -> None:
     case = Case()
-    case.tell(crud("/a", "log"), crud("/a", "cache"), Overflow(0, 1), Sum(0, b"/", 1, 1, boot=True))
+    case.tell(crud("/a", LossClass.LOG), crud("/a", LossClass.CACHE))
+    case.tell(Overflow(0, 1), Sum(0, b"/", 1, 1, boot=True))
     assert not case.due
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from impermanenced import paths
-from impermanenced.paths import Inherited, above, within
+from impermanenced.paths import Inherited, ancestors, within
 
 
 def test_what_lies_where() -> None:
     assert within(b"/a/b", b"/a/b") and within(b"/a/b/c", b"/a/b") and within(b"/a", b"/")
     assert not within(b"/a/bc", b"/a/b") and not within(b"/a", b"/a/b")
-    assert above(b"/a/b/c") == [b"/a/b", b"/a"] and above(b"/a") == []
+    assert ancestors(b"/a/b/c") == [b"/a/b", b"/a"] and ancestors(b"/a") == []
 
 
 def test_each_directory_is_worked_out_once_from_the_one_above() -> None:

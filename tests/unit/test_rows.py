@@ -44,7 +44,8 @@ def test_lone_files_of_one_directory_are_one_row_a_writer() -> None:
 
 def test_what_somebody_asked_for_stands_before_what_came_with_it() -> None:
     def part(package: str, kind: AdviceKind) -> Entry:
-        return entry(f"/usr/{package}", package=package, advice=(Advice(kind, package),))
+        advice = (Advice(kind, package),)
+        return entry(f"/usr/{package}", package=package, advice=advice, bookkeeping=package == "dpkg")
 
     brought = [part(name, AdviceKind.WITH_PACKAGE) for name in ("liba", "libb", "libc")]
     asked = [part(name, AdviceKind.DECLARE_PACKAGE) for name in ("nginx", "dpkg")]

@@ -36,8 +36,7 @@ from impermanenced.errors import ServiceError
 from impermanenced.losses import LossClass
 from impermanenced.model import Advice, AdviceKind, Change, FileType, Report, Verdict
 from impermanenced.report.explanation import explain
-from impermanenced.report.suggest import Remedy, Suggestion, Wanted
-from impermanenced.report.suggest.declarations import RemedyKind
+from impermanenced.report.suggest import Remedy, RemedyKind, Suggestion, Wanted
 
 from .. import schema
 from .test_document import ENTRY, REPORT, paths, reports, seconds, sizes, writers
@@ -121,7 +120,7 @@ announcements = st.one_of(
         time=seconds,
         path=paths,
         change=st.sampled_from([*(change.value for change in Change), "changed"]),
-        loss=st.sampled_from(list(LossClass)),
+        loss=st.sampled_from(LossClass),
         size=sizes,
         count=sizes,
         writer=st.none() | writers,

@@ -11,6 +11,7 @@ import pytest
 from impermanenced.cli import output, wording
 from impermanenced.cli.commands import status
 from impermanenced.document.status import status_to_json
+from impermanenced.losses import LossClass
 from impermanenced.model import Others, Report
 
 from ..conftest import calls
@@ -105,7 +106,7 @@ def test_what_is_only_of_a_while_says_so() -> None:
 
 
 def test_loss_classes_have_a_column_when_there_are_any() -> None:
-    text = shown(report(entry("/a", loss="secret", size=1), entry("/b/c")))
+    text = shown(report(entry("/a", loss=LossClass.SECRET, size=1), entry("/b/c")))
     assert "\n  secret  /a    1 file  1 B  1 h ago\n" in text
     assert "\n          /b/c  1 file       1 h ago\n" in text
 

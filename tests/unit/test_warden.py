@@ -12,6 +12,7 @@ from impermanenced.config.load import ArchiveSettings, Config, GateSettings, Lev
 from impermanenced.config.values import NOTHING, Space
 from impermanenced.daemon import limits
 from impermanenced.daemon.limits import Warden
+from impermanenced.losses import LossClass
 from impermanenced.report import report
 from impermanenced.report.totals import Share, Tally
 from impermanenced.system import journal
@@ -48,7 +49,7 @@ class Case:
         self.now = 10_000.0
         self.reports = 0
         self.takes = 0.0
-        self.classes: dict[str, Share] = {}
+        self.classes: dict[LossClass, Share] = {}
         self.said: list[tuple[str, int, int]] = []
         self.held = False
         monkeypatch.setattr("impermanenced.boots.requests.spared", lambda machine, wipe: self.spared)
@@ -78,7 +79,7 @@ class Case:
         held, self.held = self.held, False
         return held
 
-    def write(self, loss: str, size: int) -> None:
+    def write(self, loss: LossClass, size: int) -> None:
         """One more path, which is looked up."""
         count, before = self.classes.get(loss, Share(0, 0))
         self.classes[loss] = Share(count + 1, before + size)
@@ -89,7 +90,7 @@ class Case:
 def test_it_costs_nothing_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(monkeypatch, levels=OFF)
     case.settle()
-    case.write("secret", 1 << 40)
+    case.write(LossClass.SECRET, 1 << 40)
     case.now += 10_000
     case.warden.look()
     assert case.reports == 0 and not case.held and not case.said
@@ -97,7 +98,7 @@ def test_it_costs_nothing_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatch)
 
 def test_nothing_is_said_before_the_boot_has_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(monkeypatch, levels=LEVELS, gate=GateSettings(inhibit=True))
-    case.write("secret", 5000)
+    case.write(LossClass.SECRET, 5000)
     case.report()
     assert case.reports == 1 and not case.held and not case.said
     case.settle()
@@ -109,13 +110,13 @@ def test_a_report_is_made_when_a_level_may_be_reached(monkeypatch: pytest.Monkey
     case.settle()
     assert case.reports == 1, "how much there is to begin with"
     for _ in range(9):
-        case.write("log", 100)
+        case.write(LossClass.LOG, 100)
     assert case.reports == 1 and not case.said
-    case.write("log", 100)
+    case.write(LossClass.LOG, 100)
     assert case.reports == 2 and case.said == [("notice", 1000, 10)]
-    case.write("log", 100)
+    case.write(LossClass.LOG, 100)
     assert case.reports == 2
-    case.write("log", 900)
+    case.write(LossClass.LOG, 900)
     assert case.reports == 3 and case.said[1:] == [("warning", 2000, 12)]
 
 
@@ -125,7 +126,7 @@ def test_a_level_has_its_priority_and_its_fields(monkeypatch: pytest.MonkeyPatch
     case = Case(monkeypatch, levels=LEVELS)
     case.settle()
     for _ in range(3):
-        case.write("log", 1500)
+        case.write(LossClass.LOG, 1500)
     assert [priority for priority, _ in written] == [5, 4, 2], "syslog's notice, warning and critical"
     assert written[0][1] == {
         "MESSAGE_ID": journal.MESSAGE_LEVEL,
@@ -138,7 +139,7 @@ def test_a_level_has_its_priority_and_its_fields(monkeypatch: pytest.MonkeyPatch
 def test_a_file_that_only_grows_is_seen_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(monkeypatch, levels=LEVELS)
     case.settle()
-    case.classes["log"] = Share(1, 3000)
+    case.classes[LossClass.LOG] = Share(1, 3000)
     case.now += limits.SELDOM
     case.warden.look()
     assert case.reports == 1, "nothing was written"
@@ -162,7 +163,7 @@ def test_constant_news_do_not_make_it_look_all_the_time(
     end = case.now + 3000
     while case.now < end:
         case.now += 2
-        case.write("secret", 1)
+        case.write(LossClass.SECRET, 1)
     assert 1 < case.reports <= most + limits.BURST + 1
 
 
@@ -171,17 +172,17 @@ def test_the_gate_shuts_and_opens(
 ) -> None:
     case = Case(monkeypatch, levels=OFF, gate=GateSettings(inhibit=True, block_bytes=Space(1000)))
     case.settle()
-    case.write("config", 10)
+    case.write(LossClass.CONFIG, 10)
     assert case.reports == 1 and not case.held, "nothing that blocks"
-    case.write("secret", 10)
+    case.write(LossClass.SECRET, 10)
     assert case.reports == 2 and case.held
     case.classes = {}
     case.warden.stir()
     case.warden.look()
     assert case.reports == 3 and not case.held
-    case.write("log", 990)
+    case.write(LossClass.LOG, 990)
     assert case.reports == 3 and not case.held
-    case.write("log", 10)
+    case.write(LossClass.LOG, 10)
     assert case.reports == 4 and case.held
     assert capsys.readouterr().err.splitlines() == [
         "impermanenced: a reboot is refused: secret: 1 path, 10 B "
@@ -195,7 +196,7 @@ def test_the_gate_shuts_and_opens(
 def test_a_request_to_keep_the_root_opens_it_without_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(monkeypatch, levels=OFF, gate=GateSettings(inhibit=True))
     case.settle()
-    case.write("secret", 10)
+    case.write(LossClass.SECRET, 10)
     reports = case.reports
     assert case.held
     case.spared = "somebody asked to keep the root"
@@ -209,7 +210,7 @@ def test_a_request_to_keep_the_root_opens_it_without_a_report(monkeypatch: pytes
 def test_another_configuration_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(monkeypatch, levels=OFF)
     case.settle()
-    case.write("secret", 10)
+    case.write(LossClass.SECRET, 10)
     for inhibit in (True, False, True):
         gate = GateSettings(inhibit=inhibit)
         case.manager.config = replace(case.manager.config, gate=gate)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import btrfsutil
 
-from ...config.load import Config, within
+from ...config.load import Config
 from ...errors import NotSetUp
 from ...kernel import btrfs, mounts
+from ...paths import within
 from ...state import STATE
 from ...text import to_text
 from ...volumes.machine import Machine

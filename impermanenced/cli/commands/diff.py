@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...config.load import within
 from ...document.fields import printed
 from ...document.status import diff_to_json
 from ...model import Report
+from ...paths import within
 from ...text import to_text
 from .. import arguments, output, paths, source
 from ..verb import Shared, Verb

@@ -17,7 +17,8 @@ from ...document.fields import Object, printed
 from ...document.suggest import suggestion_to_json
 from ...errors import ConfigError, UsageError
 from ...model import Report
-from ...report.suggest import Item, Suggestion, System, choose, item_of, structure
+from ...paths import ancestors
+from ...report.suggest import Item, Suggestion, System, choose, item_of
 from ...text import to_text
 from .. import arguments, output, paths, source, wording
 from ..formats import modules, tmpfiles, toml, uncovered
@@ -209,7 +210,7 @@ def _sum(task: Task, written: Written) -> str:
     if not losses:
         return "Nothing would be lost: there is nothing to add."
     refused = {one.path for one, _ in written.refused}
-    reached = {above for one in task.wanted if one.path not in refused for above in structure.above(one.path)}
+    reached = {above for one in task.wanted if one.path not in refused for above in ancestors(one.path)}
     lost = sum(one.count for one, _ in written.refused)
     lost += sum(path not in reached for path in task.suggestion.on_the_way)
     covered = task.suggestion.covered - lost + len(written.nodes)

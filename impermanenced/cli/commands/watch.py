@@ -151,9 +151,8 @@ def line(news: Announcement, now: float, style: Style) -> str:
     when = wording.clock(news.time, now, exact=True)
     loss = news.loss if isinstance(news, Undeclared) else None
     padded = wording.pad(loss or "", _LOSS)
-    if loss is not None and loss.traits.weight >= SERIOUS:
-        padded = style.bold(padded)
-    return f"{when}  {padded}  {_about(news)}".rstrip()
+    serious = loss is not None and loss.traits.weight >= SERIOUS
+    return f"{when}  {style.bold(padded) if serious else padded}  {_about(news)}".rstrip()
 
 
 def _about(news: Announcement) -> str:

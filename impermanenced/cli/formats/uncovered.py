@@ -6,7 +6,8 @@ import collections
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...model import Advice
-from ...report.suggest import RemedyKind, structure
+from ...paths import ancestors
+from ...report.suggest import RemedyKind
 from ...text import to_text
 from ..remedies import elsewhere
 from ..wording import homely, plural
@@ -81,7 +82,7 @@ def _why_refused(written: Written) -> dict[str, list[bytes]]:
 def _paths(paths: Iterable[bytes]) -> Iterator[str]:
     """Yield the paths; of directories and what is in them only the directories."""
     known = set(paths)
-    tops = [path for path in sorted(known) if known.isdisjoint(structure.above(path))]
+    tops = [path for path in sorted(known) if known.isdisjoint(ancestors(path))]
     for path in tops[:SHOWN]:
         yield f"    {homely(to_text(path))}"
     if len(tops) > SHOWN:

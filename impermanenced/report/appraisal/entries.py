@@ -29,7 +29,7 @@ def entry_of(ground: Ground, view: View, now: float) -> Entry:
     return Entry(
         ground.volume.name, difference, view.verdict, view.rule, view.loss, judged.writer, figure,
         view.application, view.unit, view.package, view.group, view.lost, view.because, _advice(view),
-        judged.hidden, view.unpushed,
+        judged.hidden, view.unpushed, view.bookkeeping,
     )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ class View:
     because: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
     unpushed: str = ""
+    bookkeeping: bool = False
 
 
 def person(writer: Writer | None) -> bool:

@@ -83,6 +83,7 @@ def _empty(ground: Ground, difference: Difference, following: bytes) -> str | No
 def _take_finding(view: View, finding: Finding, brought: Set[str]) -> None:
     view.because = (finding.rule,)
     view.package = package = finding.package
+    view.bookkeeping = finding.bookkeeping
     view.loss = finding.loss or view.loss
     view.named = True
     if package:

@@ -6,6 +6,8 @@ Everything is read from the volume itself, through a descriptor of its root: it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...kernel import openat2
 from . import dpkg, nix_links, pacman, rpm, tmpfiles
 from .packages import Finding, Packages, Reader, may_be_packaged
@@ -13,17 +15,20 @@ from .packages import Finding, Packages, Reader, may_be_packaged
 __all__ = ["Finding", "Packages", "may_be_packaged", "nix_links", "packages_of", "tmpfiles"]
 
 
+# The package managers: whether a root has the database of one, and what reads it there and in the blank.
+READERS: tuple[tuple[Callable[[int], bool], Callable[[int, int | None], Reader]], ...] = (
+    (dpkg.is_there, dpkg.Dpkg),
+    (pacman.is_there, pacman.Pacman),
+    (rpm.is_there, rpm.Rpm),
+)
+
+
 def packages_of(now: int, blank: int | None) -> Packages | None:
     """Return what the package manager of a volume knows, or None if the volume has no package database.
 
-    `root_fd` and `blank_fd` are descriptors of the roots of the volume and its blank.
+    `now` and `blank` are descriptors of the roots of the volume and its blank.
     """
-    if dpkg.is_there(now):
-        reader: Reader = dpkg.Dpkg(now, blank)
-    elif pacman.is_there(now):
-        reader = pacman.Pacman(now, blank)
-    elif rpm.is_there(now):
-        reader = rpm.Rpm(now, blank)
-    else:
-        return None
-    return Packages(reader, lambda path, limit: openat2.read(now, path, limit))
+    for is_there, reader in READERS:
+        if is_there(now):
+            return Packages(reader(now, blank), lambda path, limit: openat2.read(now, path, limit))
+    return None

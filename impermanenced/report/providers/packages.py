@@ -1,6 +1,6 @@
 """The files that the package manager answers for, compared with the blank.
 
-Each reader (dpkg, pacman, rpm) knows one kind of database, and all give the same answers.  A package that
+Each reader knows one kind of database, and all give the same answers.  A package that
 was installed since the blank is lost as a whole, and is one thing to a person: `nginx`, not its 400 files.
 """
 
@@ -89,6 +89,7 @@ class Finding(NamedTuple):
     rule: str
     package: str = ""  # the package that the file is lost with
     loss: LossClass | None = None
+    bookkeeping: bool = False  # `package` is the package manager, which keeps the file for itself
 
 
 def _edited(words: str) -> Finding:
@@ -96,9 +97,9 @@ def _edited(words: str) -> Finding:
     return Finding(Verdict.CRUD, words, "", LossClass.CONFIG)
 
 
-def _part_of(package: str, words: str) -> Finding:
+def _part_of(package: str, words: str, *, bookkeeping: bool = False) -> Finding:
     """Return the finding that a file goes with a package, or with the package manager itself."""
-    return Finding(Verdict.CRUD, words, package, LossClass.UNKNOWN)
+    return Finding(Verdict.CRUD, words, package, LossClass.UNKNOWN, bookkeeping)
 
 
 def _target(difference: Difference) -> bytes:
@@ -246,10 +247,10 @@ class Packages:
         if package is not None:
             return _part_of(package, f"part of the package {package}, installed since the blank")
         if place.books or path in self._reader.places:
-            return _part_of(self.tool, f"what {self.tool} knows of the packages")
+            return _part_of(self.tool, f"what {self.tool} knows of the packages", bookkeeping=True)
         alternative = _target(difference).startswith(ALTERNATIVES)
         if place.packaged and (alternative or _by_scripts().fullmatch(path)):
-            return _part_of(self.tool, "made while packages were installed")
+            return _part_of(self.tool, "made while packages were installed", bookkeeping=True)
         return None
 
     def _fresh(self, path: bytes) -> str | None:

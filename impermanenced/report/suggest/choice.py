@@ -24,6 +24,7 @@ from ...config.load import Ownership, Placement
 from ...errors import UsageError
 from ...losses import LossClass, weight
 from ...model import Advice, AdviceKind, Change, FileType, Verdict
+from ...paths import ancestors, within
 from ...text import from_text
 from . import structure
 from .accounts import System
@@ -76,7 +77,7 @@ def _is_hidden(item: Item) -> bool:
 
 
 def _is_asked(item: Item, narrow: Sequence[bytes]) -> bool:
-    return not narrow or any(structure.within(item.path, path) for path in narrow)
+    return not narrow or any(within(item.path, path) for path in narrow)
 
 
 def _declared(placement: Placement, made: Mapping[bytes, Item]) -> Wanted:
@@ -130,7 +131,7 @@ class _Choice:
         self._volumes = {persist, *(one.declaration.persist for one in placements)}
         self._logs = logs
         self._dotfiles = dotfiles
-        self._filled = {above for item in items for above in structure.above(item.path)[:1]}
+        self._filled = {above for item in items for above in ancestors(item.path)[:1]}
         self._vaults = self._find_vaults(items)
         kinds = {item.path: self._kind(item) for item in self.crud}
         self._kinds = {path: kind for path, kind in kinds.items() if kind is not None}
@@ -143,7 +144,7 @@ class _Choice:
         directory = item.type in _TREES
         if item.change is Change.DELETED:
             return RemedyKind.BLANK
-        if any(structure.within(item.path, volume) for volume in self._volumes):
+        if any(within(item.path, volume) for volume in self._volumes):
             return RemedyKind.INSIDE
         if item.package:
             return RemedyKind.PACKAGE
@@ -182,7 +183,7 @@ class _Choice:
         found = {path for path in self.made if not self._is_structure(path)}
         for item in items:
             if item.loss not in (LossClass.SECRET, LossClass.CACHE):
-                found.difference_update(structure.above(item.path)[:1])
+                found.difference_update(ancestors(item.path)[:1])
         return found
 
     def _find_impure(self, items: Iterable[Item]) -> set[bytes]:
@@ -190,7 +191,7 @@ class _Choice:
         found: set[bytes] = set()
         for item in items:
             if self._spoils(item):
-                for above in (item.path, *structure.above(item.path)):
+                for above in (item.path, *ancestors(item.path)):
                     if above in found:
                         break
                     found.add(above)
@@ -210,11 +211,11 @@ class _Choice:
     def among(self, losses: Sequence[Item]) -> _Found:
         """Return the declarations and remedies for these losses."""
         targets = self._find_targets(losses)
-        on_the_way = {above for path in targets for above in structure.above(path)}
+        on_the_way = {above for path in targets for above in ancestors(path)}
         groups: dict[bytes, list[Item]] = {path: [] for path in targets}
         left, passed = [], []
         for item in losses:
-            path = next((path for path in (item.path, *structure.above(item.path)) if path in targets), None)
+            path = next((path for path in (item.path, *ancestors(item.path)) if path in targets), None)
             if path is not None:
                 groups[path].append(item)
             elif item.path in on_the_way and item.type in _TREES and item.change is Change.CREATED:
@@ -232,7 +233,7 @@ class _Choice:
         return {
             path: directory
             for path, directory in found.items()
-            if directories.isdisjoint(structure.above(path))
+            if directories.isdisjoint(ancestors(path))
         }
 
     def _target(self, item: Item) -> tuple[bytes, bool]:
@@ -240,7 +241,7 @@ class _Choice:
         if named is not None:
             return named, True
         whole = None
-        for path in (item.path, *structure.above(item.path)):
+        for path in (item.path, *ancestors(item.path)):
             if path in self.made:
                 if path in self._impure or not self._can_be_declared(path):
                     break
@@ -257,7 +258,7 @@ class _Choice:
                     path = from_text(argument)
                 except UsageError:
                     return None
-                if path != item.path and structure.within(item.path, path) and self._can_be_declared(path):
+                if path != item.path and within(item.path, path) and self._can_be_declared(path):
                     facts = self._system.facts(path)
                     # A user who may not look there relies on the advice.
                     return path if facts is None or stat.S_ISDIR(facts.st_mode) else None
@@ -268,12 +269,12 @@ class _Choice:
         if target is None:
             return False
         path = os.path.normpath(os.path.join(os.path.dirname(link), target))
-        return not directories.isdisjoint((path, *structure.above(path)))
+        return not directories.isdisjoint((path, *ancestors(path)))
 
     def _can_be_declared(self, path: bytes) -> bool:
         """Return whether the path can be declared as a whole."""
         return not self._is_structure(path) and not any(
-            structure.within(volume, path) or structure.within(path, volume) for volume in self._volumes
+            within(volume, path) or within(path, volume) for volume in self._volumes
         )
 
     def _wanted(self, path: bytes, directory: bool, items: Sequence[Item]) -> Wanted:
@@ -286,7 +287,7 @@ class _Choice:
             own = of_directory(path, now, user, system, secret=secret)
         else:
             own = of_file(now, user, system)
-            above = (*structure.above(path), b"/")[0]
+            above = (*ancestors(path), b"/")[0]
             around = standing(above, system, self.made)
             parent = of_parent(above, around, user, system, private=secret and above in self._vaults)
         return Wanted(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ...config.load import Ownership
-from . import structure
+from ...paths import ancestors
 from .accounts import DYNAMIC, System, User
 from .declarations import Item, Wanted, Way
 
@@ -77,7 +77,7 @@ def _ownership(found: Standing | None, user: User | None, system: System, usual:
 
 def ways(wanted: Iterable[Wanted], system: System, made: Mapping[bytes, Item]) -> tuple[Way, ...]:
     """Return the directories above the declared ones that must not be created as root's with mode 0755."""
-    paths = {above for one in wanted for above in structure.above(one.path)}
+    paths = {above for one in wanted for above in ancestors(one.path)}
     found = []
     for path in sorted(paths):
         how = standing(path, system, made)

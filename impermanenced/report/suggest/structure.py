@@ -23,11 +23,6 @@ _HOME = frozenset(
 )
 
 
-def within(path: bytes, directory: bytes) -> bool:
-    """Return whether the path is the directory, or lies below it."""
-    return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
-
-
 def is_homely(path: bytes) -> bool:
     """Return whether the path lies where homes are, of a known user or not."""
     return path.startswith((b"/home/", b"/root/"))
@@ -40,11 +35,3 @@ def is_structure(path: bytes, home: bytes | None) -> bool:
     if home is None:
         return False
     return path == home or path[len(home) + 1 :] in _HOME
-
-
-def above(path: bytes) -> list[bytes]:
-    """Return the directories above a path, the nearest first, without "/"."""
-    found = []
-    while path := path[: path.rfind(b"/")]:
-        found.append(path)
-    return found
