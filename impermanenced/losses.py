@@ -1,6 +1,6 @@
-"""The classes of what can be lost, from what hurts most to what hurts least.
+"""The table of loss classes, from the worst to the least.
 
-This is the one table of them.  A new class is a row here, a line below LOSS CLASSES in impermanence(1), and
+This is the only table of them.  A new class is a row here, a line below LOSS CLASSES in impermanence(1), and
 a test; whatever the program does about a class, it asks the row.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-# A person reads the marks of a score: two from SERIOUS on, one from BAD on.
+# A row is marked twice from SERIOUS on, and once from BAD on.
 SERIOUS = 85
 BAD = 60
 
 
 class Gate(enum.StrEnum):
-    """What `impermanence gate` says of a reboot, the gravest first."""
+    """The answers of `impermanence gate` on a reboot, the gravest first."""
 
     BLOCK = "block"
     WARN = "warn"
@@ -24,19 +24,23 @@ class Gate(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    weight: int  # score of such a loss when nothing more is known of it, 0 to 100
-    gate: Gate  # what one such path does to the gate, unless the configuration says otherwise
-    desktop: bool = True  # worth interrupting somebody for
-    place: bool = False  # a place alone may give this class: what else is known overrules it
-    sniffed: bool = False  # the first bytes of a file may tell of a worse class
-    boot: bool = False  # the boot may have made it without anybody missing it
+    """The row of one class."""
+
+    weight: int  # the score of such a loss, 0 to 100, if nothing more is known of it
+    gate: Gate  # the gate's answer to one such path, unless the configuration says otherwise
+    desktop: bool = True  # whether it is shown on the desktop
+    place: bool = False  # whether a place alone gives this class, so that anything else overrules it
+    sniffed: bool = False  # whether the first bytes of a file may show a worse class
+    boot: bool = False  # whether such a file may be the boot's own
 
 
 class LossClass(enum.StrEnum):
+    """The classes, the worst first."""
+
     _value_: str
     traits: Traits
 
-    # mypy takes LossClass("secret"), which finds a member, for a call of this: so the row can be left out.
+    # mypy takes LossClass("secret"), which finds a member, for a call of this, so the row is optional.
     def __new__(cls, word: str, *row: Traits) -> LossClass:
         member = str.__new__(cls, word)
         member._value_ = word
@@ -56,7 +60,7 @@ class LossClass(enum.StrEnum):
 
 
 def of_gate(verdict: Gate) -> tuple[LossClass, ...]:
-    """Return the classes of which one path has the gate say this, unless the configuration says otherwise."""
+    """Return the classes to which the gate gives this answer, unless the configuration says otherwise."""
     return tuple(loss for loss in LossClass if loss.traits.gate is verdict)
 
 
@@ -66,5 +70,5 @@ def weight(loss: LossClass) -> int:
 
 
 def mark(score: int) -> str:
-    """Return `!!` for a serious score, `!` for a bad one, else nothing."""
+    """Return `!!` for a serious score, `!` for a bad one, and "" for any other."""
     return "!!" if score >= SERIOUS else "!" if score >= BAD else ""

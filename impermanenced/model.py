@@ -125,7 +125,7 @@ class Entry:
     volume: str  # name of the volume
     difference: Difference
     verdict: Verdict
-    rule: str  # why, in words
+    rule: str  # the reason for the verdict, in words
     loss: LossClass | None
     writer: Writer | None
     score: int = 0  # 0 to 100: how bad the loss is

@@ -1,11 +1,11 @@
-"""What can be said of a path by its bytes alone.  Paths are absolute, and end without a slash."""
+"""Questions about a path that its bytes answer.  Paths are absolute, and end without a slash."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
 
-MOST = 1 << 13  # directories that are remembered at once
+MOST = 1 << 13  # directories in a cache
 
 T = TypeVar("T")
 
@@ -24,15 +24,17 @@ def ancestors(path: bytes) -> list[bytes]:
 
 
 class Inherited(dict[bytes, T]):
-    """What holds in each directory, worked out from what holds in the one above it.
+    """A cache of what holds in each directory, worked out from what holds in the one above it.
 
-    `found[path[: path.rfind(b"/")]]` is what holds where a path stands; that of "/", here b"", is `root`.
-    Thousands of paths share a directory: each is worked out once, and a lookup is one of a plain dict.  Where
-    too many are remembered all are forgotten.
+    `found[path[: path.rfind(b"/")]]` is what holds in the directory of a path; "/" is b"" here and has
+    `root`. Thousands of paths share a directory: each is worked out once, and a lookup is one of a plain
+    dict.  When there are too many, all are forgotten.
     """
 
     def __init__(self, root: T, below: Callable[[T, bytes], T]) -> None:
-        """`below` gives what holds in a directory, from what holds in the one above it and its path."""
+        """Begin with what holds in "/"; `below` returns what holds in a directory, from that above and its
+        path.
+        """
         super().__init__({b"": root})
         self._root = root
         self._work_out = below
@@ -50,6 +52,6 @@ class Inherited(dict[bytes, T]):
         return found
 
     def forget(self) -> None:
-        """Work out everything anew from now on."""
+        """Forget everything, so that it is worked out anew."""
         self.clear()
         self[b""] = self._root

@@ -28,11 +28,11 @@ class Alert:
     count: int
     size: int  # bytes
     verdict: str
-    change: str  # of all of them, or "changed"
+    change: str  # the change that all have, or "changed"
     loss: LossClass  # the worst of all of them
-    writer: Writer | None  # of the entry that was written last
+    writer: Writer | None  # the writer of the entry that was written last
     score: int  # the highest of all of them
-    owner: int | None = None  # of a crowd: the uid that all have who were looked at
+    owner: int | None = None  # for a crowd: the uid that the whole sample has
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Tidings:
 
 
 def rank(alert: Alert) -> tuple[int, int]:
-    """Return a key that sorts as `status` does: what hurts most first, of what hurts alike the biggest."""
+    """Return a key that sorts as `status` does: the worst first, and of equals the largest."""
     return -alert.score, -alert.size
 
 

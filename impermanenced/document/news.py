@@ -24,8 +24,8 @@ class Undeclared:
     """The news that something undeclared was written."""
 
     time: float  # when it was announced, seconds since 1970
-    path: bytes  # the path, or the directory of all of them
-    change: str  # of all of them, or CHANGED
+    path: bytes  # the path, or the directory that all paths are in
+    change: str  # the change that all have, or CHANGED
     loss: LossClass  # the worst class
     size: int  # bytes
     count: int  # paths

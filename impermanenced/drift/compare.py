@@ -13,20 +13,21 @@ from .describe import SAME, describe, describe_subvolume, letters
 from .place import Places
 from .side import PLACEHOLDER, ROOT_INODE, Side
 
-Pair = tuple[bytes, DirEntry | None, DirEntry | None]  # a path, and what stands there now and in the blank
+Pair = tuple[bytes, DirEntry | None, DirEntry | None]  # a path, and its entry now and in the blank
 
 
 class Drift:
     """The comparison of one volume with its blank, through a descriptor on their filesystem.
 
-    Whoever wants the filesystem's present state syncs it first.  Needs root; OSError says what
-    could not be read.
+    A caller that wants the present state syncs the filesystem first.  Needs root; OSError says what could not
+    be read.
     """
 
     def __init__(self, fd: int, volume: Volume, base: int | None, most: int | None = None) -> None:
-        """`base` is what `lineage.baseline` found; without a blank it does not matter.
+        """Prepare the comparison; `base` is what `lineage.baseline` returned, and does not matter without a
+        blank.
 
-        TooMany ends the comparison where about `most` inodes of one side would have to be held in memory.
+        The comparison raises TooMany if about `most` inodes of one side would have to be held in memory.
         """
         self.complete = True  # False once something could not be read
         self._fd = fd
@@ -40,7 +41,7 @@ class Drift:
     # All of it
 
     def differences(self) -> Iterator[Difference]:
-        """Yield each name that differs, once; in no order that means anything."""
+        """Yield each name that differs, once and in no order."""
         base = self._base
         self._now.read(base or 0, self._most)
         self._was.read(base or 0, self._most)
@@ -54,7 +55,7 @@ class Drift:
         for number in (self._now.known.inodes.keys() | self._was.known.inodes.keys()) - new:
             facts, old = self._now.tree.facts(number), self._was.tree.facts(number)
             if facts is None or old is None or facts.inode.nlink == 0:
-                continue  # the names that come or go with it say all there is to say
+                continue  # the names that come or go with it are reported by themselves
             if stat.S_ISDIR(facts.inode.mode):
                 place = self._places.of(number, facts.names)
                 if place is not None and place.stable:
@@ -63,7 +64,7 @@ class Drift:
                 continue
             for parent, name in facts.names:
                 place = self._places.of(parent)
-                # Under any other directory a walk meets it.
+                # In any other directory a walk finds it.
                 if place is not None and place.stable and (parent, name) in old.names:
                     yield from self._changed_inode(place.path + b"/" + name, number, facts, number, old)
         for number, (parent, name) in self._now.nested.items():
@@ -73,10 +74,10 @@ class Drift:
                 yield from self._walk(place.path + b"/" + name, DirEntry(number, True), was)
 
     def _changed_names(self, path: bytes, directory: int, new: Inode, old: Inode) -> Iterator[Difference]:
-        """Yield what the names of a stable directory hold, where that is not the inode of the blank.
+        """Yield the differences of the names in a stable directory that do not mean the blank's inode.
 
         The size of a directory is twice the length of all its names.  If it grew by just the
-        names that were added, none was taken away, and nothing but these needs to be looked at.
+        names that were added, none was taken away, and only the added names have to be looked at.
         """
         added = self._now.added(directory)
         grown = 2 * sum(map(len, added))
@@ -92,7 +93,7 @@ class Drift:
     # Walks
 
     def _pairs(self, path: bytes, now: int | None, was: int | None) -> Iterator[Pair]:
-        """Yield the names of two directories that stand at one path, side by side."""
+        """Yield the names of two directories at one path, side by side."""
         new = self._now.entries(now) if now is not None else {}
         old = self._was.entries(was) if was is not None else {}
         for name, entry in new.items():
@@ -102,7 +103,7 @@ class Drift:
                 yield path + b"/" + name, None, entry
 
     def _walk(self, path: bytes, now: DirEntry | None, was: DirEntry | None) -> Iterator[Difference]:
-        """Compare what stands at one path (`_prefix`: the volume's root), and all below it."""
+        """Compare what is at one path (`_prefix` is the volume's root), and everything below it."""
         stack: list[Pair] = [(path, now, was)]
         while stack:
             path, now, was = stack.pop()
@@ -119,11 +120,13 @@ class Drift:
                 stack.extend(self._pairs(path, below_now, below_was))
 
     def _is_subvolume(self, entry: DirEntry) -> bool:
-        """Return whether it is a real one: in a snapshot such an entry is but an empty directory."""
+        """Return whether the entry is a real subvolume: in a snapshot such an entry is an empty directory."""
         return entry.is_root and entry.objectid in self._now.nested
 
     def _unchanged(self, number: int) -> bool:
-        """Return whether neither side changed this inode since the baseline; False if that is not known."""
+        """Return whether neither side changed this inode since the baseline; False also if that is
+        not known.
+        """
         base = self._base
         if base is None:
             return False
@@ -185,9 +188,10 @@ class Drift:
     # Some of it
 
     def outermost(self, directory: int) -> tuple[bytes, bool] | None:
-        """Return the outermost directory that holds a directory, or is it, and is not in the blank, and True.
+        """Return the outermost directory above (or the directory itself) that is not in the blank,
+        and True.
 
-        Where all of them are in the blank it is the directory itself, and False.  None: it is unlinked.
+        If all are in the blank, return the directory and False; if it is unlinked, None.
         """
         place = self._places.of(directory)
         if place is None:

@@ -46,7 +46,7 @@ def letters(now: Facts, was: Facts, *, content: bool) -> str:
 
 
 def _plain(xattrs: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """Return them without the ACLs, which have a letter of their own."""
+    """Return the extended attributes without the ACLs, which have a letter of their own."""
     return {name: value for name, value in xattrs.items() if name not in _ACLS}
 
 

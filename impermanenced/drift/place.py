@@ -1,4 +1,4 @@
-"""Where the directories of a volume stand, and whether they stand there in the blank as well."""
+"""The places of a volume's directories, compared with their places in the blank."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from .side import ROOT_INODE, Side
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a directory of the volume stands."""
+    """The place of one directory of the volume."""
 
     path: bytes
-    blank: int | None  # the blank's directory at that path
-    stable: bool  # it and all above it are the same inodes as in the blank
-    outermost: bytes | None = None  # of it and those above, the first that is not
+    blank: int | None  # the inode of the blank's directory at that path
+    stable: bool  # whether it and all above it are the same inodes as in the blank
+    outermost: bytes | None = None  # the path of the outermost of them that is not
 
 
 class Places:
     """The places of directories, each found once."""
 
     def __init__(self, prefix: bytes, now: Side, was: Side, unchanged: Callable[[int], bool]) -> None:
-        """`prefix`: the path of the volume's root.  `unchanged`: whether neither side changed an inode."""
+        """Begin at the volume's root, whose path is `prefix`; `unchanged` says that neither side changed an
+        inode.
+        """
         self._now = now
         self._was = was
         self._unchanged = unchanged
@@ -62,11 +64,11 @@ class Places:
         return Place(path, blank, stable=stable, outermost=above.outermost or (None if stable else path))
 
     def in_blank(self, place: Place, name: bytes) -> DirEntry | None:
-        """Return what the blank has by a name in the directory that stands at a place."""
+        """Return what the blank has by a name in the directory at a place, or None."""
         return None if place.blank is None else self._was.tree.lookup(place.blank, name)
 
     def of_inode(self, number: int) -> list[tuple[bytes, DirEntry | None]]:
-        """Return the paths of an inode of the volume, each with what the blank holds there."""
+        """Return the paths of an inode of the volume, each with what the blank has there."""
         if number == ROOT_INODE:
             root = self._known[ROOT_INODE]
             return [] if root is None else [(root.path, self._was.root)]

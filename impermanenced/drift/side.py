@@ -20,7 +20,7 @@ _NOTHING = btrfs.Changes({}, {}, {})
 
 
 class EmptyTree(Tree):
-    """A subvolume that holds nothing: what a volume without a blank goes back to."""
+    """The tree of a subvolume that holds nothing, in place of a blank that a volume does not have."""
 
     def __init__(self) -> None:
         super().__init__(-1, 0)
@@ -34,24 +34,24 @@ class EmptyTree(Tree):
 
 @dataclass(slots=True)
 class Side:
-    """A tree, with what is already known of it."""
+    """One tree, with what is already known of it."""
 
     tree: Tree
-    root: DirEntry | None  # its topmost directory; None: there is nothing in it
+    root: DirEntry | None  # its topmost directory; None if the tree is empty
     nested: dict[int, tuple[int, bytes]]
     known: btrfs.Changes = _NOTHING
-    since: int | None = None  # the transaction after which all is known; None: it was not read
+    since: int | None = None  # the transaction after which everything is known; None: nothing was read
 
     @classmethod
     def of(cls, fd: int, root_id: int | None) -> Side:
-        """Return the side of a subvolume, or of an empty one where there is none."""
+        """Return the side of a subvolume, or of an empty one for None."""
         if root_id is None:
             return cls(EmptyTree(), None, {})
         tree = Tree(fd, root_id)
         return cls(tree, ROOT, tree.nested())
 
     def read(self, since: int, most: int | None) -> None:
-        """Read what came after a transaction; TooMany where that is far more than `most` inodes."""
+        """Read what came after a transaction.  Raises TooMany if that is far more than `most` inodes."""
         self.since = since
         self.known = self.tree.changed(since, most)
 
@@ -60,7 +60,7 @@ class Side:
         return self.since == base and inode not in self.known.inodes
 
     def inode(self, entry: DirEntry) -> Inode:
-        """Return what an entry leads to."""
+        """Return the inode that an entry leads to, or a placeholder."""
         if entry.is_root:
             return PLACEHOLDER
         inode = self.known.inodes.get(entry.objectid) or self.tree.inode(entry.objectid)
@@ -83,7 +83,7 @@ class Side:
         return self.tree.target(inode) if known is None else known
 
     def resolve(self, path: bytes) -> DirEntry | None:
-        """Return what stands at a path from the root of the tree, `/a/b`; None: nothing does."""
+        """Return the entry at a path from the root of the tree, such as `/a/b`, or None."""
         entry = self.root
         for name in path.split(b"/")[1:]:
             if entry is None or entry.is_root:

@@ -150,7 +150,7 @@ class Rules:
         return Ruling(Verdict.IGNORED, f"ignored by the pattern {pattern}")
 
     def _below(self, above: _Place, path: bytes) -> _Place:
-        """Return what holds below a directory: the nearest mount, and the nearest declared directory."""
+        """Return what holds below this directory: the nearest mount, and the nearest declared directory."""
         mounted = self._mounted.get(path, above.mounted)
         declaration = self._declared.get(path)
         if declaration is None or not declaration.directory:

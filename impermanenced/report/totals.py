@@ -47,7 +47,7 @@ def counts(report: Report) -> dict[Verdict, int]:
 
 
 def caches(report: Report) -> int:
-    """How many of the ignored are caches."""
+    """Return how many of the ignored entries are caches."""
     return sum(entry.verdict is Verdict.IGNORED and entry.loss is LossClass.CACHE for entry in report.entries)
 
 

@@ -61,7 +61,7 @@ class Units:
         self._around: Inherited[tuple[bytes, Owner] | None] = Inherited(None, self._of_directory)
 
     def of(self, path: bytes) -> tuple[bytes, Owner] | None:
-        """The directory that the path is or lies below, and whose it is."""
+        """Return the unit's directory that the path is or lies in, and its owner, or None."""
         return self._of_directory(self._around[path[: path.rfind(b"/")]], path)
 
     def _of_directory(self, above: tuple[bytes, Owner] | None, path: bytes) -> tuple[bytes, Owner] | None:

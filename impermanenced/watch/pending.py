@@ -42,7 +42,7 @@ def _nobody() -> None:
 class Activity:
     """The writes that one source of events has seen.
 
-    `subscribe` says who is told.
+    `subscribe` has a function called when there is something to look at, or too much to keep waiting.
     """
 
     def __init__(self, clock: Callable[[], float], ledger: Ledger, *, limit: int = LIMIT) -> None:

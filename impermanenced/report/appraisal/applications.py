@@ -70,7 +70,7 @@ def _take_unit(view: View, units: Units) -> None:
     if not view.named:
         view.application = unit.rpartition(".")[0]
         view.group = directory
-        # A name may have told of something worse.
+        # A rule about the name may have given a worse class already.
         if kind in (STATE, LOGS) and view.loss.traits.weight <= LossClass.SERVICE_STATE.traits.weight:
             view.loss, view.known = (LossClass.SERVICE_STATE if kind == STATE else LossClass.LOG), None
         view.advice = (Advice(AdviceKind.PERSIST_DIRECTORY, to_text(directory)),)

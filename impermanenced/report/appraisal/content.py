@@ -10,8 +10,8 @@ from ..knowledge import recognise
 from .finding import View
 from .volume_facts import Ground
 
-HEAD = 64  # bytes
-SNIFFED = 3000  # files of one report whose beginning is read
+HEAD = 64  # bytes that are read of a file
+SNIFFED = 3000  # files of one report that are read
 
 
 def look_into(ground: Ground, crud: Sequence[View]) -> None:

@@ -78,7 +78,10 @@ def _stamp(view: View) -> bool:
 
 
 def _excused_at_first(ground: Ground, view: View) -> bool:
-    """Without old roots the mark alone tells, and it does not tell what an identity is."""
+    """Return whether the boot made this, if there is no old root to compare with.
+
+    Then only the time shows it, and the time cannot show whether a file is an identity.
+    """
     if view.named or view.unit or not view.loss.traits.boot or person(view.judged.writer):
         return False
     difference = view.judged.difference

@@ -31,7 +31,7 @@ class RemedyKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A difference and what is known of it, as far as a suggestion needs it."""
+    """The part of an entry that a suggestion needs."""
 
     path: bytes
     type: FileType
