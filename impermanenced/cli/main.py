@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -22,9 +23,16 @@ def command() -> int:
     """
     gc.disable()
     try:
-        return main()
+        code = main()
     finally:
         gc.freeze()
+    if "gi" in sys.modules:
+        # Gio's thread for D-Bus never ends; what it hands to a connection while Python finalises is a crash.
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError, ValueError):  # it cannot be written any more, and that has been said
+                stream.flush()
+        os._exit(code)
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

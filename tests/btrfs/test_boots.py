@@ -63,7 +63,7 @@ class Machine:
         return booted
 
     def run(self, *argv: str, wrap: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
+        script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
         bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.config.parent}/no-bus", "COLUMNS": "80"}
         return subprocess.run(
             [*wrap, sys.executable, "-c", script, "--config", self.config, *argv],
@@ -669,7 +669,7 @@ def log_in(machine: Machine, booted: Boot) -> tuple[list[str], str, str | None]:
         pytest.skip("needs login: apt-get install login")
     if "pam_motd" not in Path("/etc/pam.d/login").read_text():
         pytest.skip("needs pam_motd in /etc/pam.d/login")
-    script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
+    script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
     cli = [sys.executable, "-c", script, "boots", "--alert"]
     wrap = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", LOGIN]
     run, project = booted.run / "impermanence", Path(__file__).parents[2]

@@ -15,10 +15,10 @@ def run(bus: Bus, config: Path, *argv: str, uid: int = 0) -> subprocess.Complete
     program = (
         "import os, sys\n"
         "sys.path.insert(0, sys.argv.pop(2))\n"
-        "from impermanenced.cli.main import main\n"
+        "from impermanenced.cli.main import command\n"
         "uid = int(sys.argv.pop(1))\n"
         "os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)\n"
-        "sys.exit(main())\n"
+        "sys.exit(command())\n"
     )
     return subprocess.run(
         [sys.executable, "-c", program, str(uid), REPOSITORY, "--config", config, *argv],

@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def run(*argv: str, stdout: Any = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[str]:
-    script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
+    script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
     return subprocess.run(
         [sys.executable, "-c", script, *argv],
         check=False,
@@ -61,7 +61,7 @@ def test_a_reader_that_had_enough_is_none() -> None:
 
 
 def test_a_closed_standard_output_is_none() -> None:
-    program = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
+    program = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
     script = f"exec {sys.executable} -c '{program}' -h >&-"
     assert subprocess.run(["sh", "-c", script], check=False, stderr=subprocess.PIPE).returncode == 0
 

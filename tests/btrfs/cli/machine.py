@@ -33,7 +33,7 @@ class System:
         stdout: int = subprocess.PIPE,
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:
-        script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
+        script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
         # A bus of the machine must not answer for this filesystem.
         bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.config.parent}/no-bus"}
         return subprocess.run(

@@ -144,7 +144,7 @@ class System:
         return subprocess.run(self.argv(*argv), check=False, text=True, timeout=60, **{**QUIET, **options})
 
     def argv(self, *argv: str) -> list[str]:
-        script = "import sys; from impermanenced.cli.main import main; sys.exit(main())"
+        script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
         return [sys.executable, "-c", script, "--config", os.fspath(self.config), *argv]
 
 

@@ -62,7 +62,7 @@ def slowly(system: System, script: str, *, after: int = 1) -> subprocess.Popen[s
     """The real command, with a pause of its own after so many deletions."""
     code = (
         "import itertools, sys, threading\n"
-        "from impermanenced.cli.main import main\n"
+        "from impermanenced.cli.main import command\n"
         "from impermanenced.kernel.btrfs import delete\n"
         "destroy, calls = delete.snap_destroy, itertools.count(1)\n"
         "def pause(fd, number):\n"
@@ -72,7 +72,7 @@ def slowly(system: System, script: str, *, after: int = 1) -> subprocess.Popen[s
         "    print('deleted one', flush=True)\n"
         f"    {script}\n"
         "delete.snap_destroy = pause\n"
-        "sys.exit(main())\n"
+        "sys.exit(command())\n"
     )
     argv = [sys.executable, "-c", code, "--config", os.fspath(system.config), "prune", "--yes"]
     pipe = subprocess.PIPE
