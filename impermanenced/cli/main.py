@@ -29,7 +29,7 @@ def command() -> int:
     if "gi" in sys.modules:
         # Gio's thread for D-Bus never ends; what it hands to a connection while Python finalises is a crash.
         for stream in filter(None, (sys.stdout, sys.stderr)):
-            with contextlib.suppress(OSError, ValueError):  # it cannot be written any more, and that has been said
+            with contextlib.suppress(OSError, ValueError):  # closed meanwhile
                 stream.flush()
         os._exit(code)
     return code

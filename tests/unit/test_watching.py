@@ -69,7 +69,8 @@ def test_colour_is_for_what_hurts_most() -> None:
 
 
 def test_without_the_libraries_of_the_bus_it_names_them() -> None:
-    script = "import sys; sys.modules['gi'] = None; from impermanenced.cli.main import command; sys.exit(command())"
+    script = "import sys; sys.modules['gi'] = None; "
+    script += "from impermanenced.cli.main import command; sys.exit(command())"
     argv = [sys.executable, "-c", script, "watch"]
     result = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (1, "")
