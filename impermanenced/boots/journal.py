@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime
 
 from systemd import journal
 
@@ -27,7 +27,9 @@ class LastEntries:
         last = self._last(boot_id)
         if last is None:
             return None
-        return last["__REALTIME_TIMESTAMP"].timestamp(), _is_stop(last) or self._was_shut_down(boot_id)
+        when = last["__REALTIME_TIMESTAMP"]
+        assert isinstance(when, datetime.datetime)  # as systemd.journal converts it
+        return when.timestamp(), _is_stop(last) or self._was_shut_down(boot_id)
 
     def _was_shut_down(self, boot_id: str) -> bool:
         # Where /var/log is a mount of its own the journal leaves it before the end, and its last words
@@ -38,14 +40,14 @@ class LastEntries:
             is not None
         )
 
-    def _last(self, boot_id: str, **matches: str) -> dict[str, Any] | None:
+    def _last(self, boot_id: str, **matches: str) -> dict[str, object] | None:
         self._reader.flush_matches()
         self._reader.add_match(_BOOT_ID=boot_id.replace("-", ""), **matches)
         self._reader.seek_tail()
         return self._reader.get_previous() or None
 
 
-def _is_stop(entry: dict[str, Any]) -> bool:
+def _is_stop(entry: dict[str, object]) -> bool:
     # The reader returns a UUID if the text is one.
     same = getattr(entry.get("MESSAGE_ID"), "hex", None) == _JOURNAL_STOP
     return same and entry.get("_TRANSPORT") == "driver"

@@ -10,7 +10,8 @@ from ..alerts import group, shutdown
 from ..alerts.group import Tidings
 from ..alerts.shutdown import Farewell
 from ..document.explanation import explanation_to_json
-from ..document.report import dump, report_pieces
+from ..document.fields import dump
+from ..document.report import report_pieces
 from ..model import Entry, Report, Verdict
 from ..report import totals
 from ..report.explanation import explain, on_a_volume

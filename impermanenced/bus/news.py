@@ -13,8 +13,8 @@ from gi.repository import GLib
 
 from ..alerts.group import ROOT, Alert, Rest
 from ..config.values import PATH_MAX
+from ..document.fields import dump
 from ..document.news import Announcement, Overflow, Reached, Sum, Undeclared, news_to_json
-from ..document.report import dump
 from ..errors import NotPermitted, ServiceError
 from ..system.dbus import Call, ask_uid, watch_caller
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from gi.repository import GLib
 
-from ..document.fields import Object
-from ..document.report import dump
+from ..document.fields import Object, dump
 from ..errors import UsageError
 from ..system.dbus import Call, Property, Registration
 from ..system.polkit import Authority

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from typing import Any
 
 from ..errors import ConfigError, NotPermitted, UsageError
 from ..text import to_text
@@ -25,7 +24,7 @@ def drop_ins(directory: bytes) -> list[bytes]:
     return [os.path.join(directory, name) for name in own]
 
 
-def read(file: bytes, *, named: bool) -> dict[str, Any] | None:
+def read(file: bytes, *, named: bool) -> dict[str, object] | None:
     """Return the TOML of a file, or None for a missing one that was not `named` by the user.
 
     Raises ConfigError, NotPermitted, and UsageError for a named file that does not exist.
@@ -61,7 +60,7 @@ def _content(file: bytes, *, named: bool) -> bytes | None:
     return content
 
 
-def _parse(content: bytes, file: bytes) -> dict[str, Any]:
+def _parse(content: bytes, file: bytes) -> dict[str, object]:
     name = to_text(file)
     try:
         text = content.decode()

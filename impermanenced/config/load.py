@@ -11,7 +11,6 @@ import os
 import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..losses import Gate, of_gate
 from ..model import Declaration
@@ -19,7 +18,7 @@ from ..paths import within
 from ..state import ARCHIVE, STATE
 from ..text import to_text
 from . import files, settings
-from .values import NOTHING, OWNER, Space, Where, likely, path_of, quoted, table_of
+from .values import NOTHING, OWNER, Space, Values, Where, find, likely, made, path_of, quoted, table_of
 
 DEFAULT = b"/etc/impermanence/config.toml"
 DROP_INS = b"config.d"
@@ -127,7 +126,8 @@ class _Entry:
     directory: bool
     persist: bytes
     user: str | None  # the user whose home the path is relative to
-    table: dict[str, Any]
+    table: Values
+    parent: Values  # how the directory around a file is made
 
 
 @dataclass(slots=True)
@@ -135,16 +135,16 @@ class _Reading:
     """The values of the files that have been read so far."""
 
     volumes: list[tuple[VolumeSettings, Where]] = field(default_factory=list)
-    archive: dict[str, Any] = field(default_factory=dict)
+    archive: Values = field(default_factory=dict)
     archive_where: Where | None = None
-    rollback: dict[str, Any] = field(default_factory=dict)
+    rollback: Values = field(default_factory=dict)
     entries: list[_Entry] = field(default_factory=list)
     persist: list[bytes] = field(default_factory=list)
     homes: dict[str, bytes] = field(default_factory=dict)
     hidden: dict[bytes, bool] = field(default_factory=dict)
     ignore: list[str] = field(default_factory=list)
-    levels: dict[str, Space] = field(default_factory=dict)
-    gate: dict[str, Any] = field(default_factory=dict)
+    levels: Values = field(default_factory=dict)
+    gate: Values = field(default_factory=dict)
 
 
 # Files add up
@@ -167,7 +167,7 @@ def load(path: bytes | None, *, default: bytes = DEFAULT) -> Config:
     return _config(reading, path if path is not None else default, read)
 
 
-def _take(reading: _Reading, document: dict[str, Any], where: Where) -> None:
+def _take(reading: _Reading, document: Values, where: Where) -> None:
     parts = ("volume", "archive", "rollback", "persist", "watch", "gate")
     for key, value in document.items():
         here = where / key
@@ -182,7 +182,8 @@ def _take(reading: _Reading, document: dict[str, Any], where: Where) -> None:
             _take_persist(reading, value, here)
         elif key == "watch":
             values = table_of(settings.WATCH, value, here)
-            reading.ignore += values.pop("ignore", [])
+            reading.ignore += find(values, "ignore", list) or []
+            values.pop("ignore", None)
             reading.levels |= {name.removesuffix("-bytes"): space for name, space in values.items()}
         elif key == "gate":
             _add_up(reading.gate, table_of(settings.GATE, value, here))
@@ -190,11 +191,12 @@ def _take(reading: _Reading, document: dict[str, Any], where: Where) -> None:
             here.fail("there is no such key", likely(key, parts))
 
 
-def _add_up(before: dict[str, Any], values: dict[str, Any]) -> None:
+def _add_up(before: Values, values: Values) -> None:
     """Add the values of a later file: lists are joined, any other value replaces the earlier one."""
     for key, value in values.items():
-        listed = isinstance(value, tuple) and not isinstance(value, Space)
-        before[key] = tuple(dict.fromkeys((*before.get(key, ()), *value))) if listed else value
+        if isinstance(value, tuple) and not isinstance(value, Space):
+            value = tuple(dict.fromkeys((*(find(before, key, tuple) or ()), *value)))
+        before[key] = value
 
 
 def _take_volumes(reading: _Reading, value: object, where: Where) -> None:
@@ -204,9 +206,9 @@ def _take_volumes(reading: _Reading, value: object, where: Where) -> None:
         here = where.item(index)
         values = table_of(settings.VOLUME, table, here)
         for key in ("mountpoint", "path"):
-            if key in values:
-                values[key] = path_of(values[key], here / key)
-        reading.volumes.append((VolumeSettings(**values), here))
+            if (text := find(values, key, str)) is not None:
+                values[key] = path_of(text, here / key)
+        reading.volumes.append((made(VolumeSettings, values), here))
 
 
 def _take_persist(reading: _Reading, value: object, where: Where) -> None:
@@ -222,48 +224,46 @@ def _take_persist(reading: _Reading, value: object, where: Where) -> None:
         if persist not in reading.persist:
             reading.persist.append(persist)
         values = table_of(settings.PERSIST, table, here)
-        if "hide-mounts" in values:
-            reading.hidden[persist] = values["hide-mounts"]
+        if (hide := find(values, "hide-mounts", bool)) is not None:
+            reading.hidden[persist] = hide
         _take_entries(reading, values, here, persist, None)
-        for user, of_user in values.get("users", {}).items():
+        for user, of_user in (find(values, "users", dict) or {}).items():
             place = here / "users" / user
             if not OWNER.fullmatch(user):
                 place.fail(f"{quoted(user)} is not a user name")
             theirs = table_of(settings.USER, of_user, place)
-            if "home" in theirs:
-                reading.homes[user] = path_of(theirs["home"], place / "home")
+            if (home := find(theirs, "home", str)) is not None:
+                reading.homes[user] = path_of(home, place / "home")
             _take_entries(reading, theirs, place, persist, user)
 
 
 def _take_entries(
-    reading: _Reading, values: dict[str, Any], where: Where, persist: bytes, user: str | None
+    reading: _Reading, values: Values, where: Where, persist: bytes, user: str | None
 ) -> None:
     for key, section in (("directories", settings.DIRECTORY), ("files", settings.FILE)):
-        for index, item in enumerate(values.get(key, [])):
+        for index, item in enumerate(find(values, key, list) or []):
             here = (where / key).item(index)
             if not isinstance(item, str | dict):
                 here.fail(f"{quoted(item)} is neither a path nor a table with one")
-            table: dict[str, Any] = {"path": item} if isinstance(item, str) else table_of(section, item, here)
-            if "path" not in table:
+            table: Values = {"path": item} if isinstance(item, str) else table_of(section, item, here)
+            text = find(table, "path", str)
+            if text is None:
                 here.fail(
                     "a table without a path", f"for example {{path = {settings.of(section)['path'].sample}}}"
                 )
-            path = path_of(table["path"], here, relative=user is not None)
+            path = path_of(text, here, relative=user is not None)
             if path in (b"/", b""):
-                here.fail(f"{quoted(table['path'])} is the whole {'home' if user else 'root'}")
-            if "parent-directory" in table:
-                place = here / "parent-directory"
-                table["parent-directory"] = table_of(settings.PARENT, table["parent-directory"], place)
-            reading.entries.append(_Entry(here, path, key == "directories", persist, user, table))
+                here.fail(f"{quoted(text)} is the whole {'home' if user else 'root'}")
+            around = table.get("parent-directory", {})
+            parent = table_of(settings.PARENT, around, here / "parent-directory")
+            reading.entries.append(_Entry(here, path, key == "directories", persist, user, table, parent))
 
 
 # What it means together
 
 
 def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
-    archive = ArchiveSettings(**{key.replace("-", "_"): value for key, value in reading.archive.items()})
-    rollback = RollbackSettings(**{key.replace("-", "_"): value for key, value in reading.rollback.items()})
-    gate = GateSettings(**{key.replace("-", "_"): value for key, value in reading.gate.items()})
+    archive = made(ArchiveSettings, reading.archive)
     _check_volumes(reading, archive)
     volumes = tuple(volume for volume, _ in reading.volumes) or (VolumeSettings(),)
     foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
@@ -273,13 +273,13 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
         files=tuple(files),
         volumes=volumes,
         archive=archive,
-        rollback=rollback,
+        rollback=made(RollbackSettings, reading.rollback),
         declarations=tuple(placement.declaration for placement in placements),
         persist=tuple(reading.persist),
         ignore=tuple(reading.ignore),
         placements=tuple(placements),
-        levels=LevelSettings(**reading.levels),
-        gate=gate,
+        levels=made(LevelSettings, reading.levels),
+        gate=made(GateSettings, reading.gate),
     )
 
 
@@ -356,17 +356,21 @@ def _placements(reading: _Reading, foreign: bool) -> list[Placement]:
 def _placement(
     entry: _Entry, declaration: Declaration, reading: _Reading, home: bytes | None
 ) -> Placement:
-    table = entry.table
-    parent = table.get("parent-directory", {})
+    hide = find(entry.table, "hide-mount", bool)
     return Placement(
         declaration=declaration,
-        method=table.get("method", "bind"),
-        hide=table.get("hide-mount", reading.hidden.get(entry.persist, False)),
-        own=Ownership(table.get("user", entry.user), table.get("group"), table.get("mode")),
-        parent=Ownership(parent.get("user", entry.user), parent.get("group"), parent.get("mode")),
+        method=find(entry.table, "method", str) or "bind",
+        hide=reading.hidden.get(entry.persist, False) if hide is None else hide,
+        own=_ownership(entry.table, entry.user),
+        parent=_ownership(entry.parent, entry.user),
         user=entry.user,
         home=home,
     )
+
+
+def _ownership(values: Values, user: str | None) -> Ownership:
+    owner = find(values, "user", str)
+    return Ownership(user if owner is None else owner, find(values, "group", str), find(values, "mode", str))
 
 
 def _home(user: str, reading: _Reading, foreign: bool) -> bytes:

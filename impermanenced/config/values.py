@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, NoReturn, TypeVar
 
 from ..errors import ConfigError, UsageError
 from ..text import from_text, to_text
 from . import settings
 from .ignore import Pattern
 from .settings import Kind, Setting
+
+Values = dict[str, object]  # of one table by the keys of its settings, each of its setting's kind
+T = TypeVar("T")
 
 MAX_COUNT = 2**31 - 1
 PATH_MAX = 4096  # linux/limits.h
@@ -145,7 +148,7 @@ def _pattern(text: str, where: Where) -> str:
         where.fail(f"{quoted(text)} is not a gitignore pattern: {error}", "gitignore(5) has the syntax")
 
 
-def _value(value: Any, setting: Setting, where: Where) -> Any:
+def _value(value: object, setting: Setting, where: Where) -> object:
     """Return the value as the program uses it.  Raises ConfigError if it is not of the setting's kind."""
     kind = setting.kind
     if kind is Kind.PATHS:
@@ -156,17 +159,22 @@ def _value(value: Any, setting: Setting, where: Where) -> Any:
         return tuple(_word(text, setting, place) for text, place in _strings(value, setting, where))
     if not _is(value, kind):
         where.fail(f"{quoted(value)} is not {kind.value}", f"for example {setting.key} = {setting.sample}")
-    if kind is Kind.SUBVOLUME or (kind is Kind.BLANK and value):
-        return _subvolume(value, where)
+    return _from_text(value, setting, where) if isinstance(value, str) else value
+
+
+def _from_text(text: str, setting: Setting, where: Where) -> object:
+    kind = setting.kind
+    if kind is Kind.SUBVOLUME or (kind is Kind.BLANK and text):
+        return _subvolume(text, where)
     if kind is Kind.BLANK:
         return b""
     if kind is Kind.NAME:
-        return _name(value, where, value)
+        return _name(text, where, text)
     if kind is Kind.SPACE:
-        return _space(value)
+        return _space(text)
     if kind is Kind.WORD:
-        return _word(value, setting, where)
-    return value  # a path stays text: the caller knows whether it is absolute or relative to a home
+        return _word(text, setting, where)
+    return text  # a path stays text: the caller knows whether it is absolute or relative to a home
 
 
 def _word(text: str, setting: Setting, where: Where) -> str:
@@ -201,12 +209,12 @@ def _is(value: object, kind: Kind) -> bool:
     return True
 
 
-def table_of(section: str, raw: object, where: Where) -> dict[str, Any]:
-    """Return {key: value} of a table, with the setting's own key.  Raises ConfigError."""
+def table_of(section: str, raw: object, where: Where) -> Values:
+    """Return the values of a table, each by its setting's own key.  Raises ConfigError."""
     if not isinstance(raw, dict):
         where.fail(f"{quoted(raw)} is not a table", f"write {section}" if "{" not in section else None)
     known = settings.of(section)
-    values: dict[str, Any] = {}
+    values: Values = {}
     for key, value in raw.items():
         if key not in known:
             (where / key).fail("there is no such key", likely(key, known))
@@ -215,6 +223,19 @@ def table_of(section: str, raw: object, where: Where) -> dict[str, Any]:
             (where / key).fail(f"the same as {setting.key}, which is there as well", "leave one of them out")
         values[setting.key] = _value(value, setting, where / key)
     return values
+
+
+def find(values: Values, key: str, kind: type[T]) -> T | None:
+    """Return the value of a setting whose kind makes this type, or None where it was not given."""
+    value = values.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{key} is no {kind.__name__}")
+    return value
+
+
+def made(settings_of: Callable[..., T], values: Mapping[str, object]) -> T:
+    """Return the settings of a section, with their defaults where there is no value."""
+    return settings_of(**{key.replace("-", "_"): value for key, value in values.items()})
 
 
 def likely(key: str, known: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from .fields import VERSION, Object, path_fields
 
 
 def boots_to_json(listing: Listing) -> Object:
+    """Return the boots and the request for the next one."""
     request = listing.request
     return {
         "version": VERSION,

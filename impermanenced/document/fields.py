@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from ..errors import UsageError
+from ..errors import ServiceError, UsageError
 from ..text import from_text, to_text
 
 VERSION = 1  # it grows when a key changes its meaning or is removed
@@ -25,6 +25,8 @@ UID_MAX = 2**32 - 1
 
 Object = dict[str, object]
 T = TypeVar("T")
+
+_HINT = "it may be of another version than this program: systemctl restart impermanenced"
 
 _MODE = re.compile(r"[0-7]{4}")
 _SHOWN = 60  # characters of a value that an error shows
@@ -51,6 +53,11 @@ def _misfit(fields: Object, key: str, wanted: str) -> Misfit:
             shown = f"{shown[: _SHOWN - 3]}..."
         return Misfit(key, f"{shown} is not {wanted}")
     return Misfit(key, f"{'a list' if isinstance(value, list) else 'an object'} is not {wanted}")
+
+
+def dump(document: Object) -> str:
+    """Return an object as JSON text."""
+    return json.dumps(document, ensure_ascii=False)
 
 
 def printed(document: Object) -> str:
@@ -88,7 +95,7 @@ def uid(fields: Object, key: str) -> int:
 
 
 def mode(fields: Object, key: str) -> int:
-    """Permission bits, four octal digits."""
+    """Return permission bits, which are written as four octal digits."""
     value = fields[key]
     if type(value) is not str or not _MODE.fullmatch(value):
         raise _misfit(fields, key, "four octal digits")
@@ -96,7 +103,7 @@ def mode(fields: Object, key: str) -> int:
 
 
 def one_of(fields: Object, key: str, table: Mapping[str, T]) -> T:
-    """The value that the table has for this word."""
+    """Return the value that the table has for this word."""
     value = fields[key]
     if type(value) is not str or value not in table:
         raise _misfit(fields, key, f"one of {', '.join(table)}")
@@ -104,7 +111,7 @@ def one_of(fields: Object, key: str, table: Mapping[str, T]) -> T:
 
 
 def optional(read: Callable[[Object, str], T], fields: Object, key: str) -> T | None:
-    """What `read` takes from the field; None where it holds null."""
+    """Return what `read` takes from the field, or None where it holds null."""
     return None if fields[key] is None else read(fields, key)
 
 
@@ -126,7 +133,7 @@ def texts(fields: Object, key: str) -> tuple[str, ...]:
 
 
 def whole(fields: Object, read: Callable[[Object], T]) -> T:
-    """What `read` makes of an object."""
+    """Return what `read` makes of an object."""
     try:
         return read(fields)
     except KeyError as error:
@@ -134,7 +141,7 @@ def whole(fields: Object, read: Callable[[Object], T]) -> T:
 
 
 def inside(fields: Object, key: str, read: Callable[[Object], T]) -> T:
-    """What `read` makes of the object that stands there."""
+    """Return what `read` makes of the object that stands there."""
     value = fields[key]
     if type(value) is not dict:
         raise _misfit(fields, key, "an object")
@@ -235,3 +242,34 @@ def time(fields: Object, key: str) -> int:
         return _seconds(text(fields, key))
     except (ValueError, OverflowError):
         raise _misfit(fields, key, "a time with its offset") from None
+
+
+# The whole
+
+
+def loaded(content: bytes, what: str, read: Callable[[Object], T]) -> T:
+    """Return what `read` returns for the object in these bytes.  Raises ServiceError, which says where
+    something is wrong.
+    """
+    try:
+        # Names that are not UTF-8 were written as their bytes.
+        document = json.loads(content.decode("utf-8", "surrogateescape"))
+        if type(document) is not dict:
+            raise Misfit("", "is not an object")
+        whole(document, _check_version)
+        return whole(document, read)
+    except Misfit as error:
+        where = f"{error.where}: " if error.where else ""
+        raise ServiceError(f"impermanenced: its {what} cannot be used: {where}{error.why}", _HINT) from None
+    except json.JSONDecodeError as error:
+        where = f"{error.msg} at character {error.pos:,} of {len(error.doc):,}"
+        raise ServiceError(f"impermanenced: its {what} is cut off or no JSON: {where}", _HINT) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+        raise ServiceError(f"impermanenced: its {what} is no JSON: {error}", _HINT) from None
+
+
+def _check_version(document: Object) -> None:
+    version = number(document, "version")
+    if version != VERSION:
+        age = "newer" if version > VERSION else "older"
+        raise Misfit("version", f"{version} is {age} than this program's {VERSION}")

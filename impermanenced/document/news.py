@@ -9,8 +9,8 @@ from ..losses import LossClass
 from ..model import Change, Writer
 from ..text import time_to_text
 from . import fields as f
-from .fields import Object, path_fields
-from .report import loaded, writer, writer_to_json
+from .fields import Object, loaded, path_fields
+from .report import writer, writer_to_json
 
 CRUD, MORE, BOOT, OVERFLOW, LEVEL = "crud", "more", "boot", "overflow", "level"
 CHANGED = "changed"  # several paths changed in different ways
@@ -74,6 +74,7 @@ Announcement = Undeclared | Sum | Overflow | Reached | Other
 
 
 def news_to_json(news: Announcement) -> Object:
+    """Return what the bus carries and `watch --json` prints."""
     if isinstance(news, Other):
         return news.document
     return {"version": f.VERSION, "time": time_to_text(news.time), **_about(news)}

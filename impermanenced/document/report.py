@@ -11,12 +11,9 @@ The public documents (`status`) leave out what only the reader at the other end 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
 
-from ..errors import ServiceError
 from ..losses import LossClass
 from ..model import (
     Advice,
@@ -33,7 +30,7 @@ from ..model import (
 )
 from ..text import time_to_text
 from . import fields as f
-from .fields import Misfit, Object, path_fields
+from .fields import Misfit, Object, dump, loaded, path_fields
 
 _TYPES: Mapping[str, FileType] = {one.value: one for one in FileType}
 _CHANGES: Mapping[str, Change] = {one.value: one for one in Change}
@@ -41,9 +38,6 @@ _VERDICTS: Mapping[str, Verdict] = {one.value: one for one in Verdict}
 _ADVICE: Mapping[str, AdviceKind] = {one.value: one for one in AdviceKind}
 _LOSSES: Mapping[str, LossClass] = {str(loss): loss for loss in LossClass}
 _LETTERS = re.compile(r"[-+ct.][p.][u.][g.][x.][a.][m.]")
-
-T = TypeVar("T")
-HINT = "it may be of another version than this program: systemctl restart impermanenced"
 
 
 # Written
@@ -150,6 +144,7 @@ def head_to_json(report: Report) -> Object:
 
 
 def whole_head_to_json(report: Report) -> Object:
+    """Return all that a report says besides its entries."""
     return {**head_to_json(report), "volumes": [_whole_volume_to_json(volume) for volume in report.volumes]}
 
 
@@ -159,11 +154,6 @@ def report_pieces(report: Report) -> Iterator[str]:
     for number, entry in enumerate(report.entries):
         yield (",\n" if number else "") + dump(whole_entry_to_json(entry))
     yield "]}"
-
-
-def dump(document: Object) -> str:
-    """Return an object as JSON text."""
-    return json.dumps(document, ensure_ascii=False)
 
 
 # Read
@@ -176,34 +166,6 @@ def report_from_json(content: bytes) -> Report:
     Every field has to be there, with its type and in its range; unknown keys are ignored.
     """
     return loaded(content, "report", _report)
-
-
-def loaded(content: bytes, what: str, read: Callable[[Object], T]) -> T:
-    """Return what `read` returns for the object in these bytes.  Raises one ServiceError with what is wrong
-    and where.
-    """
-    try:
-        # Names that are not UTF-8 were written as their bytes.
-        document = json.loads(content.decode("utf-8", "surrogateescape"))
-        if type(document) is not dict:
-            raise Misfit("", "is not an object")
-        f.whole(document, _check_version)
-        return f.whole(document, read)
-    except Misfit as error:
-        where = f"{error.where}: " if error.where else ""
-        raise ServiceError(f"impermanenced: its {what} cannot be used: {where}{error.why}", HINT) from None
-    except json.JSONDecodeError as error:
-        where = f"{error.msg} at character {error.pos:,} of {len(error.doc):,}"
-        raise ServiceError(f"impermanenced: its {what} is cut off or no JSON: {where}", HINT) from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
-        raise ServiceError(f"impermanenced: its {what} is no JSON: {error}", HINT) from None
-
-
-def _check_version(document: Object) -> None:
-    version = f.number(document, "version")
-    if version != f.VERSION:
-        age = "newer" if version > f.VERSION else "older"
-        raise Misfit("version", f"{version} is {age} than this program's {f.VERSION}")
 
 
 def _report(fields: Object) -> Report:

@@ -221,7 +221,7 @@ def request_name(con: Any, name: str) -> None:
         )
 
 
-def _uid(credentials: Mapping[str, Any]) -> int | None:
+def _uid(credentials: Mapping[str, object]) -> int | None:
     uid = credentials.get("UnixUserID")
     return uid if isinstance(uid, int) else None
 

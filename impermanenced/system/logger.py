@@ -27,7 +27,7 @@ def _shown(value: object) -> str:
     return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '\\"') + '"'
 
 
-def to_journal(_logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
+def to_journal(_logger: object, method: str, event: dict[str, object]) -> dict[str, object]:
     """Return what `journal.write` takes for an event: a line for a person, and each value as a field of its
     own.
 
@@ -36,9 +36,9 @@ def to_journal(_logger: object, method: str, event: dict[str, Any]) -> dict[str,
     words = [to_text(str(event.pop("event")).encode("utf-8", "surrogateescape"))]
     fields: dict[str, journal.Value] = {}
     if message_id := event.pop("message_id", None):
-        fields["MESSAGE_ID"] = message_id
+        fields["MESSAGE_ID"] = str(message_id)
     if exception := event.pop("exception", None):
-        fields["IMPERMANENCE_TRACEBACK"] = exception
+        fields["IMPERMANENCE_TRACEBACK"] = str(exception)
     for key, value in event.items():
         words.append(f"{key}={_shown(value)}")
         fields[f"IMPERMANENCE_{key.upper()}"] = to_text(value) if isinstance(value, bytes) else _shown(value)

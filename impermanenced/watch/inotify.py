@@ -37,7 +37,7 @@ WANTED = [
 log = logger.get()
 
 
-def wanted_events(observer: Any) -> dict[str, Any]:
+def wanted_events(observer: Any) -> dict[str, object]:
     """Return the arguments of `schedule` that select the events, if the installed version takes any."""
     takes = "event_filter" in inspect.signature(observer.schedule).parameters
     return {"event_filter": WANTED} if takes else {}

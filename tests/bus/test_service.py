@@ -47,12 +47,17 @@ class Served:
         self.caller = bus.connect()
         self.reports = 0
         self.report: Callable[[], Report] = lambda: REPORT
+        self.answers: Callable[[Report], FromReport] = FromReport
+        self.config = b"/etc/impermanence/config.toml"
         self.executor = ThreadPoolExecutor(1)
         self.clerk = ThreadPoolExecutor(1)
         self.now = 1000.0
         self.requests: list[tuple[str, int]] = []
         self.boots: dict[str, Any] = {"version": 1, "hold": False, "next": None, "boots": []}
-        properties = {"Version": lambda: GLib.Variant("s", "1")}
+        properties = {
+            "Version": lambda: GLib.Variant("s", "1"),
+            "ConfigFile": lambda: GLib.Variant("ay", self.config),
+        }
         work = Work(self._make, lambda: self.boots, self._request, self._rescan)
         authority = authority or Authority(self.con, patience)
         executors = self.executor, self.clerk
@@ -69,7 +74,7 @@ class Served:
 
     def _make(self) -> FromReport:
         self.reports += 1
-        return FromReport(self.report())
+        return self.answers(self.report())
 
     def _rescan(self) -> int:
         return len(self.report().entries)
@@ -160,7 +165,8 @@ def test_calls_during_a_report_share_the_next_one(served: Served) -> None:
     calls = [served.start_call(INTERFACE, "Status")]
     wait_until(lambda: served.reports == 1, "the first report begun")
     calls += [served.start_call(INTERFACE, "Status") for _ in range(20)]
-    assert served.call(PROPERTIES, "GetAll", GLib.Variant("(s)", (INTERFACE,)))[0] == ({"Version": "1"},)
+    version = GLib.Variant("(ss)", (INTERFACE, "Version"))
+    assert served.call(PROPERTIES, "Get", version)[0] == ("1",)
     go.set()
     wait_until(lambda: all(calls), "all answers")
     assert served.reports == 2

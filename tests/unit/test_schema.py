@@ -20,6 +20,7 @@ from impermanenced.boots.requests import Pending
 from impermanenced.config.load import Ownership
 from impermanenced.document.boots import boots_to_json
 from impermanenced.document.explanation import explanation_to_json
+from impermanenced.document.fields import dump
 from impermanenced.document.news import (
     Announcement,
     Overflow,
@@ -29,7 +30,7 @@ from impermanenced.document.news import (
     news_from_json,
     news_to_json,
 )
-from impermanenced.document.report import dump, report_to_json
+from impermanenced.document.report import report_to_json
 from impermanenced.document.status import diff_to_json, status_to_json
 from impermanenced.document.suggest import suggestion_to_json
 from impermanenced.errors import ServiceError

@@ -6,7 +6,6 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from ...losses import LossClass
 from ...text import to_text
@@ -76,7 +75,7 @@ class _Reader:
         self.wild = 0
         self.headers = [match.start() for match in _HEADER.finditer(text)]
 
-    def rules(self, document: dict[str, Any]) -> list[Rule]:
+    def rules(self, document: dict[str, object]) -> list[Rule]:
         """Return the rules of the document.  Raises Malformed."""
         for key in document:
             if key != "rule":
@@ -124,24 +123,25 @@ class _Reader:
             return None
         return self._made(number, table)
 
-    def _made(self, number: int, table: dict[str, Any]) -> Rule:
-        loss = LossClass(table["class"])
+    def _made(self, number: int, table: dict[str, object]) -> Rule:
+        loss = LossClass(_text(table, "class"))
+        score = table.get("score")
         return Rule(
             self.name[self.name.rfind("/") + 1 :],
             self._line(number),
-            table["application"],
-            table["what"],
-            tuple(table.get("paths", [])),
+            _text(table, "application"),
+            _text(table, "what"),
+            _texts(table, "paths"),
             loss,
-            table.get("score", loss.traits.weight),
-            table.get("verdict", IGNORED if loss is LossClass.CACHE else CRUD),
-            table.get("part", False),
-            table.get("default", False),
-            tuple(text.partition(" ")[::2] for text in table.get("advice", [])),
-            table.get("documented", ""),
-            tuple(table.get("names", [])),
-            table.get("whole", False),
-            tuple(table.get("examples", [])),
+            score if isinstance(score, int) else loss.traits.weight,
+            _text(table, "verdict") or (IGNORED if loss is LossClass.CACHE else CRUD),
+            table.get("part") is True,
+            table.get("default") is True,
+            tuple(text.partition(" ")[::2] for text in _texts(table, "advice")),
+            _text(table, "documented"),
+            _texts(table, "names"),
+            table.get("whole") is True,
+            _texts(table, "examples"),
         )
 
     def _check_name(self, number: int, text: str) -> None:
@@ -192,6 +192,18 @@ class _Reader:
         while self.text[position : position + 1].isspace():
             position += 1
         return self.text.count("\n", 0, position) + 1
+
+
+def _text(table: dict[str, object], key: str) -> str:
+    """Return the value of a key that has been checked, or "" if there is none."""
+    value = table.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _texts(table: dict[str, object], key: str) -> tuple[str, ...]:
+    """Return the strings of a list that has been checked, or none if there is none."""
+    value = table.get(key)
+    return tuple(value) if isinstance(value, list) else ()
 
 
 def _wrong(key: str, value: object) -> str | None:
