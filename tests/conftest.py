@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
 
 from tests.isolation import attach, detach, own_mount_namespace
 
@@ -18,6 +20,8 @@ LONGEST_ID = 60  # characters of a value in the name of a test
 def pytest_configure() -> None:
     """What a test mounts, no other process can keep mounted: each pytest process has its own namespace."""
     os.environ.pop("COLUMNS", None)  # of whoever looks at the tests; execnet has one as well
+    hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis.settings.load_profile("busy")  # how long an example takes says nothing on a busy machine
     if os.geteuid() == 0:
         own_mount_namespace()
 

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 # linux/sched.h, linux/mount.h
 CLONE_NEWNS = 0x00020000
@@ -30,6 +31,10 @@ LOOP_SET_FD = 0x4C00
 LOOP_CLR_FD = 0x4C01
 LOOP_CTL_GET_FREE = 0x4C82
 LOOP_MAJOR = 7
+
+PATIENCE = 60.0  # seconds that anything may take on a busy machine; only what fails takes as long
+
+T = TypeVar("T")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [*[ctypes.c_char_p] * 3, ctypes.c_ulong, ctypes.c_char_p]
@@ -80,10 +85,11 @@ def _backing_file(device: str) -> str:
         return ""
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 20.0) -> None:
-    """Return as soon as the condition holds; fail when it does not in time."""
-    deadline = time.monotonic() + timeout
+def wait_until(condition: Callable[[], T], what: str = "it", patience: float = PATIENCE) -> T:
+    """Return the condition's first true answer; fail when there is none in time."""
+    deadline = time.monotonic() + patience
     pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {patience} s: {what}"
         pause.wait(0.01)
+    return answer

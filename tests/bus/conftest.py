@@ -24,6 +24,7 @@ from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.system.dbus import Registration, request_name
 
 from ..conftest import Filesystem
+from ..isolation import PATIENCE
 
 REPOSITORY = Path(__file__).parents[2]
 NOBODY = 65534
@@ -55,17 +56,20 @@ BUS_CONFIG = """\
 """
 
 
-def wait_until(check: Callable[[], T], what: str, deadline: float = 20.0) -> T:
-    """The first true answer; looks again and again until then."""
-    end = time.monotonic() + deadline
-    pause = GLib.MainContext.default()
-    while True:
-        while pause.iteration(False):
-            pass
-        if answer := check():
-            return answer
-        assert time.monotonic() < end, f"not within {deadline} s: {what}"
-        subprocess.run(["sleep", "0.02"], check=True)
+def wait_until(check: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """The first true answer; what comes over the bus is served meanwhile."""
+    end = time.monotonic() + patience
+    context = GLib.MainContext.default()
+    again = GLib.timeout_add(20, lambda: GLib.SOURCE_CONTINUE)  # not all that is waited for is news
+    try:
+        while not (answer := check()):
+            assert time.monotonic() < end, f"not within {patience} s: {what}"
+            context.iteration(True)
+            while context.iteration(False):
+                pass
+    finally:
+        GLib.source_remove(again)
+    return answer
 
 
 # None is ever let go.  The collector could meet it in any line, holding Python's lock and wanting one of
@@ -163,9 +167,8 @@ class Daemon:
         self.bus = bus
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(os.fspath(directory / f"notify{time.monotonic_ns()}"))
-        self.notify.settimeout(20)  # it is read by hand: `watchdog` seconds must not fill it
+        self.notify.setblocking(False)  # it is read by hand: `watchdog` seconds must not fill it
         self.log = directory / f"log{time.monotonic_ns()}"
-        self.began = time.monotonic()
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [
@@ -179,13 +182,15 @@ class Daemon:
                 | {"NOTIFY_SOCKET": self.notify.getsockname(), "WATCHDOG_USEC": f"{watchdog}000000"},
             )
 
-    def wait_ready(self) -> float:
-        try:
-            message = self.notify.recv(100)
-        except TimeoutError:
-            raise AssertionError(self.output()) from None
+    def notified(self) -> bytes:
+        """What it told systemd, one message a call; empty when it said nothing yet."""
+        with contextlib.suppress(BlockingIOError):
+            return self.notify.recv(100)
+        return b""
+
+    def wait_ready(self) -> None:
+        message = wait_until(lambda: self.notified() or self.process.poll() is not None, "ready")
         assert message == b"READY=1\nSTATUS=Watching root with fanotify", self.output()
-        return time.monotonic() - self.began
 
     def output(self) -> str:
         return self.log.read_text()
@@ -195,11 +200,16 @@ class Daemon:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
 
+    def wait(self) -> int:
+        """Its exit status; what it asks on its way out is answered."""
+        wait_until(lambda: self.process.poll() is not None, "its end")
+        return self.process.returncode
+
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(20)
+            return self.wait()
         finally:
             self.process.kill()
             self.notify.close()
@@ -228,6 +238,12 @@ class Machine:
         temporary.rename(self.config)
 
 
+def until_heard(con: Any) -> None:
+    """The bus does what it is asked in turn: this answered, it knows what the connection listens to."""
+    bus = "org.freedesktop.DBus"
+    con.call_sync(bus, "/org/freedesktop/DBus", bus, "GetId", None, None, 0, int(PATIENCE * 1000), None)
+
+
 class Signals:
     """The Crud signals that a connection has got."""
 
@@ -237,6 +253,7 @@ class Signals:
         con.signal_subscribe(
             BUS_NAME, INTERFACE, "Crud", OBJECT_PATH, None, Gio.DBusSignalFlags.NONE, self._receive
         )
+        until_heard(con)
 
     def _receive(self, *arguments: Any) -> None:
         path, *rest = arguments[5].unpack()
@@ -254,6 +271,7 @@ class Emitted:
         self.con = bus.connect()
         none = Gio.DBusSignalFlags.NONE
         self.con.signal_subscribe(BUS_NAME, INTERFACE, signal, OBJECT_PATH, None, none, self._receive)
+        until_heard(self.con)
 
     def _receive(self, *arguments: Any) -> None:
         self.got.append(arguments[5].unpack())
@@ -285,7 +303,7 @@ def get_properties(bus: Bus, con: Any = None) -> dict[str, Any]:
         GLib.Variant("(s)", (INTERFACE,)),
         None,
         Gio.DBusCallFlags.NONE,
-        10_000,
+        int(PATIENCE * 1000),
         None,
     )
     (properties,) = answer.unpack()
@@ -293,7 +311,7 @@ def get_properties(bus: Bus, con: Any = None) -> dict[str, Any]:
     return properties
 
 
-def fetch(bus: Bus, config: Path, uid: int = 0, timeout: int = 10) -> Any:
+def fetch(bus: Bus, config: Path, uid: int = 0, timeout: float = PATIENCE) -> Any:
     """What the client gets as this user, by a process of its own; an error as its class and message."""
     program = (
         "import json, os, sys\n"
@@ -302,7 +320,7 @@ def fetch(bus: Bus, config: Path, uid: int = 0, timeout: int = 10) -> Any:
         "from impermanenced.document.report import report_to_json\n"
         "from impermanenced.errors import ImpermanenceError\n"
         "os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(*[int(sys.argv[2])] * 3)\n"
-        "try: report = fetch_report(int(sys.argv[4]), os.fsencode(sys.argv[1]))\n"
+        "try: report = fetch_report(float(sys.argv[4]), os.fsencode(sys.argv[1]))\n"
         "except ImpermanenceError as error: print(json.dumps([type(error).__name__, error.message]))\n"
         "else: print(json.dumps(report and report_to_json(report)))\n"
     )

@@ -17,6 +17,7 @@ from gi.repository import GLib
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.system.dbus import Call, Registration, request_name
 
+from ..isolation import PATIENCE
 from .conftest import REPOSITORY, Bus, a_bus, wait_until
 
 NAME = "org.freedesktop.PolicyKit1"
@@ -162,7 +163,7 @@ class Caller:
 
     def answer(self) -> Any:
         wait_until(lambda: len(self._read()) > 1, "an answer")
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
         return json.loads(self._read()[1])
 
     def kill(self) -> None:

@@ -62,7 +62,7 @@ def test_the_xml_that_is_installed_is_what_the_daemon_shows(bus: Bus, daemon: Da
     assert file == XML
     introspectable = "org.freedesktop.DBus.Introspectable"
     con = bus.connect()
-    answer = con.call_sync(BUS_NAME, OBJECT_PATH, introspectable, "Introspect", None, None, 0, 10_000, None)
+    answer = con.call_sync(BUS_NAME, OBJECT_PATH, introspectable, "Introspect", None, None, 0, 60_000, None)
     live = Gio.DBusNodeInfo.new_for_xml(answer.unpack()[0]).lookup_interface(INTERFACE)
     texts = []
     for interface in (live, Gio.DBusNodeInfo.new_for_xml(file).interfaces[0]):

@@ -19,7 +19,12 @@ from impermanenced.system.dbus import Call, Registration, request_name
 from impermanenced.system.notifications import SERVER, Desktop
 
 from .conftest import _CONNECTIONS, NOBODY, Bus, Daemon, Machine, wait_until
-from .test_watch import run, watching
+from .test_watch import PROGRAM, run, watching
+
+# Half a minute between two notifications is another test's.
+HASTY = PROGRAM.replace(
+    "uid =", "from impermanenced.cli import notify; notify.EVERY = min(2.0, notify.EVERY)\nuid ="
+)
 
 # As the specification has it, as far as it is used.
 XML = f"""<node><interface name="{SERVER.interface}">
@@ -110,13 +115,13 @@ def test_what_is_written_is_shown_to_whom_it_belongs(
     bus: Bus, session: str, machine: Machine, homes: Path, daemon: Daemon, tmp_path: Path
 ) -> None:
     screen = Screen(session)
-    with watching(bus, tmp_path, "--notify", uid=NOBODY) as watch:
+    with watching(bus, tmp_path, "--notify", uid=NOBODY, program=HASTY) as watch:
         wait_until(lambda: followed(daemon, homes, screen), "the first notification")
         (machine.mountpoint / "etc/of-root").write_text("x")
         (homes / "<b>bold<").mkdir()
         write(homes / "<b>bold<" / "&amp;\n\x1b[31m")
         write(homes / "key", "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "x" * 400)
-        wait_until(lambda: "secret" in screen.text(), "the next one", 60)
+        wait_until(lambda: "secret" in screen.text(), "the next one")
         app, replaces, icon, summary, body, actions, hints, _ = screen.shown[-1]
         assert (app, icon, actions, hints["urgency"]) == ("impermanence", "dialog-warning", [], 1)
         assert replaces == 7, "in place of the one before"

@@ -26,7 +26,7 @@ def test_it_is_whole_before_it_runs(bus: Bus, machine: Machine, monkeypatch: pyt
 
     def ask(interface: str, method: str, arguments: Any = None) -> Any:
         caller.call(
-            BUS_NAME, OBJECT_PATH, interface, method, arguments, None, 0, 10_000, None,
+            BUS_NAME, OBJECT_PATH, interface, method, arguments, None, 0, 60_000, None,
             lambda con, result: got.append(con.call_finish(result).unpack()[0]),
         )  # fmt: skip
         wait_until(lambda: got, f"the answer of {method}")

@@ -27,6 +27,7 @@ from impermanenced.system import dbus
 from impermanenced.system.dbus import PROPERTIES, Registration, request_name
 from impermanenced.system.polkit import Authority
 
+from ..isolation import PATIENCE
 from .conftest import NOBODY, Bus, wait_until
 
 
@@ -91,7 +92,7 @@ class Served:
                 got.append(client.name_and_message(error))
 
         (caller or self.caller).call_with_unix_fd_list(
-            BUS_NAME, OBJECT_PATH, interface, method, arguments, None, 0, 10_000, None, None, finished
+            BUS_NAME, OBJECT_PATH, interface, method, arguments, None, 0, 60_000, None, None, finished
         )
         return got
 
@@ -158,7 +159,7 @@ def test_calls_during_a_report_share_the_next_one(served: Served) -> None:
     go = threading.Event()
 
     def slow() -> Report:
-        go.wait(10)
+        go.wait(PATIENCE)
         return REPORT
 
     served.report = slow
@@ -214,7 +215,7 @@ def test_a_caller_that_goes_while_it_waits_harms_nobody(bus: Bus, served: Served
     go = threading.Event()
 
     def slow() -> Report:
-        go.wait(10)
+        go.wait(PATIENCE)
         return REPORT
 
     served.report = slow

@@ -23,6 +23,7 @@ for directory in range(int(sys.argv[2])):
     os.mkdir(f"d{directory}")
     for name in range(int(sys.argv[3])):
         os.close(os.open(f"d{directory}/{name}", os.O_WRONLY | os.O_CREAT))
+sys.stdin.read()
 """
 
 Start = Callable[[], Daemon]
@@ -99,24 +100,25 @@ def test_the_ledger_is_opened_without_a_mount(bus: Bus, machine: Machine, state:
     assert {os.readlink(task / "root") for task in (process / "task").iterdir()} == {"/"}
 
 
-def test_killed_while_a_hundred_thousand_files_are_written(
+def test_killed_while_thousands_of_files_are_written(
     bus: Bus, machine: Machine, state: Path, start: Start
 ) -> None:
     first = start()
     write(bus, machine, "etc/before")
     where = machine.mountpoint / "srv"
-    with subprocess.Popen([sys.executable, "-c", UNPACK, where, "100", "1000"]) as unpack:
-        wait_until(lambda: (where / "d20").exists(), "a fifth of it")
+    argv = [sys.executable, "-c", UNPACK, os.fspath(where), "25", "1000"]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as unpack:
+        wait_until(lambda: (where / "d5").exists(), "a fifth of it")
         first.process.kill()
         first.process.wait()
         assert unpack.wait() == 0
     start()
-    report = fetch(bus, machine.config, timeout=120)
+    report = fetch(bus, machine.config)
     found = {fields.path(entry) for entry in report["entries"]}
     there = {
         os.fsencode(f"/srv/{path.relative_to(where)}") for path in where.rglob("*")
     }
-    assert len(there) == 100_100
+    assert len(there) == 25_025
     assert found == there | {b"/etc/before"}, "exact"
     assert report["complete"] and report["watching_since"] and len(report["gaps"]) == 1
     by_path = {entry["path"]: entry for entry in report["entries"]}
@@ -129,7 +131,7 @@ def test_a_full_filesystem_does_not_stop_it(bus: Bus, machine: Machine, state: P
     script = 'cd "$0"; i=0; while head -c 4096 /dev/zero >"etc/fill$i" 2>/dev/null; do i=$((i + 1)); done'
     sh("sh", "-c", f"head -c 1G /dev/zero >'{machine.mountpoint}/etc/big' 2>/dev/null || true")
     sh("timeout", "60", "sh", "-c", script, machine.mountpoint)
-    wait_until(lambda: "goes on in memory" in daemon.output(), "the complaint", deadline=60)
+    wait_until(lambda: "goes on in memory" in daemon.output(), "the complaint")
     assert writer(bus, machine, "/etc/before")["comm"] == "dd", "what it knew it still knows"
     sh("rm", machine.mountpoint / "etc/big")
     write(bus, machine, "etc/after")
@@ -172,7 +174,7 @@ def test_a_bus_that_starts_again(bus: Bus, machine: Machine, state: Path, tmp_pa
     first.wait_ready()
     write(bus, machine, "etc/one")
     bus.process.terminate()
-    assert first.process.wait(20) == 1
+    assert first.wait() == 1
     assert first.stop() == 1
     with a_bus() as other:
         second = Daemon(other, tmp_path, "--config", machine.config)
@@ -189,15 +191,16 @@ def test_files_of_a_crowd_are_attributed_by_their_directory(
 ) -> None:
     start()
     where = machine.mountpoint / "srv"
-    with subprocess.Popen([sys.executable, "-c", UNPACK, where, "1", "20000"]) as unpack:
+    argv = [sys.executable, "-c", UNPACK, os.fspath(where), "1", "5000"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as unpack:  # as above: it lives until it is known
         pid = unpack.pid
 
-    def known() -> bool:
-        found = writer(bus, machine, "/srv/d0/19999")
-        return found is not None and found["pid"] == pid
+        def known() -> bool:
+            found = writer(bus, machine, "/srv/d0/4999")
+            return found is not None and found["pid"] == pid
 
-    wait_until(known, "a writer", deadline=60)
-    report = fetch(bus, machine.config, timeout=60)
+        wait_until(known, "a writer")
+    report = fetch(bus, machine.config)
     writers = [one["writer"] for one in report["entries"] if one["path"].startswith("/srv/d0/")]
-    assert len(writers) == 20_000
+    assert len(writers) == 5000
     assert {one and one["pid"] for one in writers} == {pid}

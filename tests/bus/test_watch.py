@@ -20,6 +20,7 @@ from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.document import fields
 
 from ..conftest import sh
+from ..isolation import PATIENCE
 from ..schema import checked
 from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, wait_until
 
@@ -36,11 +37,13 @@ PROGRAM = (
 class Watching:
     """The command as a process, with what it has written so far."""
 
-    def __init__(self, bus: Bus, directory: Path, *argv: str | Path, uid: int = 0) -> None:
+    def __init__(
+        self, bus: Bus, directory: Path, *argv: str | Path, uid: int = 0, program: str = PROGRAM
+    ) -> None:
         self.out, self.err = directory / f"out{uid}", directory / f"err{uid}"
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(uid), REPOSITORY, "watch", *map(str, argv)],
+                [sys.executable, "-c", program, str(uid), REPOSITORY, "watch", *map(str, argv)],
                 stdout=out,
                 stderr=err,
                 env={**bus.environment, "TZ": "UTC"},
@@ -55,12 +58,14 @@ class Watching:
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
 
 @contextlib.contextmanager
-def watching(bus: Bus, directory: Path, *argv: str | Path, uid: int = 0) -> Iterator[Watching]:
-    watch = Watching(bus, directory, *argv, uid=uid)
+def watching(
+    bus: Bus, directory: Path, *argv: str | Path, uid: int = 0, program: str = PROGRAM
+) -> Iterator[Watching]:
+    watch = Watching(bus, directory, *argv, uid=uid, program=program)
     try:
         yield watch
     finally:
@@ -195,7 +200,7 @@ def test_a_reader_that_goes_ends_it(bus: Bus, machine: Machine, daemon: Daemon, 
         assert process.stdout and process.stderr
         assert b"/etc/mark" in process.stdout.readline()
         process.stdout.close()
-        assert (process.wait(20), process.stderr.read()) == (141, b"")
+        assert (process.wait(PATIENCE), process.stderr.read()) == (141, b"")
 
 
 def test_it_follows_over_a_restart(
@@ -273,7 +278,7 @@ def test_when_the_bus_goes(bus: Bus, machine: Machine, tmp_path: Path) -> None:
     with watching(bus, tmp_path) as watch:
         follow(bus, machine, watch, mark)
         bus.close()
-        assert watch.process.wait(20) == 1
+        assert watch.process.wait(PATIENCE) == 1
         assert watch.err.read_text().endswith(
             "impermanence: the system bus closed the connection\nhint: systemctl status dbus\n"
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from impermanenced.daemon.config_watch import ConfigWatch
+from tests.isolation import PATIENCE
 
 
 class Watched:
@@ -18,7 +19,7 @@ class Watched:
     def expect(self, act: Callable[[], object]) -> None:
         self.changed.clear()
         act()
-        assert self.changed.wait(10)
+        assert self.changed.wait(PATIENCE)
         self.watch.look_again()
 
 

@@ -21,7 +21,7 @@ import json, os, socket, sys
 os.makedirs("/run/systemd/journal", exist_ok=True)
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 listener.bind("/run/systemd/journal/socket")
-listener.settimeout(10)
+listener.settimeout(60)
 stderr = os.fstat(2)
 os.environ["JOURNAL_STREAM"] = f"{stderr.st_dev}:{stderr.st_ino}"
 import structlog

@@ -15,6 +15,7 @@ from impermanenced.kernel.btrfs import delete
 from impermanenced.report.report import Manager
 from impermanenced.volumes.machine import Machine
 from tests.conftest import sh
+from tests.isolation import PATIENCE
 
 from .machine import System, names, sh_subvolume
 
@@ -86,7 +87,7 @@ def test_idle_io_priority_of_the_unit_and_of_the_command(system: System) -> None
     with slowly(system, "sys.stdin.readline()") as process:
         until_first(process)
         priority = sh("ionice", "--pid", str(process.pid))
-        process.communicate("\n", timeout=20)
+        process.communicate("\n", timeout=PATIENCE)
     assert priority == "idle\n"
     assert sh("ionice", "--pid", str(os.getpid())) != "idle\n", "this test would have given it that"
 
@@ -109,7 +110,7 @@ def test_killed_after_any_deletion_and_run_again(system: System, after: int) -> 
     with slowly(system, "threading.Event().wait()", after=after) as process:
         until_first(process)
         process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        process.wait(PATIENCE)
     assert len(system.subvolumes()) == before - after
     result = system.command("prune", "--yes")
     assert (result.returncode, result.stderr) == (0, "")
@@ -123,7 +124,7 @@ def test_sigterm_ends_between_two_and_says_so(system: System) -> None:
     with slowly(system, "sys.stdin.readline()") as process:
         until_first(process)
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate("\n", timeout=20)
+        output, errors = process.communicate("\n", timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM, errors
     assert "1 old root deleted; stopped, 1 left for the next run." in output
     assert len(system.old_roots()) == 1
@@ -138,7 +139,7 @@ def test_reader_of_the_output_went_away(system: System) -> None:
         assert process.stdout is not None
         process.stdout.close()
         process.stdout = None
-        _, errors = process.communicate("\n", timeout=20)
+        _, errors = process.communicate("\n", timeout=PATIENCE)
     assert (process.returncode, errors) == (128 + signal.SIGPIPE, "")
     assert len(system.old_roots()) == 1
 

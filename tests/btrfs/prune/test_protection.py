@@ -14,6 +14,7 @@ from impermanenced.boots import records, setup
 from impermanenced.boots.prune import protection, prune
 from impermanenced.report.report import Manager
 from tests.conftest import sh
+from tests.isolation import PATIENCE
 
 from .machine import System, sh_subvolume
 
@@ -79,7 +80,7 @@ def test_mounted_in_another_namespace(system: System, tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         assert "is mounted" in system.reason(old)
-        process.communicate("x\n", timeout=20)
+        process.communicate("x\n", timeout=PATIENCE)
     system.goes(old)
 
 
