@@ -1,7 +1,7 @@
 """The table of loss classes, from the worst to the least.
 
-This is the only table of them.  A new class is a row here, a line below LOSS CLASSES in impermanence(1), and
-a test; whatever the program does about a class, it asks the row.
+This is the only table of them: whatever the program does about a class, it asks the row.  A new class is a
+row here, a line below LOSS CLASSES in impermanence(1), and a labelled path in tests/corpus.
 """
 
 from __future__ import annotations

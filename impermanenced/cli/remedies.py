@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ..model import Advice, AdviceKind, Change, Entry, FileType
 from ..text import to_text
@@ -37,8 +37,8 @@ _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
 }
 
 
-def lines(entry: Entry, *, persist: str, config: str, commands: Collection[str]) -> Iterator[str]:
-    """Yield what can be done, the best first.  `commands`: the verbs that `impermanence` has."""
+def lines(entry: Entry, *, persist: str, config: str) -> Iterator[str]:
+    """Yield what can be done, the best first."""
     if entry.difference.change is Change.DELETED:
         yield BRINGS_BACK
         return
@@ -53,7 +53,7 @@ def lines(entry: Entry, *, persist: str, config: str, commands: Collection[str])
             case AdviceKind.PERSIST_DIRECTORY | AdviceKind.PERSIST_FILE:
                 key = "directories" if kind is AdviceKind.PERSIST_DIRECTORY else "files"
                 where = f'{key} below [persist."{persist}"] in {config}'
-                yield _persist(argument or own, own, where, commands)
+                yield f"add it to {where}" if argument in ("", own) else f"add {argument} to {where}"
             case AdviceKind.IGNORE:
                 yield f'add "{argument}" to ignore below [watch] in {config}'
             case AdviceKind.PUSH:
@@ -65,9 +65,3 @@ def lines(entry: Entry, *, persist: str, config: str, commands: Collection[str])
 def elsewhere(kind: AdviceKind, argument: str) -> str:
     """Say how something is kept in another way than by persisting it."""
     return _SAYS[kind](argument)
-
-
-def _persist(path: str, own: str, where: str, commands: Collection[str]) -> str:
-    if "persist" in commands:
-        return f"impermanence persist {shlex.quote(path)}"
-    return f"add it to {where}" if path == own else f"add {path} to {where}"

@@ -114,9 +114,9 @@ def test_the_best_advice_comes_first() -> None:
     ]
     found = report(entry("/srv/a", advice=tuple(Advice(kind, argument) for kind, argument in kinds)))
     answer = explain.look_up(found, b"/srv/a", b"/")
-    text = explain.text(answer, persist="/p", config="/c", now=NOW, style=PLAIN, commands=("persist",))
+    text = explain.text(answer, persist="/p", config="/c", now=NOW, style=PLAIN)
     said = text.partition("keep it  ")[2].splitlines()
     assert len({line.strip() for line in said}) == len(AdviceKind)
-    assert said[0] == "impermanence persist x"
-    assert said[1].strip() == "impermanence persist '/srv/a b'"
+    assert said[0] == 'add x to directories below [persist."/p"] in /c'
+    assert said[1].strip() == 'add /srv/a b to files below [persist."/p"] in /c'
     assert "           git -C '/srv/a b' push\n" in text

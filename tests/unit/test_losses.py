@@ -49,7 +49,9 @@ def test_a_class_is_found_by_its_word() -> None:
 
 
 def test_marks() -> None:
-    assert [mark(loss.traits.weight) for loss in LossClass][:4] == ["!!", "!!", "!", ""]
+    marks = {loss: mark(loss.traits.weight) for loss in LossClass}
+    shown = [marks[loss] for loss in (LossClass.DATABASE, LossClass.DOCUMENT, LossClass.CONFIG)]
+    assert shown == ["!!", "!", ""]
 
 
 def words(node: ast.AST) -> frozenset[str]:

@@ -40,7 +40,7 @@ def test_status() -> None:
   not counted: 1 persisted, 1 declared, 2 ignored by you (--all shows them)
   writers known since 09:14, complete.
 
-Why, and what keeps it:  impermanence explain PATH    Files:  impermanence diff
+Why, and what keeps it:  impermanence explain PATH    All at once:  impermanence suggest
 """
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from ...config.load import DEFAULT
@@ -17,7 +16,6 @@ from ...text import size_to_text, to_text
 from .. import arguments, output, paths, remedies, source, wording
 from ..output import Style
 from ..verb import Shared, Verb
-from . import COMMANDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,6 @@ def run(options: Options, shared: Shared) -> int:
         config=to_text(shared.config or DEFAULT),
         now=time.time(),
         style=output.style(shared),
-        commands=COMMANDS,
     )
     output.write(shown)
     return answer.exit_code
@@ -117,7 +114,6 @@ def text(
     config: str,
     now: float,
     style: Style,
-    commands: Collection[str] = (),
 ) -> str:
     entry, path = answer.entry, style.bold(to_text(answer.path))
     if entry is None:
@@ -131,7 +127,7 @@ def text(
     if entry.lost:
         facts["history"] = [_history(entry.lost)]
     if entry.verdict is Verdict.CRUD:
-        facts["keep it"] = list(remedies.lines(entry, persist=persist, config=config, commands=commands))
+        facts["keep it"] = list(remedies.lines(entry, persist=persist, config=config))
     for name, values in facts.items():
         lines += [f"  {name if not number else '':7}  {value}" for number, value in enumerate(values)]
     return "\n".join(lines) + "\n"

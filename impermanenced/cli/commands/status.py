@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...document.fields import printed
@@ -18,7 +18,6 @@ from ..arguments import add_json
 from ..output import Style
 from ..rows import ORDERS, PACKAGES, VIEWS, Row, by, rows
 from ..verb import LOST, Shared, Verb
-from . import COMMANDS
 
 MIN_WIDTH = 60
 MOST = 20  # rows, unless all are asked for
@@ -67,7 +66,6 @@ def run(options: Options, shared: Shared) -> int:
             style=output.style(shared),
             trial=settings is not None and not settings.rollback.wipe,
             notices=next_boot.notices(shared.config),
-            commands=COMMANDS,
         )
         output.write_long(shown, shared)
     return LOST if options.exit_code and totals.counts(report)[Verdict.CRUD] else 0
@@ -86,12 +84,11 @@ def text(
     style: Style,
     trial: bool = False,
     notices: Sequence[str] = (),
-    commands: Collection[str] = (),
 ) -> str:
     """Return the report for a person.
 
     `since`: it has only what came since then, in words; `trial`: the configuration says that nothing is
-    wiped; `notices`: what else is known of the next boot; `commands`: the verbs that advice may name.
+    wiped; `notices`: what else is known of the next boot.
     """
     crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
     lost = rows(crud, options.order)
@@ -104,7 +101,7 @@ def text(
     if options.all:
         lines += _others(report, columns)
     lines += [style.dim(f"  {line}") for line in _notes(report, now, whole=options.all)]
-    lines += ["", _advice(lost, commands)]
+    lines += ["", _advice(lost)]
     return "\n".join(lines) + "\n"
 
 
@@ -203,10 +200,10 @@ def _watch(report: Report, now: float) -> str:
     return f"writers known since {wording.clock(since, now)}{rest}"
 
 
-def _advice(lost: list[Row], commands: Collection[str]) -> str:
+def _advice(lost: list[Row]) -> str:
     if not lost:
         return "Every difference:  impermanence diff"
     why = "Why, and what keeps it:  impermanence explain PATH"
-    if "suggest" in commands and any(row.loss != PACKAGES for row in lost):
+    if any(row.loss != PACKAGES for row in lost):
         return f"{why}    All at once:  impermanence suggest"
     return f"{why}    Files:  impermanence diff"

@@ -24,7 +24,6 @@ from .. import arguments, output, paths, source, wording
 from ..formats import modules, tmpfiles, toml, uncovered
 from ..formats.writing import Task, Written
 from ..verb import Shared, Verb
-from . import COMMANDS
 
 USUAL = b"/persist /persistent /nix/persist /nix/state /state /keep".split()
 
@@ -200,8 +199,6 @@ def _notes(report: Report, task: Task, persist: Persist, *, trial: bool) -> Iter
 
 
 def _adopt(persist: Persist) -> str:
-    if "persist" in COMMANDS:
-        return "impermanence persist PATH"
     return f"cp -a --reflink=auto --parents PATH {shlex.quote(to_text(persist.path))}"
 
 
