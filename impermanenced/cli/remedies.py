@@ -1,4 +1,4 @@
-"""What can be done about a loss, as lines to read or to paste."""
+"""The remedies for a loss, as lines to read or to paste."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
 
 
 def lines(entry: Entry, *, persist: str, config: str, commands: Collection[str]) -> Iterator[str]:
-    """Yield what can be done, the best first.  `commands`: the verbs that `impermanence` has."""
+    """Yield the remedies for an entry, the best first.  `commands` are the verbs that `impermanence` has."""
     if entry.difference.change is Change.DELETED:
         yield BRINGS_BACK
         return
@@ -63,7 +63,7 @@ def lines(entry: Entry, *, persist: str, config: str, commands: Collection[str])
 
 
 def elsewhere(kind: AdviceKind, argument: str) -> str:
-    """Say how something is kept in another way than by persisting it."""
+    """Return how something is kept that is not persisted."""
     return _SAYS[kind](argument)
 
 
