@@ -1,7 +1,7 @@
 """The fields of a JSON object: writing a value, and reading it back with its type and range.
 
-Each reading function raises Misfit where a field is not what it has to be, and KeyError where there is none;
-`inside`, `each` and `whole` make a Misfit of that, too.
+Each reading function raises Misfit if a field is not what it has to be, and KeyError if it is missing;
+`inside`, `each` and `whole` turn that into a Misfit, too.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ def printed(document: Object) -> str:
 
 
 def text(fields: Object, key: str) -> str:
+    """Return a text."""
     value = fields[key]
     if type(value) is not str:
         raise _misfit(fields, key, "a text")
@@ -69,6 +70,7 @@ def text(fields: Object, key: str) -> str:
 
 
 def flag(fields: Object, key: str) -> bool:
+    """Return true or false."""
     value = fields[key]
     if type(value) is not bool:
         raise _misfit(fields, key, "true or false")
@@ -76,6 +78,7 @@ def flag(fields: Object, key: str) -> bool:
 
 
 def number(fields: Object, key: str, most: int = MOST, least: int = 0) -> int:
+    """Return a whole number in this range."""
     value = fields[key]
     if type(value) is not int or not least <= value <= most:
         raise _misfit(fields, key, f"a number from {least} to {most}")
@@ -88,7 +91,7 @@ def uid(fields: Object, key: str) -> int:
 
 
 def mode(fields: Object, key: str) -> int:
-    """Permission bits, four octal digits."""
+    """Return permission bits, written as four octal digits."""
     value = fields[key]
     if type(value) is not str or not _MODE.fullmatch(value):
         raise _misfit(fields, key, "four octal digits")
@@ -96,7 +99,7 @@ def mode(fields: Object, key: str) -> int:
 
 
 def one_of(fields: Object, key: str, table: Mapping[str, T]) -> T:
-    """The value that the table has for this word."""
+    """Return the value that the table has for this word."""
     value = fields[key]
     if type(value) is not str or value not in table:
         raise _misfit(fields, key, f"one of {', '.join(table)}")
@@ -104,11 +107,12 @@ def one_of(fields: Object, key: str, table: Mapping[str, T]) -> T:
 
 
 def optional(read: Callable[[Object, str], T], fields: Object, key: str) -> T | None:
-    """What `read` takes from the field; None where it holds null."""
+    """Return what `read` returns for the field, or None for null."""
     return None if fields[key] is None else read(fields, key)
 
 
 def items(fields: Object, key: str) -> list[object]:
+    """Return a list."""
     value = fields[key]
     if type(value) is not list:
         raise _misfit(fields, key, "a list")
@@ -116,6 +120,7 @@ def items(fields: Object, key: str) -> list[object]:
 
 
 def texts(fields: Object, key: str) -> tuple[str, ...]:
+    """Return a list of texts."""
     value = fields[key]
     if type(value) is not list or not all(type(one) is str for one in value):
         raise _misfit(fields, key, "a list of texts")
@@ -126,7 +131,7 @@ def texts(fields: Object, key: str) -> tuple[str, ...]:
 
 
 def whole(fields: Object, read: Callable[[Object], T]) -> T:
-    """What `read` makes of an object."""
+    """Return what `read` returns for an object.  Raises Misfit for a missing field."""
     try:
         return read(fields)
     except KeyError as error:
@@ -134,7 +139,7 @@ def whole(fields: Object, read: Callable[[Object], T]) -> T:
 
 
 def inside(fields: Object, key: str, read: Callable[[Object], T]) -> T:
-    """What `read` makes of the object that stands there."""
+    """Return what `read` returns for the object in this field."""
     value = fields[key]
     if type(value) is not dict:
         raise _misfit(fields, key, "an object")

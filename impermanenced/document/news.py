@@ -74,6 +74,7 @@ Announcement = Undeclared | Sum | Overflow | Reached | Other
 
 
 def news_to_json(news: Announcement) -> Object:
+    """Return the object of one piece of news."""
     if isinstance(news, Other):
         return news.document
     return {"version": f.VERSION, "time": time_to_text(news.time), **_about(news)}
