@@ -23,7 +23,7 @@ class System:
     """
 
     def __init__(self, manager: Manager, *, ours: bool) -> None:
-        """`ours`: it is this machine's own configuration."""
+        """Hold what the manager holds open; `ours` says that it is this machine's own configuration."""
         self._manager = manager
         self._ours = ours
 
@@ -39,7 +39,7 @@ class System:
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
-        """The volumes that the configuration names, in its order."""
+        """Return the volumes that the configuration names, in its order."""
         return self._manager.volumes
 
     def drift(self, volume: str) -> Iterator[Difference]:

@@ -1,4 +1,4 @@
-"""Arguments that several verbs have: how they are declared, and what is made of the words."""
+"""The arguments that several verbs have: their declaration, and the check of their words."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ _BOOT = re.compile(r"0|-?[1-9][0-9]{0,8}")
 
 
 def add_json(parser: argparse.ArgumentParser, what: str = "one JSON document") -> None:
-    parser.add_argument("--json", action="store_true", help=f"for programs: {what}")
+    """Declare --json."""
+    parser.add_argument("--json", action="store_true", help=f"print {what}, for programs")
 
 
 def add_dry_run(
-    parser: argparse.ArgumentParser, what: str = "say what would be done, change nothing"
+    parser: argparse.ArgumentParser, what: str = "say what would be done, and change nothing"
 ) -> None:
+    """Declare --dry-run."""
     parser.add_argument("--dry-run", action="store_true", help=what)
 
 
 def path(word: str) -> bytes:
-    """Return the bytes of a path; UsageError for an empty one."""
+    """Return the bytes of a path.  Raises UsageError if it is empty."""
     if not word:
         raise UsageError("an empty path")
     return os.fsencode(word)
@@ -35,24 +37,27 @@ def optional_path(word: str | None) -> bytes | None:
 
 
 def boot_number(word: str) -> int:
-    """Return the number of a boot as it is typed: N, or -1 for the previous one as in journalctl -b -1."""
+    """Return the number of a boot: N, or -1 for the previous one as in journalctl -b -1.  Raises
+    UsageError.
+    """
     if not _BOOT.fullmatch(word):
         raise UsageError(f"{word} is not the number of a boot", "a number of impermanence boots, or -1")
     return int(word)
 
 
 def add_old_root(parser: argparse.ArgumentParser) -> None:
+    """Declare the number of a boot."""
     parser.add_argument("number", metavar="N", help="the number of the boot")
 
 
 def old_root_number(word: str, verb: str) -> int:
-    """Return the number of a boot whose old root is meant; it is not counted back from the running boot."""
+    """Return the number of a boot whose old root is meant; none is counted back.  Raises UsageError."""
     if not (word.isascii() and word.isdecimal() and len(word) < 10):
         raise UsageError(f"{word} is not the number of a boot", f"for example: impermanence {verb} 128")
     return int(word)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return a hint at the known word that was likely meant; None where none is close."""
+    """Return a hint at the known word that was probably meant, or None."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f'did you mean "{close[0]}"?' if close else None

@@ -1,4 +1,4 @@
-"""The command `impermanence`: parse, run the verb, explain what went wrong."""
+"""The command `impermanence`: it parses the words, runs the verb, and explains errors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .parse import load, parse
 
 
 def command() -> int:
-    """Run `main` as a process of its own; return its exit code.
+    """Run `main` as a process of its own, and return the exit code.
 
-    The process ends before garbage in cycles could matter, and the search for it, above all the last one when
-    the interpreter ends, is a twentieth of the time of a report.
+    The process ends before garbage in cycles could matter, and collecting it, above all when the interpreter
+    ends, is a twentieth of the time of a report.
     """
     gc.disable()
     try:
@@ -36,6 +36,7 @@ def command() -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line, and return the exit code; every expected error becomes a line on stderr."""
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         if sys.stdout is not None:
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.complain(error.message, error.hint)
         return error.exit_code
     except BrokenPipeError:
-        # The reader had enough; the interpreter must not find out again when it ends.
+        # The reader has closed the pipe; the interpreter must not write to it once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + signal.SIGPIPE  # not 0: `status --exit-code | head` has not said "nothing"
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What waits for the next boot, in words: for `status`, `boots` and `next`."""
+"""The request for the next boot, in words: for `status`, `boots` and `next`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ HELD = (
 
 
 def notices(config: bytes | None) -> list[str]:
-    """Return what `status` adds about the next boot, as far as the caller may know it."""
+    """Return what the caller may know of the next boot; a failure leaves `status` without it."""
     lines: list[str] = []
     try:
-        # What the hook left for all to read is about this machine, and not about another that is looked at.
+        # The hook's result, which all may read, is about this machine, not about another that is examined.
         found = outcome.look(history.this_boot_id()) if config is None else None
         hold, request = found is not None and found.kind == outcome.HELD, None
         if os.geteuid() == 0:
@@ -41,7 +41,7 @@ def notices(config: bytes | None) -> list[str]:
 
 
 def waiting(hold: bool, request: Pending | None, now: float) -> Iterator[str]:
-    """Yield what waits for the next boot, in words; `hold`: wiping pauses."""
+    """Yield what waits for the next boot; `hold` says that wiping pauses."""
     if hold:
         yield HELD
     if request is not None:
@@ -49,6 +49,7 @@ def waiting(hold: bool, request: Pending | None, now: float) -> Iterator[str]:
 
 
 def pending(found: Pending, now: float) -> str:
+    """Return the request in words, with how to undo it."""
     if found.request is None:
         what = f"next: cannot be understood, and the hook will not wipe:\n  {found.fault}"
         return f"{what}\n  Remove it:  {UNDO}"

@@ -1,4 +1,4 @@
-"""News as notifications: what comes together is one, and there are not many."""
+"""The daemon's news as desktop notifications: news that come together are one, and there are not many."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ..losses import BAD, LossClass, weight
 from ..text import size_to_text, to_text
 from . import wording
 
-GATHER = 2.0  # seconds in which more may come
-EVERY = 30.0  # seconds between two
-NAMED = 5  # lines in one
-WIDTH = 120  # columns of a path, about: a name may have 255 bytes, and a path 4096
+GATHER = 2.0  # seconds for which more news are waited for
+EVERY = 30.0  # seconds between two notifications
+NAMED = 5  # lines in one notification
+WIDTH = 120  # columns of a path, which may have 4096 bytes
 
-Show = Callable[[str, Sequence[str], bool], None]  # summary, lines, whether it is worth a look; ServiceError
+Show = Callable[[str, Sequence[str], bool], None]  # summary, lines, whether it is urgent; raises ServiceError
 Later = Callable[[float, Callable[[], None]], None]
 
 
 class Notices:
-    """What was not taken away by the user yet is said together with what is new."""
+    """The notification of now: it repeats what the user has not dismissed, with what is new."""
 
     def __init__(
         self, show: Show, later: Later, clock: Callable[[], float], complain: Callable[[str], None]
@@ -29,13 +29,14 @@ class Notices:
         self._later = later
         self._clock = clock
         self._complain = complain
-        self._lines: list[tuple[int, str, int]] = []  # the worst: how bad, in words, and how many paths
+        self._lines: list[tuple[int, str, int]] = []  # the worst: (badness, words, number of paths)
         self._paths = 0
         self._waits = False
         self._then = -EVERY
         self._mute = False
 
     def tell(self, news: Announcement) -> None:
+        """Add a piece of news, and show it soon."""
         match news:
             case Reached():
                 self._add(100, f"altogether {size_to_text(news.size)} of everybody's: {news.level}", 0)
@@ -74,7 +75,7 @@ class Notices:
             self._then = self._clock()
 
     def seen(self) -> None:
-        """Forget what was shown: the user has taken it away."""
+        """Forget what was shown, because the user has dismissed it."""
         self._lines.clear()
         self._paths = 0
 

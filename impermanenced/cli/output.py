@@ -1,4 +1,4 @@
-"""The way out: what is written, how wide and in which colour, and what is complained of."""
+"""The output: text, its width and colour, and complaints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNCUT = 1 << 16  # columns
 
 
 class Style:
-    """Colour adds nothing that the words do not say."""
+    """The colours; they add nothing that the words do not say."""
 
     def __init__(self, *, color: bool) -> None:
         self._color = color
@@ -32,9 +32,7 @@ def style(shared: Shared) -> Style:
 
 
 def columns() -> int:
-    """Return the width to write for.
-
-    A file or a program gets everything: what is cut cannot be searched."""
+    """Return the width of the output; a file or a program gets everything, so that it can be searched."""
     try:
         return os.get_terminal_size(1).columns or 80 if _is_terminal() else int(os.environ["COLUMNS"])
     except KeyError:
@@ -48,20 +46,21 @@ def _is_terminal() -> bool:
 
 
 def write(text: str) -> None:
+    """Write text; characters that the encoding lacks are escaped."""
     if sys.stdout is not None:
         encoding = sys.stdout.encoding or "ascii"
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def write_now(text: str) -> None:
-    """Write and flush, so that long work shows how far it is, also where the output is a file."""
+    """Write text at once, even to a file, so that long work shows its progress."""
     write(text)
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def write_long(text: str, shared: Shared) -> None:
-    """Write, by a pager where a person reads it."""
+    """Write text, by a pager if it goes to a terminal."""
     if shared.pager and _is_terminal():
         from . import pager
 
@@ -71,14 +70,15 @@ def write_long(text: str, shared: Shared) -> None:
 
 
 def complain(message: str, hint: str | None = None) -> None:
+    """Write a message and a hint to stderr."""
     if sys.stderr is not None:
         lines = [f"impermanence: {message}"] + ([f"hint: {hint}"] if hint else [])
-        # A message may carry what was typed, and a terminal obeys what it is sent.
+        # A message may contain what was typed, and a terminal obeys control characters.
         sys.stderr.write("".join(f"{_printable(line)}\n" for line in lines))
 
 
 def file_name(name: object) -> str:
-    """Return the text for what an OSError calls a file: a path, or the number of a descriptor."""
+    """Return what an OSError calls a file as text: a path, or the number of a descriptor."""
     return to_text(os.fsencode(name)) if isinstance(name, str | bytes) else str(name)
 
 

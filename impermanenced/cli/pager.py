@@ -1,4 +1,4 @@
-"""Long text on a terminal, as journalctl does it."""
+"""The pager for long text on a terminal."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _OPTIONS = "FRSX"
 
 
 def command() -> tuple[list[str], dict[str, str]]:
-    """Return the pager and its environment.
+    """Return the pager's arguments and environment.
 
     A user who comes by sudo or the like must not get from the pager to a shell of root, nor choose the
-    program: it is less, without its commands for other programs.
+    program: then it is less, without its commands for other programs.
     """
     environment = {**os.environ, "LESSCHARSET": "utf-8"}
     environment.setdefault("LESS", _OPTIONS)
@@ -30,7 +30,7 @@ def command() -> tuple[list[str], dict[str, str]]:
 
 
 def page(text: str) -> bool:
-    """Show the text by a pager; return whether there was one."""
+    """Show text in the pager, and return whether one has shown it."""
     argv, environment = command()
     if argv == ["cat"]:
         return False
@@ -38,10 +38,10 @@ def page(text: str) -> bool:
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, env=environment)
     except OSError:
         return False
-    # Ctrl-C is for the pager: it stops a search there.
+    # Ctrl-C is for the pager, where it stops a search.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        # A pager that was left early is no error.
+        # Leaving the pager early is no error.
         process.communicate(text.encode("utf-8", "backslashreplace"))
     finally:
         signal.signal(signal.SIGINT, before)

@@ -1,4 +1,6 @@
-"""The words of the command line to a verb and its frozen options.  Nothing is done or printed here."""
+"""The parser: from the words of the command line to a verb and its frozen options; it does and prints
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,33 +23,35 @@ commands:
 {chr(10).join(f"  {name:<9} {about}" for name, about in COMMANDS.items())}
 
 options, before or after the command:
-  --config FILE             read this file alone, not /etc/impermanence/config.toml
+  --config FILE             read only this file, not /etc/impermanence/config.toml
   --color auto|always|never
-  --no-pager
-  --version
-  -h, --help                also of a command: impermanence status --help
+  --no-pager                do not pipe long output into a pager
+  --version                 print the version
+  -h, --help                print a summary, also of a command: impermanence status --help
 """
 _WITH_VALUE = ("--config", "--color")
 _FLAGS = ("--no-pager", "--version", "-h", "--help")
 
 
 class Parsed(NamedTuple):
-    """What is wanted: a verb with its options, or a text about the program."""
+    """The command that was given: a verb with its options, or a text about the program."""
 
     verb: str  # one of COMMANDS, or "help" or "version"
-    options: Any = None  # the verb's own; only its `run` looks into them
+    options: Any = None  # of the verb's own type; only its `run` reads them
     shared: Shared = Shared()
     help: str = ""
 
 
 def load(name: str) -> Verb[Any]:
-    """Load a verb with what it needs, and no other one."""
+    """Import a verb with all that it needs, and return it; no other verb is loaded."""
     verb: Verb[Any] = importlib.import_module(f"{__package__}.commands.{name}").verb
     return verb
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Of a fixed width: asking for the terminal's loads as much again as argparse, at every start."""
+    """A formatter of fixed width: asking for the terminal's would load as much again as argparse, at every
+    start.
+    """
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=80)
@@ -60,10 +64,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Ask(argparse.Action):
-    """--help or --version: whatever else the verb needs may be missing then."""
+    """The action of --help and --version, with which required arguments may be missing."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, default=False)
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=False, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object) -> None:
         setattr(namespace, self.dest, True)
@@ -75,15 +79,16 @@ def _shared_parser(prog: str, description: str) -> _Parser:
     parser = _Parser(
         prog=prog, description=description, add_help=False, allow_abbrev=False, formatter_class=_Formatter
     )
-    parser.add_argument("--config", metavar="FILE", help="read this file alone")
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
-    parser.add_argument("--no-pager", action="store_true")
-    parser.add_argument("--version", action=_Ask)
-    parser.add_argument("-h", "--help", action=_Ask)
+    parser.add_argument("--config", metavar="FILE", help="read only this file")
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: auto")
+    parser.add_argument("--no-pager", action="store_true", help="do not pipe long output into a pager")
+    parser.add_argument("--version", action=_Ask, help="print the version")
+    parser.add_argument("-h", "--help", action=_Ask, help="print this summary")
     return parser
 
 
 def parser_of(name: str, verb: Verb[Any]) -> argparse.ArgumentParser:
+    """Return the parser of a verb."""
     parser = _shared_parser(f"impermanence {name}", COMMANDS[name])
     verb.add_arguments(parser)
     return parser
@@ -99,9 +104,7 @@ def _shared(found: argparse.Namespace) -> Shared:
 
 
 def _verb_at(argv: Sequence[str]) -> int | None:
-    """Return the index of the verb; None where there is no word at all.
-
-    A word behind an option may be its value, unless it is a verb."""
+    """Return where the verb is, or None.  A word behind an option may be its value, unless it is a verb."""
     before, likely = "", None
     for index, word in enumerate(argv):
         value = before in _WITH_VALUE
@@ -114,7 +117,7 @@ def _verb_at(argv: Sequence[str]) -> int | None:
 
 
 def parse(argv: Sequence[str]) -> Parsed:
-    """Return what is wanted; UsageError says what is wrong, and hints at what was likely meant."""
+    """Return what the words mean.  Raises UsageError with what is wrong, and a hint."""
     at = _verb_at(argv)
     if at is None:
         found = _shared_parser("impermanence", "").parse_args(argv)

@@ -1,4 +1,6 @@
-"""Which path of the volumes' system is meant by one that was typed, and where it is found here."""
+"""The paths on the command line: which path of the volumes' system each means, and where that is
+found here.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,7 @@ from ..text import from_text
 
 
 def directory(path: bytes) -> bytes:
-    """Return what the path is relative to.
-
-    An absolute one works also where the current directory is gone."""
+    """Return what a path is relative to; an absolute path needs no current directory."""
     return b"/" if path.startswith(b"/") else os.getcwdb()
 
 
@@ -24,7 +24,9 @@ def _absolute(path: bytes, cwd: bytes) -> bytes:
 
 
 def moved(path: bytes, above: bytes, below: bytes) -> bytes | None:
-    """Return the path with its ancestor `above` exchanged for `below`; None where it has no such ancestor."""
+    """Return the path with one of its ancestors replaced by another directory, or None if it has no such
+    ancestor.
+    """
     if path == above:
         return below
     inside = above.rstrip(b"/") + b"/"
@@ -32,7 +34,7 @@ def moved(path: bytes, above: bytes, below: bytes) -> bytes | None:
 
 
 def candidates(report: Report, argument: bytes, cwd: bytes) -> Iterator[bytes]:
-    """Yield what the typed path may mean in the system that the volumes belong to, likeliest first."""
+    """Yield what a path on the command line may mean in the volumes' system, the likeliest first."""
     readings = [argument]
     if b"\\" in argument:
         with contextlib.suppress(UsageError):  # a name may have a backslash of its own
@@ -50,7 +52,7 @@ def candidates(report: Report, argument: bytes, cwd: bytes) -> Iterator[bytes]:
 
 
 def meant(report: Report, argument: bytes, cwd: bytes) -> bytes:
-    """Return the candidate that differs from the blank, else one that exists, else the likeliest."""
+    """Return the candidate that differs from the blank, or else one that exists, or else the likeliest."""
     found = list(dict.fromkeys(candidates(report, argument, cwd)))
     changed = {entry.difference.path for entry in report.entries}
     for path in found:

@@ -1,4 +1,4 @@
-"""What can be done about a loss, as lines to read or to paste."""
+"""The remedies for a loss, as lines to read or to paste."""
 
 from __future__ import annotations
 
@@ -63,5 +63,5 @@ def lines(entry: Entry, *, persist: str, config: str) -> Iterator[str]:
 
 
 def elsewhere(kind: AdviceKind, argument: str) -> str:
-    """Say how something is kept in another way than by persisting it."""
+    """Return how something is kept that is not persisted."""
     return _SAYS[kind](argument)

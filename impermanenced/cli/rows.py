@@ -1,4 +1,4 @@
-"""Entries to the rows of a report: one a thing that a person would call one."""
+"""The rows of a report: entries that a person would call one thing are one row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..paths import Inherited
 from ..text import to_text
 from . import wording
 
-PACKAGES = "packages"  # the class of what was installed since the blank
+PACKAGES = "packages"  # the class of rows of packages that were installed since the blank
 _TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 _SINGLE = {
     Change.DELETED: "deleted",
@@ -21,12 +21,14 @@ _SINGLE = {
     Change.REPLACED: "replaced",
 }
 
-# What makes entries one row: the volume, a directory, and what else they have in common.
+# Entries with one key are one row: the volume, a directory, and what else they have in common.
 Key = tuple[str, bytes, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """One row of the report."""
+
     path: str
     what: str  # "12 files"
     size: int
@@ -34,7 +36,7 @@ class Row:
     when: float  # seconds since 1970
     loss: str
     score: int
-    note: str  # what else is worth saying
+    note: str  # further remarks
     entries: tuple[Entry, ...]
 
 
@@ -62,12 +64,12 @@ ORDERS: Mapping[str, Callable[[Row], tuple[float, float, str]]] = {
 
 
 def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
-    """Return the rows, by default with what hurts most first.
+    """Return the rows of these entries, by default the worst first.
 
-    What was installed is one row.  What is known to belong together is another: an application's directory,
-    a service's state, files of one kind beside each other.  Else a created directory stands for all that is
-    in it, and names in a directory that was there before are one row where one writer wrote them.
-    Directories that only lead to other rows are none.
+    Packages that were installed are one row.  Entries that are known to belong together are another: an
+    application's directory, a service's state, files of one kind beside each other.  Elsewhere a created
+    directory stands for all that is in it, and names in an older directory are one row if one writer wrote
+    them. Directories that only lead to other rows are left out.
     """
     entries = list(entries)
     tops: dict[str, Tops] = {}
@@ -82,7 +84,7 @@ def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
 
 
 def _ways(entries: Iterable[Entry]) -> set[tuple[str, bytes]]:
-    """Return the directories above anything that is no directory."""
+    """Return the directories above anything but directories."""
     ways: set[tuple[str, bytes]] = set()
     for entry in entries:
         difference = entry.difference
@@ -94,7 +96,7 @@ def _ways(entries: Iterable[Entry]) -> set[tuple[str, bytes]]:
 
 
 def _leads_on(group: list[Entry], ways: set[tuple[str, bytes]]) -> bool:
-    """Tell whether these are directories that come back with what is in them, which other rows are about."""
+    """Return whether these are directories that come back with their content, which other rows are about."""
     return all(
         entry.difference.type is FileType.DIRECTORY
         and entry.difference.change is Change.CREATED
@@ -139,7 +141,7 @@ def _row(directory: bytes, group: list[Entry]) -> Row:
 
 
 def _packages(group: list[Entry]) -> list[str]:
-    """Return the packages: those that somebody asked for first, then those that came with them."""
+    """Return the packages, those that were asked for before those that came with them."""
     brought = {
         entry.package: any(advice.kind is AdviceKind.WITH_PACKAGE for advice in entry.advice)
         for entry in group
@@ -157,7 +159,7 @@ def _names(packages: list[str], group: list[Entry]) -> str:
 
 
 def _loss(worst: Entry, group: list[Entry]) -> str:
-    """Return the class of what decides the row's score; where nothing has one, the worst class."""
+    """Return the class of the entry that decides the score; without a score, the worst class in the row."""
     if worst.score:
         return str(worst.loss)
     losses = [entry.loss for entry in group if entry.loss]
@@ -240,7 +242,7 @@ VIEWS: Mapping[str, Callable[[Entry], str]] = {
 
 
 def by(view: str, entries: Iterable[Entry], order: str = "score") -> list[Row]:
-    """Return one row for each value of what is looked at."""
+    """Return one row for each value of a view."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(VIEWS[view](entry), []).append(entry)

@@ -1,4 +1,4 @@
-"""`--since`: of a report, only what came after a moment."""
+"""The option `--since`: the part of a report that came after a moment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAYS = {"today": 0, "yesterday": 1}
 
 
 def moment(text: str, now: float) -> float:
-    """Return seconds since 1970; UsageError for words that are no time."""
+    """Return a time in words as seconds since 1970.  Raises UsageError if it is no time."""
     ago = text.removeprefix("-") if text.startswith("-") else text.removesuffix(" ago")
     span = _SPAN.fullmatch(ago)
     if span is not None and ago != text:
@@ -46,7 +46,7 @@ def _when(entry: Entry) -> int:
 def only(report: Report, since: str | None, now: float) -> tuple[Report, str | None]:
     """Return the report with the entries that came since then, and that moment in words.
 
-    `-1`: what the last boot did not lose already.
+    `-1` stands for what the last boot has not lost already.  Raises UsageError.
     """
     if since is None:
         return report, None

@@ -1,6 +1,6 @@
-"""Where the report comes from: the daemon, where one runs with this configuration, else a look of our own.
+"""The source of the report: the daemon, if one runs with this configuration, or else the filesystem.
 
-Either is loaded only when it is asked: the bus is not touched on a machine that has none.
+Either is loaded only when it is needed: the bus is not touched on a machine that has none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..model import Report
 from . import output
 
 BUS_SOCKET = "/run/dbus/system_bus_socket"
-# Seconds that the daemon has for an answer.  A look of our own would take as long, and know no writers.
+# Seconds that the daemon has for an answer.  Reading the filesystem would take as long, and know no writers.
 TIMEOUT = 60.0
 
 
@@ -24,7 +24,9 @@ def fetch(config: bytes | None) -> Report:
 
 
 def settings(config: bytes | None) -> Config | None:
-    """Return the configuration; None if the caller may not read it: the daemon answers them nevertheless."""
+    """Return the configuration, or None if it cannot be read: the daemon answers such a caller
+    nevertheless.
+    """
     try:
         return load(config)
     except ImpermanenceError:

@@ -1,4 +1,4 @@
-"""In words: that this boot's rollback did not do what it is there for."""
+"""The words for a rollback that did not do what it is for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..text import to_text
 
 
 def line(found: Trouble) -> str:
-    """Say what is wrong and since when, without control characters, whatever the hook said."""
+    """Return what happened and since when, without control characters, whatever the hook said."""
     reason = to_text(found.reason.encode())
     since = f" since {_moment(found.since)}" if found.since else ""
     if found.kind == outcome.HELD:
@@ -26,11 +26,12 @@ def line(found: Trouble) -> str:
 
 
 def login_line(found: Trouble) -> str:
-    """Return the line for every login: what is wrong, since when, what to do."""
+    """Return the line for every login: what happened, since when, and what to do."""
     return f"impermanence: {line(found)}. {remedy(found)}"
 
 
 def remedy(found: Trouble) -> str:
+    """Return what to do."""
     if found.kind == outcome.HELD:
         return "Mend the blank, then: impermanence next wipe"
     if found.image:
@@ -42,7 +43,7 @@ def remedy(found: Trouble) -> str:
 
 
 def not_rolled_back(found: Trouble) -> str:
-    """Say for `status` what is wrong, and what to do."""
+    """Return the lines for `status`."""
     return f"{line(found)}.\n  {remedy(found)}"
 
 

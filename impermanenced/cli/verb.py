@@ -1,7 +1,7 @@
-"""What a verb is made of, and what each is given.
+"""The parts of a verb, and what each verb is given.
 
-These are named tuples: that way the summary of all verbs (--help) starts without `dataclasses`, which would
-take a fifth of its time.
+These are named tuples, because the summary of all verbs (--help) then starts without `dataclasses`, which
+would take a fifth of its time.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import argparse
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
-LOST = 3  # exit code of `status --exit-code` that found something, and of a gate that blocks
+LOST = 3  # the exit code of `status --exit-code` if something would be lost, and of a gate that blocks
 
 T = TypeVar("T")  # the options of the verb
 
 
 class Shared(NamedTuple):
-    """What may be typed with any verb, before or after it."""
+    """The options that every verb has, before or after it."""
 
     config: bytes | None = None  # the only file to read
     color: str = "auto"  # or "always", "never"
@@ -25,8 +25,8 @@ class Shared(NamedTuple):
 
 
 class Verb(NamedTuple, Generic[T]):
-    """One of `commands`: each of its modules ends in one."""
+    """One verb; each module of `commands` ends with one."""
 
     add_arguments: Callable[[argparse.ArgumentParser], None]
-    options: Callable[[argparse.Namespace], T]  # UsageError where what was typed makes no sense
-    run: Callable[[T, Shared], int]  # does it and writes what it says; returns the exit code
+    options: Callable[[argparse.Namespace], T]  # raises UsageError for words that make no sense
+    run: Callable[[T, Shared], int]  # does the work, writes the output, and returns the exit code

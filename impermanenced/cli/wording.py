@@ -1,4 +1,4 @@
-"""Ages, names and columns: values in a person's words.  Times come in as arguments."""
+"""Ages, names and columns in a person's words.  The present time is always an argument."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import unicodedata
 from ..model import Writer
 from ..text import to_text
 
-BRACED = 4  # characters that names have in common, for them to be worth braces
-BRACES = 6  # names between them
-SHORT = 40  # characters of what is in any case plainer than the directory alone
+BRACED = 4  # characters that names must have in common to be written with braces
+BRACES = 6  # names between braces, at most
+SHORT = 40  # characters up to which braces are always used
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return a number and its noun."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def age(then: float, now: float) -> str:
+    """Return how long ago a time was, in words."""
     passed = now - then
     if passed < -60:
         return "in the future"
@@ -44,6 +46,7 @@ def clock(seconds: float, now: float, *, exact: bool = False) -> str:
 
 @functools.cache
 def user(uid: int) -> str:
+    """Return the name of a user, or the number."""
     try:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
@@ -51,20 +54,20 @@ def user(uid: int) -> str:
 
 
 def unit(name: str) -> str:
-    """Return the name of a systemd unit for a terminal: it may hold any bytes but a slash and NUL."""
+    """Return the name of a unit for a terminal: it may hold any bytes but a slash and NUL."""
     return to_text(name.encode("utf-8", "surrogateescape"))
 
 
 def program_of(found: Writer) -> str:
-    """Return the name that ps shows, whole.
-
-    The kernel keeps 15 bytes of it, and a script is not its interpreter."""
+    """Return the name that ps shows, but whole: the kernel keeps 15 bytes of it, a script is not its
+    interpreter.
+    """
     comm, file = to_text(found.comm), to_text(found.exe.rpartition(b"/")[2])
     return file if file.startswith(comm) else comm
 
 
 def writer(found: Writer | None) -> str:
-    """Return the service that wrote, else the program and its user; "" if nobody is known."""
+    """Return the service that wrote, or else the program and its user, or "" if neither is known."""
     if found is None:
         return ""
     its_unit = unit(found.unit)
@@ -77,15 +80,15 @@ def writer(found: Writer | None) -> str:
 
 
 def _in_common(texts: list[str]) -> str:
-    """Return what all begin with."""
+    """Return what all texts begin with."""
     first, last = min(texts), max(texts)
     return next((first[:index] for index, one in enumerate(first) if last[index : index + 1] != one), first)
 
 
 def braces(directory: str, names: list[str]) -> str:
-    """Return one word for several names, as `/etc/ssh/ssh_host_{ed25519,rsa}_key`.
-
-    It is the directory where that would be long and say little."""
+    """Return names in a directory as `/etc/ssh/ssh_host_{ed25519,rsa}_key`, or the directory if that would be
+    long and say little.
+    """
     prefix = _in_common(names)
     suffix = _in_common([name[len(prefix) :][::-1] for name in names])[::-1]
     middles = sorted({name[len(prefix) : len(name) - len(suffix)] for name in names})
@@ -105,7 +108,7 @@ def _has_home(name: str) -> bool:
 
 
 def homely(path: str) -> str:
-    """Return `~alice/code` for a path in a home of this machine; only to show it."""
+    """Return a path in a home of this machine as `~alice/code`, for display only."""
     if not path.startswith("/home/"):
         return path
     name, slash, rest = path.removeprefix("/home/").partition("/")
@@ -113,7 +116,7 @@ def homely(path: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many columns of a terminal the text takes."""
+    """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
     return sum(
@@ -123,7 +126,7 @@ def width(text: str) -> int:
 
 
 def shorten(text: str, columns: int) -> str:
-    """Cut the text to that many columns, in the middle: both ends of a path tell what it is."""
+    """Return the text with its middle left out, if needed: both ends of a path are telling."""
     if width(text) <= columns:
         return text
     head = _fitting(text, columns // 3)
@@ -132,12 +135,12 @@ def shorten(text: str, columns: int) -> str:
 
 
 def cut(text: str, columns: int) -> str:
-    """Cut the text to that many columns, at its end."""
+    """Return the text with its end left out, if needed."""
     return text if width(text) <= columns else _fitting(text, columns - 1) + "…"
 
 
 def _fitting(text: str, columns: int) -> str:
-    """Return as much of the beginning as has room."""
+    """Return as much of the beginning as fits."""
     taken = 0
     for index, character in enumerate(text):
         taken += width(character)
@@ -147,5 +150,6 @@ def _fitting(text: str, columns: int) -> str:
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:
+    """Return the text with blanks up to this width."""
     blanks = " " * (columns - width(text))
     return blanks + text if right else text + blanks

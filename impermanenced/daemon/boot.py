@@ -23,7 +23,7 @@ class BootWatch:
         self._finished = finished
 
     def ask(self) -> bool:
-        """Begin; the worker asks, and the main loop asks it again after a while."""
+        """Begin to ask: the worker asks systemd, and the main loop has it ask again after a while."""
         self._submit(self._ask)
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 

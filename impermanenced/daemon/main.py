@@ -222,7 +222,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="impermanenced", description="Watch what the next boot would lose, and tell."
     )
-    parser.add_argument("--config", metavar="FILE", type=os.fsencode, help="read this file alone")
+    parser.add_argument("--config", metavar="FILE", type=os.fsencode, help="read only this file")
     parser.add_argument("--version", action="version", version=f"impermanenced {__version__}")
     return parser.parse_args(argv)
 

@@ -30,12 +30,12 @@ class VolumeWatch:
 
     @property
     def source(self) -> str:
-        """Where the events come from: "fanotify" or "watchdog"."""
+        """Return where the events come from: "fanotify" or "watchdog"."""
         return self._source.source
 
     @property
     def status(self) -> str:
-        """One line for systemctl(1)."""
+        """Return one line for systemctl(1)."""
         names = ", ".join(to_text(os.fsencode(volume.name)) for volume in self.volumes)
         return f"Watching {names} with {self.source}"
 

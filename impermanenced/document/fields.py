@@ -1,7 +1,7 @@
 """The fields of a JSON object: writing a value, and reading it back with its type and range.
 
-Each reading function raises Misfit where a field is not what it has to be, and KeyError where there is none;
-`inside`, `each` and `whole` make a Misfit of that, too.
+Each reading function raises Misfit if a field is not what it has to be, and KeyError if it is missing;
+`inside`, `each` and `whole` turn that into a Misfit, too.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def printed(document: Object) -> str:
 
 
 def text(fields: Object, key: str) -> str:
+    """Return a text."""
     value = fields[key]
     if type(value) is not str:
         raise _misfit(fields, key, "a text")
@@ -76,6 +77,7 @@ def text(fields: Object, key: str) -> str:
 
 
 def flag(fields: Object, key: str) -> bool:
+    """Return true or false."""
     value = fields[key]
     if type(value) is not bool:
         raise _misfit(fields, key, "true or false")
@@ -83,6 +85,7 @@ def flag(fields: Object, key: str) -> bool:
 
 
 def number(fields: Object, key: str, most: int = MOST, least: int = 0) -> int:
+    """Return a whole number in this range."""
     value = fields[key]
     if type(value) is not int or not least <= value <= most:
         raise _misfit(fields, key, f"a number from {least} to {most}")
@@ -116,6 +119,7 @@ def optional(read: Callable[[Object, str], T], fields: Object, key: str) -> T | 
 
 
 def items(fields: Object, key: str) -> list[object]:
+    """Return a list."""
     value = fields[key]
     if type(value) is not list:
         raise _misfit(fields, key, "a list")
@@ -123,6 +127,7 @@ def items(fields: Object, key: str) -> list[object]:
 
 
 def texts(fields: Object, key: str) -> tuple[str, ...]:
+    """Return a list of texts."""
     value = fields[key]
     if type(value) is not list or not all(type(one) is str for one in value):
         raise _misfit(fields, key, "a list of texts")

@@ -52,7 +52,7 @@ def test_explain() -> None:
 /var/log/journal   directory, created, last modified 1 h ago, root 0644
   verdict  declared
   because  declared by config.toml, here
-  written  by nobody that is known: it was not watched, or the event was lost
+  written  writer unknown (not watched, or the event was lost)
 """
     )
     assert "deleted, the blank's is of 1 h ago" in explained(BUSY, b"/etc/motd")[0]

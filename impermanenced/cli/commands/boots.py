@@ -1,6 +1,6 @@
 """`boots`: the boots, what the hook did, and their old roots.
 
-Two hidden modes are for units: --good marks this boot as complete, --alert tells logins and the journal.
+Two options are for units: --good marks this boot as complete, --alert tells logins and the journal.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Options:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
-    parser.add_argument("--sizes", action="store_true", help="also what each old root holds")
-    parser.add_argument("--good", action="store_true", help="only say that this boot is complete")
+    parser.add_argument("--sizes", action="store_true", help="also show what each old root holds")
+    parser.add_argument("--good", action="store_true", help="only mark this boot as complete")
     parser.add_argument("--alert", action="store_true", help="only tell logins what went wrong")
 
 
@@ -70,7 +70,7 @@ def _list(options: Options, shared: Shared) -> None:
         found = listing.read(
             manager.config,
             manager.machine,
-            # The journal is asked about every boot, which takes its time: a person looks at the newest.
+            # Asking the journal takes time for each boot, and a person looks only at the newest.
             newest=None if shared.json else listing.NEWEST,
             ours=shared.config is None,
             sizes=options.sizes,
@@ -82,7 +82,7 @@ def _list(options: Options, shared: Shared) -> None:
 
 
 def alert() -> None:
-    """Tell the journal and every login when this boot's rollback did not do what it is there for."""
+    """Tell the journal and every login if this boot's rollback did not do what it is for."""
     found = outcome.look(history.this_boot_id())
     outcome.tell_logins(None if found is None else trouble.login_line(found))
     if found is None or journal is None:
@@ -104,7 +104,7 @@ def alert() -> None:
 
 
 def text(found: Listing, *, columns: int, now: float) -> str:
-    """Return a line for each boot, and below it what needs words."""
+    """Return one line for each boot, with remarks below it."""
     boots = found.history.boots
     if not boots:
         return "no boot yet: the first one with the hook in the initrd makes the first record\n"
@@ -154,7 +154,7 @@ def _when(seconds: float | None, now: float) -> str:
 
 
 def _ended(boot: Boot) -> str:
-    """Say how it ended; that it did not complete comes before that, and else what is known of it."""
+    """Return how the boot ended; that it runs or did not complete comes before what the journal says."""
     return boot.ended if boot.ended in (RUNNING, BAD) else boot.shutdown or boot.ended
 
 

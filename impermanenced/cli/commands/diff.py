@@ -23,7 +23,7 @@ class Options:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_json(parser)
-    parser.add_argument("path", metavar="PATH", nargs="?", help="only this, and what is below")
+    parser.add_argument("path", metavar="PATH", nargs="?", help="show only this path, and what is below it")
 
 
 def read_options(found: argparse.Namespace) -> Options:
@@ -45,7 +45,7 @@ verb = Verb(add_arguments, read_options, run)
 
 
 def below(report: Report, path: bytes) -> Report:
-    """Return the report with only what is at the path or below it."""
+    """Return the report with only the entries at the path and below it."""
     entries = tuple(entry for entry in report.entries if within(entry.difference.path, path))
     return dataclasses.replace(report, entries=entries)
 

@@ -1,4 +1,4 @@
-"""`doctor`: what stands in the way of a rollback that works, and what to do."""
+"""`doctor`: what would stop a rollback, and what to do about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..verb import Shared, Verb
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """It has none of its own."""
+    """There are no options besides the shared ones."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,9 +43,9 @@ verb = Verb(add_arguments, read_options, run)
 
 
 def examine(config: bytes | None) -> list[Finding]:
-    """Return what is wrong.
-
-    With a configuration of its own it is another system that is looked at, not the running one."""
+    """Return what is wrong.  With a configuration of its own another system is examined, not the
+    running one.
+    """
     running = Running.read() if config is None else Running()
     with Manager(config) as manager:
         found = doctor.examine(manager.config, manager.machine, running)
@@ -56,6 +56,7 @@ def examine(config: bytes | None) -> list[Finding]:
 
 
 def text(found: Sequence[Finding], style: Style) -> str:
+    """Return the findings for a person."""
     if not found:
         return "nothing is wrong.\n"
     errors = sum(finding.severity == ERROR for finding in found)

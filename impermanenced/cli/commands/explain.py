@@ -24,7 +24,7 @@ class Options:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH", nargs="?", help="only this, and what is below")
+    parser.add_argument("path", metavar="PATH", nargs="?", help="the path to explain")
 
 
 def read_options(found: argparse.Namespace) -> Options:
@@ -55,13 +55,16 @@ verb = Verb(add_arguments, read_options, run)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """The answer about one path."""
+
     path: bytes
-    entry: Entry | None  # what differs from the blank, if anything does
-    words: str = ""  # in place of an entry
+    entry: Entry | None  # the difference from the blank, if there is one
+    words: str = ""  # the answer if there is no entry
     exit_code: int = 0
 
 
 def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
+    """Return what is known of the path that the argument means."""
     found = explain(report, paths.meant(report, argument, cwd))
     path = found.path
     if found.entry is not None:
@@ -73,7 +76,7 @@ def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
 
 
 def _as_in_the_blank(found: Explanation, where: bytes) -> str:
-    """Say of a path that does not differ what becomes of it; `where`: its place in the running system."""
+    """Return in words why nothing differs; `where` is the place of the path in the running system."""
     mount = _mount_at(where)
     if mount is not None and mount.path not in {volume.mountpoint for volume in found.report.volumes}:
         return _on_mount(mount)
@@ -115,6 +118,7 @@ def text(
     now: float,
     style: Style,
 ) -> str:
+    """Return the answer for a person."""
     entry, path = answer.entry, style.bold(to_text(answer.path))
     if entry is None:
         return f"{path} {answer.words}\n"
@@ -162,7 +166,7 @@ def _facts(difference: Difference, now: float) -> str:
 
 def _written(writer: Writer | None, now: float) -> str:
     if writer is None:
-        return "by nobody that is known: it was not watched, or the event was lost"
+        return "writer unknown (not watched, or the event was lost)"
     details = [wording.program_of(writer), f"pid {writer.pid}"]
     if writer.uid is not None:
         details.append(f"uid {wording.user(writer.uid)}")

@@ -1,4 +1,4 @@
-"""`gate`: whether a reboot may come now, in a word, and why."""
+"""`gate`: whether a reboot may come now, in one word, and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..verb import LOST, Shared, Verb
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """It has none of its own."""
+    """There are no options besides the shared ones."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ verb = Verb(add_arguments, read_options, run)
 
 
 def judge(report: Report, config_file: bytes | None) -> Judgement:
-    """Judge the whole report by the rules of the configuration."""
+    """Return the gate's answer to the whole report, by the rules of the configuration."""
     config = load(config_file)
     total = 0
     if config.gate.warn_bytes.percent or config.gate.block_bytes.percent:
@@ -57,9 +57,9 @@ def judge(report: Report, config_file: bytes | None) -> Judgement:
 
 
 def _spared(config: Config) -> str | None:
-    """Return why the next boot takes nothing away, if it is so and the caller may know.
-
-    Only root learns of a request for the next boot."""
+    """Return why the next boot takes nothing away, or None; only root may know of a request for the next
+    boot.
+    """
     if os.geteuid() == 0:
         with Machine(config.volumes) as machine:
             return requests.spared(machine, config.rollback.wipe)
@@ -67,6 +67,7 @@ def _spared(config: Config) -> str | None:
 
 
 def text(judgement: Judgement, style: Style) -> str:
+    """Return the answer for a person."""
     found = judgement.tally
     sums = f"{wording.plural(found.count, 'path')}, {size_to_text(found.size)}"
     if judgement.spared is not None:

@@ -1,4 +1,4 @@
-"""`next`: ask for something else than a wipe at the next boot, for once."""
+"""`next`: override what the next boot does."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    request: str | None = None  # one of REQUESTS; None: say what is asked for
-    boot: int | None = None  # of boot: its number; negative: counted back from the running one
-    boots: int = 1  # of keep
+    request: str | None = None  # one of REQUESTS; None: show the current request
+    boot: int | None = None  # for "boot": its number; a negative one counts back from the running boot
+    boots: int = 1  # for "keep": how many boots keep the root
     dry_run: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("request", metavar="wipe|keep|boot|cancel", nargs="?")
-    parser.add_argument("boot", metavar="N", nargs="?", help="of boot: the number of a boot, or -1")
-    parser.add_argument("--boots", metavar="N", help="of keep: for so many boots")
+    parser.add_argument(
+        "request", metavar="wipe|keep|boot|cancel", nargs="?", help="default: show the request"
+    )
+    parser.add_argument("boot", metavar="N", nargs="?", help="for boot: the number of a boot, or -1")
+    parser.add_argument("--boots", metavar="N", help="for keep: at how many boots (default: 1)")
     add_dry_run(parser)
 
 
@@ -83,6 +85,7 @@ def _asked_for(config: Config, machine: Machine) -> str:
 
 
 def nothing_asked(*, hold: bool, trial: bool) -> str:
+    """Return what the next boot does without a request."""
     if hold:
         usual = "keeps the root: it is held since boots in a row did not complete (impermanence next wipe)"
     elif trial:

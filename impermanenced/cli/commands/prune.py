@@ -38,7 +38,7 @@ class Options:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
-    add_dry_run(parser, "list them, delete nothing")
+    add_dry_run(parser, "list what would be deleted, and delete nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -54,7 +54,8 @@ def run(options: Options, shared: Shared) -> int:
         config, machine = manager.config, manager.machine
         if not options.dry_run:
             archive.lock()
-        # Reading what was written in every life takes its time: only where it decides, or a person does.
+        # Measuring reads all that was written in every old root, so it is done only if the sizes decide
+        # something, or a person decides by them.
         measure = config.archive.keep_bytes.amount or not options.yes
         sizes = Sizes(machine) if measure else None
         plan = prune.look(config, machine, archive, clocks(), sizes)
@@ -86,6 +87,7 @@ verb = Verb(add_arguments, read_options, run)
 
 
 def clocks() -> Now:
+    """Return the clocks of this moment."""
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return Now(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot_id)
 
@@ -99,7 +101,7 @@ def _tell_nobody(root: OldRoot) -> None:
 
 
 def _check(plan: Plan, pruned: Pruned | None, *, dry_run: bool) -> None:
-    """Raise ImpermanenceError if what was to be deleted is still there."""
+    """Raise ImpermanenceError if anything that was to be deleted is still there."""
     if plan.refused is not None and not dry_run:
         raise ImpermanenceError(f"nothing was deleted: {plan.refused}")
     if pruned is not None and pruned.failed:
@@ -110,13 +112,13 @@ def _check(plan: Plan, pruned: Pruned | None, *, dry_run: bool) -> None:
 
 
 def _give_way() -> None:
-    """Let everybody else read and write first.  It works without that, too."""
+    """Let other processes read and write first; a failure is ignored."""
     with contextlib.suppress(CommandError):
         command.run(["ionice", "--class", "idle", "--pid", str(os.getpid())])
 
 
 class _Stop:
-    """SIGTERM and SIGINT end the work between two deletions, while this is entered."""
+    """A handler of SIGTERM and SIGINT, which end the work between two deletions while it is entered."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -148,12 +150,14 @@ def _agreed(count: int) -> bool:
 
 
 class Limits(NamedTuple):
+    """The limits of the configuration, in bytes."""
+
     keep_bytes: int
     free_min: int
 
 
 def text(plan: Plan, limits: Limits, free: int, style: Style) -> str:
-    """Say what would go, what stays and why; the first line answers."""
+    """Return what would go, what stays and why; the first line answers."""
     lines = [style.bold(_answer(plan)), ""]
     if plan.go:
         lines += [*_table(plan, plan.go), ""]
@@ -214,6 +218,7 @@ def _age(root: OldRoot, now: float) -> str:
 
 
 def result(pruned: Pruned) -> str:
+    """Return what was deleted, for a person."""
     lines = [f"{to_text(root.path)} was not deleted: {why}" for root, why in pruned.failed]
     head = f"{wording.plural(len(pruned.gone), 'old root')} deleted"
     if pruned.stopped:

@@ -1,4 +1,4 @@
-"""`setup`: make the state directory, and what the hook in the initrd reads."""
+"""`setup`: create the state directory, and the file that the hook in the initrd reads."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ verb = Verb(add_arguments, read_options, run)
 
 
 def text(steps: Iterable[str], *, dry_run: bool) -> str:
+    """Return the steps for a person."""
     steps = list(steps)
     if not steps:
         return "already set up: nothing to do\n"

@@ -40,11 +40,13 @@ class Options:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
-    parser.add_argument("--all", action="store_true", help="also what is kept, declared or ignored")
-    parser.add_argument("--exit-code", action="store_true", help="exit with 3 when something would be lost")
-    parser.add_argument("--by", choices=tuple(VIEWS), help="one row each of these, in place of things")
-    parser.add_argument("--since", metavar="settled|-1|TIME", help="only what came since then")
-    parser.add_argument("--sort", choices=tuple(ORDERS), default="score")
+    parser.add_argument("--all", action="store_true", help="also show what is persisted, declared or ignored")
+    parser.add_argument("--exit-code", action="store_true", help="exit with 3 if anything would be lost")
+    parser.add_argument(
+        "--by", choices=tuple(VIEWS), help="show one row for each of these, in place of things"
+    )
+    parser.add_argument("--since", metavar="settled|-1|TIME", help="show only what was written since then")
+    parser.add_argument("--sort", choices=tuple(ORDERS), default="score", help="default: score")
 
 
 def read_options(found: argparse.Namespace) -> Options:
@@ -131,7 +133,7 @@ def _table(lost: list[Row], columns: int, now: float) -> Iterator[str]:
     ages = [", ".join(filter(None, (row.who, wording.age(row.when, now), row.note))) for row in lost]
     names = [wording.homely(row.path) for row in lost]
     marks = 3 if any(row.score >= BAD for row in lost) else 0
-    # The path has what the rest leaves, and the rest leaves at least half.
+    # The path gets the columns that the rest leaves, which is at least half of them.
     fixed = 2 + marks + (losses + 2 if losses else 0) + 2 + whats + 2 + sizes + 2
     room = max(columns, MIN_WIDTH) - fixed
     widest = max(wording.width(name) for name in names)
@@ -151,7 +153,7 @@ def _size(row: Row) -> str:
 
 
 def _others(report: Report, columns: int) -> Iterator[str]:
-    """Yield what --all shows besides: every path with its rule."""
+    """Yield what --all adds: every other path with its rule."""
     for verdict, title in _VERDICTS.items():
         entries = [entry for entry in report.entries if entry.verdict is verdict]
         if entries:
@@ -176,7 +178,7 @@ def _notes(report: Report, now: float, *, whole: bool) -> Iterator[str]:
 
 
 def _left_out(report: Report) -> Iterator[str]:
-    """Yield how much there is besides that is not counted as a loss."""
+    """Yield how much is not counted as a loss, and why."""
     caches, counts = totals.caches(report), totals.counts(report)
     counts[Verdict.IGNORED] -= caches
     for verdict, title in _VERDICTS.items():

@@ -39,27 +39,33 @@ _FOR_NIX = ("impermanence", "preservation", "home-manager")
 
 
 class Persist(NamedTuple):
+    """The persist volume of new declarations."""
+
     path: bytes
-    note: str = ""  # how it was found, where nobody said it
+    note: str = ""  # how it was chosen, if neither option nor configuration says it
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     paths: tuple[bytes, ...] = ()
     format: str = "toml"  # one of FORMATS
-    persist: bytes | None = None  # the persist volume for what is new
+    persist: bytes | None = None  # the persist volume of new declarations
     whole: bool = False
     all: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_json(parser)
-    parser.add_argument("paths", metavar="PATH", nargs="*", help="only for these, and what is below")
-    parser.add_argument("--format", choices=FORMATS, default="toml")
-    parser.add_argument("--persist", metavar="VOLUME", help="the persist volume, such as /persist")
-    parser.add_argument("--whole", action="store_true", help="also what is declared already")
     parser.add_argument(
-        "--all", action="store_true", help="also logs, and what is better kept in another way"
+        "paths", metavar="PATH", nargs="*", help="only for these paths, and what is below them"
+    )
+    parser.add_argument("--format", choices=FORMATS, default="toml", help="default: toml")
+    parser.add_argument(
+        "--persist", metavar="VOLUME", help="the persist volume of new declarations, such as /persist"
+    )
+    parser.add_argument("--whole", action="store_true", help="also print what is declared already")
+    parser.add_argument(
+        "--all", action="store_true", help="also declare logs, and what is better kept in another way"
     )
 
 
@@ -70,7 +76,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def _persist_volume(asked: bytes) -> bytes:
-    """Return the path of the persist volume; UsageError if it cannot be one."""
+    """Return the path of a persist volume.  Raises UsageError if it cannot be one."""
     try:
         path = configured_path(os.fsdecode(asked), Where("--persist"))
     except ConfigError as error:
@@ -107,9 +113,10 @@ def _suggestion(
     options: Options,
     cwd: bytes,
 ) -> Suggestion:
-    """Choose what to declare.
+    """Return the suggestion.
 
-    `config`: None where the caller may not read it; `cwd`: what the paths of the options are relative to."""
+    `config` is None if the caller may not read it; `cwd` is what the paths of the options are relative to.
+    """
     return choose(
         items,
         system,
@@ -122,7 +129,9 @@ def _suggestion(
 
 
 def _has_nix(report: Report, options: Options) -> bool:
-    """Tell whether home-manager and its like can be had: what they do better is theirs then."""
+    """Return whether home-manager and its like can be used, so that they are preferred where they
+    are better.
+    """
     return options.format in _FOR_NIX or os.path.isdir(paths.location(report, b"/nix/store"))
 
 
@@ -156,6 +165,7 @@ def _persist(report: Report, config: Config | None, options: Options) -> Persist
 
 
 def text(report: Report, config: Config | None, options: Options, cwd: bytes) -> str:
+    """Return the declarations, ready to paste."""
     persist = _persist(report, config, options)
     items = [item_of(entry) for entry in report.entries]
     with _system(report) as system:

@@ -1,4 +1,4 @@
-"""`unpin`: let the old root of a boot go with the others again."""
+"""`unpin`: let `prune` delete the old root of a boot again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`watch`: the daemon's news, one a line or on the desktop, until somebody ends it."""
+"""`watch`: the daemon's news, as lines or on the desktop, until the command is interrupted."""
 
 from __future__ import annotations
 
@@ -48,14 +48,16 @@ _LINES = re.compile(r"0|[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    lines: int | None = 10  # of before, to begin with; None: all there are
+    lines: int | None = 10  # earlier news to begin with; None: all that are remembered
     notify: bool = False  # on the desktop
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser, "one JSON object a line")
-    parser.add_argument("-n", "--lines", metavar="N|all", help="so many of before, to begin with (10)")
-    parser.add_argument("--notify", action="store_true", help="on the desktop, in place of lines")
+    parser.add_argument(
+        "-n", "--lines", metavar="N|all", help="begin with the last N announcements (default: 10)"
+    )
+    parser.add_argument("--notify", action="store_true", help="show desktop notifications in place of lines")
 
 
 def read_options(found: argparse.Namespace) -> Options:
@@ -70,13 +72,13 @@ def read_options(found: argparse.Namespace) -> Options:
 def run(options: Options, shared: Shared) -> int:
     """Follow the news until an exception ends it.
 
-    That is ServiceError where there is nobody to follow, and BrokenPipeError when the reader of the output
-    has gone.  A signal ends the process, as it ends journalctl.
+    Raises ServiceError if there is no daemon to follow, and BrokenPipeError when the reader of the output has
+    gone.  A signal ends the process, as it ends journalctl.
     """
     if client is None:
         hint = "apt-get install python3-gi python3-pydbus"
         raise ServiceError("the libraries of the bus are missing", hint)
-    gc.enable()  # this command goes on for days
+    gc.enable()  # this command may run for days
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     bus = client.connect()
     if bus is None:
@@ -115,7 +117,7 @@ def _say_changed(there: bool) -> None:
 
 
 def _notices(follower: Follower) -> Notices:
-    """Return what shows news on the desktop of the session's own user."""
+    """Return the notifications on the desktop of the session's own user."""
 
     def show(summary: str, lines: Sequence[str], worth_a_look: bool) -> None:
         screen.show(summary, lines, notifications.NORMAL if worth_a_look else notifications.LOW)
@@ -135,7 +137,7 @@ def _notices(follower: Follower) -> Notices:
 
 
 def _watch_output(gone: Callable[[], None]) -> None:
-    """Call `gone` when the reader has gone: nothing to write may show that for long."""
+    """Call `gone` when the reader of the output has gone, which a write would show much later."""
     if sys.stdout is None:
         return
 
@@ -147,7 +149,7 @@ def _watch_output(gone: Callable[[], None]) -> None:
 
 
 def line(news: Announcement, now: float, style: Style) -> str:
-    """Return a line as `09:14:07  secret         /etc/key  created, 411 B  sshd-keygen.service`."""
+    """Return one piece of news, such as `09:14:07  secret  /etc/key  created, 411 B  sshd-keygen.service`."""
     when = wording.clock(news.time, now, exact=True)
     loss = news.loss if isinstance(news, Undeclared) else None
     padded = wording.pad(loss or "", _LOSS)

@@ -1,5 +1,5 @@
-"""What is wanted, in the languages that declarations are written in.
+"""The declarations of a suggestion, in the languages that they are written in.
 
-Each writer takes what `writing` describes and gives lines; what its language cannot say it refuses, with
-the reason.
+Each writer takes what `writing` describes and returns lines; what its language cannot express it refuses,
+with the reason.
 """

@@ -27,7 +27,7 @@ HEADS = {
         "In a home.nix the option begins with home.persistence; home-manager-v1 wants the home in the path.",
     ),
 }
-# In preservation's documentation these are prepared in the initrd: they are read before the root is complete.
+# preservation's documentation prepares these in the initrd: they are read before the root is complete.
 _EARLY = (b"/etc/machine-id", b"/var/lib/nixos")
 _USERS = tuple(b"/etc/" + name for name in b"group gshadow passwd shadow subgid subuid".split())
 _OLD_METHOD = "  # method: only the branch home-manager-v1 has it"
@@ -155,7 +155,7 @@ def _preservation_entry(one: Wanted, hidden: bool) -> str:
 
 
 def _parents(task: Task, good: list[Wanted]) -> list[str]:
-    """Return the settings that make the directories on the way; a home itself is made with its user."""
+    """Return lines for the directories above, for tmpfiles; a home itself is created with its user."""
     homes = {one.home for one in good}
     lines = []
     for way in task.suggestion.ways:

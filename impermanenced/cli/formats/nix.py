@@ -13,21 +13,23 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def why_not(raw: bytes) -> str | None:
+    """Return why Nix cannot express a name, or None."""
     return unspeakable(raw, escapes="\n\r\t")
 
 
 def string(text: str) -> str:
+    """Return a string."""
     escaped = "".join(_ESCAPES.get(character, character) for character in text)
     return '"' + escaped.replace("${", "\\${") + '"'
 
 
 def name(word: str) -> str:
-    """Return the name of an attribute, quoted if it has to be."""
+    """Return the name of an attribute."""
     return word if _NAME.fullmatch(word) and word not in _KEYWORDS else string(word)
 
 
 def value(found: object) -> str:
-    """Return the value on one line."""
+    """Return a value on one line."""
     if isinstance(found, bool):
         return "true" if found else "false"
     if isinstance(found, Mapping):
@@ -38,6 +40,6 @@ def value(found: object) -> str:
 
 
 def several(key: str, items: Iterable[str], indent: str) -> list[str]:
-    """Return a list, one item on each line; nothing if there is none."""
+    """Return a list with one item a line, or nothing for no items."""
     lines = [f"{indent}  {item}" for item in items]
     return [f"{indent}{key} = [", *lines, f"{indent}];"] if lines else []

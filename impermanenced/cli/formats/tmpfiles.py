@@ -1,11 +1,11 @@
-"""tmpfiles.d(5): links towards the persist volume, and the directories around both ends.
+r"""tmpfiles.d(5): links to the persist volume, and the directories around both ends.
 
 Hard facts
     L makes a link where nothing is, and leaves alone what is there; L+ would delete a directory with all that
     is in it, also when it is run before anybody has copied it.  So only L is written, and what the blank has
     by the name is refused.
     The path of a line is unquoted, in which a backslash stands for the character behind it; 252 does not know
-    \\xNN there.  The argument is unescaped as C, but not unquoted.  Both expand specifiers: a percent sign is
+    \xNN there.  The argument is unescaped as C, but not unquoted.  Both expand specifiers: a percent sign is
     written twice.
 """
 
@@ -79,7 +79,7 @@ def _owned(task: Task, one: Wanted, own: Ownership) -> str:
 
 
 def octal(mode: str) -> str:
-    """Return a mode of chmod(1) in digits; "-", the usual one, where it does not say all of it."""
+    """Return a mode of chmod(1) in octal, or "-", the default, if it does not set all bits."""
     if mode.isdigit():
         return mode
     clauses = [_CLAUSE.fullmatch(clause) for clause in mode.split(",")]
@@ -94,7 +94,7 @@ def octal(mode: str) -> str:
 
 
 def node(task: Task, found: bytes) -> str | None:
-    """Return the line that makes a link, a fifo or a device anew; None: there is none for it."""
+    """Return the line that makes a link, a fifo or a device anew, or None if no line can."""
     item = task.items[found]
     if unspeakable(found) is not None:
         return None
@@ -115,7 +115,7 @@ def node(task: Task, found: bytes) -> str | None:
 
 
 def path(raw: bytes) -> str:
-    """Return the path of a line; it must not be unspeakable."""
+    """Return a path as the field of a line; it must not be unspeakable."""
     text = raw.decode().replace("%", "%%")
     if _PLAIN.fullmatch(text):
         return text
@@ -123,5 +123,6 @@ def path(raw: bytes) -> str:
 
 
 def argument(raw: bytes) -> str:
+    """Return an argument as the last field of a line."""
     text = raw.decode().replace("%", "%%").replace("\\", "\\\\")
     return text if text == text.strip(" ") else text.replace(" ", r"\x20")

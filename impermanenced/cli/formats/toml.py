@@ -1,4 +1,4 @@
-"""Our own configuration: tables below [persist], which can stand in a drop-in as they are."""
+"""The language of our own configuration: tables below [persist], which a drop-in can hold as they are."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _why_not(one: Wanted) -> str | None:
 
 
 def _home(entries: Iterable[Wanted]) -> list[str]:
-    """Return the line that names a home, where it would not be guessed."""
+    """Return the line that names the home, if it is not the usual one."""
     homes = {one.home: one.user for one in entries if one.home is not None and one.user is not None}
     usual = {b"/root": "root", **{b"/home/" + user.encode(): user for user in homes.values()}}
     return [f"home = {string(to_text(home))}" for home, user in homes.items() if usual.get(home) != user]
@@ -83,5 +83,5 @@ def _key(word: str) -> str:
 
 
 def string(text: str) -> str:
-    """Quote printable text, as `text.to_text` gives it."""
+    """Return a string of printable text, as `text.to_text` returns it."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

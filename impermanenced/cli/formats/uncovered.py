@@ -1,4 +1,4 @@
-"""What no declaration covers, as lines of comment: what it is, what can be done, and which paths."""
+"""The paths that no declaration covers, as lines of comment: what they are, and what can be done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..wording import homely, plural
 from . import tmpfiles
 from .writing import Task, Written
 
-SHOWN = 5  # paths of one remedy
+SHOWN = 5  # paths that are shown for one remedy
 
 _SAYS: Mapping[RemedyKind, str] = {
     RemedyKind.BLANK: "gone from the blank: the next boot brings it back; take a new blank without it",
@@ -57,7 +57,7 @@ def lines(task: Task, written: Written) -> Iterator[str]:
 
 
 def better(task: Task) -> Iterator[str]:
-    """Yield the better ways for what is declared."""
+    """Yield the better ways to keep what is declared."""
     found: dict[tuple[Advice, ...], list[bytes]] = collections.defaultdict(list)
     for one in task.wanted:
         for ways in one.instead:
@@ -80,7 +80,7 @@ def _why_refused(written: Written) -> dict[str, list[bytes]]:
 
 
 def _paths(paths: Iterable[bytes]) -> Iterator[str]:
-    """Yield the paths; of directories and what is in them only the directories."""
+    """Yield the topmost of these paths."""
     known = set(paths)
     tops = [path for path in sorted(known) if known.isdisjoint(ancestors(path))]
     for path in tops[:SHOWN]:

@@ -1,4 +1,4 @@
-"""What the writers share: what they are given, what they give, and which names plain text can hold."""
+"""The common part of the writers: their input, their output, and which names plain text can hold."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ...text import size_to_text, to_text
 from .. import wording
 
 Ownerships = Mapping[str, str]
-Option = str | bool | Sequence[str] | Mapping[str, str]  # of an entry
+Option = str | bool | Sequence[str] | Mapping[str, str]  # the value of an option of an entry
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`wanted`: what is to be written of the suggestion, sorted; each persist volume is one block."""
+    """The input of a writer: `wanted` is what it writes of the suggestion, sorted."""
 
     suggestion: Suggestion
     wanted: tuple[Wanted, ...]
@@ -25,6 +25,7 @@ class Task:
     system: System
 
     def blocks(self) -> Iterator[tuple[bytes, list[Wanted]]]:
+        """Yield each persist volume with its declarations."""
         blocks: dict[bytes, list[Wanted]] = collections.defaultdict(list)
         for one in self.wanted:
             blocks[one.persist].append(one)
@@ -33,19 +34,21 @@ class Task:
 
 @dataclass(slots=True)
 class Written:
+    """The output of a writer."""
+
     lines: list[str] = field(default_factory=list)
-    refused: list[tuple[Wanted, str]] = field(default_factory=list)  # and why
-    nodes: set[bytes] = field(default_factory=set)  # links and the like that the lines make, by their paths
+    refused: list[tuple[Wanted, str]] = field(default_factory=list)  # (declaration, why)
+    nodes: set[bytes] = field(default_factory=set)  # paths of links and the like that the lines make
 
     def take(self, one: Wanted, why_not: str | None) -> bool:
-        """Note what cannot be written, and why; return whether it can."""
+        """Return whether a declaration can be written; if not, note it as refused."""
         if why_not is not None:
             self.refused.append((one, why_not))
         return why_not is None
 
 
 def about(one: Wanted) -> str:
-    """Return what stands behind a declaration: whose it is, and how much."""
+    """Return the comment behind a declaration: its owner, and how much would be lost."""
     if not one.count:
         return ""
     paths = wording.plural(one.count, "path") if one.directory else ""
@@ -54,7 +57,7 @@ def about(one: Wanted) -> str:
 
 
 def by_user(block: Iterable[Wanted]) -> Iterator[tuple[str | None, list[Wanted]]]:
-    """Yield users and what is theirs; None, the system itself, comes first."""
+    """Yield each user with the declarations in that user's home; the system's own come first, as None."""
     users: dict[str | None, list[Wanted]] = collections.defaultdict(list)
     for one in block:
         users[one.user].append(one)
@@ -62,25 +65,27 @@ def by_user(block: Iterable[Wanted]) -> Iterator[tuple[str | None, list[Wanted]]
 
 
 def hides(block: Iterable[Wanted]) -> bool:
-    """Tell whether what a block declares already is hidden from file managers; a file goes with its block."""
+    """Return whether existing declarations of this block are hidden from file managers; files follow their
+    block.
+    """
     declared = [one for one in block if one.declared]
     of_files = [one.hide for one in declared if not one.directory]
     return all(of_files or [one.hide for one in declared]) and bool(declared)
 
 
 def differs(one: Wanted, *, hidden: bool) -> bool:
-    """Tell whether the entry differs from its block in that; what is new goes with the block."""
+    """Return whether the declaration differs from its block in that; a new one never does."""
     return one.declared and one.directory and one.hide != hidden
 
 
 def fields(own: Ownership) -> dict[str, str]:
+    """Return {key: value} of what is not the default."""
     return {key: value for key in ("user", "group", "mode") if (value := getattr(own, key)) is not None}
 
 
 def unspeakable(raw: bytes, escapes: str = "") -> str | None:
-    """Return why a language cannot say a name; None: it can.
-
-    `escapes`: the characters that it has escapes for.
+    """Return why a language cannot express a name, or None; `escapes` are the characters that it
+    can escape.
     """
     try:
         text = raw.decode()
