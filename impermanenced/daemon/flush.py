@@ -18,7 +18,7 @@ from ..report.report import Manager
 from ..system import journal, logger
 from ..watch.pending import Activity, Dirty
 from . import report_process
-from .limits import Warden
+from .limits import Limits
 
 QUIET = 2.0  # seconds without news before names are looked up
 AT_MOST = 10.0  # seconds that constant news can put that off
@@ -41,7 +41,7 @@ class Rounds:
         activity: Activity,
         announcer: Announcer,
         news: News,
-        warden: Warden,
+        limits: Limits,
         answers: Callable[[], Answers],
         submit: Callable[[Callable[[], None]], None],
     ) -> None:
@@ -49,7 +49,7 @@ class Rounds:
         self._activity = activity
         self._announcer = announcer
         self._news = news
-        self._warden = warden
+        self._limits = limits
         self._answers = answers
         self._submit = submit
         self._crowds = Crowds(
@@ -114,7 +114,7 @@ class Rounds:
             if forgotten > self._forgotten:
                 log.warning("too many files, of some it is forgotten who wrote them", count=forgotten)
                 self._forgotten = forgotten
-            self._warden.look()
+            self._limits.look()
         finally:
             self._flushing = False
             libc.malloc_trim()  # what many files took for a moment: 3 MB of 50,000
@@ -127,7 +127,7 @@ class Rounds:
         inodes = self._crowds.sift(self._manager.machine.top, volume, written)
         if len(inodes) > report_process.BIG:
             self._too_many = True
-            self._warden.stir()
+            self._limits.stir()
         else:
             self._announcer.announce(self._look_up(root_id, inodes))
 
@@ -136,7 +136,7 @@ class Rounds:
         self._announcer.announce_groups(crowds)
         for crowd in crowds:
             self._news.crowd(crowd)
-            self._warden.add(crowd.loss, crowd.size)
+            self._limits.add(crowd.loss, crowd.size)
         if self._crowds.waiting:
             GLib.timeout_add(int(GROWING * 1000), self.arm)
 
@@ -178,6 +178,6 @@ class Rounds:
         self._activity.settle(root_id, found)
         # Nobody needs the writer of what is as in the blank, or has gone again.
         self._activity.ledger.drop(root_id, inodes - found)
-        self._warden.stir()
-        self._warden.note(entries)
+        self._limits.stir()
+        self._limits.note(entries)
         return entries

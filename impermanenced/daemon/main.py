@@ -35,7 +35,7 @@ from . import calls
 from .boot import BootWatch
 from .flush import Rounds
 from .ledger_file import LedgerFile
-from .limits import Warden
+from .limits import Limits
 from .reload import Reloading
 from .reports import Reports
 from .shutdown import Parting
@@ -83,12 +83,12 @@ class Daemon:
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
         reports = Reports(manager, asked.known, activity)
         inhibitor = Inhibitor(con, workers.clerk, "block", "a reboot cannot be refused")
-        self._warden = Warden(manager, reports.total, signals, inhibitor)
+        self._limits = Limits(manager, reports.total, signals, inhibitor)
         rounds = Rounds(
-            manager, activity, self._announcer, signals.news, self._warden, reports.make, workers.submit
+            manager, activity, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
         self._parting = Parting(con, manager, reports.make, self._say_farewell, workers.submit, workers.clerk)
-        reports.subscribe(self._warden.take)
+        reports.subscribe(self._limits.take)
         activity.subscribe(
             on_news=lambda: GLib.idle_add(rounds.arm), on_many=lambda: workers.store(rounds.store_many)
         )
@@ -129,7 +129,7 @@ class Daemon:
     def close(self) -> None:
         """End all threads, and record the end of the boot if it ends."""
         leaving = self._parting.end()
-        self._warden.close()
+        self._limits.close()
         self._reloading.stop()
         self._watch.stop()
         self._signals.close()
@@ -160,9 +160,9 @@ class Daemon:
             log.error("nothing is watched any more")
             self._fail()
         if self._activity.waits:
-            self._warden.stir()
+            self._limits.stir()
             self._workers.store(self._activity.store)
-        self._workers.submit(self._warden.look)
+        self._workers.submit(self._limits.look)
         systemd.daemon.notify("WATCHDOG=1")
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
@@ -170,8 +170,8 @@ class Daemon:
 
     def _settle(self) -> None:
         self._announcer.settle()
-        self._warden.settle()
-        self._warden.look()  # before much is written, while a report is small
+        self._limits.settle()
+        self._limits.look()  # before much is written, while a report is small
 
     def _say_farewell(self, last: Farewell) -> None:
         self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
@@ -185,8 +185,8 @@ class Daemon:
 
     def _loaded(self) -> None:
         self._activity.unsettle()
-        self._warden.unsettle()
-        self._warden.look()
+        self._limits.unsettle()
+        self._limits.look()
         if self._manager.device != self._watch.device:
             log.warning("the volumes are on another filesystem: starting again")
             GLib.idle_add(self._fail)
