@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..alerts import group, shutdown
 from ..alerts.group import Tidings
-from ..alerts.shutdown import Farewell
+from ..alerts.shutdown import ShutdownSummary
 from ..document.explanation import explanation_to_json
 from ..document.report import dump, report_pieces
 from ..model import Entry, Report, Verdict
@@ -35,7 +35,7 @@ class Answers(Protocol):
     def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
         """Return what to announce of everything undeclared, or only of these nested subvolumes."""
 
-    def farewell(self, spared: str | None) -> Farewell:
+    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
         """Return the last words before a shutdown; `spared` is why the next boot takes nothing away."""
 
     def tally(self) -> Tally:
@@ -69,7 +69,7 @@ class FromReport:
             fresh += [piece[index] for index in unsaid([entry.difference.path for entry in piece])]
         return group.tidings(fresh, crud)
 
-    def farewell(self, spared: str | None) -> Farewell:
+    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
         return shutdown.compose(self._report, spared)
 
     def tally(self) -> Tally:

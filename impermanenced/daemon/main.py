@@ -18,7 +18,7 @@ from gi.repository import Gio, GLib
 
 from .. import __version__
 from ..alerts.announce import Announcer
-from ..alerts.shutdown import Farewell
+from ..alerts.shutdown import ShutdownSummary
 from ..bus.introspection import BUS_NAME, OBJECT_PATH, XML
 from ..bus.service import Service, Work
 from ..bus.signals import Signals
@@ -38,7 +38,7 @@ from .ledger_file import LedgerFile
 from .limits import Limits
 from .reload import Reloading
 from .reports import Reports
-from .shutdown import Parting
+from .shutdown import Shutdown
 from .volume_watch import VolumeWatch
 from .workers import Workers
 
@@ -87,7 +87,9 @@ class Daemon:
         rounds = Rounds(
             manager, activity, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
-        self._parting = Parting(con, manager, reports.make, self._say_farewell, workers.submit, workers.clerk)
+        self._shutdown = Shutdown(
+            con, manager, reports.make, self._say_leaving, workers.submit, workers.clerk
+        )
         reports.subscribe(self._limits.take)
         activity.subscribe(
             on_news=lambda: GLib.idle_add(rounds.arm), on_many=lambda: workers.store(rounds.store_many)
@@ -128,7 +130,7 @@ class Daemon:
 
     def close(self) -> None:
         """End all threads, and record the end of the boot if it ends."""
-        leaving = self._parting.end()
+        leaving = self._shutdown.end()
         self._limits.close()
         self._reloading.stop()
         self._watch.stop()
@@ -136,7 +138,7 @@ class Daemon:
         self._registration.close()
         self._workers.close()
         if leaving:
-            self._parting.leave_record()
+            self._shutdown.leave_record()
         self._activity.store()
         self._ledger_file.close()
         with contextlib.suppress(GLib.Error):  # it may be why this closes
@@ -173,7 +175,7 @@ class Daemon:
         self._limits.settle()
         self._limits.look()  # before much is written, while a report is small
 
-    def _say_farewell(self, last: Farewell) -> None:
+    def _say_leaving(self, last: ShutdownSummary) -> None:
         self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
         self._con.flush_sync(None)
 

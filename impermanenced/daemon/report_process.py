@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..alerts.group import Tidings
-from ..alerts.shutdown import Farewell
+from ..alerts.shutdown import ShutdownSummary
 from ..bus.answers import Answers, FromReport, Unsaid
 from ..config.load import Config
 from ..errors import ImpermanenceError, ServiceError, TooMany
@@ -95,10 +95,10 @@ class Apart:
                 self._channel.send(list(unsaid(said)))
         return said
 
-    def farewell(self, spared: str | None) -> Farewell:
+    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
         with _as_error():
-            self._channel.send("farewell", (spared,))
-            last: Farewell = self._channel.receive_one()
+            self._channel.send("shutdown_summary", (spared,))
+            last: ShutdownSummary = self._channel.receive_one()
         return last
 
     def tally(self) -> Tally:
@@ -172,8 +172,8 @@ def _serve(channel: Channel) -> None:
         try:
             if question == "tidings":
                 channel.send(answers.tidings(unsaid, *arguments))
-            elif question == "farewell":
-                channel.send(answers.farewell(*arguments))
+            elif question == "shutdown_summary":
+                channel.send(answers.shutdown_summary(*arguments))
             else:
                 file = answers.document if question == "document" else answers.explanation
                 fd = file(*arguments)
