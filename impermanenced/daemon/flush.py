@@ -28,7 +28,7 @@ TICK = 500  # milliseconds, only while there is news
 log = logger.get()
 
 
-class Rounds:
+class Flusher:
     """Flushes what the watch has seen: looks up names and verdicts, and announces what nothing declares.
 
     The main loop calls `arm` and `hurry`, the ledger's thread `store_many`.  The worker does the rest, which

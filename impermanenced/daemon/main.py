@@ -33,7 +33,7 @@ from ..text import to_text
 from ..watch.pending import Activity
 from . import calls
 from .boot import BootWatch
-from .flush import Rounds
+from .flush import Flusher
 from .ledger_file import LedgerFile
 from .limits import Limits
 from .reload import Reloading
@@ -84,7 +84,7 @@ class Daemon:
         reports = Reports(manager, asked.known, activity)
         inhibitor = Inhibitor(con, workers.clerk, "block", "a reboot cannot be refused")
         self._limits = Limits(manager, reports.total, signals, inhibitor)
-        rounds = Rounds(
+        flusher = Flusher(
             manager, activity, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
         self._shutdown = Shutdown(
@@ -92,7 +92,7 @@ class Daemon:
         )
         reports.subscribe(self._limits.take)
         activity.subscribe(
-            on_news=lambda: GLib.idle_add(rounds.arm), on_many=lambda: workers.store(rounds.store_many)
+            on_news=lambda: GLib.idle_add(flusher.arm), on_many=lambda: workers.store(flusher.store_many)
         )
 
         # Before the thread that runs ahead of others, or the ledger's, made by it, would too.
@@ -102,7 +102,7 @@ class Daemon:
             reports.make,
             functools.partial(calls.boots, config_file),
             functools.partial(calls.request, config_file),
-            rounds.rescan,
+            flusher.rescan,
         )
         properties = _properties(manager, activity, self._watch)
         Service(self._registration, workers.worker, workers.clerk, work, properties, signals.news)
