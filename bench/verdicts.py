@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from impermanenced.model import Change, Declaration, Difference, FileType, Mounted, Volume
-from impermanenced.report.appraisal import Ground, Judged, appraise
+from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
 from impermanenced.report.appraisal.old_roots import Life
 from impermanenced.report.knowledge import load
 from impermanenced.report.knowledge.files import compiled
@@ -116,7 +116,7 @@ def verdicts(root: Path, blank: Path, lives: list[Path], differences: list[Diffe
     judged = (Judged(one, *rules.judge(one)[:2], None) for one in differences)
     old = [Life(number, os.fsencode(path)) for number, path in enumerate(lives)]
     place = os.fsencode(root)
-    with Ground(
+    with VolumeFacts(
         volume, place, os.fsencode(blank), place, Nobody(), lambda homes: load(homes=homes), lambda: old, ""
     ) as asked:
         entries = appraise(asked, judged, time.time())

@@ -12,7 +12,7 @@ from ..model import Entry, Volume
 from ..system.systemd import Asked, Nobody, Span
 from ..volumes.machine import Machine
 from . import appraisal
-from .appraisal import Ground, Judged
+from .appraisal import Judged, VolumeFacts
 from .appraisal.old_roots import Life
 from .knowledge import Knowledge
 from .knowledge import load as load_knowledge
@@ -20,7 +20,7 @@ from .knowledge import load as load_knowledge
 KEPT = 30.0  # seconds for which single entries are judged by what was asked before
 
 
-class Grounds:
+class Context:
     """The facts of all volumes.  Close it before the machine."""
 
     def __init__(
@@ -36,18 +36,18 @@ class Grounds:
         self._asked = asked if self._running else Nobody()
         self._clock = clock
         self._knowledge: Knowledge | None = None
-        self._kept: dict[str, tuple[float, Ground]] = {}
+        self._kept: dict[str, tuple[float, VolumeFacts]] = {}
         self.notes: list[str] = []  # sources that could not be used, in words, since `renew`
 
     def close(self) -> None:
-        for _, ground in self._kept.values():
-            ground.close()
+        for _, facts in self._kept.values():
+            facts.close()
         self._kept.clear()
 
     def span(self) -> Span | None:
         """Return when this boot began and when it had settled, or None if that is not known."""
-        for _, ground in self._kept.values():
-            return ground.span
+        for _, facts in self._kept.values():
+            return facts.span
         return self._asked.span()
 
     def renew(self) -> None:
@@ -58,23 +58,23 @@ class Grounds:
     def appraise(self, volume: Volume, judged: Iterable[Judged]) -> list[Entry]:
         """Return the entries of one volume's differences, sorted by path."""
         now = self._clock()
-        made, ground = self._kept.get(volume.name, (0.0, None))
-        if ground is None or not 0 <= now - made < KEPT:
-            if ground is not None:
-                ground.close()
-            ground = self._ground(volume)
-            self._kept[volume.name] = now, ground
-        ground.ask_again()
-        entries = appraisal.appraise(ground, judged, now)
-        self.notes = list(dict.fromkeys([*self.notes, *ground.faults()]))
+        made, facts = self._kept.get(volume.name, (0.0, None))
+        if facts is None or not 0 <= now - made < KEPT:
+            if facts is not None:
+                facts.close()
+            facts = self._facts(volume)
+            self._kept[volume.name] = now, facts
+        facts.ask_again()
+        entries = appraisal.appraise(facts, judged, now)
+        self.notes = list(dict.fromkeys([*self.notes, *facts.faults()]))
         return entries
 
-    def _ground(self, volume: Volume) -> Ground:
+    def _facts(self, volume: Volume) -> VolumeFacts:
         at = self._machine.at
         system = next((one.mountpoint for one in self._machine.volumes if one.path == b"/"), None)
         if system is None and self._running:
             system = b"/"
-        return Ground(
+        return VolumeFacts(
             volume,
             at(volume.subvolume),
             at(volume.blank) if volume.blank is not None else None,

@@ -20,7 +20,7 @@ SKELETON = b"/etc/skel"
 MOST_NAMES = 1000  # names in the skeleton
 
 
-class Ground:
+class VolumeFacts:
     """The facts of one volume, each read when it is first needed.  Close it, or use it in a `with`.
 
     `root` and `blank` are paths for open(2); `system` is where "/" of the volume's system is mounted, or
@@ -56,7 +56,7 @@ class Ground:
         if self.blank is not None:
             os.close(self.blank)
 
-    def __enter__(self) -> Ground:
+    def __enter__(self) -> VolumeFacts:
         return self
 
     def __exit__(self, *_: object) -> None:
