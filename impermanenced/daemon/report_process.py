@@ -49,7 +49,7 @@ def answers(manager: Manager, known: Callable[[], Known], activity: Activity, mo
     """
     with contextlib.suppress(TooMany):
         return FromReport(manager.status(activity, most))
-    return Apart(manager.config, known(), activity)
+    return ReportProcess(manager.config, known(), activity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class _Task:
     overflows: int
 
 
-class Apart:
+class ReportProcess:
     """The second process, as seen from the daemon."""
 
     def __init__(self, config: Config, asked: Known, activity: Activity) -> None:

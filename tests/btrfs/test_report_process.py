@@ -68,7 +68,7 @@ def read(fd: int) -> str:
 def both(manager: Manager, activity: Activity) -> tuple[Answers, Answers]:
     here = report_process.answers(manager, lambda: ASKED, activity)
     there = report_process.answers(manager, lambda: ASKED, activity, most=5)
-    assert isinstance(here, FromReport) and isinstance(there, report_process.Apart)
+    assert isinstance(here, FromReport) and isinstance(there, report_process.ReportProcess)
     return here, there
 
 
@@ -133,13 +133,13 @@ def test_what_fails_there_is_raised_here(manager: Manager, activity: Activity, t
     }, volumes=(elsewhere,))  # fmt: skip
     before = children()
     with pytest.raises(NotSetUp, match="/no/such/place"):
-        report_process.Apart(lost, Known(None, None), activity)
+        report_process.ReportProcess(lost, Known(None, None), activity)
     assert children() == before
 
 
 def test_one_that_is_killed_is_said_to_be(manager: Manager, activity: Activity) -> None:
     _, there = both(manager, activity)
-    assert isinstance(there, report_process.Apart)
+    assert isinstance(there, report_process.ReportProcess)
     os.kill(there._pid, signal.SIGKILL)
     with pytest.raises(ServiceError, match="large reports"):
         there.document(0)
@@ -149,7 +149,7 @@ def test_one_that_is_killed_is_said_to_be(manager: Manager, activity: Activity) 
 
 def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, activity: Activity) -> None:
     _, there = both(manager, activity)
-    assert isinstance(there, report_process.Apart)
+    assert isinstance(there, report_process.ReportProcess)
     there._channel.send("tidings", (None,))
     there.close()  # which waits until it has ended
 
