@@ -32,7 +32,7 @@ class Alert:
     loss: LossClass  # the worst of all of them
     writer: Writer | None  # the writer of the entry that was written last
     score: int  # the highest of all of them
-    owner: int | None = None  # for a crowd: the uid that the whole sample has
+    owner: int | None = None  # of bulk: the uid that the whole sample has
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def who(writer: Writer | Origin | None) -> bytes:
     return (writer.unit.encode() or writer.exe or writer.comm) if writer else b""
 
 
-def crowd_alert(directory: bytes, entries: Sequence[Entry], count: int, size: int) -> Alert:
+def bulk_alert(directory: bytes, entries: Sequence[Entry], count: int, size: int) -> Alert:
     """Return an alert on `count` files below a directory, some of which are the entries."""
     owners = {entry.difference.uid for entry in entries}
     owner = owners.pop() if len(owners) == 1 else None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from gi.repository import GLib
 
 from ..alerts.announce import Announcer
-from ..alerts.bulk import GROWING, Crowds
+from ..alerts.bulk import GROWING, BulkWrites
 from ..bus.answers import Answers
 from ..bus.news import News
 from ..kernel import libc
@@ -52,7 +52,7 @@ class Flusher:
         self._limits = limits
         self._answers = answers
         self._submit = submit
-        self._crowds = Crowds(
+        self._bulk = BulkWrites(
             lambda root_id, inodes: manager.entries_of(root_id, inodes, activity), activity.settle
         )
         self._pending: float | None = None  # when the oldest of the waiting news came
@@ -103,7 +103,7 @@ class Flusher:
             self._dropped = self._dropped or overflowed
             for root_id, written in dirty.items():
                 self._look_at(root_id, written)
-            self._say_crowds()
+            self._say_bulk()
             if self._dropped or self._too_many or not all(self._nested.values()):
                 wait = self._compare_after - time.monotonic()
                 if wait <= 0:
@@ -124,20 +124,20 @@ class Flusher:
         if volume is None:
             self._nested.setdefault(root_id, False)
             return
-        inodes = self._crowds.sift(self._manager.machine.top, volume, written)
+        inodes = self._bulk.sift(self._manager.machine.top, volume, written)
         if len(inodes) > report_process.BIG:
             self._too_many = True
             self._limits.stir()
         else:
             self._announcer.announce(self._look_up(root_id, inodes))
 
-    def _say_crowds(self) -> None:
-        crowds = self._crowds.settled()
-        self._announcer.announce_groups(crowds)
-        for crowd in crowds:
-            self._news.crowd(crowd)
-            self._limits.add(crowd.loss, crowd.size)
-        if self._crowds.waiting:
+    def _say_bulk(self) -> None:
+        settled = self._bulk.settled()
+        self._announcer.announce_groups(settled)
+        for alert in settled:
+            self._news.bulk(alert)
+            self._limits.add(alert.loss, alert.size)
+        if self._bulk.waiting:
             GLib.timeout_add(int(GROWING * 1000), self.arm)
 
     def _compare(self) -> None:

@@ -119,7 +119,7 @@ def test_a_crowd_is_whose_all_are_that_were_looked_at() -> None:
             for uid in uids
             for one in [entry(b"/srv/x")]
         ]
-        return group.crowd_alert(b"/srv", entries, 100, 1000)
+        return group.bulk_alert(b"/srv", entries, 100, 1000)
 
     assert of(7, 7).owner == 7
     assert of(7, 0).owner is None
