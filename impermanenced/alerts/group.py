@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..losses import LossClass, weight
 from ..model import Change, Entry, FileType, Writer
 from ..watch.ledger import Origin
-from .seen import Said
+from .seen import SeenPaths
 
 BURST = 20  # alerts at once, at most
 PER_SECOND = 0.5  # alerts after a burst
@@ -165,7 +165,7 @@ class Restraint:
         self._per_second = per_second
         self._tokens = float(burst)
         self._then = 0.0
-        self._said = Said(REMEMBERED)
+        self._said = SeenPaths(REMEMBERED)
 
     def unsaid(self, paths: Sequence[bytes]) -> list[int]:
         """Return the indices of unannounced paths, and mark them announced."""
