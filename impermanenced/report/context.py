@@ -13,7 +13,7 @@ from ..system.systemd import Asked, Nobody, Span
 from ..volumes.machine import Machine
 from . import appraisal
 from .appraisal import Judged, VolumeFacts
-from .appraisal.old_roots import Life
+from .appraisal.old_roots import OldRootTree
 from .knowledge import Knowledge
 from .knowledge import load as load_knowledge
 
@@ -81,7 +81,7 @@ class Context:
             system,
             self._asked,
             self._load,
-            lambda: self._lives(volume),
+            lambda: self._old_roots(volume),
             history.this_boot_id() if self._running else "",
         )
 
@@ -90,7 +90,7 @@ class Context:
             self._knowledge = load_knowledge(homes=homes)
         return self._knowledge
 
-    def _lives(self, volume: Volume) -> list[Life]:
+    def _old_roots(self, volume: Volume) -> list[OldRootTree]:
         """Return the old roots of a volume that exist, the newest first."""
         try:
             found = history.read(self._machine, self._config.archive.directory, history.this_boot_id())
@@ -98,7 +98,7 @@ class Context:
             return []
         first = volume.name == self._machine.volumes[0].name
         return [
-            Life(boot.number, self._machine.at(root.path), boot.boot_id or "")
+            OldRootTree(boot.number, self._machine.at(root.path), boot.boot_id or "")
             for boot in found.boots
             for root in boot.old_roots
             if root.there and (root.volume == volume.name or (root.volume is None and first))

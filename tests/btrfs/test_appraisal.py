@@ -12,7 +12,7 @@ import pytest
 
 from impermanenced.model import Difference, Entry, Verdict, Volume, Writer
 from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
-from impermanenced.report.appraisal.old_roots import Life
+from impermanenced.report.appraisal.old_roots import OldRootTree
 from impermanenced.report.knowledge import load
 from impermanenced.system.systemd import Span
 from impermanenced.system.unit_files import Owner, Units
@@ -67,9 +67,9 @@ class Machine(Volumes):
     @contextlib.contextmanager
     def volume_facts(self, told: Told | None = None) -> Iterator[VolumeFacts]:
         volume = Volume("root", b"/", b"/", b"root", 256, b"root-blank", 257)
-        found = [Life(None, os.fsencode(self.top / name)) for name in self.old]
+        found = [OldRootTree(None, os.fsencode(self.top / name)) for name in self.old]
 
-        def lives() -> Sequence[Life]:
+        def lives() -> Sequence[OldRootTree]:
             return found
 
         with VolumeFacts(

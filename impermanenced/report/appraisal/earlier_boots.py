@@ -10,7 +10,7 @@ from ...losses import LossClass
 from ...model import Change, FileType, Verdict
 from . import old_roots
 from .finding import Finding, person
-from .old_roots import Past
+from .old_roots import PathHistory
 from .volume_facts import VolumeFacts
 
 
@@ -19,7 +19,7 @@ def look_back(facts: VolumeFacts, findings: Sequence[Finding]) -> None:
     crud = [finding for finding in findings if finding.verdict is Verdict.CRUD and not finding.package]
     if not crud:
         return
-    with facts.lives() as past:
+    with facts.old_roots() as past:
         if len(past):
             crud.sort(key=_by_directory)
         for finding in crud:
@@ -47,7 +47,7 @@ def _by_boot(facts: VolumeFacts, finding: Finding) -> bool:
     return span is not None and span.start <= finding.judged.difference.ctime / 1e9 <= span.settled
 
 
-def _hold_against(facts: VolumeFacts, finding: Finding, past: Past) -> None:
+def _hold_against(facts: VolumeFacts, finding: Finding, past: PathHistory) -> None:
     if past.copied:
         finding.because += ("it is here because an old root was booted again",)
         return

@@ -14,7 +14,7 @@ from ...system.unit_files import Units
 from ..knowledge import Knowledge
 from ..providers import Packages, packages_of, tmpfiles
 from ..providers.tmpfiles import Sysusers, Tmpfiles
-from .old_roots import Life, Lives
+from .old_roots import OldRoots, OldRootTree
 
 SKELETON = b"/etc/skel"
 MOST_NAMES = 1000  # names in the skeleton
@@ -35,7 +35,7 @@ class VolumeFacts:
         system: bytes | None,
         asked: Asked,
         knowledge: Callable[[Sequence[bytes]], Knowledge],
-        lives: Callable[[], Sequence[Life]],
+        old_roots: Callable[[], Sequence[OldRootTree]],
         boot_id: str,
     ) -> None:
         flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -47,7 +47,7 @@ class VolumeFacts:
         self._system = system
         self._asked = asked
         self._load = knowledge
-        self._find_lives = lives
+        self._find_old_roots = old_roots
         self._boot_id = boot_id
         self._faults: dict[str, None] = {}
 
@@ -137,9 +137,9 @@ class VolumeFacts:
         if "span" in vars(self) and self.span is None:
             del self.span
 
-    def lives(self) -> Lives:
+    def old_roots(self) -> OldRoots:
         """Return the old roots, which the caller closes."""
-        return Lives(self._find_lives(), self.root, self.blank, self._boot_id)
+        return OldRoots(self._find_old_roots(), self.root, self.blank, self._boot_id)
 
     def in_home(self, path: bytes) -> bool:
         return self.home_of(path) is not None
