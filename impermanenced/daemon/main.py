@@ -36,7 +36,7 @@ from .boot import BootWatch
 from .flush import Flusher
 from .ledger_file import LedgerFile
 from .limits import Limits
-from .reload import Reloading
+from .reload import Reloader
 from .reports import Reports
 from .shutdown import Shutdown
 from .volume_watch import VolumeWatch
@@ -82,13 +82,13 @@ class Daemon:
         self._signals = signals = Signals(self._registration)
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
         reports = Reports(manager, asked.known, activity)
-        inhibitor = Inhibitor(con, workers.clerk, "block", "a reboot cannot be refused")
+        inhibitor = Inhibitor(con, workers.calls, "block", "a reboot cannot be refused")
         self._limits = Limits(manager, reports.total, signals, inhibitor)
         flusher = Flusher(
             manager, activity, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
         self._shutdown = Shutdown(
-            con, manager, reports.make, self._say_leaving, workers.submit, workers.clerk
+            con, manager, reports.make, self._say_leaving, workers.submit, workers.calls
         )
         reports.subscribe(self._limits.take)
         activity.subscribe(
@@ -105,9 +105,9 @@ class Daemon:
             flusher.rescan,
         )
         properties = _properties(manager, activity, self._watch)
-        Service(self._registration, workers.worker, workers.clerk, work, properties, signals.news)
+        Service(self._registration, workers.worker, workers.calls, work, properties, signals.news)
         self._boot = BootWatch(con, workers.submit, self._settle)
-        self._reloading = Reloading(manager, config_file is None, workers.submit, self._loaded)
+        self._reloader = Reloader(manager, config_file is None, workers.submit, self._loaded)
 
     # Life
 
@@ -132,7 +132,7 @@ class Daemon:
         """End all threads, and record the end of the boot if it ends."""
         leaving = self._shutdown.end()
         self._limits.close()
-        self._reloading.stop()
+        self._reloader.stop()
         self._watch.stop()
         self._signals.close()
         self._registration.close()
@@ -182,7 +182,7 @@ class Daemon:
     # Another configuration
 
     def _hang_up(self) -> bool:
-        self._reloading.soon()
+        self._reloader.soon()
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
     def _loaded(self) -> None:

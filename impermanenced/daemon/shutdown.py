@@ -24,7 +24,7 @@ log = logger.get()
 class Shutdown:
     """Holds up a shutdown until what it loses is announced, and records how the boot ended.
 
-    `submit` has the worker do something, `clerk` asks logind, `tell` sends the D-Bus signal.
+    `submit` has the worker do something, `calls` asks logind, `tell` sends the D-Bus signal.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Shutdown:
         answers: Callable[[], Answers],
         tell: Callable[[ShutdownSummary], None],
         submit: Callable[[Callable[[], None]], None],
-        clerk: Executor,
+        calls: Executor,
     ) -> None:
         self._con = con
         self._manager = manager
@@ -43,7 +43,7 @@ class Shutdown:
         self._submit = submit
         self._leaving = False  # the system shuts down
         shutdown.forget_record(manager.machine, history.this_boot_id())
-        self._delay = ShutdownDelay(con, clerk, self._on_leaving)
+        self._delay = ShutdownDelay(con, calls, self._on_leaving)
 
     def end(self) -> bool:
         """Hold up no shutdown any more; return whether the boot ends, and not the daemon alone."""

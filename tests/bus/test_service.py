@@ -48,14 +48,14 @@ class Served:
         self.reports = 0
         self.report: Callable[[], Report] = lambda: REPORT
         self.executor = ThreadPoolExecutor(1)
-        self.clerk = ThreadPoolExecutor(1)
+        self.short_calls = ThreadPoolExecutor(1)
         self.now = 1000.0
         self.requests: list[tuple[str, int]] = []
         self.boots: dict[str, Any] = {"version": 1, "hold": False, "next": None, "boots": []}
         properties = {"Version": lambda: GLib.Variant("s", "1")}
         work = Work(self._make, lambda: self.boots, self._request, self._rescan)
         authority = authority or Authority(self.con, patience)
-        executors = self.executor, self.clerk
+        executors = self.executor, self.short_calls
         self.registration = Registration(self.con, OBJECT_PATH, XML)
         self.signals = Signals(self.registration)
         self.service = Service(
@@ -99,7 +99,7 @@ class Served:
         self.signals.close()
         self.registration.close()
         self.executor.shutdown()
-        self.clerk.shutdown()
+        self.short_calls.shutdown()
         self.con.close_sync(None)
         self.caller.close_sync(None)
 
