@@ -16,7 +16,7 @@ from ..kernel import libc
 from ..model import Entry
 from ..report.report import Manager
 from ..system import journal, logger
-from ..watch.pending import Activity, Dirty
+from ..watch.pending import Dirty, PendingWrites
 from . import report_process
 from .limits import Limits
 
@@ -38,7 +38,7 @@ class Flusher:
     def __init__(
         self,
         manager: Manager,
-        activity: Activity,
+        writes: PendingWrites,
         announcer: Announcer,
         news: News,
         limits: Limits,
@@ -46,14 +46,14 @@ class Flusher:
         submit: Callable[[Callable[[], None]], None],
     ) -> None:
         self._manager = manager
-        self._activity = activity
+        self._writes = writes
         self._announcer = announcer
         self._news = news
         self._limits = limits
         self._answers = answers
         self._submit = submit
         self._bulk = BulkWrites(
-            lambda root_id, inodes: manager.entries_of(root_id, inodes, activity), activity.settle
+            lambda root_id, inodes: manager.entries_of(root_id, inodes, writes), writes.settle
         )
         self._pending: float | None = None  # when the oldest of the waiting news came
         self._flushing = False
@@ -74,7 +74,7 @@ class Flusher:
         now = time.time()
         assert self._pending is not None
         # A clock that was set back must not delay the flush by as much.
-        due = not 0 <= now - self._activity.last < QUIET or not 0 <= now - self._pending < AT_MOST
+        due = not 0 <= now - self._writes.last < QUIET or not 0 <= now - self._pending < AT_MOST
         if self._flushing or not due:
             return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
         self._pending = None
@@ -91,14 +91,14 @@ class Flusher:
 
     def store_many(self) -> None:
         """Store what waits, and flush now where very much does."""
-        self._activity.store()
-        if self._activity.crowded:
+        self._writes.store()
+        if self._writes.crowded:
             GLib.idle_add(self.hurry)
 
     def _flush(self) -> None:
         try:
-            dirty, too_many, overflowed = self._activity.take()
-            self._activity.store()
+            dirty, too_many, overflowed = self._writes.take()
+            self._writes.store()
             self._too_many = self._too_many or too_many
             self._dropped = self._dropped or overflowed
             for root_id, written in dirty.items():
@@ -110,7 +110,7 @@ class Flusher:
                     self._compare()
                 else:
                     GLib.timeout_add(int(wait * 1000) + 1, self.arm)
-            forgotten = self._activity.forgotten + self._activity.ledger.forgotten
+            forgotten = self._writes.forgotten + self._writes.ledger.forgotten
             if forgotten > self._forgotten:
                 log.warning("too many files, of some it is forgotten who wrote them", count=forgotten)
                 self._forgotten = forgotten
@@ -156,9 +156,9 @@ class Flusher:
             log.warning(
                 "events were dropped by the kernel, everything was compared instead",
                 message_id=journal.MESSAGE_OVERFLOW,
-                overflows=self._activity.overflows,
+                overflows=self._writes.overflows,
             )
-            self._news.overflow(self._activity.overflows)
+            self._news.overflow(self._writes.overflows)
         self._dropped = self._too_many = False
         self._nested = dict.fromkeys(self._nested, True)
         self._announcer.tell(tidings)
@@ -173,11 +173,11 @@ class Flusher:
         return tidings.count
 
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
-        entries = self._manager.entries_of(root_id, inodes, self._activity)
+        entries = self._manager.entries_of(root_id, inodes, self._writes)
         found = {entry.difference.inode for entry in entries}
-        self._activity.settle(root_id, found)
+        self._writes.settle(root_id, found)
         # Nobody needs the writer of what is as in the blank, or has gone again.
-        self._activity.ledger.drop(root_id, inodes - found)
+        self._writes.ledger.drop(root_id, inodes - found)
         self._limits.stir()
         self._limits.note(entries)
         return entries

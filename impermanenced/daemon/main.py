@@ -30,7 +30,7 @@ from ..system.dbus import Property, Registration, request_name
 from ..system.login1 import Inhibitor
 from ..system.systemd1 import OnBus
 from ..text import to_text
-from ..watch.pending import Activity
+from ..watch.pending import PendingWrites
 from . import calls
 from .boot import BootWatch
 from .flush import Flusher
@@ -77,34 +77,34 @@ class Daemon:
         request_name(con, BUS_NAME)
 
         self._ledger_file = LedgerFile(manager.machine)
-        self._activity = activity = Activity(time.time, self._ledger_file.ledger)
+        self._writes = writes = PendingWrites(time.time, self._ledger_file.ledger)
         self._workers = workers = Workers()
         self._signals = signals = Signals(self._registration)
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
-        reports = Reports(manager, asked.known, activity)
+        reports = Reports(manager, asked.known, writes)
         inhibitor = Inhibitor(con, workers.calls, "block", "a reboot cannot be refused")
         self._limits = Limits(manager, reports.total, signals, inhibitor)
         flusher = Flusher(
-            manager, activity, self._announcer, signals.news, self._limits, reports.make, workers.submit
+            manager, writes, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
         self._shutdown = Shutdown(
             con, manager, reports.make, self._say_leaving, workers.submit, workers.calls
         )
         reports.subscribe(self._limits.take)
-        activity.subscribe(
+        writes.subscribe(
             on_news=lambda: GLib.idle_add(flusher.arm), on_many=lambda: workers.store(flusher.store_many)
         )
 
         # Before the thread that runs ahead of others, or the ledger's, made by it, would too.
         workers.store(self._ledger_file.ledger.tidy)
-        self._watch = VolumeWatch(manager, activity)
+        self._watch = VolumeWatch(manager, writes)
         work = Work(
             reports.make,
             functools.partial(calls.boots, config_file),
             functools.partial(calls.request, config_file),
             flusher.rescan,
         )
-        properties = _properties(manager, activity, self._watch)
+        properties = _properties(manager, writes, self._watch)
         Service(self._registration, workers.worker, workers.calls, work, properties, signals.news)
         self._boot = BootWatch(con, workers.submit, self._settle)
         self._reloader = Reloader(manager, config_file is None, workers.submit, self._loaded)
@@ -139,7 +139,7 @@ class Daemon:
         self._workers.close()
         if leaving:
             self._shutdown.leave_record()
-        self._activity.store()
+        self._writes.store()
         self._ledger_file.close()
         with contextlib.suppress(GLib.Error):  # it may be why this closes
             self._con.flush_sync(None)
@@ -161,9 +161,9 @@ class Daemon:
         if not self._watch.is_alive():
             log.error("nothing is watched any more")
             self._fail()
-        if self._activity.waits:
+        if self._writes.waits:
             self._limits.stir()
-            self._workers.store(self._activity.store)
+            self._workers.store(self._writes.store)
         self._workers.submit(self._limits.look)
         systemd.daemon.notify("WATCHDOG=1")
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
@@ -186,7 +186,7 @@ class Daemon:
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
     def _loaded(self) -> None:
-        self._activity.unsettle()
+        self._writes.unsettle()
         self._limits.unsettle()
         self._limits.look()
         if self._manager.device != self._watch.device:
@@ -201,12 +201,12 @@ class Daemon:
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
 
-def _properties(manager: Manager, activity: Activity, watch: VolumeWatch) -> dict[str, Property]:
+def _properties(manager: Manager, writes: PendingWrites, watch: VolumeWatch) -> dict[str, Property]:
     return {
         "Version": lambda: GLib.Variant("s", __version__),
         "ConfigFile": lambda: GLib.Variant("ay", manager.config.path),
-        "WatchingSince": lambda: GLib.Variant("t", int((activity.since or 0) * 1_000_000)),
-        "Overflows": lambda: GLib.Variant("t", activity.overflows),
+        "WatchingSince": lambda: GLib.Variant("t", int((writes.since or 0) * 1_000_000)),
+        "Overflows": lambda: GLib.Variant("t", writes.overflows),
         "Source": lambda: GLib.Variant("s", watch.source),
     }
 

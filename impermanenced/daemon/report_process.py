@@ -29,8 +29,8 @@ from ..report.report import Manager
 from ..report.totals import Tally
 from ..system import logger
 from ..system.systemd import Known
-from ..watch.ledger import Copied
-from ..watch.pending import Activity
+from ..watch.ledger import LedgerCopy
+from ..watch.pending import PendingWrites
 from .channel import Channel
 
 BIG = 1500  # paths, or changed inodes, from which on the second process makes the report
@@ -42,14 +42,14 @@ _START = (
 )
 
 
-def answers(manager: Manager, known: Callable[[], Known], activity: Activity, most: int = BIG) -> Answers:
+def answers(manager: Manager, known: Callable[[], Known], writes: PendingWrites, most: int = BIG) -> Answers:
     """Compare everything as it is now, and return the answers of the report.
 
     `known` returns what the second process cannot ask for itself.
     """
     with contextlib.suppress(TooMany):
-        return FromReport(manager.status(activity, most))
-    return ReportProcess(manager.config, known(), activity)
+        return FromReport(manager.status(writes, most))
+    return ReportProcess(manager.config, known(), writes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,14 @@ class _Task:
 class ReportProcess:
     """The second process, as seen from the daemon."""
 
-    def __init__(self, config: Config, asked: Known, activity: Activity) -> None:
+    def __init__(self, config: Config, asked: Known, writes: PendingWrites) -> None:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = Channel(here)
         with there:
             self._pid = _spawn(there.fileno())
         try:
             with _as_error():
-                self._channel.send_each(_task(config, asked, activity))
+                self._channel.send_each(_task(config, asked, writes))
                 self._tally: Tally = self._channel.receive_one()
         except BaseException:
             self.close()
@@ -131,9 +131,9 @@ def _spawn(end: int) -> int:
     )
 
 
-def _task(config: Config, asked: Known, activity: Activity) -> Iterator[object]:
-    yield _Task(config, asked, activity.since, activity.gaps, activity.overflows)
-    yield from activity.ledger.pieces()
+def _task(config: Config, asked: Known, writes: PendingWrites) -> Iterator[object]:
+    yield _Task(config, asked, writes.since, writes.gaps, writes.overflows)
+    yield from writes.ledger.pieces()
 
 
 # In the second process
@@ -153,7 +153,7 @@ def main() -> None:
 def _serve(channel: Channel) -> None:
     received = channel.receive()
     task: _Task = next(received)
-    writers = Copied(task.since, task.gaps, task.overflows)
+    writers = LedgerCopy(task.since, task.gaps, task.overflows)
     writers.add(received)
     try:
         with Manager(task.config, lambda: mounts.read(1), task.asked) as manager:
