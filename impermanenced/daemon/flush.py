@@ -148,10 +148,10 @@ class Flusher:
         """
         began = time.monotonic()
         self._compare_after = began + COMPARE_REST  # where it fails, of no memory perhaps, not again at once
-        unsaid = {root_id for root_id, said in self._nested.items() if not said}
+        unannounced = {root_id for root_id, said in self._nested.items() if not said}
         every = self._dropped or self._too_many
         with contextlib.closing(self._answers()) as answers:
-            tidings = answers.tidings(self._announcer.unsaid, None if every else unsaid)
+            announcements = answers.announcements(self._announcer.unannounced, None if every else unannounced)
         if self._dropped:
             log.warning(
                 "events were dropped by the kernel, everything was compared instead",
@@ -161,16 +161,16 @@ class Flusher:
             self._news.overflow(self._writes.overflows)
         self._dropped = self._too_many = False
         self._nested = dict.fromkeys(self._nested, True)
-        self._announcer.tell(tidings)
+        self._announcer.tell(announcements)
         now = time.monotonic()
         self._compare_after = now + COMPARE_REST * (now - began)
 
     def rescan(self) -> int:
         """Compare and announce everything now; return how many paths nothing declares."""
         with contextlib.closing(self._answers()) as answers:
-            tidings = answers.tidings(self._announcer.unsaid)
-        self._announcer.tell(tidings)
-        return tidings.count
+            announcements = answers.announcements(self._announcer.unannounced)
+        self._announcer.tell(announcements)
+        return announcements.count
 
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
         entries = self._manager.entries_of(root_id, inodes, self._writes)

@@ -19,9 +19,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..alerts.group import Tidings
+from ..alerts.group import Announcements
 from ..alerts.shutdown import ShutdownSummary
-from ..bus.answers import Answers, FromReport, Unsaid
+from ..bus.answers import Answers, FromReport, Unannounced
 from ..config.load import Config
 from ..errors import ImpermanenceError, ServiceError, TooMany
 from ..kernel import mounts
@@ -88,11 +88,13 @@ class ReportProcess:
     def explanation(self, path: bytes, uid: int) -> int:
         return self._file("explanation", path, uid)
 
-    def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
+    def announcements(
+        self, unannounced: Unannounced, subvolumes: Collection[int] | None = None
+    ) -> Announcements:
         with _as_error():
-            self._channel.send("tidings", (subvolumes,))
-            while not isinstance(said := self._channel.receive_one(), Tidings):
-                self._channel.send(list(unsaid(said)))
+            self._channel.send("announcements", (subvolumes,))
+            while not isinstance(said := self._channel.receive_one(), Announcements):
+                self._channel.send(list(unannounced(said)))
         return said
 
     def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
@@ -163,15 +165,15 @@ def _serve(channel: Channel) -> None:
         return
     channel.send(answers.tally())
 
-    def unsaid(paths: Any) -> Any:
+    def unannounced(paths: Any) -> Any:
         channel.send(paths)
         return channel.receive_one()
 
     while True:
         question, arguments = channel.receive()
         try:
-            if question == "tidings":
-                channel.send(answers.tidings(unsaid, *arguments))
+            if question == "announcements":
+                channel.send(answers.announcements(unannounced, *arguments))
             elif question == "shutdown_summary":
                 channel.send(answers.shutdown_summary(*arguments))
             else:

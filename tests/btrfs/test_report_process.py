@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.bus.answers import Answers, FromReport, Unsaid
+from impermanenced.bus.answers import Answers, FromReport, Unannounced
 from impermanenced.daemon import report_process
 from impermanenced.daemon.channel import Channel
 from impermanenced.errors import NotSetUp, ServiceError, TooMany, UsageError
@@ -97,21 +97,21 @@ def test_tidings_ask_here_what_was_said(manager: Manager, writes: PendingWrites)
     here, there = both(manager, writes)
     seen: list[list[bytes]] = [[], []]
 
-    def every_third(of: int) -> Unsaid:
-        def unsaid(paths: Sequence[bytes]) -> Iterable[int]:
+    def every_third(of: int) -> Unannounced:
+        def unannounced(paths: Sequence[bytes]) -> Iterable[int]:
             seen[of].extend(paths)
             return range(0, len(paths), 3)
 
-        return unsaid
+        return unannounced
 
-    told = here.tidings(every_third(0))
-    assert there.tidings(every_third(1)) == told
+    told = here.announcements(every_third(0))
+    assert there.announcements(every_third(1)) == told
     assert seen[0] == seen[1] and len(seen[0]) == told.count > 20
     assert told.groups
     nested = next(entry["path"] for entry in json.loads(read(here.document(0)))["entries"]
                   if entry["type"] == "subvolume")  # fmt: skip
     assert nested == "/nested"
-    assert there.tidings(lambda paths: range(len(paths)), {-1}).groups == ()
+    assert there.announcements(lambda paths: range(len(paths)), {-1}).groups == ()
     there.close()
 
 
@@ -150,7 +150,7 @@ def test_one_that_is_killed_is_said_to_be(manager: Manager, writes: PendingWrite
 def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, writes: PendingWrites) -> None:
     _, there = both(manager, writes)
     assert isinstance(there, report_process.ReportProcess)
-    there._channel.send("tidings", (None,))
+    there._channel.send("announcements", (None,))
     there.close()  # which waits until it has ended
 
 

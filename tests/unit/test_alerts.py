@@ -57,9 +57,9 @@ def test_empty_directories_side_by_side_are_one_alert() -> None:
 
 
 def test_a_path_is_said_once() -> None:
-    restraint = group.Restraint()
-    assert len(restraint.fresh([entry(b"/a"), entry(b"/b"), entry(b"/a")])) == 2
-    assert not restraint.fresh([entry(b"/b")])
+    limit = group.RateLimit()
+    assert len(limit.fresh([entry(b"/a"), entry(b"/b"), entry(b"/a")])) == 2
+    assert not limit.fresh([entry(b"/b")])
 
 
 def test_a_flood_is_held_back_and_added_up() -> None:
