@@ -25,7 +25,7 @@ from impermanenced.report.appraisal.old_roots import OldRootTree
 from impermanenced.report.knowledge import load
 from impermanenced.report.knowledge.files import compiled
 from impermanenced.report.rules import Rules
-from impermanenced.system.systemd import Nobody
+from impermanenced.system.systemd import NoSystemd
 
 from . import ground
 
@@ -117,7 +117,14 @@ def verdicts(root: Path, blank: Path, lives: list[Path], differences: list[Diffe
     old = [OldRootTree(number, os.fsencode(path)) for number, path in enumerate(lives)]
     place = os.fsencode(root)
     with VolumeFacts(
-        volume, place, os.fsencode(blank), place, Nobody(), lambda homes: load(homes=homes), lambda: old, ""
+        volume,
+        place,
+        os.fsencode(blank),
+        place,
+        NoSystemd(),
+        lambda homes: load(homes=homes),
+        lambda: old,
+        "",
     ) as asked:
         entries = appraise(asked, judged, time.time())
     seconds = time.monotonic() - began

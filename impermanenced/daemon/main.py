@@ -28,7 +28,7 @@ from ..report.report import Manager
 from ..system import logger
 from ..system.dbus import Property, Registration, request_name
 from ..system.login1 import Inhibitor
-from ..system.systemd1 import OnBus
+from ..system.systemd1 import SystemdBus
 from ..text import to_text
 from ..watch.pending import PendingWrites
 from . import calls
@@ -69,7 +69,7 @@ class Daemon:
         self._loop = GLib.MainLoop()
         self._failed = False
         self._con = con = connect()
-        asked = OnBus(con)
+        asked = SystemdBus(con)
         # What the unit mounts to protect the system from this process is not the system's.
         self._manager = manager = Manager(config_file, lambda: mounts.read(1), asked)
         # In this order: a call that comes with the name waits for the loop; who has the name has the ledger.

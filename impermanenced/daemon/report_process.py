@@ -28,7 +28,7 @@ from ..kernel import mounts
 from ..report.report import Manager
 from ..report.totals import Tally
 from ..system import logger
-from ..system.systemd import Known
+from ..system.systemd import KnownSystemd
 from ..watch.ledger import LedgerCopy
 from ..watch.pending import PendingWrites
 from .channel import Channel
@@ -42,7 +42,9 @@ _START = (
 )
 
 
-def answers(manager: Manager, known: Callable[[], Known], writes: PendingWrites, most: int = BIG) -> Answers:
+def answers(
+    manager: Manager, known: Callable[[], KnownSystemd], writes: PendingWrites, most: int = BIG
+) -> Answers:
     """Compare everything as it is now, and return the answers of the report.
 
     `known` returns what the second process cannot ask for itself.
@@ -55,7 +57,7 @@ def answers(manager: Manager, known: Callable[[], Known], writes: PendingWrites,
 @dataclass(frozen=True, slots=True)
 class _Task:
     config: Config
-    asked: Known
+    systemd: KnownSystemd
     since: float | None
     gaps: tuple[tuple[float, float], ...]
     overflows: int
@@ -64,14 +66,14 @@ class _Task:
 class ReportProcess:
     """The second process, as seen from the daemon."""
 
-    def __init__(self, config: Config, asked: Known, writes: PendingWrites) -> None:
+    def __init__(self, config: Config, systemd: KnownSystemd, writes: PendingWrites) -> None:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = Channel(here)
         with there:
             self._pid = _spawn(there.fileno())
         try:
             with _as_error():
-                self._channel.send_each(_task(config, asked, writes))
+                self._channel.send_each(_task(config, systemd, writes))
                 self._tally: Tally = self._channel.receive_one()
         except BaseException:
             self.close()
@@ -133,8 +135,8 @@ def _spawn(end: int) -> int:
     )
 
 
-def _task(config: Config, asked: Known, writes: PendingWrites) -> Iterator[object]:
-    yield _Task(config, asked, writes.since, writes.gaps, writes.overflows)
+def _task(config: Config, systemd: KnownSystemd, writes: PendingWrites) -> Iterator[object]:
+    yield _Task(config, systemd, writes.since, writes.gaps, writes.overflows)
     yield from writes.ledger.pieces()
 
 
@@ -158,7 +160,7 @@ def _serve(channel: Channel) -> None:
     writers = LedgerCopy(task.since, task.gaps, task.overflows)
     writers.add(received)
     try:
-        with Manager(task.config, lambda: mounts.read(1), task.asked) as manager:
+        with Manager(task.config, lambda: mounts.read(1), task.systemd) as manager:
             answers = FromReport(manager.status(writers))
     except (ImpermanenceError, OSError) as error:
         channel.send_error(error)

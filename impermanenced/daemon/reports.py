@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..bus.answers import Answers
 from ..report.report import Manager
 from ..report.totals import Tally
-from ..system.systemd import Known
+from ..system.systemd import KnownSystemd
 from ..watch.pending import PendingWrites
 from . import report_process
 
@@ -20,7 +20,7 @@ def _nobody(tally: Tally) -> None:
 class Reports:
     """Makes reports of everything; the worker alone asks for them."""
 
-    def __init__(self, manager: Manager, known: Callable[[], Known], writes: PendingWrites) -> None:
+    def __init__(self, manager: Manager, known: Callable[[], KnownSystemd], writes: PendingWrites) -> None:
         self._manager = manager
         self._known = known
         self._writes = writes

@@ -9,7 +9,7 @@ from ..boots import history
 from ..config.load import Config
 from ..errors import ImpermanenceError
 from ..model import Entry, Volume
-from ..system.systemd import Asked, Nobody, Span
+from ..system.systemd import NoSystemd, Span, Systemd
 from ..volumes.machine import Machine
 from . import appraisal
 from .appraisal import Judged, VolumeFacts
@@ -27,13 +27,13 @@ class Context:
         self,
         config: Config,
         machine: Machine,
-        asked: Asked,
+        systemd: Systemd,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._machine = machine
         self._running = all(volume.path == volume.mountpoint for volume in machine.volumes)
-        self._asked = asked if self._running else Nobody()
+        self._systemd = systemd if self._running else NoSystemd()
         self._clock = clock
         self._knowledge: Knowledge | None = None
         self._kept: dict[str, tuple[float, VolumeFacts]] = {}
@@ -48,7 +48,7 @@ class Context:
         """Return when this boot began and when it had settled, or None if that is not known."""
         for _, facts in self._kept.values():
             return facts.span
-        return self._asked.span()
+        return self._systemd.span()
 
     def renew(self) -> None:
         """Forget what was asked, so that it is asked again."""
@@ -79,7 +79,7 @@ class Context:
             at(volume.subvolume),
             at(volume.blank) if volume.blank is not None else None,
             system,
-            self._asked,
+            self._systemd,
             self._load,
             lambda: self._old_roots(volume),
             history.this_boot_id() if self._running else "",

@@ -11,7 +11,7 @@ from ..errors import TooMany
 from ..kernel import mounts
 from ..kernel.mounts import Mount
 from ..model import Difference, Entry, Report, Volume
-from ..system.systemd import Asked, WithoutBus
+from ..system.systemd import Systemctl, Systemd
 from ..volumes.machine import Machine, mounted_inside, system_root
 from ..watch.attribution import Attribution, Writers
 from .appraisal import Judged
@@ -29,18 +29,18 @@ class Manager:
         self,
         source: bytes | load.Config | None = None,
         read_mounts: Callable[[], list[Mount]] = mounts.read,
-        asked: Asked | None = None,
+        systemd: Systemd | None = None,
     ) -> None:
         """Read the configuration and open the machine.
 
         `source` is the file to read, or a configuration.  A caller with mounts of its own passes
-        `read_mounts`, which returns those of the system; a caller with a bus passes `asked`.
+        `read_mounts`, which returns those of the system; a caller with a bus passes `systemd`.
         """
         self._source = source
         self._read_mounts = read_mounts
-        self._asked = asked or WithoutBus()
+        self._systemd = systemd or Systemctl()
         self.config, self.machine = self._load()
-        self._context = Context(self.config, self.machine, self._asked)
+        self._context = Context(self.config, self.machine, self._systemd)
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -65,7 +65,7 @@ class Manager:
         fresh = self._load()
         self.close()
         self.config, self.machine = fresh
-        self._context = Context(self.config, self.machine, self._asked)
+        self._context = Context(self.config, self.machine, self._systemd)
 
     def _load(self) -> tuple[load.Config, Machine]:
         source = self._source

@@ -17,7 +17,7 @@ from impermanenced.daemon import report_process
 from impermanenced.daemon.channel import Channel
 from impermanenced.errors import NotSetUp, ServiceError, TooMany, UsageError
 from impermanenced.report.report import Manager
-from impermanenced.system.systemd import Known, Span
+from impermanenced.system.systemd import KnownSystemd, Span
 from impermanenced.system.unit_files import Owner, Units
 from impermanenced.watch.ledger import Ledger, Origin
 from impermanenced.watch.pending import PendingWrites, Seen
@@ -26,7 +26,7 @@ from ..conftest import Filesystem
 
 NOBODY = 65534
 TAR = Origin("one.service", b"/usr/bin/tar", b"tar", 10, 0, "system")
-ASKED = Known(Units({b"/var/lib/one": Owner("one.service", "state")}), Span(1.0, 2.0))
+ASKED = KnownSystemd(Units({b"/var/lib/one": Owner("one.service", "state")}), Span(1.0, 2.0))
 FILES = 40
 
 
@@ -133,7 +133,7 @@ def test_what_fails_there_is_raised_here(manager: Manager, writes: PendingWrites
     }, volumes=(elsewhere,))  # fmt: skip
     before = children()
     with pytest.raises(NotSetUp, match="/no/such/place"):
-        report_process.ReportProcess(lost, Known(None, None), writes)
+        report_process.ReportProcess(lost, KnownSystemd(None, None), writes)
     assert children() == before
 
 

@@ -15,7 +15,7 @@ from impermanenced.report.knowledge import Knowledge
 from impermanenced.report.providers.packages import Packaged, Packages
 from impermanenced.report.providers.tmpfiles import Sysusers, Tmpfiles, parse
 from impermanenced.report.rules import NOTHING
-from impermanenced.system.systemd import Nobody
+from impermanenced.system.systemd import NoSystemd
 
 from .reader import Row
 
@@ -68,7 +68,9 @@ def said_of(row: Row, knowledge: Knowledge, root: Path) -> Entry:
         subvolume=7 if row.type is FileType.SUBVOLUME else None,
     )  # fmt: skip
     volume = Volume("root", b"/", b"/", b"root", 256, None, None)
-    with VolumeFacts(volume, raw, None, None, Nobody(), lambda homes: knowledge, tuple, "") as volume_facts:
+    with VolumeFacts(
+        volume, raw, None, None, NoSystemd(), lambda homes: knowledge, tuple, ""
+    ) as volume_facts:
         read = lambda path, limit: openat2.read(volume_facts.root, path, limit)  # noqa: E731
         line = row.facts.get("tmpfiles", "")
         vars(volume_facts).update(

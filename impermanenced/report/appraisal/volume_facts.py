@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from ...kernel import openat2
 from ...model import Volume
-from ...system.systemd import Asked, Span
+from ...system.systemd import Span, Systemd
 from ...system.unit_files import Units
 from ..knowledge import Knowledge
 from ..providers import Packages, packages_of, tmpfiles
@@ -33,7 +33,7 @@ class VolumeFacts:
         root: bytes,
         blank: bytes | None,
         system: bytes | None,
-        asked: Asked,
+        systemd: Systemd,
         knowledge: Callable[[Sequence[bytes]], Knowledge],
         old_roots: Callable[[], Sequence[OldRootTree]],
         boot_id: str,
@@ -45,7 +45,7 @@ class VolumeFacts:
         self._prefix = len(volume.path.rstrip(b"/"))
         self._is_system = volume.path == b"/"
         self._system = system
-        self._asked = asked
+        self._systemd = systemd
         self._load = knowledge
         self._find_old_roots = old_roots
         self._boot_id = boot_id
@@ -126,11 +126,11 @@ class VolumeFacts:
 
     @functools.cached_property
     def units(self) -> Units:
-        return self._asked.units(self.root) if self._is_system else Units({})
+        return self._systemd.units(self.root) if self._is_system else Units({})
 
     @functools.cached_property
     def span(self) -> Span | None:
-        return self._asked.span()
+        return self._systemd.span()
 
     def ask_again(self) -> None:
         """Forget what was not known when it was asked."""
@@ -182,13 +182,13 @@ class VolumeFacts:
 
     def faults(self) -> list[str]:
         """Return what could not be read of the facts that were asked for, in words."""
-        asked = vars(self)
+        systemd = vars(self)
         found: list[str] = list(self._faults)
-        if "knowledge" in asked:
+        if "knowledge" in systemd:
             found += self.knowledge.problems
         for name in ("packages", "tmpfiles", "sysusers"):
-            if asked.get(name) is not None:
-                found += asked[name].faults
+            if systemd.get(name) is not None:
+                found += systemd[name].faults
         return list(dict.fromkeys(found))
 
     def say(self, fault: str) -> None:
