@@ -25,7 +25,7 @@ def run() -> Iterator[dict[str, object]]:
             yield from measured(fs, count, root, config)
 
 
-def made(fs: ground.Ground, count: int) -> Path:
+def made(fs: ground.VolumeFacts, count: int) -> Path:
     ground.say(f"{count} directories are made")
     seed = fs.subvolume(f"seed{count}")
     for number in range(count // 1000):
@@ -36,7 +36,7 @@ def made(fs: ground.Ground, count: int) -> Path:
     return seed
 
 
-def measured(fs: ground.Ground, count: int, root: Path, config: Path) -> Iterator[dict[str, object]]:
+def measured(fs: ground.VolumeFacts, count: int, root: Path, config: Path) -> Iterator[dict[str, object]]:
     rounds = []
     for _ in range(RUNS):
         with service.daemon(fs.directory, config) as (seconds, pid):

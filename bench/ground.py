@@ -40,7 +40,7 @@ def sh(*argv: str | Path) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
-class Ground:
+class VolumeFacts:
     """A fresh BTRFS on a loop device; the top level and single subvolumes are mounted below `directory`."""
 
     def __init__(self, directory: Path, device: str) -> None:
@@ -89,14 +89,14 @@ class Ground:
 
 
 @contextlib.contextmanager
-def filesystem(size: str) -> Iterator[Ground]:
+def filesystem(size: str) -> Iterator[VolumeFacts]:
     with tempfile.TemporaryDirectory(prefix="impermanence-bench-", dir="/var/tmp") as path:
         directory = Path(path)
         sh("truncate", "-s", size, directory / "image")
         sh("mkfs.btrfs", "-q", directory / "image")
         device = sh("losetup", "--find", "--show", directory / "image").strip()
         try:
-            ground = Ground(directory, device)
+            ground = VolumeFacts(directory, device)
             try:
                 yield ground
             finally:

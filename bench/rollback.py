@@ -63,7 +63,7 @@ def run() -> Iterator[Figure]:
 class Side:
     """A filesystem with a `root` that is a copy of `seed`, as a script finds it at every boot."""
 
-    def __init__(self, fs: ground.Ground, files: int) -> None:
+    def __init__(self, fs: ground.VolumeFacts, files: int) -> None:
         self.fs = fs
         self.names = itertools.count(1)
         self.root = fs.directory / "root"
@@ -121,7 +121,7 @@ def at_rest(path: Path) -> None:
 
 
 class Ours(Side):
-    def __init__(self, fs: ground.Ground, files: int) -> None:
+    def __init__(self, fs: ground.VolumeFacts, files: int) -> None:
         super().__init__(fs, files)
         self.snapshot("seed", "root-blank", "-r")
         self.hook = fs.directory / "hook"

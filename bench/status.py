@@ -34,7 +34,7 @@ def run() -> Iterator[dict[str, object]]:
 
 
 def measure(
-    fs: ground.Ground, data: str, mountpoint: Path, config: Path, stamp: Path, *, cold: bool
+    fs: ground.VolumeFacts, data: str, mountpoint: Path, config: Path, stamp: Path, *, cold: bool
 ) -> dict[str, object]:
     def timed(*argv: str | Path) -> float:
         if cold:

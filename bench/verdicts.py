@@ -20,12 +20,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from impermanenced.model import Change, Declaration, Difference, FileType, Mounted, Volume
-from impermanenced.report.appraisal import Ground, Judged, appraise
-from impermanenced.report.appraisal.old_roots import Life
+from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
+from impermanenced.report.appraisal.old_roots import OldRootTree
 from impermanenced.report.knowledge import load
 from impermanenced.report.knowledge.files import compiled
 from impermanenced.report.rules import Rules
-from impermanenced.system.systemd import Nobody
+from impermanenced.system.systemd import NoSystemd
 
 from . import ground
 
@@ -114,10 +114,17 @@ def verdicts(root: Path, blank: Path, lives: list[Path], differences: list[Diffe
         [b"/persist"],
     )
     judged = (Judged(one, *rules.judge(one)[:2], None) for one in differences)
-    old = [Life(number, os.fsencode(path)) for number, path in enumerate(lives)]
+    old = [OldRootTree(number, os.fsencode(path)) for number, path in enumerate(lives)]
     place = os.fsencode(root)
-    with Ground(
-        volume, place, os.fsencode(blank), place, Nobody(), lambda homes: load(homes=homes), lambda: old, ""
+    with VolumeFacts(
+        volume,
+        place,
+        os.fsencode(blank),
+        place,
+        NoSystemd(),
+        lambda homes: load(homes=homes),
+        lambda: old,
+        "",
     ) as asked:
         entries = appraise(asked, judged, time.time())
     seconds = time.monotonic() - began

@@ -57,7 +57,7 @@ def run() -> Iterator[dict[str, object]]:
 
 
 def watchers(
-    fs: ground.Ground, root: Path, config: Path
+    fs: ground.VolumeFacts, root: Path, config: Path
 ) -> Mapping[str, tuple[Watcher, Path]]:
     """Who watches, and where is written."""
 
@@ -82,7 +82,7 @@ def watchers(
 
 
 @contextlib.contextmanager
-def reader(fs: ground.Ground) -> Iterator[int]:
+def reader(fs: ground.VolumeFacts) -> Iterator[int]:
     """What the kernel takes of the writer for the events that the daemon asks for: they are read, no more."""
     top = mounts.open_top_level(os.fsencode(fs.device))
     fan = open_fanotify(top)

@@ -11,7 +11,7 @@ from ..model import Entry, Verdict, Writer
 from ..system import journal
 from ..text import size_to_text, to_text
 from . import group
-from .group import Alert, Rest, Tidings
+from .group import Alert, Announcements, Rest
 
 Emit = Callable[[bytes, str, str, int, int], None]  # path, verdict, unit, bytes, count
 
@@ -95,23 +95,23 @@ class Announcer:
         self._emit = emit
         self._listener = listener
         self._clock = clock
-        self._restraint = group.Restraint()
+        self._limit = group.RateLimit()
         self._boot: list[Alert | Rest] = []
 
     def announce(self, entries: Iterable[Entry]) -> None:
         """Announce the entries that are crud and were not announced before."""
-        crud = self._restraint.fresh(entry for entry in entries if entry.verdict is Verdict.CRUD)
-        self.tell(group.tidings(crud, crud))
+        crud = self._limit.fresh(entry for entry in entries if entry.verdict is Verdict.CRUD)
+        self.tell(group.announcements(crud, crud))
 
-    def unsaid(self, paths: Sequence[bytes]) -> list[int]:
+    def unannounced(self, paths: Sequence[bytes]) -> list[int]:
         """Return the indices of paths that were not announced before, and remember them as announced."""
-        return self._restraint.unsaid(paths)
+        return self._limit.unannounced(paths)
 
-    def tell(self, tidings: Tidings) -> None:
+    def tell(self, announcements: Announcements) -> None:
         """Announce groups, and what belongs to each user."""
-        if self._listener and tidings.of_users:
-            self._listener.of_users(tidings.of_users)
-        self.announce_groups(tidings.groups)
+        if self._listener and announcements.of_users:
+            self._listener.of_users(announcements.of_users)
+        self.announce_groups(announcements.groups)
 
     def announce_groups(self, found: Sequence[Alert | Rest]) -> None:
         """Announce groups of paths that are all new, as many as may be announced at once, and the sum of the
@@ -123,7 +123,7 @@ class Announcer:
             self._boot = [group.rest([*self._boot, *found])]
             return
         single = [one for one in found if isinstance(one, Alert)]
-        said, too_many = self._restraint.admit(single, self._clock())
+        said, too_many = self._limit.admit(single, self._clock())
         held_back: list[Alert | Rest] = [*too_many, *(one for one in found if isinstance(one, Rest))]
         for alert in said:
             message, fields = alert_entry(alert)

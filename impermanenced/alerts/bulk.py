@@ -1,6 +1,6 @@
 """Very many new files at once, as unpacking or a build makes them, announced without a look at each.
 
-The new files of a tree that is new as a whole, or of one directory, are a crowd: they are counted and
+The new files of a tree that is new as a whole, or of one directory, are bulk: they are counted and
 weighed, and the verdict on a sample stands for all.  If the sample is not of one mind, each directory is
 sampled, and then each file is looked at.  Alerts are made of this; a report never is.
 """
@@ -16,12 +16,12 @@ from ..kernel.btrfs import Tree
 from ..model import Change, Entry, Verdict, Volume
 from ..watch.ledger import Origin
 from ..watch.pending import Dirty
-from .group import Alert, crowd_alert, plus, who
+from .group import Alert, bulk_alert, plus, who
 
-MANY = 64  # files from which on they are a crowd
-SAMPLE = 16  # files of a crowd that are judged
+MANY = 64  # files from which on they are bulk
+SAMPLE = 16  # files of bulk that are judged
 SAMPLE_OF_DIRECTORY = 2  # files of each directory that are judged if the sample is not of one mind
-GROWING = 2.0  # seconds without new members after which a crowd is announced
+GROWING = 2.0  # seconds without new members after which bulk is announced
 AT_MOST = 60.0  # seconds that growing can put that off
 REMEMBERED = 10_000  # trees that are not announced again, whatever else is made in them
 
@@ -32,7 +32,7 @@ _Key = tuple[int, bytes, bytes]  # subvolume, directory, who
 
 
 @dataclass(slots=True)
-class _Crowd:
+class _Bulk:
     alert: Alert
     began: float
     grew: float
@@ -47,18 +47,18 @@ class _Tree:
     members: dict[int, set[int]] = field(default_factory=dict)  # by the directory that they lie in
 
 
-class Crowds:
-    """The crowds that were seen, until they are announced."""
+class BulkWrites:
+    """What was written in bulk, until it is announced."""
 
     def __init__(self, look: Look, settle: Settle, clock: Callable[[], float] = time.monotonic) -> None:
         self._look = look
         self._settle = settle
         self._clock = clock
-        self._crowds: dict[_Key, _Crowd] = {}
+        self._bulk: dict[_Key, _Bulk] = {}
         self._said: dict[_Key, None] = {}
 
     def sift(self, top_fd: int, volume: Volume, dirty: Dirty) -> set[int]:
-        """Take the crowds out of what was written in a volume, and return the inodes to look at
+        """Take the bulk out of what was written in a volume, and return the inodes to look at
         one by one.
         """
         rest: set[int] = set()
@@ -76,7 +76,7 @@ class Crowds:
         return rest
 
     def _take(self, sifter: _Sifter, origin: Origin | None, found: _Tree) -> set[int]:
-        """Take the crowds out of a tree, and return the inodes that are in none."""
+        """Take the bulk out of a tree, and return the other inodes."""
         whole = [inode for members in found.members.values() for inode in members]
         if len(whole) < MANY:
             return set(whole)
@@ -92,7 +92,7 @@ class Crowds:
     def _join(
         self, sifter: _Sifter, origin: Origin | None, found: _Tree, inodes: Iterable[int], sample: int
     ) -> bool:
-        """Return whether a sample of these is of one mind, so that they have become a crowd or
+        """Return whether a sample of these is of one mind, so that they are bulk or
         need no alert.
         """
         ordered = sorted(inodes)
@@ -106,34 +106,34 @@ class Crowds:
         key = root_id, found.path, who(origin)
         if verdicts == {Verdict.CRUD} and not (found.new and key in self._said):
             count, size = sifter.tree.sizes(ordered)
-            self._add(key, crowd_alert(found.path, entries, count, size))
+            self._add(key, bulk_alert(found.path, entries, count, size))
         return True
 
     def _add(self, key: _Key, alert: Alert) -> None:
         now = self._clock()
-        crowd = self._crowds.get(key)
-        if crowd is None:
-            self._crowds[key] = _Crowd(alert, now, now)
+        bulk = self._bulk.get(key)
+        if bulk is None:
+            self._bulk[key] = _Bulk(alert, now, now)
         else:
-            crowd.alert, crowd.grew = plus(crowd.alert, alert), now
+            bulk.alert, bulk.grew = plus(bulk.alert, alert), now
 
     @property
     def waiting(self) -> bool:
-        """Return whether any crowd is still to be announced."""
-        return bool(self._crowds)
+        """Return whether any bulk is still to be announced."""
+        return bool(self._bulk)
 
     def settled(self) -> list[Alert]:
-        """Return the crowds that got no new members for a while, and forget them."""
+        """Return the alerts on bulk that got no new members for a while, and forget it."""
         now = self._clock()
         done = [
             key
-            for key, crowd in self._crowds.items()
-            if now - crowd.grew >= GROWING or now - crowd.began >= AT_MOST
+            for key, bulk in self._bulk.items()
+            if now - bulk.grew >= GROWING or now - bulk.began >= AT_MOST
         ]
         self._said.update(dict.fromkeys(done))
         while len(self._said) > REMEMBERED:
             del self._said[next(iter(self._said))]
-        return [self._crowds.pop(key).alert for key in done]
+        return [self._bulk.pop(key).alert for key in done]
 
 
 class _Sifter:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..losses import LossClass, weight
 from ..model import Change, Entry, FileType, Writer
 from ..watch.ledger import Origin
-from .seen import Said
+from .seen import SeenPaths
 
 BURST = 20  # alerts at once, at most
 PER_SECOND = 0.5  # alerts after a burst
@@ -32,7 +32,7 @@ class Alert:
     loss: LossClass  # the worst of all of them
     writer: Writer | None  # the writer of the entry that was written last
     score: int  # the highest of all of them
-    owner: int | None = None  # for a crowd: the uid that the whole sample has
+    owner: int | None = None  # of bulk: the uid that the whole sample has
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
-class Tidings:
+class Announcements:
     """Everything that there is to announce of many entries."""
 
     count: int  # undeclared paths, with those that were announced before
@@ -83,7 +83,7 @@ def who(writer: Writer | Origin | None) -> bytes:
     return (writer.unit.encode() or writer.exe or writer.comm) if writer else b""
 
 
-def crowd_alert(directory: bytes, entries: Sequence[Entry], count: int, size: int) -> Alert:
+def bulk_alert(directory: bytes, entries: Sequence[Entry], count: int, size: int) -> Alert:
     """Return an alert on `count` files below a directory, some of which are the entries."""
     owners = {entry.difference.uid for entry in entries}
     owner = owners.pop() if len(owners) == 1 else None
@@ -143,13 +143,13 @@ def _worst(found: Sequence[Alert]) -> tuple[Alert | Rest, ...]:
     return (*found[:BURST], rest(found[BURST:])) if found[BURST:] else tuple(found)
 
 
-def tidings(fresh: Sequence[Entry], undeclared: Sequence[Entry]) -> Tidings:
+def announcements(fresh: Sequence[Entry], undeclared: Sequence[Entry]) -> Announcements:
     """Return what there is to announce; `fresh` are the undeclared entries that were not announced before."""
     owned: dict[int, list[Entry]] = {}
     for entry in fresh:
         if entry.difference.uid != ROOT:
             owned.setdefault(entry.difference.uid, []).append(entry)
-    return Tidings(
+    return Announcements(
         count=len(undeclared),
         size=sum(entry.difference.size for entry in undeclared),
         groups=_worst(group(fresh)),
@@ -157,7 +157,7 @@ def tidings(fresh: Sequence[Entry], undeclared: Sequence[Entry]) -> Tidings:
     )
 
 
-class Restraint:
+class RateLimit:
     """The memory of what was announced, and of how much more may be announced now (a token bucket)."""
 
     def __init__(self, burst: int = BURST, per_second: float = PER_SECOND) -> None:
@@ -165,9 +165,9 @@ class Restraint:
         self._per_second = per_second
         self._tokens = float(burst)
         self._then = 0.0
-        self._said = Said(REMEMBERED)
+        self._said = SeenPaths(REMEMBERED)
 
-    def unsaid(self, paths: Sequence[bytes]) -> list[int]:
+    def unannounced(self, paths: Sequence[bytes]) -> list[int]:
         """Return the indices of unannounced paths, and mark them announced."""
         # The hash is keyed with this process's secret: nobody can choose a collision.
         return [index for index, path in enumerate(paths) if self._said.add(hash(path))]
@@ -175,7 +175,7 @@ class Restraint:
     def fresh(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return the entries with unannounced paths, and mark these announced."""
         asked = list(entries)
-        return [asked[index] for index in self.unsaid([entry.difference.path for entry in asked])]
+        return [asked[index] for index in self.unannounced([entry.difference.path for entry in asked])]
 
     def admit(self, alerts: Sequence[Alert], now: float) -> tuple[Sequence[Alert], Sequence[Alert]]:
         """Return the alerts to announce now, and those to hold back."""

@@ -7,7 +7,7 @@ from array import array
 _EMPTY = 0
 
 
-class Said:
+class SeenPaths:
     """A memory of 64-bit numbers: the latest `most` or at least half of that, at up to 16 bytes each.
 
     A set takes four times as much.  There are two tables: when the young one is full it becomes the old one,

@@ -26,7 +26,7 @@ log = logger.get()
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class ShutdownSummary:
     """The sum of what is about to be lost."""
 
     count: int  # undeclared paths
@@ -36,10 +36,10 @@ class Farewell:
     spared: str | None  # why the next boot takes nothing away; None if it may take something
 
 
-def compose(report: Report, spared: str | None) -> Farewell:
+def compose(report: Report, spared: str | None) -> ShutdownSummary:
     """Return the last words on a report."""
     crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
-    return Farewell(
+    return ShutdownSummary(
         count=len(crud),
         size=sum(entry.difference.size for entry in crud),
         complete=report.complete,
@@ -48,40 +48,40 @@ def compose(report: Report, spared: str | None) -> Farewell:
     )
 
 
-def message(farewell: Farewell) -> str:
+def message(summary: ShutdownSummary) -> str:
     """Return the first line."""
-    paths = "1 undeclared path" if farewell.count == 1 else f"{farewell.count} undeclared paths"
-    sums = f"{paths}, {size_to_text(farewell.size)}"
-    if farewell.spared is not None:
-        return f"{farewell.spared}: the next boot does not take away {sums}"
+    paths = "1 undeclared path" if summary.count == 1 else f"{summary.count} undeclared paths"
+    sums = f"{paths}, {size_to_text(summary.size)}"
+    if summary.spared is not None:
+        return f"{summary.spared}: the next boot does not take away {sums}"
     return f"the next boot takes away {sums}"
 
 
-def details(farewell: Farewell) -> list[str]:
+def details(summary: ShutdownSummary) -> list[str]:
     """Return a line for each of the worst losses, and one for the others."""
-    rest = farewell.count - sum(alert.count for alert in farewell.worst)
+    rest = summary.count - sum(alert.count for alert in summary.worst)
     more = [f"and {rest} more: impermanence status"] if rest > 0 else []
-    return [*(describe(alert) for alert in farewell.worst), *more]
+    return [*(describe(alert) for alert in summary.worst), *more]
 
 
-def _fields(farewell: Farewell) -> Mapping[str, journal.Value]:
+def _fields(summary: ShutdownSummary) -> Mapping[str, journal.Value]:
     return {
         "MESSAGE_ID": journal.MESSAGE_SHUTDOWN,
-        "IMPERMANENCE_COUNT": farewell.count,
-        "IMPERMANENCE_BYTES": farewell.size,
-        **(journal.path_fields(farewell.worst[0].path) if farewell.worst else {}),
+        "IMPERMANENCE_COUNT": summary.count,
+        "IMPERMANENCE_BYTES": summary.size,
+        **(journal.path_fields(summary.worst[0].path) if summary.worst else {}),
     }
 
 
-def say(farewell: Farewell) -> None:
+def say(summary: ShutdownSummary) -> None:
     """Log the last words, and show them to everybody who is logged in if anything will be lost."""
-    lost = farewell.count > 0 and farewell.spared is None
-    journal.write(message(farewell), journal.LOG_WARNING if lost else journal.LOG_INFO, _fields(farewell))
+    lost = summary.count > 0 and summary.spared is None
+    journal.write(message(summary), journal.LOG_WARNING if lost else journal.LOG_INFO, _fields(summary))
     if not lost:
         return
-    for line in details(farewell):
+    for line in details(summary):
         journal.write(line, journal.LOG_WARNING)
-    text = "\n  ".join([f"impermanence: {message(farewell)}", *details(farewell)]) + "\n"
+    text = "\n  ".join([f"impermanence: {message(summary)}", *details(summary)]) + "\n"
     try:
         command.run(["wall"], input=text.encode("utf-8", "surrogateescape"), timeout=WALL_TIMEOUT)
     except CommandError as error:
@@ -98,12 +98,12 @@ def _end_of(machine: Machine, boot_id: str) -> bytes | None:
     return machine.at(boot_file(newest.number, BootFile.END))
 
 
-def leave_record(machine: Machine, boot_id: str, now: float, farewell: Farewell) -> None:
+def leave_record(machine: Machine, boot_id: str, now: float, summary: ShutdownSummary) -> None:
     """Write this boot's last record; a failure is logged."""
     try:
         path = _end_of(machine, boot_id)
         if path is not None:
-            record = EndRecord(boot_id, int(max(now, 0)), farewell.count, farewell.size, farewell.complete)
+            record = EndRecord(boot_id, int(max(now, 0)), summary.count, summary.size, summary.complete)
             atomic.replace(path, records.format_end(record))
     except (ImpermanenceError, OSError) as error:
         log.warning("the end of this boot could not be recorded", error=str(error))

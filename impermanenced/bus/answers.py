@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from ..alerts import group, shutdown
-from ..alerts.group import Tidings
-from ..alerts.shutdown import Farewell
+from ..alerts.group import Announcements
+from ..alerts.shutdown import ShutdownSummary
 from ..document.explanation import explanation_to_json
 from ..document.fields import dump
 from ..document.report import report_pieces
@@ -19,7 +19,7 @@ from ..report.totals import Tally
 from ..report.visible import visible
 from .sealed import sealed_file
 
-Unsaid = Callable[[Sequence[bytes]], Iterable[int]]  # paths -> indices of unannounced ones, now marked
+Unannounced = Callable[[Sequence[bytes]], Iterable[int]]  # paths -> indices of unannounced ones, now marked
 
 PIECE = 1000  # paths in one question
 
@@ -33,10 +33,12 @@ class Answers(Protocol):
     def explanation(self, path: bytes, uid: int) -> int:
         """Return a sealed file about one path.  Raises UsageError if no volume has the path."""
 
-    def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
+    def announcements(
+        self, unannounced: Unannounced, subvolumes: Collection[int] | None = None
+    ) -> Announcements:
         """Return what to announce of everything undeclared, or only of these nested subvolumes."""
 
-    def farewell(self, spared: str | None) -> Farewell:
+    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
         """Return the last words before a shutdown; `spared` is why the next boot takes nothing away."""
 
     def tally(self) -> Tally:
@@ -59,7 +61,9 @@ class FromReport:
         seen = dataclasses.replace(visible(self._report, uid), others=None)
         return sealed_file([dump(explanation_to_json(explain(seen, asked)))])
 
-    def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
+    def announcements(
+        self, unannounced: Unannounced, subvolumes: Collection[int] | None = None
+    ) -> Announcements:
         crud = [entry for entry in self._report.entries if entry.verdict is Verdict.CRUD]
         asked: Sequence[Entry] = crud
         if subvolumes is not None:
@@ -67,10 +71,10 @@ class FromReport:
         fresh: list[Entry] = []
         for start in range(0, len(asked), PIECE):
             piece = asked[start : start + PIECE]
-            fresh += [piece[index] for index in unsaid([entry.difference.path for entry in piece])]
-        return group.tidings(fresh, crud)
+            fresh += [piece[index] for index in unannounced([entry.difference.path for entry in piece])]
+        return group.announcements(fresh, crud)
 
-    def farewell(self, spared: str | None) -> Farewell:
+    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
         return shutdown.compose(self._report, spared)
 
     def tally(self) -> Tally:

@@ -66,8 +66,8 @@ class News:
         """Send an alert to root."""
         self._tell(ROOT, _of_alert(alert, self._clock()))
 
-    def crowd(self, alert: Alert) -> None:
-        """Send the alert on a crowd to its owner; root gets it by `alert`."""
+    def bulk(self, alert: Alert) -> None:
+        """Send the alert on bulk to its owner; root gets it by `alert`."""
         if alert.owner is not None and alert.owner != ROOT:
             self._tell(alert.owner, _of_alert(alert, self._clock()))
 

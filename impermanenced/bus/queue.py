@@ -26,7 +26,7 @@ Answer = Callable[[Call, T, int], None]  # call, what was made, uid of the calle
 log = logger.get()
 
 
-class Desk(Generic[T]):
+class CallQueue(Generic[T]):
     """The callers of one method, and the answer that is made for them.
 
     For root it is made at once.  The work that other users can cause is bounded: after each answer theirs has

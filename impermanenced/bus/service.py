@@ -16,7 +16,7 @@ from ..system.dbus import Call, Property, Registration
 from ..system.polkit import Authority
 from .answers import Answers
 from .news import News
-from .queue import Desk
+from .queue import CallQueue
 from .sealed import sealed_file
 
 LONGEST = 1 << 20  # bytes of a path in a call: a report can have longer ones than Linux accepts
@@ -39,13 +39,13 @@ class Work:
 
 
 class Service:
-    """The methods on the bus.  `worker` makes reports, and `clerk` does what must not wait for one."""
+    """The methods on the bus.  `worker` makes reports, and `calls` does what must not wait for one."""
 
     def __init__(
         self,
         registration: Registration,
         worker: Executor,
-        clerk: Executor,
+        calls: Executor,
         work: Work,
         properties: Mapping[str, Property],
         news: News,
@@ -54,12 +54,12 @@ class Service:
     ) -> None:
         self._con = con = registration.con
         self._authority = authority or Authority(con)
-        self._clerk = clerk
+        self._calls = calls
         self._work = work
         self._clock = clock
-        self._reports = Desk(con, worker, work.report, clock, done=lambda report: report.close())
-        self._rescans = Desk(con, worker, work.rescan, clock)
-        self._boots = Desk(con, clerk, work.boots, clock)
+        self._reports = CallQueue(con, worker, work.report, clock, done=lambda report: report.close())
+        self._rescans = CallQueue(con, worker, work.rescan, clock)
+        self._boots = CallQueue(con, calls, work.boots, clock)
         methods = {
             "Status": self._status,
             "StatusAll": self._status_all,
@@ -90,8 +90,8 @@ class Service:
 
         # Each call has its own queue, so two requests stay two.  The machine is read after polkit's answer.
         def ask() -> None:
-            desk = Desk(self._con, self._clerk, lambda: self._work.request(action, number), self._clock)
-            desk.ask(call, _answer_words, 0)
+            queue = CallQueue(self._con, self._calls, lambda: self._work.request(action, number), self._clock)
+            queue.ask(call, _answer_words, 0)
 
         self._authority.ask(call, NEXT, {"action": action, "number": str(number)}, ask)
 

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from gi.repository import GLib
 
 from ..alerts.announce import Announcer
-from ..alerts.bulk import GROWING, Crowds
+from ..alerts.bulk import GROWING, BulkWrites
 from ..bus.answers import Answers
 from ..bus.news import News
 from ..kernel import libc
 from ..model import Entry
 from ..report.report import Manager
 from ..system import journal, logger
-from ..watch.pending import Activity, Dirty
+from ..watch.pending import Dirty, PendingWrites
 from . import report_process
-from .limits import Warden
+from .limits import Limits
 
 QUIET = 2.0  # seconds without news before names are looked up
 AT_MOST = 10.0  # seconds that constant news can put that off
@@ -28,7 +28,7 @@ TICK = 500  # milliseconds, only while there is news
 log = logger.get()
 
 
-class Rounds:
+class Flusher:
     """Flushes what the watch has seen: looks up names and verdicts, and announces what nothing declares.
 
     The main loop calls `arm` and `hurry`, the ledger's thread `store_many`.  The worker does the rest, which
@@ -38,22 +38,22 @@ class Rounds:
     def __init__(
         self,
         manager: Manager,
-        activity: Activity,
+        writes: PendingWrites,
         announcer: Announcer,
         news: News,
-        warden: Warden,
+        limits: Limits,
         answers: Callable[[], Answers],
         submit: Callable[[Callable[[], None]], None],
     ) -> None:
         self._manager = manager
-        self._activity = activity
+        self._writes = writes
         self._announcer = announcer
         self._news = news
-        self._warden = warden
+        self._limits = limits
         self._answers = answers
         self._submit = submit
-        self._crowds = Crowds(
-            lambda root_id, inodes: manager.entries_of(root_id, inodes, activity), activity.settle
+        self._bulk = BulkWrites(
+            lambda root_id, inodes: manager.entries_of(root_id, inodes, writes), writes.settle
         )
         self._pending: float | None = None  # when the oldest of the waiting news came
         self._flushing = False
@@ -74,7 +74,7 @@ class Rounds:
         now = time.time()
         assert self._pending is not None
         # A clock that was set back must not delay the flush by as much.
-        due = not 0 <= now - self._activity.last < QUIET or not 0 <= now - self._pending < AT_MOST
+        due = not 0 <= now - self._writes.last < QUIET or not 0 <= now - self._pending < AT_MOST
         if self._flushing or not due:
             return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
         self._pending = None
@@ -91,30 +91,30 @@ class Rounds:
 
     def store_many(self) -> None:
         """Store what waits, and flush now where very much does."""
-        self._activity.store()
-        if self._activity.crowded:
+        self._writes.store()
+        if self._writes.crowded:
             GLib.idle_add(self.hurry)
 
     def _flush(self) -> None:
         try:
-            dirty, too_many, overflowed = self._activity.take()
-            self._activity.store()
+            dirty, too_many, overflowed = self._writes.take()
+            self._writes.store()
             self._too_many = self._too_many or too_many
             self._dropped = self._dropped or overflowed
             for root_id, written in dirty.items():
                 self._look_at(root_id, written)
-            self._say_crowds()
+            self._say_bulk()
             if self._dropped or self._too_many or not all(self._nested.values()):
                 wait = self._compare_after - time.monotonic()
                 if wait <= 0:
                     self._compare()
                 else:
                     GLib.timeout_add(int(wait * 1000) + 1, self.arm)
-            forgotten = self._activity.forgotten + self._activity.ledger.forgotten
+            forgotten = self._writes.forgotten + self._writes.ledger.forgotten
             if forgotten > self._forgotten:
                 log.warning("too many files, of some it is forgotten who wrote them", count=forgotten)
                 self._forgotten = forgotten
-            self._warden.look()
+            self._limits.look()
         finally:
             self._flushing = False
             libc.malloc_trim()  # what many files took for a moment: 3 MB of 50,000
@@ -124,20 +124,20 @@ class Rounds:
         if volume is None:
             self._nested.setdefault(root_id, False)
             return
-        inodes = self._crowds.sift(self._manager.machine.top, volume, written)
+        inodes = self._bulk.sift(self._manager.machine.top, volume, written)
         if len(inodes) > report_process.BIG:
             self._too_many = True
-            self._warden.stir()
+            self._limits.stir()
         else:
             self._announcer.announce(self._look_up(root_id, inodes))
 
-    def _say_crowds(self) -> None:
-        crowds = self._crowds.settled()
-        self._announcer.announce_groups(crowds)
-        for crowd in crowds:
-            self._news.crowd(crowd)
-            self._warden.add(crowd.loss, crowd.size)
-        if self._crowds.waiting:
+    def _say_bulk(self) -> None:
+        settled = self._bulk.settled()
+        self._announcer.announce_groups(settled)
+        for alert in settled:
+            self._news.bulk(alert)
+            self._limits.add(alert.loss, alert.size)
+        if self._bulk.waiting:
             GLib.timeout_add(int(GROWING * 1000), self.arm)
 
     def _compare(self) -> None:
@@ -148,36 +148,36 @@ class Rounds:
         """
         began = time.monotonic()
         self._compare_after = began + COMPARE_REST  # where it fails, of no memory perhaps, not again at once
-        unsaid = {root_id for root_id, said in self._nested.items() if not said}
+        unannounced = {root_id for root_id, said in self._nested.items() if not said}
         every = self._dropped or self._too_many
         with contextlib.closing(self._answers()) as answers:
-            tidings = answers.tidings(self._announcer.unsaid, None if every else unsaid)
+            announcements = answers.announcements(self._announcer.unannounced, None if every else unannounced)
         if self._dropped:
             log.warning(
                 "events were dropped by the kernel, everything was compared instead",
                 message_id=journal.MESSAGE_OVERFLOW,
-                overflows=self._activity.overflows,
+                overflows=self._writes.overflows,
             )
-            self._news.overflow(self._activity.overflows)
+            self._news.overflow(self._writes.overflows)
         self._dropped = self._too_many = False
         self._nested = dict.fromkeys(self._nested, True)
-        self._announcer.tell(tidings)
+        self._announcer.tell(announcements)
         now = time.monotonic()
         self._compare_after = now + COMPARE_REST * (now - began)
 
     def rescan(self) -> int:
         """Compare and announce everything now; return how many paths nothing declares."""
         with contextlib.closing(self._answers()) as answers:
-            tidings = answers.tidings(self._announcer.unsaid)
-        self._announcer.tell(tidings)
-        return tidings.count
+            announcements = answers.announcements(self._announcer.unannounced)
+        self._announcer.tell(announcements)
+        return announcements.count
 
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
-        entries = self._manager.entries_of(root_id, inodes, self._activity)
+        entries = self._manager.entries_of(root_id, inodes, self._writes)
         found = {entry.difference.inode for entry in entries}
-        self._activity.settle(root_id, found)
+        self._writes.settle(root_id, found)
         # Nobody needs the writer of what is as in the blank, or has gone again.
-        self._activity.ledger.drop(root_id, inodes - found)
-        self._warden.stir()
-        self._warden.note(entries)
+        self._writes.ledger.drop(root_id, inodes - found)
+        self._limits.stir()
+        self._limits.note(entries)
         return entries

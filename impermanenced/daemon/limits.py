@@ -44,7 +44,7 @@ class Listener(Protocol):
     def level(self, name: str, size: int, count: int) -> None: ...
 
 
-class Warden:
+class Limits:
     """The totals of the last report, and what was announced since then.
 
     The worker calls all methods but `close`.  `report` makes a report and hands its totals to `take`, as

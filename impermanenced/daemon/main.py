@@ -18,7 +18,7 @@ from gi.repository import Gio, GLib
 
 from .. import __version__
 from ..alerts.announce import Announcer
-from ..alerts.shutdown import Farewell
+from ..alerts.shutdown import ShutdownSummary
 from ..bus.introspection import BUS_NAME, OBJECT_PATH, XML
 from ..bus.service import Service, Work
 from ..bus.signals import Signals
@@ -28,17 +28,17 @@ from ..report.report import Manager
 from ..system import logger
 from ..system.dbus import Property, Registration, request_name
 from ..system.login1 import Inhibitor
-from ..system.systemd1 import OnBus
+from ..system.systemd1 import SystemdBus
 from ..text import to_text
-from ..watch.pending import Activity
+from ..watch.pending import PendingWrites
 from . import calls
 from .boot import BootWatch
-from .flush import Rounds
+from .flush import Flusher
 from .ledger_file import LedgerFile
-from .limits import Warden
-from .reload import Reloading
+from .limits import Limits
+from .reload import Reloader
 from .reports import Reports
-from .shutdown import Parting
+from .shutdown import Shutdown
 from .volume_watch import VolumeWatch
 from .workers import Workers
 
@@ -69,7 +69,7 @@ class Daemon:
         self._loop = GLib.MainLoop()
         self._failed = False
         self._con = con = connect()
-        asked = OnBus(con)
+        asked = SystemdBus(con)
         # What the unit mounts to protect the system from this process is not the system's.
         self._manager = manager = Manager(config_file, lambda: mounts.read(1), asked)
         # In this order: a call that comes with the name waits for the loop; who has the name has the ledger.
@@ -77,35 +77,37 @@ class Daemon:
         request_name(con, BUS_NAME)
 
         self._ledger_file = LedgerFile(manager.machine)
-        self._activity = activity = Activity(time.time, self._ledger_file.ledger)
+        self._writes = writes = PendingWrites(time.time, self._ledger_file.ledger)
         self._workers = workers = Workers()
         self._signals = signals = Signals(self._registration)
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
-        reports = Reports(manager, asked.known, activity)
-        inhibitor = Inhibitor(con, workers.clerk, "block", "a reboot cannot be refused")
-        self._warden = Warden(manager, reports.total, signals, inhibitor)
-        rounds = Rounds(
-            manager, activity, self._announcer, signals.news, self._warden, reports.make, workers.submit
+        reports = Reports(manager, asked.known, writes)
+        inhibitor = Inhibitor(con, workers.calls, "block", "a reboot cannot be refused")
+        self._limits = Limits(manager, reports.total, signals, inhibitor)
+        flusher = Flusher(
+            manager, writes, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
-        self._parting = Parting(con, manager, reports.make, self._say_farewell, workers.submit, workers.clerk)
-        reports.subscribe(self._warden.take)
-        activity.subscribe(
-            on_news=lambda: GLib.idle_add(rounds.arm), on_many=lambda: workers.store(rounds.store_many)
+        self._shutdown = Shutdown(
+            con, manager, reports.make, self._say_leaving, workers.submit, workers.calls
+        )
+        reports.subscribe(self._limits.take)
+        writes.subscribe(
+            on_news=lambda: GLib.idle_add(flusher.arm), on_many=lambda: workers.store(flusher.store_many)
         )
 
         # Before the thread that runs ahead of others, or the ledger's, made by it, would too.
         workers.store(self._ledger_file.ledger.tidy)
-        self._watch = VolumeWatch(manager, activity)
+        self._watch = VolumeWatch(manager, writes)
         work = Work(
             reports.make,
             functools.partial(calls.boots, config_file),
             functools.partial(calls.request, config_file),
-            rounds.rescan,
+            flusher.rescan,
         )
-        properties = _properties(manager, activity, self._watch)
-        Service(self._registration, workers.worker, workers.clerk, work, properties, signals.news)
+        properties = _properties(manager, writes, self._watch)
+        Service(self._registration, workers.worker, workers.calls, work, properties, signals.news)
         self._boot = BootWatch(con, workers.submit, self._settle)
-        self._reloading = Reloading(manager, config_file is None, workers.submit, self._loaded)
+        self._reloader = Reloader(manager, config_file is None, workers.submit, self._loaded)
 
     # Life
 
@@ -128,16 +130,16 @@ class Daemon:
 
     def close(self) -> None:
         """End all threads, and record the end of the boot if it ends."""
-        leaving = self._parting.end()
-        self._warden.close()
-        self._reloading.stop()
+        leaving = self._shutdown.end()
+        self._limits.close()
+        self._reloader.stop()
         self._watch.stop()
         self._signals.close()
         self._registration.close()
         self._workers.close()
         if leaving:
-            self._parting.leave_record()
-        self._activity.store()
+            self._shutdown.leave_record()
+        self._writes.store()
         self._ledger_file.close()
         with contextlib.suppress(GLib.Error):  # it may be why this closes
             self._con.flush_sync(None)
@@ -159,10 +161,10 @@ class Daemon:
         if not self._watch.is_alive():
             log.error("nothing is watched any more")
             self._fail()
-        if self._activity.waits:
-            self._warden.stir()
-            self._workers.store(self._activity.store)
-        self._workers.submit(self._warden.look)
+        if self._writes.waits:
+            self._limits.stir()
+            self._workers.store(self._writes.store)
+        self._workers.submit(self._limits.look)
         systemd.daemon.notify("WATCHDOG=1")
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
@@ -170,23 +172,23 @@ class Daemon:
 
     def _settle(self) -> None:
         self._announcer.settle()
-        self._warden.settle()
-        self._warden.look()  # before much is written, while a report is small
+        self._limits.settle()
+        self._limits.look()  # before much is written, while a report is small
 
-    def _say_farewell(self, last: Farewell) -> None:
+    def _say_leaving(self, last: ShutdownSummary) -> None:
         self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
         self._con.flush_sync(None)
 
     # Another configuration
 
     def _hang_up(self) -> bool:
-        self._reloading.soon()
+        self._reloader.soon()
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
     def _loaded(self) -> None:
-        self._activity.unsettle()
-        self._warden.unsettle()
-        self._warden.look()
+        self._writes.unsettle()
+        self._limits.unsettle()
+        self._limits.look()
         if self._manager.device != self._watch.device:
             log.warning("the volumes are on another filesystem: starting again")
             GLib.idle_add(self._fail)
@@ -199,12 +201,12 @@ class Daemon:
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
 
-def _properties(manager: Manager, activity: Activity, watch: VolumeWatch) -> dict[str, Property]:
+def _properties(manager: Manager, writes: PendingWrites, watch: VolumeWatch) -> dict[str, Property]:
     return {
         "Version": lambda: GLib.Variant("s", __version__),
         "ConfigFile": lambda: GLib.Variant("ay", manager.config.path),
-        "WatchingSince": lambda: GLib.Variant("t", int((activity.since or 0) * 1_000_000)),
-        "Overflows": lambda: GLib.Variant("t", activity.overflows),
+        "WatchingSince": lambda: GLib.Variant("t", int((writes.since or 0) * 1_000_000)),
+        "Overflows": lambda: GLib.Variant("t", writes.overflows),
         "Source": lambda: GLib.Variant("s", watch.source),
     }
 

@@ -16,7 +16,7 @@ EDITING = 300  # milliseconds from an edit to the reload
 log = logger.get()
 
 
-class Reloading:
+class Reloader:
     """Reloads the configuration after edits; the worker calls `loaded` when a new one is in force."""
 
     def __init__(

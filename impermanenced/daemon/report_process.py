@@ -19,18 +19,18 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..alerts.group import Tidings
-from ..alerts.shutdown import Farewell
-from ..bus.answers import Answers, FromReport, Unsaid
+from ..alerts.group import Announcements
+from ..alerts.shutdown import ShutdownSummary
+from ..bus.answers import Answers, FromReport, Unannounced
 from ..config.load import Config
 from ..errors import ImpermanenceError, ServiceError, TooMany
 from ..kernel import mounts
 from ..report.report import Manager
 from ..report.totals import Tally
 from ..system import logger
-from ..system.systemd import Known
-from ..watch.ledger import Copied
-from ..watch.pending import Activity
+from ..system.systemd import KnownSystemd
+from ..watch.ledger import LedgerCopy
+from ..watch.pending import PendingWrites
 from .channel import Channel
 
 BIG = 1500  # paths, or changed inodes, from which on the second process makes the report
@@ -42,36 +42,38 @@ _START = (
 )
 
 
-def answers(manager: Manager, known: Callable[[], Known], activity: Activity, most: int = BIG) -> Answers:
+def answers(
+    manager: Manager, known: Callable[[], KnownSystemd], writes: PendingWrites, most: int = BIG
+) -> Answers:
     """Compare everything as it is now, and return the answers of the report.
 
     `known` returns what the second process cannot ask for itself.
     """
     with contextlib.suppress(TooMany):
-        return FromReport(manager.status(activity, most))
-    return Apart(manager.config, known(), activity)
+        return FromReport(manager.status(writes, most))
+    return ReportProcess(manager.config, known(), writes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
     config: Config
-    asked: Known
+    systemd: KnownSystemd
     since: float | None
     gaps: tuple[tuple[float, float], ...]
     overflows: int
 
 
-class Apart:
+class ReportProcess:
     """The second process, as seen from the daemon."""
 
-    def __init__(self, config: Config, asked: Known, activity: Activity) -> None:
+    def __init__(self, config: Config, systemd: KnownSystemd, writes: PendingWrites) -> None:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = Channel(here)
         with there:
             self._pid = _spawn(there.fileno())
         try:
             with _as_error():
-                self._channel.send_each(_task(config, asked, activity))
+                self._channel.send_each(_task(config, systemd, writes))
                 self._tally: Tally = self._channel.receive_one()
         except BaseException:
             self.close()
@@ -88,17 +90,19 @@ class Apart:
     def explanation(self, path: bytes, uid: int) -> int:
         return self._file("explanation", path, uid)
 
-    def tidings(self, unsaid: Unsaid, subvolumes: Collection[int] | None = None) -> Tidings:
+    def announcements(
+        self, unannounced: Unannounced, subvolumes: Collection[int] | None = None
+    ) -> Announcements:
         with _as_error():
-            self._channel.send("tidings", (subvolumes,))
-            while not isinstance(said := self._channel.receive_one(), Tidings):
-                self._channel.send(list(unsaid(said)))
+            self._channel.send("announcements", (subvolumes,))
+            while not isinstance(said := self._channel.receive_one(), Announcements):
+                self._channel.send(list(unannounced(said)))
         return said
 
-    def farewell(self, spared: str | None) -> Farewell:
+    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
         with _as_error():
-            self._channel.send("farewell", (spared,))
-            last: Farewell = self._channel.receive_one()
+            self._channel.send("shutdown_summary", (spared,))
+            last: ShutdownSummary = self._channel.receive_one()
         return last
 
     def tally(self) -> Tally:
@@ -131,9 +135,9 @@ def _spawn(end: int) -> int:
     )
 
 
-def _task(config: Config, asked: Known, activity: Activity) -> Iterator[object]:
-    yield _Task(config, asked, activity.since, activity.gaps, activity.overflows)
-    yield from activity.ledger.pieces()
+def _task(config: Config, systemd: KnownSystemd, writes: PendingWrites) -> Iterator[object]:
+    yield _Task(config, systemd, writes.since, writes.gaps, writes.overflows)
+    yield from writes.ledger.pieces()
 
 
 # In the second process
@@ -153,27 +157,27 @@ def main() -> None:
 def _serve(channel: Channel) -> None:
     received = channel.receive()
     task: _Task = next(received)
-    writers = Copied(task.since, task.gaps, task.overflows)
+    writers = LedgerCopy(task.since, task.gaps, task.overflows)
     writers.add(received)
     try:
-        with Manager(task.config, lambda: mounts.read(1), task.asked) as manager:
+        with Manager(task.config, lambda: mounts.read(1), task.systemd) as manager:
             answers = FromReport(manager.status(writers))
     except (ImpermanenceError, OSError) as error:
         channel.send_error(error)
         return
     channel.send(answers.tally())
 
-    def unsaid(paths: Any) -> Any:
+    def unannounced(paths: Any) -> Any:
         channel.send(paths)
         return channel.receive_one()
 
     while True:
         question, arguments = channel.receive()
         try:
-            if question == "tidings":
-                channel.send(answers.tidings(unsaid, *arguments))
-            elif question == "farewell":
-                channel.send(answers.farewell(*arguments))
+            if question == "announcements":
+                channel.send(answers.announcements(unannounced, *arguments))
+            elif question == "shutdown_summary":
+                channel.send(answers.shutdown_summary(*arguments))
             else:
                 file = answers.document if question == "document" else answers.explanation
                 fd = file(*arguments)

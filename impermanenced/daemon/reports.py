@@ -8,8 +8,8 @@ from collections.abc import Callable
 from ..bus.answers import Answers
 from ..report.report import Manager
 from ..report.totals import Tally
-from ..system.systemd import Known
-from ..watch.pending import Activity
+from ..system.systemd import KnownSystemd
+from ..watch.pending import PendingWrites
 from . import report_process
 
 
@@ -20,10 +20,10 @@ def _nobody(tally: Tally) -> None:
 class Reports:
     """Makes reports of everything; the worker alone asks for them."""
 
-    def __init__(self, manager: Manager, known: Callable[[], Known], activity: Activity) -> None:
+    def __init__(self, manager: Manager, known: Callable[[], KnownSystemd], writes: PendingWrites) -> None:
         self._manager = manager
         self._known = known
-        self._activity = activity
+        self._writes = writes
         self._told: Callable[[Tally], None] = _nobody
 
     def subscribe(self, told: Callable[[Tally], None]) -> None:
@@ -32,9 +32,9 @@ class Reports:
 
     def make(self) -> Answers:
         """Compare everything as it is now, and return the report's answers, which the caller closes."""
-        self._activity.store()
+        self._writes.store()
         with contextlib.ExitStack() as stack:
-            answers = report_process.answers(self._manager, self._known, self._activity)
+            answers = report_process.answers(self._manager, self._known, self._writes)
             stack.callback(answers.close)
             self._told(answers.tally())
             stack.pop_all()

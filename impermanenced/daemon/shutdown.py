@@ -9,22 +9,22 @@ from concurrent.futures import Executor
 from typing import Any
 
 from ..alerts import shutdown
-from ..alerts.shutdown import Farewell
+from ..alerts.shutdown import ShutdownSummary
 from ..boots import history, requests
 from ..bus.answers import Answers
 from ..errors import ImpermanenceError
 from ..report.report import Manager
 from ..system import logger
-from ..system.login1 import Departure
+from ..system.login1 import ShutdownDelay
 from ..system.systemd1 import system_is_stopping
 
 log = logger.get()
 
 
-class Parting:
+class Shutdown:
     """Holds up a shutdown until what it loses is announced, and records how the boot ended.
 
-    `submit` has the worker do something, `clerk` asks logind, `tell` sends the D-Bus signal.
+    `submit` has the worker do something, `calls` asks logind, `tell` sends the D-Bus signal.
     """
 
     def __init__(
@@ -32,9 +32,9 @@ class Parting:
         con: Any,
         manager: Manager,
         answers: Callable[[], Answers],
-        tell: Callable[[Farewell], None],
+        tell: Callable[[ShutdownSummary], None],
         submit: Callable[[Callable[[], None]], None],
-        clerk: Executor,
+        calls: Executor,
     ) -> None:
         self._con = con
         self._manager = manager
@@ -43,12 +43,12 @@ class Parting:
         self._submit = submit
         self._leaving = False  # the system shuts down
         shutdown.forget_record(manager.machine, history.this_boot_id())
-        self._departure = Departure(con, clerk, self._on_leaving)
+        self._delay = ShutdownDelay(con, calls, self._on_leaving)
 
     def end(self) -> bool:
         """Hold up no shutdown any more; return whether the boot ends, and not the daemon alone."""
         leaving = self._leaving or system_is_stopping(self._con)
-        self._departure.close()
+        self._delay.close()
         return leaving
 
     def _on_leaving(self, leaving: bool) -> None:
@@ -58,21 +58,21 @@ class Parting:
 
     def _last_words(self) -> None:
         try:
-            last = self._farewell()
+            last = self._summary()
             shutdown.say(last)
             self._tell(last)
         finally:
-            self._departure.release()
+            self._delay.release()
 
-    def _farewell(self) -> Farewell:
+    def _summary(self) -> ShutdownSummary:
         spared = requests.spared(self._manager.machine, self._manager.config.rollback.wipe)
         with contextlib.closing(self._answers()) as answers:
-            return answers.farewell(spared)
+            return answers.shutdown_summary(spared)
 
     def leave_record(self) -> None:
         """Record what the boot leaves behind, now that the sessions with their last writes have ended."""
         try:
-            last = self._farewell()
+            last = self._summary()
         except (ImpermanenceError, OSError) as error:
             log.warning("there is no last report", error=str(error))
         else:

@@ -7,25 +7,25 @@ import os
 from ..report.report import Manager
 from ..text import to_text
 from ..watch import fanotify
-from ..watch.nested import Owners
-from ..watch.pending import Activity
+from ..watch.nested import Nesting
+from ..watch.pending import PendingWrites
 
 
 class VolumeWatch:
     """A watch that has begun, until `stop`."""
 
-    def __init__(self, manager: Manager, activity: Activity) -> None:
+    def __init__(self, manager: Manager, writes: PendingWrites) -> None:
         self._manager = manager
-        self._activity = activity
+        self._writes = writes
         self._start()
 
     def _start(self) -> None:
         manager = self._manager
         self.volumes, self.device = manager.volumes, manager.device
         root_ids = frozenset(volume.root_id for volume in manager.volumes)
-        self._owners = Owners(manager.machine.top, root_ids)
+        self._nesting = Nesting(manager.machine.top, root_ids)
         self._source = fanotify.start(
-            manager.machine.top, manager.volumes, self._activity, root_ids, self._owners
+            manager.machine.top, manager.volumes, self._writes, root_ids, self._nesting
         )
 
     @property
@@ -51,4 +51,4 @@ class VolumeWatch:
     def stop(self) -> None:
         """End the watch; events that were not read are lost."""
         self._source.stop()
-        self._owners.close()
+        self._nesting.close()

@@ -15,7 +15,7 @@ class Workers:
 
     def __init__(self) -> None:
         self.worker = ThreadPoolExecutor(1, "worker")
-        self.clerk = ThreadPoolExecutor(1, "clerk")
+        self.calls = ThreadPoolExecutor(1, "calls")
         self._storer = ThreadPoolExecutor(1, "ledger")
 
     def submit(self, work: Callable[[], None]) -> None:
@@ -28,7 +28,7 @@ class Workers:
 
     def close(self) -> None:
         """Wait for what has begun, and for all of the ledger's; drop what else waits."""
-        self.clerk.shutdown(cancel_futures=True)
+        self.calls.shutdown(cancel_futures=True)
         self.worker.shutdown(cancel_futures=True)
         self._storer.shutdown()
 

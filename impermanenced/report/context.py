@@ -9,46 +9,46 @@ from ..boots import history
 from ..config.load import Config
 from ..errors import ImpermanenceError
 from ..model import Entry, Volume
-from ..system.systemd import Asked, Nobody, Span
+from ..system.systemd import NoSystemd, Span, Systemd
 from ..volumes.machine import Machine
 from . import appraisal
-from .appraisal import Ground, Judged
-from .appraisal.old_roots import Life
+from .appraisal import Judged, VolumeFacts
+from .appraisal.old_roots import OldRootTree
 from .knowledge import Knowledge
 from .knowledge import load as load_knowledge
 
 KEPT = 30.0  # seconds for which single entries are judged by what was asked before
 
 
-class Grounds:
+class Context:
     """The facts of all volumes.  Close it before the machine."""
 
     def __init__(
         self,
         config: Config,
         machine: Machine,
-        asked: Asked,
+        systemd: Systemd,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._machine = machine
         self._running = all(volume.path == volume.mountpoint for volume in machine.volumes)
-        self._asked = asked if self._running else Nobody()
+        self._systemd = systemd if self._running else NoSystemd()
         self._clock = clock
         self._knowledge: Knowledge | None = None
-        self._kept: dict[str, tuple[float, Ground]] = {}
+        self._kept: dict[str, tuple[float, VolumeFacts]] = {}
         self.notes: list[str] = []  # sources that could not be used, in words, since `renew`
 
     def close(self) -> None:
-        for _, ground in self._kept.values():
-            ground.close()
+        for _, facts in self._kept.values():
+            facts.close()
         self._kept.clear()
 
     def span(self) -> Span | None:
         """Return when this boot began and when it had settled, or None if that is not known."""
-        for _, ground in self._kept.values():
-            return ground.span
-        return self._asked.span()
+        for _, facts in self._kept.values():
+            return facts.span
+        return self._systemd.span()
 
     def renew(self) -> None:
         """Forget what was asked, so that it is asked again."""
@@ -58,30 +58,30 @@ class Grounds:
     def appraise(self, volume: Volume, judged: Iterable[Judged]) -> list[Entry]:
         """Return the entries of one volume's differences, sorted by path."""
         now = self._clock()
-        made, ground = self._kept.get(volume.name, (0.0, None))
-        if ground is None or not 0 <= now - made < KEPT:
-            if ground is not None:
-                ground.close()
-            ground = self._ground(volume)
-            self._kept[volume.name] = now, ground
-        ground.ask_again()
-        entries = appraisal.appraise(ground, judged, now)
-        self.notes = list(dict.fromkeys([*self.notes, *ground.faults()]))
+        made, facts = self._kept.get(volume.name, (0.0, None))
+        if facts is None or not 0 <= now - made < KEPT:
+            if facts is not None:
+                facts.close()
+            facts = self._facts(volume)
+            self._kept[volume.name] = now, facts
+        facts.ask_again()
+        entries = appraisal.appraise(facts, judged, now)
+        self.notes = list(dict.fromkeys([*self.notes, *facts.faults()]))
         return entries
 
-    def _ground(self, volume: Volume) -> Ground:
+    def _facts(self, volume: Volume) -> VolumeFacts:
         at = self._machine.at
         system = next((one.mountpoint for one in self._machine.volumes if one.path == b"/"), None)
         if system is None and self._running:
             system = b"/"
-        return Ground(
+        return VolumeFacts(
             volume,
             at(volume.subvolume),
             at(volume.blank) if volume.blank is not None else None,
             system,
-            self._asked,
+            self._systemd,
             self._load,
-            lambda: self._lives(volume),
+            lambda: self._old_roots(volume),
             history.this_boot_id() if self._running else "",
         )
 
@@ -90,7 +90,7 @@ class Grounds:
             self._knowledge = load_knowledge(homes=homes)
         return self._knowledge
 
-    def _lives(self, volume: Volume) -> list[Life]:
+    def _old_roots(self, volume: Volume) -> list[OldRootTree]:
         """Return the old roots of a volume that exist, the newest first."""
         try:
             found = history.read(self._machine, self._config.archive.directory, history.this_boot_id())
@@ -98,7 +98,7 @@ class Grounds:
             return []
         first = volume.name == self._machine.volumes[0].name
         return [
-            Life(boot.number, self._machine.at(root.path), boot.boot_id or "")
+            OldRootTree(boot.number, self._machine.at(root.path), boot.boot_id or "")
             for boot in found.boots
             for root in boot.old_roots
             if root.there and (root.volume == volume.name or (root.volume is None and first))

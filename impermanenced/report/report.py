@@ -11,11 +11,11 @@ from ..errors import TooMany
 from ..kernel import mounts
 from ..kernel.mounts import Mount
 from ..model import Difference, Entry, Report, Volume
-from ..system.systemd import Asked, WithoutBus
+from ..system.systemd import Systemctl, Systemd
 from ..volumes.machine import Machine, mounted_inside, system_root
 from ..watch.attribution import Attribution, Writers
 from .appraisal import Judged
-from .context import Grounds
+from .context import Context
 from .rules import Rules
 
 
@@ -29,18 +29,18 @@ class Manager:
         self,
         source: bytes | load.Config | None = None,
         read_mounts: Callable[[], list[Mount]] = mounts.read,
-        asked: Asked | None = None,
+        systemd: Systemd | None = None,
     ) -> None:
         """Read the configuration and open the machine.
 
         `source` is the file to read, or a configuration.  A caller with mounts of its own passes
-        `read_mounts`, which returns those of the system; a caller with a bus passes `asked`.
+        `read_mounts`, which returns those of the system; a caller with a bus passes `systemd`.
         """
         self._source = source
         self._read_mounts = read_mounts
-        self._asked = asked or WithoutBus()
+        self._systemd = systemd or Systemctl()
         self.config, self.machine = self._load()
-        self._grounds = Grounds(self.config, self.machine, self._asked)
+        self._context = Context(self.config, self.machine, self._systemd)
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -51,7 +51,7 @@ class Manager:
         return self.machine.device
 
     def close(self) -> None:
-        self._grounds.close()
+        self._context.close()
         self.machine.close()
 
     def __enter__(self) -> Manager:
@@ -65,7 +65,7 @@ class Manager:
         fresh = self._load()
         self.close()
         self.config, self.machine = fresh
-        self._grounds = Grounds(self.config, self.machine, self._asked)
+        self._context = Context(self.config, self.machine, self._systemd)
 
     def _load(self) -> tuple[load.Config, Machine]:
         source = self._source
@@ -94,15 +94,15 @@ class Manager:
         Raises TooMany if one volume has more than about `most` differences or changed inodes.
         """
         self.machine.sync()
-        self._grounds.renew()
+        self._context.renew()
         entries: list[Entry] = []
         complete = True
         for volume in self.volumes:
             drift = Drift(self.machine.top, volume, self.machine.baseline(volume), most)
             judged = self._judge(volume, _at_most(most, drift.differences()), writers)
-            entries.extend(self._grounds.appraise(volume, judged))
+            entries.extend(self._context.appraise(volume, judged))
             complete = complete and drift.complete
-        span = self._grounds.span()
+        span = self._context.span()
         return Report(
             complete=complete,
             watching_since=writers.since if writers else None,
@@ -111,7 +111,7 @@ class Manager:
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
-            notes=tuple(self._grounds.notes),
+            notes=tuple(self._context.notes),
         )
 
     def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
@@ -124,7 +124,7 @@ class Manager:
         self.machine.sync()
         drift = Drift(self.machine.top, volume, None)  # single inodes need no baseline
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
-        return self._grounds.appraise(volume, self._judge(volume, differences, writers))
+        return self._context.appraise(volume, self._judge(volume, differences, writers))
 
     def _mounts_around(self, volume: Volume) -> list[Mount]:
         table = self._read_mounts()

@@ -92,7 +92,7 @@ def _close(fd: int) -> None:
             os.close(fd)
 
 
-class Departure:
+class ShutdownDelay:
     """The delay of a shutdown: it calls `on_leaving` with true before one, and with false if it was called
     off.
 

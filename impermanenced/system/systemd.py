@@ -19,7 +19,7 @@ class Span(NamedTuple):
     settled: float
 
 
-class Asked(Protocol):
+class Systemd(Protocol):
     """The questions that the appraisal asks of systemd."""
 
     def units(self, root: int) -> Units:
@@ -29,7 +29,7 @@ class Asked(Protocol):
         """Return the time of this boot, or None if it has not finished or is not known."""
 
 
-class WithoutBus:
+class Systemctl:
     """Answers for the command line, from unit files and one call of systemctl."""
 
     def units(self, root: int) -> Units:
@@ -51,7 +51,7 @@ class WithoutBus:
         return Span(start, settled + 1) if start and settled else None
 
 
-class Nobody:
+class NoSystemd:
     """Answers for a volume of another system."""
 
     def units(self, root: int) -> Units:
@@ -61,7 +61,7 @@ class Nobody:
         return None
 
 
-class Known:
+class KnownSystemd:
     """Answers that another process has asked for; `found` is None if it could not ask."""
 
     def __init__(self, found: Units | None, span: Span | None) -> None:

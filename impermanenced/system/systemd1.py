@@ -9,7 +9,7 @@ from typing import Any
 from gi.repository import GLib
 
 from .dbus import PROPERTIES, Address, call, get_property
-from .systemd import Known, Span
+from .systemd import KnownSystemd, Span
 from .unit_files import KINDS, Owner, Units, directories, from_files
 
 _NAME = "org.freedesktop.systemd1"
@@ -21,7 +21,7 @@ _NOT_YET = {"initializing", "starting"}
 _STOPPING = "stopping"
 
 
-class OnBus:
+class SystemdBus:
     """Answers to an appraisal from systemd's bus; the connection is only made when it is first needed."""
 
     def __init__(self, con: Any) -> None:
@@ -35,9 +35,9 @@ class OnBus:
         times = boot_span(self._con)
         return Span(*times) if times else None
 
-    def known(self) -> Known:
+    def known(self) -> KnownSystemd:
         """Return all answers, for a process that cannot ask."""
-        return Known(loaded(self._con), self.span())
+        return KnownSystemd(loaded(self._con), self.span())
 
 
 def loaded(con: Any) -> Units | None:

@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 from ..kernel import fanotify, proc, proc_connector
 from ..model import Volume
 from ..system import logger
-from .inotify import TreeWatch
+from .inotify import InotifyWatch
 from .ledger import Origin
-from .pending import Activity
+from .pending import PendingWrites
 
 MASK = (
     fanotify.FAN_CREATE
@@ -61,7 +61,7 @@ def open_fanotify(mount_fd: int) -> int:
     return fan
 
 
-class Watch(threading.Thread):
+class FanotifyWatch(threading.Thread):
     """The thread that reads fanotify events; it owns the descriptor it is given.
 
     `roots` are the subvolumes whose events count.  For any other one `owner_of` is asked once: if it returns
@@ -73,13 +73,13 @@ class Watch(threading.Thread):
     def __init__(
         self,
         fan: int,
-        activity: Activity,
+        writes: PendingWrites,
         roots: frozenset[int],
         owner_of: Callable[[int], int | None],
     ) -> None:
         super().__init__(name="watch", daemon=True)
         self._fan = fan
-        self._activity = activity
+        self._writes = writes
         self._owner_of = owner_of
         self._roots = set(roots)
         self._foreign: set[int] = set()
@@ -155,12 +155,12 @@ class Watch(threading.Thread):
         if batch.skipped:
             log.warning("fanotify records that are not understood", count=batch.skipped)
         if batch.overflowed:
-            self._activity.overflow()
+            self._writes.overflow()
         now = time.monotonic()
         pids = {event[1] for event in batch.events}
         pids.discard(self._own_pid)
         writers = {pid: self._origin(pid, now) for pid in pids}
-        self._activity.note(
+        self._writes.note(
             (root_id, inode, directory, writers[pid], mask & NAMED != 0)
             for mask, pid, root_id, inode, _, directory in batch.events
             if pid in writers
@@ -204,20 +204,20 @@ class Watch(threading.Thread):
 def start(
     mount_fd: int,
     volumes: Sequence[Volume],
-    activity: Activity,
+    writes: PendingWrites,
     roots: frozenset[int],
     owner_of: Callable[[int], int | None],
-) -> Watch | TreeWatch:
+) -> FanotifyWatch | InotifyWatch:
     """Start the best source of events that this kernel and these privileges give, and return it."""
-    source: Watch | TreeWatch
+    source: FanotifyWatch | InotifyWatch
     try:
-        source = Watch(open_fanotify(mount_fd), activity, roots, owner_of)
+        source = FanotifyWatch(open_fanotify(mount_fd), writes, roots, owner_of)
     except OSError as error:
         log.warning(
             "fanotify is refused, watching directories instead: writers stay unknown", error=error.strerror
         )
-        source = TreeWatch(volumes, activity)
-    activity.knows_writers = isinstance(source, Watch)
+        source = InotifyWatch(volumes, writes)
+    writes.knows_writers = isinstance(source, FanotifyWatch)
     source.start()
     log.info("watching", source=source.source)
     return source

@@ -18,7 +18,7 @@ from watchdog.observers import Observer
 
 from ..model import Volume
 from ..system import logger
-from .pending import Activity, Seen
+from .pending import PendingWrites, Seen
 
 WRITES = {"created", "modified", "moved", "deleted", "closed"}
 # Newer versions of watchdog also ask the kernel for events about opening and reading, unless they are told
@@ -46,10 +46,10 @@ def wanted_events(observer: Any) -> dict[str, object]:
 class _Handler:
     """The handler of one volume's events, which turns paths into inodes that still exist."""
 
-    def __init__(self, volume: Volume, device: int, activity: Activity) -> None:
+    def __init__(self, volume: Volume, device: int, writes: PendingWrites) -> None:
         self._volume = volume
         self._device = device
-        self._activity = activity
+        self._writes = writes
 
     def dispatch(self, event: Any) -> None:
         if event.event_type not in WRITES:
@@ -61,7 +61,7 @@ class _Handler:
         except OSError:  # gone again: the directory says so
             return
         if status.st_dev == self._device:
-            self._activity.note([Seen(self._volume.root_id, status.st_ino, 0, None, named)])
+            self._writes.note([Seen(self._volume.root_id, status.st_ino, 0, None, named)])
 
 
 def _directories(mountpoint: bytes, device: int) -> Iterator[tuple[bytes, bool]]:
@@ -77,14 +77,14 @@ def _directories(mountpoint: bytes, device: int) -> Iterator[tuple[bytes, bool]]
             yield path, True
 
 
-class TreeWatch:
+class InotifyWatch:
     """A source of events like `Watch`, made of one inotify watch for each directory."""
 
     source = "watchdog"
 
-    def __init__(self, volumes: Sequence[Volume], activity: Activity) -> None:
+    def __init__(self, volumes: Sequence[Volume], writes: PendingWrites) -> None:
         self._volumes = volumes
-        self._activity = activity
+        self._writes = writes
         self._observer: Any = Observer()
         self._starter = threading.Thread(target=self._begin, name="treewatch", daemon=True)
         self._stopped = False
@@ -100,7 +100,7 @@ class TreeWatch:
         options = wanted_events(self._observer)
         for volume in self._volumes:
             device = os.lstat(volume.mountpoint).st_dev
-            handler = _Handler(volume, device, self._activity)
+            handler = _Handler(volume, device, self._writes)
             for path, recursive in _directories(volume.mountpoint, device):
                 if self._stopped:
                     return

@@ -10,7 +10,7 @@ import btrfsutil
 _DEEPEST = 100  # subvolumes nested in each other, at most
 
 
-class Owners:
+class Nesting:
     """The volumes of subvolumes; it has its own descriptor of the top level, because another
     thread asks it.
     """

@@ -39,7 +39,7 @@ def _nobody() -> None:
     pass
 
 
-class Activity:
+class PendingWrites:
     """The writes that one source of events has seen.
 
     `subscribe` has a function called when there is something to look at, or too much to keep waiting.

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from impermanenced.model import Difference, Entry, Verdict, Volume, Writer
-from impermanenced.report.appraisal import Ground, Judged, appraise
-from impermanenced.report.appraisal.old_roots import Life
+from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
+from impermanenced.report.appraisal.old_roots import OldRootTree
 from impermanenced.report.knowledge import load
 from impermanenced.system.systemd import Span
 from impermanenced.system.unit_files import Owner, Units
@@ -65,14 +65,14 @@ class Machine(Volumes):
         return where
 
     @contextlib.contextmanager
-    def ground(self, told: Told | None = None) -> Iterator[Ground]:
+    def volume_facts(self, told: Told | None = None) -> Iterator[VolumeFacts]:
         volume = Volume("root", b"/", b"/", b"root", 256, b"root-blank", 257)
-        found = [Life(None, os.fsencode(self.top / name)) for name in self.old]
+        found = [OldRootTree(None, os.fsencode(self.top / name)) for name in self.old]
 
-        def lives() -> Sequence[Life]:
+        def lives() -> Sequence[OldRootTree]:
             return found
 
-        with Ground(
+        with VolumeFacts(
             volume,
             os.fsencode(self.root),
             os.fsencode(self.top / "root-blank"),
@@ -81,8 +81,8 @@ class Machine(Volumes):
             lambda homes: load(homes=homes),
             lives,
             "",
-        ) as ground:
-            yield ground
+        ) as volume_facts:
+            yield volume_facts
 
     def entries(self, only: str = "") -> dict[str, Entry]:
         differences: list[Difference] = self.differences()
@@ -92,9 +92,9 @@ class Machine(Volumes):
             Judged(one, Verdict.CRUD, "nothing declares it", self.writers.get(os.fsdecode(one.path)))
             for one in differences
         ]
-        with self.ground() as ground:
-            found = appraise(ground, judged, time.time())
-            assert ground.faults() == []
+        with self.volume_facts() as volume_facts:
+            found = appraise(volume_facts, judged, time.time())
+            assert volume_facts.faults() == []
         assert [entry.difference.path for entry in found] == sorted(one.path for one in differences)
         return {os.fsdecode(entry.difference.path): entry for entry in found}
 
@@ -262,12 +262,12 @@ def test_a_stamp_is_not_the_same_because_it_is_empty(machine: Machine) -> None:
 
 def test_when_the_boot_has_settled_is_asked_until_it_has(machine: Machine) -> None:
     told = Told(None, {})
-    with machine.ground(told) as ground:
-        assert ground.span is None
+    with machine.volume_facts(told) as volume_facts:
+        assert volume_facts.span is None
         told.span_ = Span(1.0, 2.0)
-        assert ground.span is None, "not for each path anew"
-        ground.ask_again()
-        assert ground.span == Span(1.0, 2.0)
+        assert volume_facts.span is None, "not for each path anew"
+        volume_facts.ask_again()
+        assert volume_facts.span == Span(1.0, 2.0)
 
 
 def test_an_identity_that_comes_back_different_is_flagged(machine: Machine) -> None:
@@ -351,9 +351,9 @@ def test_links_in_loops_are_links_and_no_more(machine: Machine) -> None:
 def test_what_is_hidden_under_a_mount_is_not_excused(machine: Machine) -> None:
     machine.write("var/cache/thing/x")
     difference = next(one for one in machine.differences() if one.path == b"/var/cache/thing/x")
-    with machine.ground() as ground:
+    with machine.volume_facts() as volume_facts:
         (entry,) = appraise(
-            ground, [Judged(difference, Verdict.CRUD, "words", None, hidden=True)], 0
+            volume_facts, [Judged(difference, Verdict.CRUD, "words", None, hidden=True)], 0
         )
     assert entry.verdict is Verdict.CRUD
     assert entry.advice == (("copy", ""),)
@@ -362,7 +362,7 @@ def test_what_is_hidden_under_a_mount_is_not_excused(machine: Machine) -> None:
 def test_a_rule_file_with_a_mistake_is_said(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[[rule]]\napplication = 3\n")
     machine.write("etc/x")
-    with machine.ground() as ground:
-        ground._load = lambda homes: load([os.fsencode(tmp_path)], homes)
-        appraise(ground, [Judged(one, Verdict.CRUD, "", None) for one in machine.differences()], 0)
-        assert any("bad.toml: line 2: application" in fault for fault in ground.faults())
+    with machine.volume_facts() as volume_facts:
+        volume_facts._load = lambda homes: load([os.fsencode(tmp_path)], homes)
+        appraise(volume_facts, [Judged(one, Verdict.CRUD, "", None) for one in machine.differences()], 0)
+        assert any("bad.toml: line 2: application" in fault for fault in volume_facts.faults())

@@ -17,8 +17,8 @@ from impermanenced.kernel import libc, mounts
 from impermanenced.model import Volume, Writer
 from impermanenced.watch import fanotify, inotify
 from impermanenced.watch.ledger import Ledger
-from impermanenced.watch.nested import Owners
-from impermanenced.watch.pending import Activity
+from impermanenced.watch.nested import Nesting
+from impermanenced.watch.pending import PendingWrites
 
 from ..conftest import Filesystem, sh
 from ..isolation import wait_until
@@ -42,17 +42,17 @@ class Watched:
         self.root_id = int(sh("btrfs", "inspect-internal", "rootid", self.root))
         self.top = mounts.open_top_level(os.fsencode(filesystem.device))
         self.ledger = Ledger(None, "boot", time.time)
-        self.activity = Activity(time.time, self.ledger)
-        self.owners = Owners(self.top, [self.root_id])
+        self.writes = PendingWrites(time.time, self.ledger)
+        self.owners = Nesting(self.top, [self.root_id])
         where = os.fsencode(self.root)
         self.volume = Volume("root", where, b"/", b"root", self.root_id, None, None)
         self.watch = fanotify.start(
-            self.top, [self.volume], self.activity, frozenset([self.root_id]), self.owners
+            self.top, [self.volume], self.writes, frozenset([self.root_id]), self.owners
         )
 
     def writer(self, path: Path, root_id: int | None = None) -> Writer | None:
-        self.activity.store()
-        return self.activity.of(root_id or self.root_id, os.lstat(path).st_ino)
+        self.writes.store()
+        return self.writes.of(root_id or self.root_id, os.lstat(path).st_ino)
 
     def close(self) -> None:
         self.watch.stop()
@@ -92,7 +92,7 @@ def test_other_subvolumes_and_this_process_are_not_noted(watched: Watched) -> No
     sh("touch", watched.other / "file", watched.root / "theirs")
     wait_until(lambda: watched.writer(watched.root / "theirs"), "a writer")
     assert watched.writer(watched.root / "own") is None
-    assert set(watched.activity.take()[0]) == {watched.root_id}
+    assert set(watched.writes.take()[0]) == {watched.root_id}
 
 
 def test_a_subvolume_made_inside_counts_too(watched: Watched) -> None:
@@ -116,16 +116,18 @@ def test_an_overflow_is_counted(filesystem: Filesystem, monkeypatch: pytest.Monk
     limit = int(Path("/proc/sys/fs/fanotify/max_queued_events").read_text())
     if limit > 100_000:
         pytest.skip(f"needs a queue that can be filled: fs.fanotify.max_queued_events is {limit}")
-    monkeypatch.setattr(fanotify.Watch, "start", lambda self: None)  # nobody reads while the queue fills
+    monkeypatch.setattr(
+        fanotify.FanotifyWatch, "start", lambda self: None
+    )  # nobody reads while the queue fills
     watched = Watched(filesystem)
     try:
         program = "import os, sys\nos.chdir(sys.argv[1])\nfor n in range(int(sys.argv[2])): os.mkdir(str(n))"
         sh(sys.executable, "-c", program, watched.root, str(limit + 100))
-        assert isinstance(watched.watch, fanotify.Watch)
+        assert isinstance(watched.watch, fanotify.FanotifyWatch)
         while watched.watch.drain():
             pass
-        assert watched.activity.overflows == 1
-        assert watched.activity.take()[2]
+        assert watched.writes.overflows == 1
+        assert watched.writes.take()[2]
     finally:
         watched.close()
 
@@ -186,11 +188,11 @@ def test_without_fanotify_directories_are_watched(
 
         def seen() -> bool:
             (watched.root / "file").write_text("again")
-            return watched.root_id in watched.activity.take()[0]
+            return watched.root_id in watched.writes.take()[0]
 
         wait_until(seen, "the file's inode")
         assert watched.writer(watched.root / "file") is None, "nobody knows who"
-        assert watched.activity.since is None
+        assert watched.writes.since is None
     finally:
         watched.close()
 

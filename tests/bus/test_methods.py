@@ -247,7 +247,7 @@ def alert(path: bytes, size: int = 5) -> Alert:
 
 
 def tell_users(teller: news.News, entries: list[Entry]) -> None:
-    teller.of_users(group.tidings(entries, entries).of_users)
+    teller.of_users(group.announcements(entries, entries).of_users)
 
 
 def test_root_hears_what_is_announced(bus: Bus, served: Served) -> None:

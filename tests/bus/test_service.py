@@ -51,7 +51,7 @@ class Served:
         self.answers: Callable[[Report], FromReport] = FromReport
         self.config = b"/etc/impermanence/config.toml"
         self.executor = ThreadPoolExecutor(1)
-        self.clerk = ThreadPoolExecutor(1)
+        self.short_calls = ThreadPoolExecutor(1)
         self.now = 1000.0
         self.requests: list[tuple[str, int]] = []
         self.boots: dict[str, Any] = {"version": 1, "hold": False, "next": None, "boots": []}
@@ -61,7 +61,7 @@ class Served:
         }
         work = Work(self._make, lambda: self.boots, self._request, self._rescan)
         authority = authority or Authority(self.con, patience)
-        executors = self.executor, self.clerk
+        executors = self.executor, self.short_calls
         self.registration = Registration(self.con, OBJECT_PATH, XML)
         self.signals = Signals(self.registration)
         self.service = Service(
@@ -105,7 +105,7 @@ class Served:
         self.signals.close()
         self.registration.close()
         self.executor.shutdown()
-        self.clerk.shutdown()
+        self.short_calls.shutdown()
         self.con.close_sync(None)
         self.caller.close_sync(None)
 

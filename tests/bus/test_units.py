@@ -13,7 +13,7 @@ from gi.repository import GLib
 
 from impermanenced.system.dbus import Call, Registration, request_name
 from impermanenced.system.systemd import Span
-from impermanenced.system.systemd1 import OnBus
+from impermanenced.system.systemd1 import SystemdBus
 from impermanenced.system.unit_files import STATE, Owner
 
 from .conftest import SYSTEMD, Bus, wait_until
@@ -82,7 +82,7 @@ def elsewhere(work: Callable[[], T]) -> T:
 
 def test_directories_of_loaded_services(bus_with_systemd: Bus, root: int) -> None:
     systemd = Systemd(bus_with_systemd)
-    asked = OnBus(bus_with_systemd.connect())
+    asked = SystemdBus(bus_with_systemd.connect())
     found = elsewhere(lambda: asked.units(root))
     assert found.of(b"/var/lib/sonarr/sonarr.db") == (b"/var/lib/sonarr", Owner("one.service", STATE))
     assert found.of(b"/var/lib/private/keeper/x") is not None, "a dynamic user's lies there"
@@ -93,6 +93,6 @@ def test_directories_of_loaded_services(bus_with_systemd: Bus, root: int) -> Non
 
 
 def test_where_nobody_answers_the_files_do(bus: Bus, root: int) -> None:
-    asked = OnBus(bus.connect())
+    asked = SystemdBus(bus.connect())
     assert asked.units(root).of(b"/var/lib/filed/x") is not None
     assert asked.span() is None

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from impermanenced.kernel import openat2
 from impermanenced.model import Difference, Entry, FileType, Verdict, Volume
-from impermanenced.report.appraisal import Ground, Judged, appraise
+from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
 from impermanenced.report.knowledge import Knowledge
 from impermanenced.report.providers.packages import Packaged, Packages
 from impermanenced.report.providers.tmpfiles import Sysusers, Tmpfiles, parse
 from impermanenced.report.rules import NOTHING
-from impermanenced.system.systemd import Nobody
+from impermanenced.system.systemd import NoSystemd
 
 from .reader import Row
 
@@ -68,15 +68,17 @@ def said_of(row: Row, knowledge: Knowledge, root: Path) -> Entry:
         subvolume=7 if row.type is FileType.SUBVOLUME else None,
     )  # fmt: skip
     volume = Volume("root", b"/", b"/", b"root", 256, None, None)
-    with Ground(volume, raw, None, None, Nobody(), lambda homes: knowledge, tuple, "") as ground:
-        read = lambda path, limit: openat2.read(ground.root, path, limit)  # noqa: E731
+    with VolumeFacts(
+        volume, raw, None, None, NoSystemd(), lambda homes: knowledge, tuple, ""
+    ) as volume_facts:
+        read = lambda path, limit: openat2.read(volume_facts.root, path, limit)  # noqa: E731
         line = row.facts.get("tmpfiles", "")
-        vars(ground).update(
+        vars(volume_facts).update(
             packages=Packages(Books(row, content), read),
             tmpfiles=Tmpfiles(parse(os.fsencode(line))),
             sysusers=Sysusers(frozenset()),
         )
-        (entry,) = appraise(ground, [Judged(difference, Verdict.CRUD, NOTHING, None)], time.time())
+        (entry,) = appraise(volume_facts, [Judged(difference, Verdict.CRUD, NOTHING, None)], time.time())
     return entry
 
 

@@ -57,9 +57,9 @@ def test_empty_directories_side_by_side_are_one_alert() -> None:
 
 
 def test_a_path_is_said_once() -> None:
-    restraint = group.Restraint()
-    assert len(restraint.fresh([entry(b"/a"), entry(b"/b"), entry(b"/a")])) == 2
-    assert not restraint.fresh([entry(b"/b")])
+    limit = group.RateLimit()
+    assert len(limit.fresh([entry(b"/a"), entry(b"/b"), entry(b"/a")])) == 2
+    assert not limit.fresh([entry(b"/b")])
 
 
 def test_a_flood_is_held_back_and_added_up() -> None:
@@ -119,7 +119,7 @@ def test_a_crowd_is_whose_all_are_that_were_looked_at() -> None:
             for uid in uids
             for one in [entry(b"/srv/x")]
         ]
-        return group.crowd_alert(b"/srv", entries, 100, 1000)
+        return group.bulk_alert(b"/srv", entries, 100, 1000)
 
     assert of(7, 7).owner == 7
     assert of(7, 0).owner is None

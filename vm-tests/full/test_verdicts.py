@@ -61,13 +61,17 @@ class Report:
 
 def _typed(report: dict[str, Any], crud: list[dict[str, Any]]) -> tuple[Entry, ...]:
     """The entries of a public report as values; what it does not say plays no part in rows."""
-    unsaid = {"letters": ".......", "inode": 0, "target": None, "subvolume": None, "hidden": False}
+    unannounced = {"letters": ".......", "inode": 0, "target": None, "subvolume": None, "hidden": False}
     volumes = [
         {**volume, "path": volume["mountpoint"], "root_id": 0, "blank_id": None}
         for volume in report["volumes"]
     ]
     entries = [
-        {**entry, **unsaid, "unpushed": "".join(why for why in entry["because"] if why.startswith("git: "))}
+        {
+            **entry,
+            **unannounced,
+            "unpushed": "".join(why for why in entry["because"] if why.startswith("git: ")),
+        }
         for entry in crud
     ]
     whole = {**report, "volumes": volumes, "entries": entries}

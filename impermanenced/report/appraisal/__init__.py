@@ -27,34 +27,34 @@ from .applications import learn
 from .content import look_into
 from .earlier_boots import look_back
 from .entries import entry_of
-from .finding import Judged, View
+from .finding import Finding, Judged
 from .git import mark_repositories
 from .regenerated import excuse
-from .volume_facts import Ground
+from .volume_facts import VolumeFacts
 
-__all__ = ["Ground", "Judged", "appraise"]
+__all__ = ["Judged", "VolumeFacts", "appraise"]
 
 
-def appraise(ground: Ground, judged: Iterable[Judged], now: float) -> list[Entry]:
+def appraise(facts: VolumeFacts, judged: Iterable[Judged], now: float) -> list[Entry]:
     """Return the entries of one volume, sorted by path.  `now` is in seconds since 1970."""
     found = sorted(judged, key=lambda one: one.difference.path)
-    views = [View(one, one.verdict, one.rule) for one in found if one.verdict is Verdict.CRUD]
-    if views:
-        excuse(ground, views)
-        learn(ground, views)
-        look_back(ground, views)
+    findings = [Finding(one, one.verdict, one.rule) for one in found if one.verdict is Verdict.CRUD]
+    if findings:
+        excuse(facts, findings)
+        learn(facts, findings)
+        look_back(facts, findings)
         left = [
-            view
-            for view in views
-            if view.verdict is Verdict.CRUD and view.judged.difference.change is not Change.DELETED
+            finding
+            for finding in findings
+            if finding.verdict is Verdict.CRUD and finding.judged.difference.change is not Change.DELETED
         ]
-        mark_repositories(ground, left)
-        look_into(ground, left)
+        mark_repositories(facts, left)
+        look_into(facts, left)
     entries = []
-    crud = iter(views)
+    crud = iter(findings)
     for one in found:
         if one.verdict is Verdict.CRUD:
-            entries.append(entry_of(ground, next(crud), now))
+            entries.append(entry_of(facts, next(crud), now))
         else:
-            entries.append(Entry(ground.volume.name, one.difference, one.verdict, one.rule, None, one.writer))
+            entries.append(Entry(facts.volume.name, one.difference, one.verdict, one.rule, None, one.writer))
     return entries

@@ -5,43 +5,43 @@ from __future__ import annotations
 from ...model import Advice, AdviceKind, Change, Entry, Verdict
 from ...text import to_text
 from ..score import score
-from .finding import DIRECTORIES, View, person
-from .volume_facts import Ground
+from .finding import DIRECTORIES, Finding, person
+from .volume_facts import VolumeFacts
 
 
-def entry_of(ground: Ground, view: View, now: float) -> Entry:
+def entry_of(facts: VolumeFacts, finding: Finding, now: float) -> Entry:
     """Return the entry for a view.  `now` is in seconds since 1970."""
-    judged = view.judged
+    judged = finding.judged
     difference = judged.difference
-    if view.verdict is not Verdict.CRUD:
+    if finding.verdict is not Verdict.CRUD:
         return Entry(
-            ground.volume.name, difference, view.verdict, view.rule, view.loss, judged.writer,
-            application=view.application, unit=view.unit, hidden=judged.hidden,
+            facts.volume.name, difference, finding.verdict, finding.rule, finding.loss, judged.writer,
+            application=finding.application, unit=finding.unit, hidden=judged.hidden,
         )  # fmt: skip
     figure = score(
         difference,
-        view.loss,
-        known=view.known,
+        finding.loss,
+        known=finding.known,
         person=person(judged.writer),
-        lost=view.lost,
+        lost=finding.lost,
         age=now - difference.ctime / 1e9 if difference.ctime else None,
     )
     return Entry(
-        ground.volume.name, difference, view.verdict, view.rule, view.loss, judged.writer, figure,
-        view.application, view.unit, view.package, view.group, view.lost, view.because, _advice(view),
-        judged.hidden, view.unpushed, view.bookkeeping,
+        facts.volume.name, difference, finding.verdict, finding.rule, finding.loss, judged.writer, figure,
+        finding.application, finding.unit, finding.package, finding.group, finding.lost, finding.because,
+        _advice(finding), judged.hidden, finding.unpushed, finding.bookkeeping,
     )  # fmt: skip
 
 
-def _advice(view: View) -> tuple[Advice, ...]:
+def _advice(finding: Finding) -> tuple[Advice, ...]:
     """Return the advice on a loss, which is never empty."""
-    difference = view.judged.difference
-    if view.judged.hidden:
+    difference = finding.judged.difference
+    if finding.judged.hidden:
         return (Advice(AdviceKind.COPY, ""),)
     if difference.change is Change.DELETED:
         return (Advice(AdviceKind.BLANK, ""),)
-    if view.advice:
-        return view.advice
+    if finding.advice:
+        return finding.advice
     whole = difference.type in DIRECTORIES
     kind = AdviceKind.PERSIST_DIRECTORY if whole else AdviceKind.PERSIST_FILE
     return (Advice(kind, to_text(difference.path)),)

@@ -23,7 +23,7 @@ class Judged(NamedTuple):
 
 
 @dataclass(slots=True)
-class View:
+class Finding:
     """The findings on one difference so far; the fields are those of `Entry`."""
 
     judged: Judged

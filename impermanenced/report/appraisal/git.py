@@ -9,8 +9,8 @@ from ...kernel import openat2
 from ...losses import LossClass
 from ...model import Advice, AdviceKind
 from ...text import to_text
-from .finding import View
-from .volume_facts import Ground
+from .finding import Finding
+from .volume_facts import VolumeFacts
 
 HEAD = 64  # bytes that are read of a file
 REPOSITORIES = 200  # repositories of one report that are looked at
@@ -18,7 +18,7 @@ UNPUSHED_SCORE = 80
 _GIT = b"/.git/"
 
 
-def unpushed(ground: Ground, repository: bytes, uid: int) -> str | None:
+def unpushed(facts: VolumeFacts, repository: bytes, uid: int) -> str | None:
     """Return what a git repository's branch has that is on no known remote, in words.
 
     None means that there is nothing, or that it cannot be told.  git itself is not run: it would run what the
@@ -26,9 +26,9 @@ def unpushed(ground: Ground, repository: bytes, uid: int) -> str | None:
     """
 
     def line(name: bytes) -> bytes:
-        path = ground.relative(repository) + _GIT + name
+        path = facts.relative(repository) + _GIT + name
         try:
-            return openat2.read(ground.root, path, HEAD, owner=uid).strip()
+            return openat2.read(facts.root, path, HEAD, owner=uid).strip()
         except OSError:
             return b""
 
@@ -46,28 +46,28 @@ def unpushed(ground: Ground, repository: bytes, uid: int) -> str | None:
     return f"{what} is on no remote" if not pushed else f"{what} has commits that are not pushed"
 
 
-def mark_repositories(ground: Ground, crud: Sequence[View]) -> None:
+def mark_repositories(facts: VolumeFacts, crud: Sequence[Finding]) -> None:
     """Raise what lies in repositories with unpushed work.  `crud` is sorted by path."""
-    paths = [view.judged.difference.path for view in crud]
+    paths = [finding.judged.difference.path for finding in crud]
     repositories: dict[bytes, int] = {}
-    for path, view in zip(paths, crud, strict=True):
+    for path, finding in zip(paths, crud, strict=True):
         at = path.find(_GIT)
         if at > 0 and len(repositories) < REPOSITORIES:
-            repositories.setdefault(path[:at], view.judged.difference.uid)
+            repositories.setdefault(path[:at], finding.judged.difference.uid)
     for repository, uid in repositories.items():
-        words = unpushed(ground, repository, uid)
+        words = unpushed(facts, repository, uid)
         if words is not None:
             begin = bisect.bisect_left(paths, repository + b"/")
             end = bisect.bisect_left(paths, repository + b"0")  # the character after the slash
-            for view in crud[begin:end]:
-                _mark(view, repository, words)
+            for finding in crud[begin:end]:
+                _mark(finding, repository, words)
 
 
-def _mark(view: View, repository: bytes, words: str) -> None:
+def _mark(finding: Finding, repository: bytes, words: str) -> None:
     where = to_text(repository)
-    view.because += (words,)
-    view.unpushed = words
-    view.group = repository
-    if view.loss.traits.weight <= LossClass.DOCUMENT.traits.weight:
-        view.loss, view.known = LossClass.DOCUMENT, UNPUSHED_SCORE
-    view.advice = (Advice(AdviceKind.PUSH, where), Advice(AdviceKind.PERSIST_DIRECTORY, where))
+    finding.because += (words,)
+    finding.unpushed = words
+    finding.group = repository
+    if finding.loss.traits.weight <= LossClass.DOCUMENT.traits.weight:
+        finding.loss, finding.known = LossClass.DOCUMENT, UNPUSHED_SCORE
+    finding.advice = (Advice(AdviceKind.PUSH, where), Advice(AdviceKind.PERSIST_DIRECTORY, where))

@@ -56,7 +56,7 @@ def _volatile() -> re.Pattern[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class OldRootTree:
     """An old root that exists."""
 
     number: int | None  # the number of the boot that it was the root of
@@ -65,7 +65,7 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PathHistory:
     """The evidence of the old roots on one path."""
 
     lost: int = 0  # old roots in a row, from the newest on, that had it
@@ -74,23 +74,25 @@ class Past:
     copied: bool = False  # whether it is here because an old root was booted again
 
 
-NOTHING = Past()
+NOTHING = PathHistory()
 
 
-class Lives:
+class OldRoots:
     """The old roots of one volume, newest first.  Close it, or use it in a `with`.
 
     `now` and `blank` are descriptors of the volume's root and the blank's (None if there is none).
     """
 
-    def __init__(self, lives: Sequence[Life], now: int, blank: int | None, boot_id: str = "") -> None:
+    def __init__(
+        self, old_roots: Sequence[OldRootTree], now: int, blank: int | None, boot_id: str = ""
+    ) -> None:
         self.complete = True  # False once a limit was reached
         self._stack = contextlib.ExitStack()
         self._roots: list[int] = []
         self._places: list[openat2.Directories] = []
-        for life in lives[:MOST]:
+        for root in old_roots[:MOST]:
             try:
-                fd = os.open(life.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                fd = os.open(root.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except OSError:
                 continue
             self._stack.callback(os.close, fd)
@@ -101,13 +103,13 @@ class Lives:
         self._before = self._directories(blank) if blank is not None else None
         self._left = CANDIDATES
         self._budget = BUDGET
-        ids = [boot_id, *(life.boot_id for life in lives)]
+        ids = [boot_id, *(root.boot_id for root in old_roots)]
         self._ids = [form for one in ids if one for form in (one.encode(), one.replace("-", "").encode())]
 
     def __len__(self) -> int:
         return len(self._roots)
 
-    def __enter__(self) -> Lives:
+    def __enter__(self) -> OldRoots:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +123,7 @@ class Lives:
         self._stack.callback(found.close)
         return found
 
-    def of(self, difference: Difference, path: bytes) -> Past:
+    def of(self, difference: Difference, path: bytes) -> PathHistory:
         """Return the evidence on a path, which is relative to the volume's root.
 
         This is cheap if the paths come directory by directory.
@@ -142,10 +144,10 @@ class Lives:
         found = list(self._each(path, before))
         copied = any(one.st_ctime_ns == now.st_ctime_ns and one.st_ino == now.st_ino for one in found)
         if copied or not found:
-            return Past(lost=len(found), copied=copied)
+            return PathHistory(lost=len(found), copied=copied)
         same = self._same(path, now, found)
         other = len(found) if same == 0 and self._all_apart(path, now, found) else 0
-        return Past(len(found), same, other)
+        return PathHistory(len(found), same, other)
 
     def _each(self, path: bytes, before: os.stat_result | None) -> Iterator[os.stat_result]:
         """Yield the path's status in each old root, until one did not have it, or had it as the blank has."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from ...model import Advice, AdviceKind, Change, Difference, FileType, Verdict
-from ..providers import Finding, Packages, nix_links
+from ..providers import PackageFinding, Packages, nix_links
 from ..providers.packages import may_be_packaged
-from .finding import View
-from .volume_facts import SKELETON, Ground
+from .finding import Finding
+from .volume_facts import SKELETON, VolumeFacts
 
 PACKAGE_SCORE = 40
 EMPTY = "an empty directory, which holds nothing"
@@ -16,78 +16,78 @@ LARGEST = 64 << 10  # bytes of a file that is compared with the skeleton of a ho
 SOCKET = "a socket, which holds nothing: its program makes it anew"
 
 
-def excuse(ground: Ground, views: Sequence[View]) -> None:
+def excuse(facts: VolumeFacts, findings: Sequence[Finding]) -> None:
     """Set the verdict of each view that comes back by itself."""
-    open_views = [view for view in views if not view.judged.hidden]
+    open_views = [finding for finding in findings if not finding.judged.hidden]
     packages = None
-    if any(may_be_packaged(view.judged.difference.path) for view in open_views):
-        packages = ground.packages
+    if any(may_be_packaged(finding.judged.difference.path) for finding in open_views):
+        packages = facts.packages
     if packages is not None:
-        packages.learn(view.judged.difference for view in open_views)
-    following = [view.judged.difference.path for view in views[1:]] + [b""]
-    for view, after in zip(views, following, strict=True):
-        if view.judged.hidden:
+        packages.learn(finding.judged.difference for finding in open_views)
+    following = [finding.judged.difference.path for finding in findings[1:]] + [b""]
+    for finding, after in zip(findings, following, strict=True):
+        if finding.judged.hidden:
             continue
-        rule = _rule_of(ground, packages, view, after)
+        rule = _rule_of(facts, packages, finding, after)
         if rule is not None:
-            view.verdict, view.rule = Verdict.REGENERATED, rule
+            finding.verdict, finding.rule = Verdict.REGENERATED, rule
 
 
-def _rule_of(ground: Ground, packages: Packages | None, view: View, following: bytes) -> str | None:
+def _rule_of(facts: VolumeFacts, packages: Packages | None, finding: Finding, following: bytes) -> str | None:
     """Return what makes the file anew, in words, or None if nothing known does or a package
     answers for it.
 
     `following` is the next path of the report.
     """
-    difference = view.judged.difference
+    difference = finding.judged.difference
     if difference.target is not None and (rule := nix_links.rule_of(difference)) is not None:
         return rule
     if difference.type is FileType.SOCKET and difference.change is not Change.DELETED:
         return SOCKET
-    if packages is not None and (finding := packages.find(difference)) is not None:
-        if finding.verdict is not Verdict.CRUD:
-            return finding.rule
-        _take_finding(view, finding, packages.brought)
-    if view.package:
+    if packages is not None and (packaged := packages.find(difference)) is not None:
+        if packaged.verdict is not Verdict.CRUD:
+            return packaged.rule
+        _take_package(finding, packaged, packages.brought)
+    if finding.package:
         return None
-    rule = ground.tmpfiles.rule_of(difference, ground.read)
+    rule = facts.tmpfiles.rule_of(difference, facts.read)
     if rule is None and difference.path.startswith(b"/etc/"):
-        rule = ground.sysusers.rule_of(difference, ground.read, ground.read_blank)
-    return rule or _skeleton(ground, difference) or _empty(ground, difference, following)
+        rule = facts.sysusers.rule_of(difference, facts.read, facts.read_blank)
+    return rule or _skeleton(facts, difference) or _empty(facts, difference, following)
 
 
-def _skeleton(ground: Ground, difference: Difference) -> str | None:
-    if difference.type is not FileType.FILE or not ground.skeleton:
+def _skeleton(facts: VolumeFacts, difference: Difference) -> str | None:
+    if difference.type is not FileType.FILE or not facts.skeleton:
         return None
     path = difference.path
-    home = ground.home_of(path)
+    home = facts.home_of(path)
     if home is None or difference.size > LARGEST or difference.change is Change.DELETED:
         return None
     name = path[len(home) :]
-    if name.split(b"/", 2)[1] not in ground.skeleton:
+    if name.split(b"/", 2)[1] not in facts.skeleton:
         return None
     try:
-        same = ground.read(path, LARGEST) == ground.read(SKELETON + name, LARGEST + 1)
+        same = facts.read(path, LARGEST) == facts.read(SKELETON + name, LARGEST + 1)
     except OSError:
         return None
     return f"as {SKELETON.decode()} has it, where each new home begins" if same else None
 
 
-def _empty(ground: Ground, difference: Difference, following: bytes) -> str | None:
+def _empty(facts: VolumeFacts, difference: Difference, following: bytes) -> str | None:
     if difference.type is not FileType.DIRECTORY or difference.change is not Change.CREATED:
         return None
     path = difference.path
-    return EMPTY if not following.startswith(path + b"/") and ground.empty(path) else None
+    return EMPTY if not following.startswith(path + b"/") and facts.empty(path) else None
 
 
-def _take_finding(view: View, finding: Finding, brought: Set[str]) -> None:
-    view.because = (finding.rule,)
-    view.package = package = finding.package
-    view.bookkeeping = finding.bookkeeping
-    view.loss = finding.loss or view.loss
-    view.named = True
+def _take_package(finding: Finding, packaged: PackageFinding, brought: Set[str]) -> None:
+    finding.because = (packaged.rule,)
+    finding.package = package = packaged.package
+    finding.bookkeeping = packaged.bookkeeping
+    finding.loss = packaged.loss or finding.loss
+    finding.named = True
     if package:
-        view.application = package
-        view.known = PACKAGE_SCORE
+        finding.application = package
+        finding.known = PACKAGE_SCORE
         kind = AdviceKind.WITH_PACKAGE if package in brought else AdviceKind.DECLARE_PACKAGE
-        view.advice = (Advice(kind, package),)
+        finding.advice = (Advice(kind, package),)

@@ -9,18 +9,18 @@ from collections.abc import Callable, Sequence
 
 from ...kernel import openat2
 from ...model import Volume
-from ...system.systemd import Asked, Span
+from ...system.systemd import Span, Systemd
 from ...system.unit_files import Units
 from ..knowledge import Knowledge
 from ..providers import Packages, packages_of, tmpfiles
 from ..providers.tmpfiles import Sysusers, Tmpfiles
-from .old_roots import Life, Lives
+from .old_roots import OldRoots, OldRootTree
 
 SKELETON = b"/etc/skel"
 MOST_NAMES = 1000  # names in the skeleton
 
 
-class Ground:
+class VolumeFacts:
     """The facts of one volume, each read when it is first needed.  Close it, or use it in a `with`.
 
     `root` and `blank` are paths for open(2); `system` is where "/" of the volume's system is mounted, or
@@ -33,9 +33,9 @@ class Ground:
         root: bytes,
         blank: bytes | None,
         system: bytes | None,
-        asked: Asked,
+        systemd: Systemd,
         knowledge: Callable[[Sequence[bytes]], Knowledge],
-        lives: Callable[[], Sequence[Life]],
+        old_roots: Callable[[], Sequence[OldRootTree]],
         boot_id: str,
     ) -> None:
         flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,9 +45,9 @@ class Ground:
         self._prefix = len(volume.path.rstrip(b"/"))
         self._is_system = volume.path == b"/"
         self._system = system
-        self._asked = asked
+        self._systemd = systemd
         self._load = knowledge
-        self._find_lives = lives
+        self._find_old_roots = old_roots
         self._boot_id = boot_id
         self._faults: dict[str, None] = {}
 
@@ -56,7 +56,7 @@ class Ground:
         if self.blank is not None:
             os.close(self.blank)
 
-    def __enter__(self) -> Ground:
+    def __enter__(self) -> VolumeFacts:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,20 +126,20 @@ class Ground:
 
     @functools.cached_property
     def units(self) -> Units:
-        return self._asked.units(self.root) if self._is_system else Units({})
+        return self._systemd.units(self.root) if self._is_system else Units({})
 
     @functools.cached_property
     def span(self) -> Span | None:
-        return self._asked.span()
+        return self._systemd.span()
 
     def ask_again(self) -> None:
         """Forget what was not known when it was asked."""
         if "span" in vars(self) and self.span is None:
             del self.span
 
-    def lives(self) -> Lives:
+    def old_roots(self) -> OldRoots:
         """Return the old roots, which the caller closes."""
-        return Lives(self._find_lives(), self.root, self.blank, self._boot_id)
+        return OldRoots(self._find_old_roots(), self.root, self.blank, self._boot_id)
 
     def in_home(self, path: bytes) -> bool:
         return self.home_of(path) is not None
@@ -182,13 +182,13 @@ class Ground:
 
     def faults(self) -> list[str]:
         """Return what could not be read of the facts that were asked for, in words."""
-        asked = vars(self)
+        systemd = vars(self)
         found: list[str] = list(self._faults)
-        if "knowledge" in asked:
+        if "knowledge" in systemd:
             found += self.knowledge.problems
         for name in ("packages", "tmpfiles", "sysusers"):
-            if asked.get(name) is not None:
-                found += asked[name].faults
+            if systemd.get(name) is not None:
+                found += systemd[name].faults
         return list(dict.fromkeys(found))
 
     def say(self, fault: str) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from ...kernel import openat2
 from . import dpkg, nix_links, pacman, rpm, tmpfiles
-from .packages import Finding, Packages, Reader, may_be_packaged
+from .packages import PackageFinding, Packages, Reader, may_be_packaged
 
-__all__ = ["Finding", "Packages", "may_be_packaged", "nix_links", "packages_of", "tmpfiles"]
+__all__ = ["PackageFinding", "Packages", "may_be_packaged", "nix_links", "packages_of", "tmpfiles"]
 
 
 # The package managers: whether a root has the database of one, and what reads it there and in the blank.

@@ -82,7 +82,7 @@ class Reader(Protocol):
         """Return those of the paths that packages own."""
 
 
-class Finding(NamedTuple):
+class PackageFinding(NamedTuple):
     """A verdict of the package manager, and why."""
 
     verdict: Verdict
@@ -92,14 +92,14 @@ class Finding(NamedTuple):
     bookkeeping: bool = False  # `package` is the package manager, which keeps the file for itself
 
 
-def _edited(words: str) -> Finding:
+def _edited(words: str) -> PackageFinding:
     """Return the finding that a file is a package's, and not as the package has it."""
-    return Finding(Verdict.CRUD, words, "", LossClass.CONFIG)
+    return PackageFinding(Verdict.CRUD, words, "", LossClass.CONFIG)
 
 
-def _part_of(package: str, words: str, *, bookkeeping: bool = False) -> Finding:
+def _part_of(package: str, words: str, *, bookkeeping: bool = False) -> PackageFinding:
     """Return the finding that a file goes with a package, or with the package manager itself."""
-    return Finding(Verdict.CRUD, words, package, LossClass.UNKNOWN, bookkeeping)
+    return PackageFinding(Verdict.CRUD, words, package, LossClass.UNKNOWN, bookkeeping)
 
 
 def _target(difference: Difference) -> bytes:
@@ -188,7 +188,7 @@ class Packages:
             self._known.update(self._reader.owners(frozenset(wanted)))
             self._asked |= wanted
 
-    def find(self, difference: Difference) -> Finding | None:
+    def find(self, difference: Difference) -> PackageFinding | None:
         """Return what the database says of this path, or None if it says nothing."""
         path = difference.path
         place, other = self._look(path)
@@ -216,7 +216,7 @@ class Packages:
             place = self._places[directory] = _Place(directory, self._reader.places)
         return place, None if place.other is None else place.other + path[cut:]
 
-    def _conffile(self, difference: Difference) -> Finding | None:
+    def _conffile(self, difference: Difference) -> PackageFinding | None:
         path = difference.path
         if self._configuration is None:
             self._configuration = self._reader.configuration()
@@ -230,7 +230,7 @@ class Packages:
             return _edited(f"configuration of the package {package}, not as packaged")
         return None
 
-    def _part(self, difference: Difference, place: _Place, other: bytes | None) -> Finding | None:
+    def _part(self, difference: Difference, place: _Place, other: bytes | None) -> PackageFinding | None:
         path = difference.path
         if difference.change is Change.DELETED:
             gone = self._gone.get(path) or self._gone.get(other or b"")
@@ -269,7 +269,7 @@ class Packages:
         match = _COMPILED.fullmatch(path)
         return self._fresh(match[1] + b"/" + match[2] + b".py") if match else None
 
-    def _packaged(self, difference: Difference, packaged: Packaged) -> Finding | None:
+    def _packaged(self, difference: Difference, packaged: Packaged) -> PackageFinding | None:
         """Judge a file of a package that was already in the blank."""
         path = difference.path
         package, digest = packaged
@@ -277,15 +277,19 @@ class Packages:
         if difference.change is Change.DELETED:
             return _edited(f"belongs to the package {package}, and was deleted")
         if difference.type is FileType.DIRECTORY:
-            return Finding(Verdict.REGENERATED, as_packaged) if difference.change is Change.CREATED else None
+            return (
+                PackageFinding(Verdict.REGENERATED, as_packaged)
+                if difference.change is Change.CREATED
+                else None
+            )
         if difference.type is FileType.SYMLINK and difference.change is Change.CREATED:
-            return Finding(Verdict.REGENERATED, as_packaged)  # no database has the targets of links
+            return PackageFinding(Verdict.REGENERATED, as_packaged)  # no database has the targets of links
         if difference.letters == "......m":
-            return Finding(Verdict.REGENERATED, f"{as_packaged}, but for its time")
+            return PackageFinding(Verdict.REGENERATED, f"{as_packaged}, but for its time")
         if digest is not None and difference.type is FileType.FILE:
             held = self._digest(path, digest, difference.size)
             if held == digest and difference.change is not Change.METADATA:
-                return Finding(Verdict.REGENERATED, as_packaged)
+                return PackageFinding(Verdict.REGENERATED, as_packaged)
             if held not in (digest, None):
                 return _edited(f"belongs to the package {package}, but is not as packaged")
         return _edited(f"belongs to the package {package}, and was changed")

@@ -2,8 +2,8 @@
 memory.
 """
 
-from .copy import Copied
+from .copy import LedgerCopy
 from .ledger import Ledger
 from .rows import Batch, Crowd, Noted, Origin
 
-__all__ = ["Batch", "Copied", "Crowd", "Ledger", "Noted", "Origin"]
+__all__ = ["Batch", "Crowd", "Ledger", "LedgerCopy", "Noted", "Origin"]

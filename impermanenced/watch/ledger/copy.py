@@ -43,7 +43,7 @@ def pieces(safely: Callable[[Callable[[], list[Row]]], list[Row]], database: Dat
     yield from read("crowd", _CROWDS, (0, 0, -1), boot)
 
 
-class Copied:
+class LedgerCopy:
     """A read-only ledger in memory, filled with what `Ledger.pieces` gave."""
 
     def __init__(

@@ -287,5 +287,5 @@ class Ledger:
         return [Crowd(where, count, self._origins.writer(*rest)) for where, count, *rest in rows]
 
     def pieces(self) -> Iterator[Pieces]:
-        """Yield what a `Copied` in another process needs to answer as this does, a little at a time."""
+        """Yield what a `LedgerCopy` in another process needs to answer as this does, a little at a time."""
         return pieces(self._safely, self._database)

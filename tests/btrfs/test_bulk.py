@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.alerts.bulk import AT_MOST, GROWING, MANY, SAMPLE, Crowds
+from impermanenced.alerts.bulk import AT_MOST, GROWING, MANY, SAMPLE, BulkWrites
 from impermanenced.drift import Drift
 from impermanenced.kernel import mounts
 from impermanenced.kernel.btrfs import Tree
@@ -38,7 +38,7 @@ class Crowded(Volumes):
         self.looks = 0
         self.settled: set[int] = set()
         self.now = 0.0
-        self.crowds = Crowds(self.look, lambda _, inodes: self.settled.update(inodes), lambda: self.now)
+        self.crowds = BulkWrites(self.look, lambda _, inodes: self.settled.update(inodes), lambda: self.now)
 
     def look(self, root_id: int, inodes: Iterable[int]) -> list[Entry]:
         assert root_id == self.volume.root_id

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 import sys
 
-from impermanenced.alerts.seen import Said
+from impermanenced.alerts.seen import SeenPaths
 
 
-def size(said: Said) -> int:
+def size(said: SeenPaths) -> int:
     return sys.getsizeof(said._young) + sys.getsizeof(said._old)
 
 
 def test_a_number_is_new_once() -> None:
-    said, known, chance = Said(10_000), set(), random.Random(1)
+    said, known, chance = SeenPaths(10_000), set(), random.Random(1)
     for _ in range(5000):
         number = chance.choice((chance.getrandbits(63), -chance.getrandbits(63), chance.randrange(2000)))
         assert said.add(number) == ((number & 0xFFFFFFFFFFFFFFFF or 1) not in known)
@@ -21,7 +21,7 @@ def test_a_number_is_new_once() -> None:
 
 
 def test_the_latest_are_remembered_and_the_oldest_forgotten() -> None:
-    said = Said(1000)
+    said = SeenPaths(1000)
     for number in range(1, 5001):
         assert said.add(number)
     assert not any(said.add(number) for number in range(4501, 5001))
@@ -29,13 +29,13 @@ def test_the_latest_are_remembered_and_the_oldest_forgotten() -> None:
 
 
 def test_numbers_that_want_one_place() -> None:
-    said = Said(4000)
+    said = SeenPaths(4000)
     assert all(said.add(number << 32) for number in range(1, 1001))
     assert not any(said.add(number << 32) for number in range(1, 1001))
 
 
 def test_it_stays_small() -> None:
-    said = Said(200_000)
+    said = SeenPaths(200_000)
     assert size(said) < 20_000
     for number in range(1, 1_000_000):
         said.add(number * 0x9E3779B97F4A7C15)

@@ -11,7 +11,7 @@ import pytest
 from impermanenced.config.load import ArchiveSettings, Config, GateSettings, LevelSettings, RollbackSettings
 from impermanenced.config.values import NOTHING, Space
 from impermanenced.daemon import limits
-from impermanenced.daemon.limits import Warden
+from impermanenced.daemon.limits import Limits
 from impermanenced.losses import LossClass
 from impermanenced.report import report
 from impermanenced.report.totals import Share, Tally
@@ -37,7 +37,7 @@ class Manager:
 
 
 class Case:
-    """A warden, what its reports find, and what it does."""
+    """The limits of one configuration, what reports find, and what comes of it."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, levels: LevelSettings, gate: GateSettings | None = None
@@ -57,16 +57,16 @@ class Case:
         self.manager = Manager(found)
         # What it asks of the manager is what the one above has, and of the inhibitor what is here.
         manager, inhibitor = cast(report.Manager, self.manager), cast(Inhibitor, self)
-        self.warden = Warden(manager, self.report, self, inhibitor, lambda: self.now)
+        self.limits = Limits(manager, self.report, self, inhibitor, lambda: self.now)
 
     def settle(self) -> None:
-        self.warden.settle()
-        self.warden.look()
+        self.limits.settle()
+        self.limits.look()
 
     def report(self) -> None:
         self.reports += 1
         self.now += self.takes
-        self.warden.take(Tally(dict(self.classes)))
+        self.limits.take(Tally(dict(self.classes)))
 
     def level(self, name: str, size: int, count: int) -> None:
         self.said.append((name, size, count))
@@ -83,8 +83,8 @@ class Case:
         """One more path, which is looked up."""
         count, before = self.classes.get(loss, Share(0, 0))
         self.classes[loss] = Share(count + 1, before + size)
-        self.warden.add(loss, size)
-        self.warden.look()
+        self.limits.add(loss, size)
+        self.limits.look()
 
 
 def test_it_costs_nothing_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_it_costs_nothing_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatch)
     case.settle()
     case.write(LossClass.SECRET, 1 << 40)
     case.now += 10_000
-    case.warden.look()
+    case.limits.look()
     assert case.reports == 0 and not case.held and not case.said
 
 
@@ -141,14 +141,14 @@ def test_a_file_that_only_grows_is_seen_in_the_end(monkeypatch: pytest.MonkeyPat
     case.settle()
     case.classes[LossClass.LOG] = Share(1, 3000)
     case.now += limits.SELDOM
-    case.warden.look()
+    case.limits.look()
     assert case.reports == 1, "nothing was written"
-    case.warden.stir()
-    case.warden.look()
+    case.limits.stir()
+    case.limits.look()
     assert case.reports == 2 and case.said == [("warning", 3000, 1)]
-    case.warden.stir()
+    case.limits.stir()
     case.now += limits.SELDOM - 1
-    case.warden.look()
+    case.limits.look()
     assert case.reports == 2
 
 
@@ -177,8 +177,8 @@ def test_the_gate_shuts_and_opens(
     case.write(LossClass.SECRET, 10)
     assert case.reports == 2 and case.held
     case.classes = {}
-    case.warden.stir()
-    case.warden.look()
+    case.limits.stir()
+    case.limits.look()
     assert case.reports == 3 and not case.held
     case.write(LossClass.LOG, 990)
     assert case.reports == 3 and not case.held
@@ -200,10 +200,10 @@ def test_a_request_to_keep_the_root_opens_it_without_a_report(monkeypatch: pytes
     reports = case.reports
     assert case.held
     case.spared = "somebody asked to keep the root"
-    case.warden.look()
+    case.limits.look()
     assert not case.held
     case.spared = None
-    case.warden.look()
+    case.limits.look()
     assert case.held and case.reports == reports
 
 
@@ -214,8 +214,8 @@ def test_another_configuration_counts_at_once(monkeypatch: pytest.MonkeyPatch) -
     for inhibit in (True, False, True):
         gate = GateSettings(inhibit=inhibit)
         case.manager.config = replace(case.manager.config, gate=gate)
-        case.warden.unsettle()
-        case.warden.look()
+        case.limits.unsettle()
+        case.limits.look()
         assert case.held is inhibit
 
 
@@ -228,7 +228,7 @@ def test_a_report_that_fails_is_not_tried_all_the_time(monkeypatch: pytest.Monke
         tried += 1
         raise OSError("no")
 
-    case.warden._report = fail
+    case.limits._report = fail
     for _ in range(100):
         case.now += 1
         with contextlib.suppress(OSError):

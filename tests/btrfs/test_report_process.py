@@ -12,21 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.bus.answers import Answers, FromReport, Unsaid
+from impermanenced.bus.answers import Answers, FromReport, Unannounced
 from impermanenced.daemon import report_process
 from impermanenced.daemon.channel import Channel
 from impermanenced.errors import NotSetUp, ServiceError, TooMany, UsageError
 from impermanenced.report.report import Manager
-from impermanenced.system.systemd import Known, Span
+from impermanenced.system.systemd import KnownSystemd, Span
 from impermanenced.system.unit_files import Owner, Units
 from impermanenced.watch.ledger import Ledger, Origin
-from impermanenced.watch.pending import Activity, Seen
+from impermanenced.watch.pending import PendingWrites, Seen
 
 from ..conftest import Filesystem
 
 NOBODY = 65534
 TAR = Origin("one.service", b"/usr/bin/tar", b"tar", 10, 0, "system")
-ASKED = Known(Units({b"/var/lib/one": Owner("one.service", "state")}), Span(1.0, 2.0))
+ASKED = KnownSystemd(Units({b"/var/lib/one": Owner("one.service", "state")}), Span(1.0, 2.0))
 FILES = 40
 
 
@@ -48,15 +48,15 @@ def manager(filesystem: Filesystem, tmp_path: Path) -> Iterator[Manager]:
 
 
 @pytest.fixture
-def activity(manager: Manager) -> Iterator[Activity]:
+def writes(manager: Manager) -> Iterator[PendingWrites]:
     ledger = Ledger(None, "this", lambda: 100.0)
-    activity = Activity(lambda: 100.0, ledger)
+    writes = PendingWrites(lambda: 100.0, ledger)
     (volume,) = manager.volumes
     inodes = [entry.difference.inode for entry in manager.status().entries]
-    activity.note(Seen(volume.root_id, inode, 0, TAR, True) for inode in inodes[::2])
-    activity.overflow()
-    activity.store()
-    yield activity
+    writes.note(Seen(volume.root_id, inode, 0, TAR, True) for inode in inodes[::2])
+    writes.overflow()
+    writes.store()
+    yield writes
     ledger.close()
 
 
@@ -65,10 +65,10 @@ def read(fd: int) -> str:
         return stream.read()
 
 
-def both(manager: Manager, activity: Activity) -> tuple[Answers, Answers]:
-    here = report_process.answers(manager, lambda: ASKED, activity)
-    there = report_process.answers(manager, lambda: ASKED, activity, most=5)
-    assert isinstance(here, FromReport) and isinstance(there, report_process.Apart)
+def both(manager: Manager, writes: PendingWrites) -> tuple[Answers, Answers]:
+    here = report_process.answers(manager, lambda: ASKED, writes)
+    there = report_process.answers(manager, lambda: ASKED, writes, most=5)
+    assert isinstance(here, FromReport) and isinstance(there, report_process.ReportProcess)
     return here, there
 
 
@@ -76,9 +76,9 @@ def children() -> str:
     return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
 
 
-def test_it_answers_as_one_made_here(manager: Manager, activity: Activity) -> None:
+def test_it_answers_as_one_made_here(manager: Manager, writes: PendingWrites) -> None:
     before = children(), os.listdir("/proc/self/fd")
-    here, there = both(manager, activity)
+    here, there = both(manager, writes)
     for uid in (0, NOBODY, 4711):
         document = read(there.document(uid))
         assert document == read(here.document(uid))
@@ -87,43 +87,43 @@ def test_it_answers_as_one_made_here(manager: Manager, activity: Activity) -> No
     assert {entry["writer"]["unit"] for entry in entries if entry["writer"]} == {"one.service"}
     path = b"/var/lib/one/7\xff\n"
     assert read(there.explanation(path, NOBODY)) == read(here.explanation(path, NOBODY))
-    assert there.farewell("words") == here.farewell("words")
+    assert there.shutdown_summary("words") == here.shutdown_summary("words")
     assert there.tally() == here.tally() and there.tally().count > 0
     there.close()
     assert (children(), os.listdir("/proc/self/fd")) == before
 
 
-def test_tidings_ask_here_what_was_said(manager: Manager, activity: Activity) -> None:
-    here, there = both(manager, activity)
+def test_tidings_ask_here_what_was_said(manager: Manager, writes: PendingWrites) -> None:
+    here, there = both(manager, writes)
     seen: list[list[bytes]] = [[], []]
 
-    def every_third(of: int) -> Unsaid:
-        def unsaid(paths: Sequence[bytes]) -> Iterable[int]:
+    def every_third(of: int) -> Unannounced:
+        def unannounced(paths: Sequence[bytes]) -> Iterable[int]:
             seen[of].extend(paths)
             return range(0, len(paths), 3)
 
-        return unsaid
+        return unannounced
 
-    told = here.tidings(every_third(0))
-    assert there.tidings(every_third(1)) == told
+    told = here.announcements(every_third(0))
+    assert there.announcements(every_third(1)) == told
     assert seen[0] == seen[1] and len(seen[0]) == told.count > 20
     assert told.groups
     nested = next(entry["path"] for entry in json.loads(read(here.document(0)))["entries"]
                   if entry["type"] == "subvolume")  # fmt: skip
     assert nested == "/nested"
-    assert there.tidings(lambda paths: range(len(paths)), {-1}).groups == ()
+    assert there.announcements(lambda paths: range(len(paths)), {-1}).groups == ()
     there.close()
 
 
-def test_what_makes_no_sense_is_one_calls_own_error(manager: Manager, activity: Activity) -> None:
-    _, there = both(manager, activity)
+def test_what_makes_no_sense_is_one_calls_own_error(manager: Manager, writes: PendingWrites) -> None:
+    _, there = both(manager, writes)
     with pytest.raises(UsageError, match="not an absolute path"):
         there.explanation(b"relative", 0)
     assert json.loads(read(there.document(0)))["entries"]
     there.close()
 
 
-def test_what_fails_there_is_raised_here(manager: Manager, activity: Activity, tmp_path: Path) -> None:
+def test_what_fails_there_is_raised_here(manager: Manager, writes: PendingWrites, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "busy").mkdir()
     config = manager.config
@@ -133,13 +133,13 @@ def test_what_fails_there_is_raised_here(manager: Manager, activity: Activity, t
     }, volumes=(elsewhere,))  # fmt: skip
     before = children()
     with pytest.raises(NotSetUp, match="/no/such/place"):
-        report_process.Apart(lost, Known(None, None), activity)
+        report_process.ReportProcess(lost, KnownSystemd(None, None), writes)
     assert children() == before
 
 
-def test_one_that_is_killed_is_said_to_be(manager: Manager, activity: Activity) -> None:
-    _, there = both(manager, activity)
-    assert isinstance(there, report_process.Apart)
+def test_one_that_is_killed_is_said_to_be(manager: Manager, writes: PendingWrites) -> None:
+    _, there = both(manager, writes)
+    assert isinstance(there, report_process.ReportProcess)
     os.kill(there._pid, signal.SIGKILL)
     with pytest.raises(ServiceError, match="large reports"):
         there.document(0)
@@ -147,10 +147,10 @@ def test_one_that_is_killed_is_said_to_be(manager: Manager, activity: Activity) 
     assert str(there._pid) not in children().split()
 
 
-def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, activity: Activity) -> None:
-    _, there = both(manager, activity)
-    assert isinstance(there, report_process.Apart)
-    there._channel.send("tidings", (None,))
+def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, writes: PendingWrites) -> None:
+    _, there = both(manager, writes)
+    assert isinstance(there, report_process.ReportProcess)
+    there._channel.send("announcements", (None,))
     there.close()  # which waits until it has ended
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from impermanenced.model import Difference
 from impermanenced.report.appraisal import old_roots
-from impermanenced.report.appraisal.old_roots import NOTHING, Life, Lives, Past, by_directory
+from impermanenced.report.appraisal.old_roots import NOTHING, OldRoots, OldRootTree, PathHistory, by_directory
 
 from ..conftest import Filesystem
 from .conftest import Volumes
@@ -35,18 +35,20 @@ class Machine(Volumes):
         return self.filesystem.snapshot("root-blank", "root")
 
     @contextlib.contextmanager
-    def lives(self, boot_id: str = "") -> Iterator[Lives]:
+    def lives(self, boot_id: str = "") -> Iterator[OldRoots]:
         now = os.open(self.top / "root", os.O_PATH)
         blank = os.open(self.top / "root-blank", os.O_PATH)
-        found = [Life(n, os.fsencode(self.top / f"old-{n}"), f"{n:032x}") for n in range(self.number, 0, -1)]
+        found = [
+            OldRootTree(n, os.fsencode(self.top / f"old-{n}"), f"{n:032x}") for n in range(self.number, 0, -1)
+        ]
         try:
-            with Lives(found, now, blank, boot_id) as past:
+            with OldRoots(found, now, blank, boot_id) as past:
                 yield past
         finally:
             os.close(now)
             os.close(blank)
 
-    def past(self, boot_id: str = "") -> dict[str, Past]:
+    def past(self, boot_id: str = "") -> dict[str, PathHistory]:
         differences: list[Difference] = self.differences()
         with self.lives(boot_id) as past:
             return {os.fsdecode(one.path): past.of(one, one.path) for one in by_directory(differences)}
@@ -92,10 +94,10 @@ def test_what_comes_back(machine: Machine) -> None:
         "/var/lib/nix",
         "/var/lib/fifo",
     ):
-        assert found[path] == Past(lost=3, same=3), path
-    assert found["/etc/key"] == Past(lost=3, other=3)
-    assert found["/var/lib/turning"] == Past(lost=3)
-    assert found["/var/large"] == Past(lost=3)
+        assert found[path] == PathHistory(lost=3, same=3), path
+    assert found["/etc/key"] == PathHistory(lost=3, other=3)
+    assert found["/var/lib/turning"] == PathHistory(lost=3)
+    assert found["/var/large"] == PathHistory(lost=3)
     assert found["/etc/once"] == NOTHING
 
 
@@ -106,7 +108,7 @@ def test_a_gap_ends_what_counts(machine: Machine) -> None:
             (root / "etc/x").write_text(content)
         root = machine.reboot()
     (root / "etc/x").write_text("same\n")
-    assert machine.past()["/etc/x"] == Past(lost=2, same=2)
+    assert machine.past()["/etc/x"] == PathHistory(lost=2, same=2)
 
 
 def test_what_an_old_root_has_of_the_blank_was_not_lost(machine: Machine) -> None:
@@ -120,7 +122,7 @@ def test_another_owner_is_not_the_same(machine: Machine) -> None:
     os.chown(machine.root / "etc/x", 1000, 1000)
     root = machine.reboot()
     (root / "etc/x").write_text("x\n")
-    assert machine.past()["/etc/x"] == Past(lost=1)
+    assert machine.past()["/etc/x"] == PathHistory(lost=1)
 
 
 def test_a_copy_is_no_evidence(machine: Machine) -> None:
@@ -130,7 +132,7 @@ def test_a_copy_is_no_evidence(machine: Machine) -> None:
     machine.filesystem.sync()
     os.rename(machine.top / "root", machine.top / "unused")
     machine.filesystem.snapshot("old-1", "root")
-    assert machine.past()["/etc/thesis"] == Past(lost=1, copied=True)
+    assert machine.past()["/etc/thesis"] == PathHistory(lost=1, copied=True)
 
 
 def test_links_of_an_old_root_lead_nowhere(machine: Machine, tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_links_of_an_old_root_lead_nowhere(machine: Machine, tmp_path: Path) -> 
     (root / "etc/loop/x").write_text("x\n")
     found = machine.past()
     assert found["/trap/secret"] == found["/etc/loop/x"] == NOTHING
-    assert found["/trap"] == Past(lost=1)
+    assert found["/trap"] == PathHistory(lost=1)
 
 
 def test_the_work_is_bounded(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,13 +158,13 @@ def test_the_work_is_bounded(machine: Machine, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(old_roots, "CANDIDATES", 2)
     with machine.lives() as past:
         found = [past.of(one, one.path) for one in by_directory(machine.differences())]
-        assert found == [Past(1, 1), Past(1, 1), NOTHING]
+        assert found == [PathHistory(1, 1), PathHistory(1, 1), NOTHING]
         assert not past.complete
     monkeypatch.setattr(old_roots, "CANDIDATES", 100)
     monkeypatch.setattr(old_roots, "BUDGET", 250)
     with machine.lives() as past:
         found = [past.of(one, one.path) for one in by_directory(machine.differences())]
-        assert found == [Past(1, 1), Past(1, 0), Past(1, 0)]
+        assert found == [PathHistory(1, 1), PathHistory(1, 0), PathHistory(1, 0)]
         assert not past.complete
 
 
@@ -172,8 +174,8 @@ def test_an_old_root_that_is_gone_is_left_out(machine: Machine) -> None:
     (root / "etc/x").write_text("x\n")
     now = os.open(root, os.O_PATH)
     try:
-        there = Life(1, os.fsencode(machine.top / "old-1"))
-        with Lives([Life(2, b"/no/such"), there], now, None) as past:
+        there = OldRootTree(1, os.fsencode(machine.top / "old-1"))
+        with OldRoots([OldRootTree(2, b"/no/such"), there], now, None) as past:
             assert len(past) == 1
     finally:
         os.close(now)
