@@ -55,9 +55,9 @@ class Announcements:
     of_users: Mapping[int, tuple[Alert | Rest, ...]]  # such groups of what belongs to each user but root
 
 
-def rank(alert: Alert) -> tuple[int, int]:
+def rank(alert: Alert) -> tuple[int, int, bytes]:
     """Return a key that sorts as `status` does: the worst first, and of equals the largest."""
-    return -alert.score, -alert.size
+    return -alert.score, -alert.size, alert.path
 
 
 def _last(entry: Entry) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..losses import LossClass
+from ..losses import CLASSES, LossClass
 from ..model import Change, Writer
 from ..text import time_to_text
 from . import fields as f
@@ -16,7 +16,6 @@ CRUD, MORE, BOOT, OVERFLOW, LEVEL = "crud", "more", "boot", "overflow", "level"
 CHANGED = "changed"  # several paths changed in different ways
 
 _CHANGES: Mapping[str, str] = {one: one for one in (*(change.value for change in Change), CHANGED)}
-_LOSSES: Mapping[str, LossClass] = {str(loss): loss for loss in LossClass}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def _undeclared(fields: Object) -> Undeclared:
         f.time(fields, "time"),
         f.absolute(fields),
         f.one_of(fields, "change", _CHANGES),
-        f.one_of(fields, "loss", _LOSSES),
+        f.one_of(fields, "loss", CLASSES),
         f.number(fields, "bytes"),
         f.number(fields, "count"),
         f.optional(writer, fields, "writer"),

@@ -14,7 +14,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 
-from ..losses import LossClass
+from ..losses import CLASSES, LossClass
 from ..model import (
     Advice,
     AdviceKind,
@@ -36,7 +36,6 @@ _TYPES: Mapping[str, FileType] = {one.value: one for one in FileType}
 _CHANGES: Mapping[str, Change] = {one.value: one for one in Change}
 _VERDICTS: Mapping[str, Verdict] = {one.value: one for one in Verdict}
 _ADVICE: Mapping[str, AdviceKind] = {one.value: one for one in AdviceKind}
-_LOSSES: Mapping[str, LossClass] = {str(loss): loss for loss in LossClass}
 _LETTERS = re.compile(r"[-+ct.][p.][u.][g.][x.][a.][m.]")
 
 
@@ -266,7 +265,7 @@ def _difference(fields: Object) -> Difference:
 
 
 def _loss(fields: Object, key: str) -> LossClass:
-    return f.one_of(fields, key, _LOSSES)
+    return f.one_of(fields, key, CLASSES)
 
 
 def writer(fields: Object, key: str) -> Writer:

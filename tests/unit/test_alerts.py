@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 from impermanenced.alerts import announce, group
+from impermanenced.cli import rows
 from impermanenced.losses import LossClass
 from impermanenced.model import Change, Difference, Entry, FileType, Verdict, Writer
 from impermanenced.system import journal
@@ -39,6 +40,19 @@ def test_one_alert_for_a_directory_and_a_writer() -> None:
         (b"/var/x", 2, 100),
         (b"/var/x/3", 1, 10),
     ]
+
+
+def test_alerts_stand_in_the_order_of_status() -> None:
+    found = [entry(b"/d/%s" % loss.encode(), loss=loss) for loss in reversed(LossClass)]
+    found += [entry(b"/e/%d/f" % size, size=size, loss=LossClass.LOG) for size in (3, 900, 70)]
+    # What else is known of one can make it worse than its class.
+    found.append(dataclasses.replace(entry(b"/f/g", loss=LossClass.CACHE), score=90))
+    apart = [
+        dataclasses.replace(one, difference=dataclasses.replace(one.difference, path=b"/%d/x" % number))
+        for number, one in enumerate(found)
+    ]
+    alerts = [alert.path.decode() for alert in group.group(apart)]
+    assert alerts == [row.path for row in rows.rows(apart)]
 
 
 def test_a_new_tree_is_one_alert() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from ...losses import LossClass
+from ...losses import CLASSES
 from ...text import to_text
 from . import trie
 from .facts import Rule
@@ -53,7 +53,7 @@ def compiled() -> list[Rule]:
 
 def _restored(fields: list[Any]) -> Rule:
     fields[4] = tuple(fields[4])
-    fields[5] = LossClass(fields[5])
+    fields[5] = CLASSES[fields[5]]
     fields[10] = tuple(map(tuple, fields[10]))
     fields[12] = tuple(fields[12])
     return Rule(*fields)
