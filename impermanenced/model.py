@@ -136,8 +136,8 @@ class Entry:
     lost: int = 0  # boots in a row that lost it already
     because: tuple[str, ...] = ()  # further reasons, in words
     advice: tuple[Advice, ...] = ()  # what can be done about it, the best first
-    hidden: bool = False  # it lies beneath what is mounted over it
-    unpushed: str = ""  # what of its git repository is on no remote, in words
+    hidden: bool = False  # whether a mount hides it
+    unpushed: str = ""  # what its git repository has that is on no remote, in words
     bookkeeping: bool = False  # `package` is the package manager, which keeps this for itself
 
 

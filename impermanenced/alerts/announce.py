@@ -19,11 +19,14 @@ Emit = Callable[[bytes, str, str, int, int], None]  # path, verdict, unit, bytes
 class Listener(Protocol):
     """A listener that wants to know more than `Emit` tells."""
 
-    def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None: ...
+    def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None:
+        """Take what belongs to each user."""
 
-    def alert(self, alert: Alert) -> None: ...
+    def alert(self, alert: Alert) -> None:
+        """Take an alert that was announced."""
 
-    def rest(self, rest: Rest, *, boot: bool) -> None: ...
+    def rest(self, rest: Rest, *, boot: bool) -> None:
+        """Take the sum of alerts that were held back, or of what the boot wrote."""
 
 
 def _name(writer: Writer | None) -> str:

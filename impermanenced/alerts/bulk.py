@@ -48,7 +48,7 @@ class _Tree:
 
 
 class BulkWrites:
-    """What was written in bulk, until it is announced."""
+    """The bulk writes that were seen, until they are announced."""
 
     def __init__(self, look: Look, settle: Settle, clock: Callable[[], float] = time.monotonic) -> None:
         self._look = look

@@ -79,6 +79,7 @@ def spared(machine: Machine, wipe: bool) -> str | None:
 
 
 def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
+    """Return a request with a new id."""
     # The kernel's: Python's own module finds out about the platform first, and `status` imports this one.
     name = Path("/proc/sys/kernel/random/uuid").read_text(encoding="ascii").strip()
     return NextRequest(action, name, boot, boots)

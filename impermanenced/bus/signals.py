@@ -18,14 +18,17 @@ class Signals:
         self.news = News(registration.con, self._send)
 
     def emit_crud(self, path: bytes, verdict: str, unit: str, size: int, count: int) -> None:
+        """Send the signal Crud to root."""
         arguments = (fitting(path), verdict, unit, size, count)
         self._registration.emit("Crud", GLib.Variant("(aysstt)", arguments))
 
     def emit_leaving(self, count: int, size: int, worst: Iterable[bytes]) -> None:
+        """Send the signal Leaving to root."""
         arguments = (count, size, [fitting(path) for path in worst])
         self._registration.emit("Leaving", GLib.Variant("(ttaay)", arguments))
 
     def level(self, name: str, size: int, count: int) -> None:
+        """Send the signal Level to root, and the news to every follower."""
         self._registration.emit("Level", GLib.Variant("(stt)", (name, size, count)))
         self.news.level(name, size, count)
 

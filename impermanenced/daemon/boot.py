@@ -13,7 +13,7 @@ POLL = 2000  # milliseconds between two questions
 
 
 class BootWatch:
-    """Asks systemd whether the boot has finished, until it has; then the worker calls `finished`, once."""
+    """A poll of systemd until the boot has finished; then the worker calls `finished`, once."""
 
     def __init__(
         self, con: Any, submit: Callable[[Callable[[], None]], None], finished: Callable[[], None]

@@ -29,10 +29,11 @@ log = logger.get()
 
 
 class Flusher:
-    """Flushes what the watch has seen: looks up names and verdicts, and announces what nothing declares.
+    """The scheduler of looks at what was written: it looks up names and verdicts, and announces undeclared
+    paths.
 
-    The main loop calls `arm` and `hurry`, the ledger's thread `store_many`.  The worker does the rest, which
-    `submit` hands to it.
+    The main loop calls `arm` and `hurry`, and the ledger's thread `store_many`.  The worker does the rest,
+    which `submit` passes to it.
     """
 
     def __init__(
@@ -176,7 +177,7 @@ class Flusher:
         entries = self._manager.entries_of(root_id, inodes, self._writes)
         found = {entry.difference.inode for entry in entries}
         self._writes.settle(root_id, found)
-        # Nobody needs the writer of what is as in the blank, or has gone again.
+        # The writer of a file that is as in the blank, or gone again, does not matter.
         self._writes.ledger.drop(root_id, inodes - found)
         self._limits.stir()
         self._limits.note(entries)

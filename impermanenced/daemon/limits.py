@@ -39,7 +39,7 @@ _PRIORITIES = {
 
 
 class Listener(Protocol):
-    """What is told that a level was reached."""
+    """A listener to levels that are reached."""
 
     def level(self, name: str, size: int, count: int) -> None: ...
 

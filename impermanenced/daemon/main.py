@@ -70,9 +70,10 @@ class Daemon:
         self._failed = False
         self._con = con = connect()
         asked = SystemdBus(con)
-        # What the unit mounts to protect the system from this process is not the system's.
+        # PID 1's table is read, because the unit's sandbox has mounts of its own.
         self._manager = manager = Manager(config_file, lambda: mounts.read(1), asked)
-        # In this order: a call that comes with the name waits for the loop; who has the name has the ledger.
+        # The order matters: a call that comes with the name waits for the loop, and only the owner of the
+        # name may open the ledger.
         self._registration = Registration(con, OBJECT_PATH, XML)
         request_name(con, BUS_NAME)
 

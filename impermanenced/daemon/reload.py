@@ -17,7 +17,7 @@ log = logger.get()
 
 
 class Reloader:
-    """Reloads the configuration after edits; the worker calls `loaded` when a new one is in force."""
+    """The reload after edits of the configuration; the worker calls `loaded` when a new one is in force."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ def _nobody(tally: Tally) -> None:
 
 
 class Reports:
-    """Makes reports of everything; the worker alone asks for them."""
+    """The maker of reports of everything; only the worker calls it."""
 
     def __init__(self, manager: Manager, known: Callable[[], KnownSystemd], writes: PendingWrites) -> None:
         self._manager = manager

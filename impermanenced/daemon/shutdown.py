@@ -22,9 +22,9 @@ log = logger.get()
 
 
 class Shutdown:
-    """Holds up a shutdown until what it loses is announced, and records how the boot ended.
+    """The delay of a shutdown until its losses are announced, and the record of how the boot ended.
 
-    `submit` has the worker do something, `calls` asks logind, `tell` sends the D-Bus signal.
+    `submit` passes work to the worker, `calls` asks logind, and `tell` sends the D-Bus signal.
     """
 
     def __init__(

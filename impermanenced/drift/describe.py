@@ -21,7 +21,7 @@ _TYPES = {
 }
 _ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
-# BTRFS_INODE_* of linux/btrfs_tree.h that somebody asked for: NODATACOW, SYNC, IMMUTABLE, APPEND,
+# BTRFS_INODE_* of linux/btrfs_tree.h that a program has set: NODATACOW, SYNC, IMMUTABLE, APPEND,
 # NODUMP, NOATIME, DIRSYNC, COMPRESS.  The kernel sets the others by itself.
 ASKED_FLAGS = 0x2 | 0x20 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
 

@@ -24,8 +24,10 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
+    """The losses by class."""
+
     classes: Mapping[LossClass, Share]  # what hurts most first
-    complete: bool = True  # False: a part could not be read, or is not shown to this caller
+    complete: bool = True  # False if a part could not be read, or is not shown to this caller
 
     @property
     def count(self) -> int:
@@ -52,7 +54,7 @@ def caches(report: Report) -> int:
 
 
 def of_report(report: Report) -> Tally:
-    """Return the sums of what the next boot takes for good."""
+    """Return the totals of a report."""
     found: dict[LossClass, list[int]] = {loss: [0, 0] for loss in LossClass}
     for entry in report.entries:
         if entry.verdict is Verdict.CRUD and entry.difference.change not in _BROUGHT_BACK:

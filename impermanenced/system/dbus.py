@@ -87,6 +87,7 @@ class Call:
 
     @property
     def answered(self) -> bool:
+        """Return whether the call has its answer."""
         return self._invocation is None
 
     def _finish(self, answer: Callable[[Any], None]) -> None:
@@ -171,6 +172,7 @@ class Registration:
         self._id = con.register_object(path, interface, self._called, None, None)
 
     def serve(self, methods: Mapping[str, Method], properties: Mapping[str, Property]) -> None:
+        """Begin to answer calls with these methods and properties."""
         self._methods = methods
         self._properties = properties
 

@@ -17,16 +17,21 @@ class Writers(Protocol):
     overflows: int
 
     @property
-    def since(self) -> float | None: ...
+    def since(self) -> float | None:
+        """Return since when writers are known, in seconds since 1970, or None if they are not."""
 
     @property
-    def gaps(self) -> tuple[tuple[float, float], ...]: ...
+    def gaps(self) -> tuple[tuple[float, float], ...]:
+        """Return (begin, end) of each time since then at which no daemon watched."""
 
-    def of(self, root_id: int, inode: int) -> Writer | None: ...
+    def of(self, root_id: int, inode: int) -> Writer | None:
+        """Return who wrote to an inode, or None."""
 
-    def has_crowds(self) -> bool: ...
+    def has_crowds(self) -> bool:
+        """Return whether any directory is kept as a whole."""
 
-    def of_crowd(self, root_id: int, directory: int) -> Writer | None: ...
+    def of_crowd(self, root_id: int, directory: int) -> Writer | None:
+        """Return who filled a directory that is kept as a whole, or None."""
 
 
 class Attribution:

@@ -34,9 +34,11 @@ CLEANER_PAUSE = 0.2
 class Stop(Protocol):
     """A flag that is asked between two deletions; threading.Event is one."""
 
-    def is_set(self) -> bool: ...
+    def is_set(self) -> bool:
+        """Return whether to stop."""
 
-    def wait(self, timeout: float) -> bool: ...
+    def wait(self, timeout: float) -> bool:
+        """Wait this many seconds, or until it is set; return whether it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from .keyvalue import LONG_NUMBER, NAME, TIME, WORD, Fields, assemble, line, spl
 ACTIONS = (
     "wiped",  # the volumes are fresh copies of their blanks
     "booted",  # the volumes are fresh copies of old roots
-    "kept",  # somebody asked for it
+    "kept",  # a request asked for it, or the last good root is held
     "trial",  # WIPE=no
     "refused",  # the hook did not find what the record says; the previous root goes on
     "failed",  # a step went wrong; the previous root goes on

@@ -116,20 +116,25 @@ class Fields:
         return text
 
     def number(self, key: str, pattern: re.Pattern[str] = NUMBER) -> int | None:
+        """Take a whole number, or None.  Raises RecordError."""
         text = self.text(key, pattern, "a number")
         return None if text is None else int(text)
 
     def uuid(self, key: str) -> str | None:
+        """Take a UUID in lower case, or None.  Raises RecordError."""
         return self.text(key, UUID, "a UUID in lower case")
 
     def optional_choice(self, key: str, choices: tuple[str, ...]) -> str | None:
+        """Take one of these words, or None.  Raises RecordError."""
         pattern = re.compile("|".join(re.escape(choice) for choice in choices))
         return self.text(key, pattern, f"one of {', '.join(choices)}")
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        """Take one of these words.  Raises RecordError."""
         return self.need(key, self.optional_choice(key, choices))
 
     def path_or_empty(self, key: str) -> bytes | None:
+        """Take a path from the top level, b"", or None.  Raises RecordError."""
         found = self.one(key)
         if found is None:
             return None
@@ -139,6 +144,7 @@ class Fields:
         return found[0]
 
     def plain_path(self, key: str) -> bytes | None:
+        """Take a path from the top level, or None.  Raises RecordError."""
         path = self.path_or_empty(key)
         if path == b"":
             raise self.error(f"{key} is empty")

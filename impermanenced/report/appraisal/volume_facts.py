@@ -94,20 +94,24 @@ class VolumeFacts:
 
     @functools.cached_property
     def knowledge(self) -> Knowledge:
+        """Return the rule files' knowledge, with the homes of this volume."""
         return self._load(self.homes)
 
     @functools.cached_property
     def packages(self) -> Packages | None:
+        """Return what the package manager knows, or None if there is no database."""
         return packages_of(self.root, self.blank) if self._is_system else None
 
     @functools.cached_property
     def tmpfiles(self) -> Tmpfiles:
+        """Return the lines of tmpfiles.d that count for the volume's system."""
         if not self._has(b"usr/lib/tmpfiles.d") or self._system is None:
             return Tmpfiles()
         return tmpfiles.ask(self._system)
 
     @functools.cached_property
     def sysusers(self) -> Sysusers:
+        """Return the accounts that sysusers.d makes in the volume's system."""
         if not self._has(b"usr/lib/sysusers.d") or self._system is None:
             return Sysusers(frozenset())
         return tmpfiles.ask_sysusers(self._system)
@@ -126,10 +130,12 @@ class VolumeFacts:
 
     @functools.cached_property
     def units(self) -> Units:
+        """Return the directories of units."""
         return self._systemd.units(self.root) if self._is_system else Units({})
 
     @functools.cached_property
     def span(self) -> Span | None:
+        """Return the time of this boot, or None if it has not finished or is not known."""
         return self._systemd.span()
 
     def ask_again(self) -> None:
@@ -142,6 +148,7 @@ class VolumeFacts:
         return OldRoots(self._find_old_roots(), self.root, self.blank, self._boot_id)
 
     def in_home(self, path: bytes) -> bool:
+        """Return whether the path is in a home."""
         return self.home_of(path) is not None
 
     def home_of(self, path: bytes) -> bytes | None:
@@ -192,4 +199,5 @@ class VolumeFacts:
         return list(dict.fromkeys(found))
 
     def say(self, fault: str) -> None:
+        """Note what could not be read, in words."""
         self._faults[fault] = None

@@ -16,7 +16,7 @@ class RemedyKind(enum.StrEnum):
     """Why no declaration covers a loss."""
 
     BLANK = "blank"  # the next boot brings it back
-    CACHE = "cache"  # nobody misses it
+    CACHE = "cache"  # programs make it again
     COPY = "copy"  # a mount hides it
     ELSEWHERE = "elsewhere"  # a dotfile, a setting that another tool captures
     EMPTY = "empty"  # a directory that holds nothing to keep
