@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .boots.records import BootRecord, BootVolume, EndRecord
     from .errors import ConfigError, ImpermanenceError, NotPermitted, NotSetUp, UsageError
     from .library import System, open
+    from .losses import LossClass
     from .model import (
         Advice,
         AdviceKind,
@@ -48,6 +49,7 @@ __all__ = [
     "Entry",
     "FileType",
     "ImpermanenceError",
+    "LossClass",
     "NotPermitted",
     "NotSetUp",
     "OldRoot",
@@ -64,7 +66,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_HOMES = ("errors", "model", "text", "library", "boots.history", "boots.old_roots", "boots.records")
+_HOMES = ("errors", "model", "text", "losses", "library", "boots.history", "boots.old_roots", "boots.records")
 
 
 if not TYPE_CHECKING:  # it would hide from a checker what is not there
