@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import gc
 import os
 import signal
 import sys
@@ -121,6 +122,7 @@ class Daemon:
         wanted = int(os.environ.get("WATCHDOG_USEC", "0")) // 3000
         GLib.timeout_add(min(wanted, HEARTBEAT) or HEARTBEAT, self._beat)
         self._boot.ask()
+        gc.freeze()  # what is there now stays, and no search for garbage has to look at it
         systemd.daemon.notify(f"READY=1\nSTATUS={self._watch.status}")
         try:
             self._loop.run()

@@ -32,5 +32,5 @@ def call(directory_fd: int, work: Callable[[], T]) -> T:
         os.chroot(b".")
         return work()
 
-    with ThreadPoolExecutor(1, "rooted") as executor:
+    with ThreadPoolExecutor(1, "chroot") as executor:
         return executor.submit(there).result()

@@ -109,7 +109,7 @@ class Unit(NamedTuple):
     name: str
 
 
-NOBODYS = Unit("", "")
+NO_UNIT = Unit("", "")
 
 
 def _unit_in(parts: Iterator[bytes]) -> tuple[str, list[bytes]]:
@@ -135,7 +135,7 @@ def unit_of(path: bytes) -> Unit:
     parts = iter(path[:_CGROUP_MAX].strip(b"/").split(b"/"))
     name, slices = _unit_in(parts)
     if not name:
-        return NOBODYS
+        return NO_UNIT
     in_user = len(slices) == 2 and slices[0] == b"user.slice" and bool(_USER_SLICE.fullmatch(slices[1]))
     if in_user and _USER_MANAGER.fullmatch(name):
         return Unit("user", _unit_in(parts)[0] or name)
