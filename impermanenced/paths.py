@@ -33,7 +33,7 @@ class Inherited(dict[bytes, T]):
 
     def __init__(self, root: T, below: Callable[[T, bytes], T]) -> None:
         """Begin with what holds in "/"; `below` returns what holds in a directory, from that above and its
-        path.
+        path.  A method of whoever keeps the cache would make a cycle, which only the collector takes apart.
         """
         super().__init__({b"": root})
         self._root = root

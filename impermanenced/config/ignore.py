@@ -6,6 +6,7 @@ never looks into it.  So every level of a path is decided by itself, from the to
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -57,7 +58,9 @@ class Patterns:
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._latest_first = [Pattern(line) for line in lines][::-1]
-        self._directories: Inherited[str | None] = Inherited(None, self._directory)
+        self._directories: Inherited[str | None] = Inherited(
+            None, functools.partial(_of_directory, self._latest_first)
+        )
         # Most names match no pattern at all, so one expression asks all patterns at once.
         of_files = [one.expression for one in self._latest_first if not one.only_directories]
         self._file = re.compile(b"|".join(b"(?:%s)" % one for one in of_files), re.DOTALL).fullmatch
@@ -72,15 +75,17 @@ class Patterns:
             return decision
         if not directory and (not self._files or self._file(path, 1) is None):
             return None
-        return self._level(path, directory)
+        return _decide(self._latest_first, path, directory)
 
-    def _directory(self, decision: str | None, path: bytes) -> str | None:
-        """Return the pattern that ignores a directory; `decision` is that of the one above it."""
-        return self._level(path, True) if decision is None else decision
 
-    def _level(self, path: bytes, directory: bool) -> str | None:
-        name = path[1:]
-        for pattern in self._latest_first:
-            if pattern.matches(name, directory):
-                return pattern.text if pattern.include else None
-        return None
+def _of_directory(latest_first: Sequence[Pattern], decision: str | None, path: bytes) -> str | None:
+    """Return the pattern that ignores a directory; `decision` is that of the one above it."""
+    return _decide(latest_first, path, True) if decision is None else decision
+
+
+def _decide(latest_first: Sequence[Pattern], path: bytes, directory: bool) -> str | None:
+    name = path[1:]
+    for pattern in latest_first:
+        if pattern.matches(name, directory):
+            return pattern.text if pattern.include else None
+    return None

@@ -36,7 +36,7 @@ class Drift:
         self._base = base if volume.blank_id is not None else None
         self._now = Side.of(fd, volume.root_id)
         self._was = Side.of(fd, volume.blank_id)
-        self._places = Places(self._prefix, self._now, self._was, self._unchanged)
+        self._places = Places(self._prefix, self._now, self._was, self._base)
 
     # All of it
 
@@ -123,15 +123,6 @@ class Drift:
         """Return whether the entry is a real subvolume: in a snapshot such an entry is an empty directory."""
         return entry.is_root and entry.objectid in self._now.nested
 
-    def _unchanged(self, number: int) -> bool:
-        """Return whether neither side changed this inode since the baseline; False also if that is
-        not known.
-        """
-        base = self._base
-        if base is None:
-            return False
-        return self._now.is_unchanged(number, base) and self._was.is_unchanged(number, base)
-
     # One name
 
     def _subvolume(self, path: bytes, number: int, *, replaces: bool) -> Difference:
@@ -148,7 +139,7 @@ class Drift:
                 yield describe(self._now, path, now, new, Change.CREATED, "+......")
         elif now is None or new is None:
             yield describe(self._was, path, was, old, Change.DELETED, "-......")
-        elif now == was and self._unchanged(now.objectid):
+        elif now == was and self._places.is_unchanged(now.objectid):
             return
         elif stat.S_IFMT(new.mode) != stat.S_IFMT(old.mode):
             yield describe(self._now, path, now, new, Change.REPLACED, "t......")

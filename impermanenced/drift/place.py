@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..kernel.btrfs import DirEntry
@@ -22,15 +21,24 @@ class Place:
 class Places:
     """The places of directories, each found once."""
 
-    def __init__(self, prefix: bytes, now: Side, was: Side, unchanged: Callable[[int], bool]) -> None:
-        """Begin at the volume's root, whose path is `prefix`; `unchanged` says that neither side changed an
-        inode.
+    def __init__(self, prefix: bytes, now: Side, was: Side, base: int | None) -> None:
+        """Begin at the volume's root, whose path is `prefix`; `base` is the transaction after which the two
+        sides went apart, or None if that is not known.
         """
         self._now = now
         self._was = was
-        self._unchanged = unchanged
+        self._base = base
         root = Place(prefix, None if was.root is None else ROOT_INODE, stable=was.root is not None)
         self._known: dict[int, Place | None] = {ROOT_INODE: root}
+
+    def is_unchanged(self, inode: int) -> bool:
+        """Return whether neither side changed this inode since the baseline; False also if that is
+        not known.
+        """
+        base = self._base
+        if base is None:
+            return False
+        return self._now.is_unchanged(inode, base) and self._was.is_unchanged(inode, base)
 
     def of(self, directory: int, names: list[tuple[int, bytes]] | None = None) -> Place | None:
         """Return where a directory of the volume stands, or None if it is unlinked.
@@ -56,7 +64,7 @@ class Places:
 
     def _below(self, above: Place, directory: int, name: bytes) -> Place:
         path = above.path + b"/" + name
-        if above.stable and self._unchanged(directory):
+        if above.stable and self.is_unchanged(directory):
             return Place(path, directory, stable=True)
         found = self.in_blank(above, name)
         blank = found.objectid if found is not None and not found.is_root else None

@@ -15,6 +15,7 @@ hidden beneath it.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -79,7 +80,9 @@ class Rules:
         self._declared = {declaration.path: declaration for declaration in declarations}
         self._way_to_declared = _ways(self._declared)
         self._patterns = Patterns(ignore)
-        self._places: Inherited[_Place] = Inherited(_Place(None, None), self._below)
+        self._places: Inherited[_Place] = Inherited(
+            _Place(None, None), functools.partial(_below, self._mounted, self._declared)
+        )
 
     def judge(self, difference: Difference) -> Ruling:
         """Return the verdict on a difference, with its reason."""
@@ -149,15 +152,18 @@ class Rules:
             return None
         return Ruling(Verdict.IGNORED, f"ignored by the pattern {pattern}")
 
-    def _below(self, above: _Place, path: bytes) -> _Place:
-        """Return what holds below this directory: the nearest mount, and the nearest declared directory."""
-        mounted = self._mounted.get(path, above.mounted)
-        declaration = self._declared.get(path)
-        if declaration is None or not declaration.directory:
-            declaration = above.declaration
-        if (mounted, declaration) == (above.mounted, above.declaration):
-            return above
-        return _Place(mounted, declaration)
+
+def _below(
+    mounted: Mapping[bytes, Mounted], declared: Mapping[bytes, Declaration], above: _Place, path: bytes
+) -> _Place:
+    """Return what holds below this directory: the nearest mount, and the nearest declared directory."""
+    mount = mounted.get(path, above.mounted)
+    declaration = declared.get(path)
+    if declaration is None or not declaration.directory:
+        declaration = above.declaration
+    if (mount, declaration) == (above.mounted, above.declaration):
+        return above
+    return _Place(mount, declaration)
 
 
 def _ways(paths: Mapping[bytes, object]) -> dict[bytes, bytes]:

@@ -7,6 +7,7 @@ its drop-ins.  What only the manager can resolve (templates, most specifiers) is
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -58,15 +59,20 @@ class Units:
 
     def __init__(self, directories: Mapping[bytes, Owner]) -> None:
         self._directories = directories
-        self._around: Inherited[tuple[bytes, Owner] | None] = Inherited(None, self._of_directory)
+        self._around: Inherited[tuple[bytes, Owner] | None] = Inherited(
+            None, functools.partial(_of_directory, directories)
+        )
 
     def of(self, path: bytes) -> tuple[bytes, Owner] | None:
         """Return the unit's directory that the path is or lies in, and its owner, or None."""
-        return self._of_directory(self._around[path[: path.rfind(b"/")]], path)
+        return _of_directory(self._directories, self._around[path[: path.rfind(b"/")]], path)
 
-    def _of_directory(self, above: tuple[bytes, Owner] | None, path: bytes) -> tuple[bytes, Owner] | None:
-        owner = self._directories.get(path)
-        return above if owner is None else (path, owner)
+
+def _of_directory(
+    directories: Mapping[bytes, Owner], above: tuple[bytes, Owner] | None, path: bytes
+) -> tuple[bytes, Owner] | None:
+    owner = directories.get(path)
+    return above if owner is None else (path, owner)
 
 
 def directories(

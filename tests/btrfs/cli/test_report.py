@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pty
 import termios
 from typing import Any
 
 import pytest
+
+from impermanenced.report.report import Manager
 
 from .machine import System, populate
 
@@ -210,3 +213,20 @@ def test_setup(system: System) -> None:
     done = system.run("setup")
     assert (done.returncode, done.stderr) == (0, "")
     assert (system.filesystem.top / ".impermanence/rollback.env").exists()
+
+
+def test_a_report_leaves_nothing_to_the_collector(system: System) -> None:
+    """The buffers of a cycle stay until the collector runs, and a daemon makes many reports."""
+    (system.root / "etc/new").write_text("x")
+    with Manager(os.fsencode(system.config)) as manager:
+        manager.status()  # what is kept from one report to the next is made
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            manager.status()
+            gc.collect()
+            found = [one for one in gc.garbage if type(one).__module__.startswith("impermanenced.")]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+    assert not found
