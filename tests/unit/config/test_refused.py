@@ -1,9 +1,7 @@
-"""Good configurations to values, bad ones to a sentence that says where and why."""
+"""Bad configurations become a sentence that says where and why."""
 
-import dataclasses
 import json
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -12,207 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced.config import sample, settings, symlinks
+from impermanenced.config import settings
 from impermanenced.config.load import (
-    ArchiveSettings,
-    Config,
-    GateSettings,
-    LevelSettings,
-    Ownership,
-    RollbackSettings,
-    VolumeSettings,
     load,
 )
-from impermanenced.config.values import NOTHING, Space
 from impermanenced.errors import ConfigError, NotPermitted, UsageError
-from impermanenced.model import Declaration
 
-ROOT = Path(settings.__file__).parents[2]
-
-
-def parsed(tmp_path: Path, text: str | bytes) -> Config:
-    file = tmp_path / "config.toml"
-    file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load(os.fsencode(file))
-
-
-def refused(tmp_path: Path, text: str | bytes) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        parsed(tmp_path, text)
-    assert caught.value.message.startswith(f"{tmp_path}/config.toml: ")
-    assert caught.value.message.isprintable()
-    assert len(caught.value.message.splitlines()) == 1
-    return caught.value
-
-
-# What is taken
-
-
-def test_an_empty_file_is_a_valid_configuration(tmp_path: Path) -> None:
-    file = os.fsencode(tmp_path / "config.toml")
-    assert parsed(tmp_path, "") == Config(
-        path=file,
-        files=(file,),
-        volumes=(VolumeSettings(),),
-        archive=ArchiveSettings(),
-        rollback=RollbackSettings(),
-        declarations=(),
-        persist=(),
-        ignore=(),
-    )
-
-
-def test_a_missing_default_file_is_the_empty_configuration(tmp_path: Path) -> None:
-    found = load(None, default=os.fsencode(tmp_path / "config.toml"))
-    assert found.files == ()
-    assert found.volumes == (VolumeSettings(),)
-
-
-def test_every_setting_of_the_contract(tmp_path: Path) -> None:
-    found = parsed(
-        tmp_path,
-        """
-        [[volume]]
-        name = "root"
-        mountpoint = "/mnt/broken/"
-        path = "/"
-        subvolume = "/@/root"
-        blank = "@/root-blank"
-        [[volume]]
-        mountpoint = "/mnt/broken/home"
-        path = "/home"
-        subvolume = "@home"
-        blank = ""
-        [archive]
-        directory = "@old-roots"
-        keep-min = 5
-        keep-days = 0
-        [rollback]
-        wipe = false
-        on-failure = "stop"
-        on-missing-blank = "create-empty"
-        require = ["/etc/fstab", "//nix//var/"]
-        [watch]
-        ignore = ["/tmp/", "*.swp"]
-        """,
-    )
-    assert found.volumes == (
-        VolumeSettings("root", b"/mnt/broken", b"/", b"@/root", b"@/root-blank"),
-        VolumeSettings(None, b"/mnt/broken/home", b"/home", b"@home", b""),
-    )
-    assert found.archive == ArchiveSettings(b"@old-roots", 5, 0)
-    assert found.rollback == RollbackSettings(False, "stop", "create-empty", (b"/etc/fstab", b"/nix/var"))
-    assert found.ignore == ("/tmp/", "*.swp")
-
-
-ARTICLE = """
-[persist."/persist"]
-hideMounts = true
-directories = [
-  "/etc/nixos", "/var/log", "/var/lib/bluetooth", "/var/lib/nixos", "/var/lib/systemd/coredump",
-  "/etc/NetworkManager/system-connections",
-  {directory = "/var/lib/colord", user = "colord", group = "colord", mode = "u=rwx,g=rx,o="},
-]
-files = [
-  "/etc/machine-id",
-  {file = "/var/keys/secret_file", parentDirectory = {mode = "u=rwx,g=,o="}},
-]
-[persist."/persist".users.talyz]
-directories = [
-  "Downloads", "Music", "Pictures", "Documents", "Videos", "VirtualBox VMs",
-  {directory = ".gnupg", mode = "0700"}, {directory = ".ssh", mode = "0700"},
-  {directory = ".nixops", mode = "0700"}, {directory = ".local/share/keyrings", mode = "0700"},
-  ".local/share/direnv", {directory = ".local/share/Steam", method = "symlink"},
-]
-files = [".screenrc"]
-"""
-
-
-def test_the_articles_declarations_one_to_one(tmp_path: Path) -> None:
-    found = parsed(tmp_path, ARTICLE)
-    by_path = {placement.declaration.path: placement for placement in found.placements}
-    assert len(by_path) == 22
-    assert found.persist == (b"/persist",)
-    assert found.declarations == tuple(placement.declaration for placement in found.placements)
-    assert all(placement.hide for placement in found.placements)
-    assert by_path[b"/var/lib/colord"].own == Ownership("colord", "colord", "u=rwx,g=rx,o=")
-    assert by_path[b"/var/keys/secret_file"].parent == Ownership(None, None, "u=rwx,g=,o=")
-    assert not by_path[b"/etc/machine-id"].declaration.directory
-    assert by_path[b"/home/talyz/VirtualBox VMs"].own == Ownership("talyz")
-    assert by_path[b"/home/talyz/.ssh"].own == Ownership("talyz", None, "0700")
-    assert by_path[b"/home/talyz/.local/share/Steam"].method == "symlink"
-    assert by_path[b"/home/talyz/.screenrc"].declaration == Declaration(
-        b"/home/talyz/.screenrc",
-        False,
-        b"/persist",
-        f'{tmp_path}/config.toml, persist."/persist".users.talyz.files[0]',
-    )
-
-
-def test_homes(tmp_path: Path) -> None:
-    persist = """
-    [persist."/p".users]
-    root.files = [".a"]
-    nobody.files = [".a"]
-    nosuchuser.files = [".a"]
-    bob = {home = "/srv/bob/", files = [".a"]}
-    """
-    here = [declaration.path for declaration in parsed(tmp_path, persist).declarations]
-    assert here == [b"/root/.a", b"/nonexistent/.a", b"/home/nosuchuser/.a", b"/srv/bob/.a"]
-    foreign = '[[volume]]\nmountpoint = "/mnt"\npath = "/"\n' + persist
-    there = [declaration.path for declaration in parsed(tmp_path, foreign).declarations]
-    assert there == [b"/root/.a", b"/home/nobody/.a", b"/home/nosuchuser/.a", b"/srv/bob/.a"]
-
-
-def test_drop_ins_add_up_and_the_later_scalar_wins(tmp_path: Path) -> None:
-    default = tmp_path / "config.toml"
-    default.write_text(
-        '[archive]\nkeep-min = 1\nkeep-days = 7\n[watch]\nignore = ["a"]\n[rollback]\nrequire = ["/a"]\n'
-        '[[volume]]\nsubvolume = "root"\n[persist."/p"]\nfiles = ["/a"]\n'
-    )
-    (tmp_path / "config.d").mkdir()
-    (tmp_path / "config.d/20.toml").write_text(
-        '[archive]\nkeep-min = 3\n[persist."/q"]\nfiles = ["/c"]\n[rollback]\nwipe = false\n'
-        '[gate]\nblock = ["document", "secret"]\ninhibit = true\n[watch]\nwarning-bytes = "10%"'
-    )
-    (tmp_path / "config.d/10.toml").write_text(
-        '[archive]\nkeep-min = 2\n[watch]\nignore = ["b"]\n[rollback]\nrequire = ["/b", "/a"]\n'
-        '[[volume]]\nsubvolume = "home"\nmountpoint = "/home"\n[persist."/p"]\nfiles = ["/a", "/b"]\n'
-        '[gate]\nblock = ["secret"]\nwarn = []\nblock-bytes = "1GiB"\n'
-    )
-    (tmp_path / "config.d/30.toml~").write_text("not TOML")
-    (tmp_path / "config.d/.40.toml").write_text("not TOML")
-    found = load(None, default=os.fsencode(default))
-    assert [os.path.basename(file) for file in found.files] == [b"config.toml", b"10.toml", b"20.toml"]
-    assert found.archive == ArchiveSettings(b"old_roots", 3, 7)
-    assert found.rollback == RollbackSettings(wipe=False, require=(b"/a", b"/b"))
-    assert found.ignore == ("a", "b")
-    assert found.gate == GateSettings((), ("secret", "document"), block_bytes=Space(1 << 30), inhibit=True)
-    assert found.levels == LevelSettings(warning=Space(10, percent=True))
-    assert [volume.subvolume for volume in found.volumes] == [b"root", b"home"]
-    assert [(one.path, one.persist) for one in found.declarations] == [
-        (b"/a", b"/p"),
-        (b"/b", b"/p"),
-        (b"/c", b"/q"),
-    ]
-    # A file that is named is read alone.
-    assert load(os.fsencode(default)).archive.keep_min == 1
-
-
-def test_a_fault_in_a_drop_in_names_the_drop_in(tmp_path: Path) -> None:
-    (tmp_path / "config.d").mkdir()
-    (tmp_path / "config.d/10-mine.toml").write_text("wipe = false")
-    with pytest.raises(ConfigError, match=r"config\.d/10-mine\.toml: wipe: there is no such key") as caught:
-        load(None, default=os.fsencode(tmp_path / "config.toml"))
-    assert caught.value.hint == "it belongs below [rollback]"
-
-
-def test_paths_may_have_any_bytes(tmp_path: Path) -> None:
-    found = parsed(tmp_path, r"""[persist."/p"]""" + "\n" + r"""files = ['/a\xff', "/b\\x5cc", "/é"]""")
-    assert [one.path for one in found.declarations] == [b"/a\xff", b"/b\\c", "/é".encode()]
-
-
-# What is refused
+from .reading import parsed, refused
 
 
 @pytest.mark.parametrize(
@@ -384,6 +188,7 @@ words = st.sampled_from(
     + ["volume", "archive", "rollback", "persist", "watch", "gate"]
     + ["/persist", "users", "alice", "keep", "..", "/"]
 )
+
 values = st.recursive(
     st.one_of(words, st.text(max_size=6), st.integers(), st.booleans(), st.floats()),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=4)),
@@ -415,102 +220,3 @@ def test_nothing_but_a_configuration_or_a_config_error(document: dict[str, objec
             load(os.fsencode(file.name))
         except ConfigError as error:
             assert error.message.isprintable()
-
-
-# The running system
-
-
-def declaring(tmp_path: Path, *paths: str) -> Config:
-    return parsed(tmp_path, f"[persist.'/p']\ndirectories = {list(paths)}")
-
-
-def test_a_declared_path_through_a_symlink(tmp_path: Path) -> None:
-    """A user who owns a directory on the way could point root's mount anywhere."""
-    root = tmp_path / "root"
-    (root / "var/lib").mkdir(parents=True)
-    (root / "real/home").mkdir(parents=True)
-    (root / "home").symlink_to("/real/home")
-    (root / "file").touch()
-    (root / "var/lib/link").symlink_to("/etc")
-    check = symlinks.check_paths
-    check(declaring(tmp_path, "/var/lib/x", "/nowhere/at/all", "/var/lib/link"), os.fsencode(root))
-    with pytest.raises(ConfigError, match=r"leads through the symlink /home -> /real/home") as caught:
-        check(declaring(tmp_path, "/home/alice/.ssh"), os.fsencode(root))
-    assert 'persist."/p".directories[0]' in caught.value.message
-    with pytest.raises(ConfigError, match=r"/file is no directory"):
-        check(declaring(tmp_path, "/file/x"), os.fsencode(root))
-
-
-def test_checking_paths_leaves_no_descriptor(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to("/")
-    before = len(os.listdir("/proc/self/fd"))
-    found = declaring(tmp_path, "/a/b", "/link/b")
-    with pytest.raises(ConfigError):
-        symlinks.check_paths(found, os.fsencode(tmp_path))
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-# One table
-
-
-@pytest.mark.parametrize(
-    "text, of_1001", [("0", 0), ("1KiB", 1024), ("3MiB", 3 << 20), ("10%", 101), ("0%", 0), ("100%", 1001)]
-)
-def test_free_space(tmp_path: Path, text: str, of_1001: int) -> None:
-    assert parsed(tmp_path, f'[archive]\nfree-min = "{text}"').archive.free_min.of(1001) == of_1001
-
-
-def test_the_sample_is_as_the_table_says() -> None:
-    expected = (ROOT / "docs/config.toml.sample").read_text()
-    assert sample.sample() == expected, "python -m impermanenced.config.sample > docs/config.toml.sample"
-
-
-def test_the_sample_changes_nothing(tmp_path: Path) -> None:
-    assert parsed(tmp_path, sample.sample()) == parsed(tmp_path, "")
-
-
-def test_the_sample_can_be_uncommented(tmp_path: Path) -> None:
-    lines = [line.removeprefix("#") for line in sample.sample().splitlines() if not line.startswith("# ")]
-    found = parsed(tmp_path, "\n".join(lines))
-    assert found.archive == ArchiveSettings()
-    assert found.rollback == RollbackSettings()
-    assert (_with_its_classes(found.gate), found.levels) == (GateSettings(), LevelSettings())
-    assert len(found.placements) == 6
-
-
-def _with_its_classes(gate: GateSettings) -> GateSettings:
-    """Return it with the lists of classes that hold by default: of these the table has examples."""
-    assert gate.warn and gate.block
-    return dataclasses.replace(gate, warn=GateSettings().warn, block=GateSettings().block)
-
-
-def test_every_default_in_the_table_is_the_real_one() -> None:
-    names = {"[archive]": ArchiveSettings(), "[rollback]": RollbackSettings()}
-    for setting in settings.SETTINGS:
-        if setting.section in names:
-            value = getattr(names[setting.section], setting.key.replace("-", "_"))
-            written = value.decode() if isinstance(value, bytes) else value
-            texts = {True: "true", False: "false", (): "[]", NOTHING: '"0"'}
-            expected = f'"{written}"' if isinstance(written, str) else texts.get(written, str(written))
-            assert setting.sample == expected, setting.key
-
-
-def test_the_defaults_of_gate_and_levels_are_those_of_the_table(tmp_path: Path) -> None:
-    lines = []
-    for section in ("[watch]", "[gate]"):
-        lines += [section, *(f"{key} = {one.sample}" for key, one in settings.of(section).items())]
-    found = parsed(tmp_path, "\n".join(lines))
-    assert (_with_its_classes(found.gate), found.levels) == (GateSettings(), LevelSettings())
-
-
-def test_the_man_page_lists_every_setting() -> None:
-    page = (ROOT / "docs/impermanence-config.5.scd").read_text()
-    assert sample.man() in page, "python -m impermanenced.config.sample man"
-
-
-def test_the_generator_is_a_program() -> None:
-    python = ROOT / ".venv/bin/python"
-    if not python.exists():
-        pytest.skip("needs the virtual environment: make venv")
-    argv = [os.fspath(python), "-m", "impermanenced.config.sample"]
-    assert subprocess.run(argv, check=True, capture_output=True, text=True).stdout == sample.sample()
