@@ -140,7 +140,6 @@ from .reading import parsed, refused
         ("a = " + "9" * 10_000, "", ""),
         (b"#" * (2 << 20), "larger than 1 MiB", ""),
     ],
-    ids=lambda value: str(value)[:60].replace("\n", " ") if len(value) < 5000 else "long",
 )  # fmt: skip
 def test_refusals(tmp_path: Path, text: str | bytes, message: str, hint: str) -> None:
     error = refused(tmp_path, text)
