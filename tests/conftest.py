@@ -14,7 +14,7 @@ from hypothesis import HealthCheck
 
 from tests.isolation import attach, detach, own_mount_namespace
 
-LONGEST_ID = 60  # characters of a value in the name of a test
+LONGEST_ID = 32  # characters of a value in the name of a test
 
 
 def pytest_configure() -> None:
@@ -26,10 +26,12 @@ def pytest_configure() -> None:
         own_mount_namespace()
 
 
-def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name a long value after its argument; None leaves the name to pytest."""
-    long = isinstance(val, (str, bytes)) and len(val) > LONGEST_ID
-    return f"long-{argname}" if long else None
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Cut a long value in the name of a test; None leaves the name to pytest."""
+    if not isinstance(val, (str, bytes)) or len(val) <= LONGEST_ID:
+        return None
+    words = val if isinstance(val, str) else val.decode("latin-1")
+    return words[:LONGEST_ID].encode("unicode_escape").decode()[: LONGEST_ID - 2] + ".."
 
 
 def sh(

@@ -15,7 +15,7 @@ from impermanenced.model import Change, FileType
 from tests.conftest import Filesystem, sh
 from tests.corpus import reader as corpus
 from tests.shell.hook import Initrd
-from tests.unit.test_suggest import evaluated
+from tests.unit.suggest.system import evaluated
 
 from .machine import System
 
