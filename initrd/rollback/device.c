@@ -213,6 +213,16 @@ void tell_kernel(const char *device)
 	}
 }
 
+bool is_seed_there(void)
+{
+	struct block_devices devices = btrfs_devices();
+
+	for (size_t i = 0; i < devices.count; i++)
+		if (devices.list[i].super.seeding)
+			return true;
+	return false;
+}
+
 uint64_t devices_there(const struct superblock *super)
 {
 	struct block_devices devices = btrfs_devices();

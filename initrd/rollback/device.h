@@ -24,6 +24,8 @@ enum answer find_device(const struct name *name, const char **device, const char
 bool is_complete(const char *device);
 /* Tell the kernel of all devices with a BTRFS, but not of a copy of this one. */
 void tell_kernel(const char *device);
+/* A device that others may have sprouted from is there: the kernel does not count it among theirs. */
+bool is_seed_there(void);
 /* How many devices of the filesystem are there. */
 uint64_t devices_there(const struct superblock *super);
 /* What the kernel has mounted at this directory is this device, or is on it among others. */

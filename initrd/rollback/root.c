@@ -120,7 +120,7 @@ static void wait_for_device(struct run *run, const struct name *name)
 			return;
 		if (run->device) {
 			tell_kernel(run->device);
-			if (is_complete(run->device))
+			if (is_complete(run->device) || is_seed_there())
 				return;
 		}
 		if (waited >= run->options.wait)

@@ -9,6 +9,7 @@
  *   signal=N           the program gets a SIGSEGV there
  *   fill=N             FILLER (a command in the environment) is run first
  *   renames=1          the kernel cannot exchange two names
+ *   mute=1             the kernel does not say which devices a filesystem has
  *
  * The calls, one a line, are written to TURNS.  What is written to LOG is none. */
 #define _GNU_SOURCE
@@ -39,7 +40,7 @@
 #define RENAME_EXCHANGE_FLAG 2
 
 static struct {
-	long before, after, commit, fail, signal, fill, renames;
+	long before, after, commit, fail, signal, fill, renames, mute;
 } wish;
 static const char *top, *log_file, *denied;
 static FILE *turns;
@@ -60,7 +61,7 @@ static void take(const char *word)
 		long *value;
 	} keys[] = { { "before=", &wish.before }, { "after=", &wish.after }, { "sync=", &wish.commit },
 		     { "fail=", &wish.fail },	  { "signal=", &wish.signal }, { "fill=", &wish.fill },
-		     { "renames=", &wish.renames } };
+		     { "renames=", &wish.renames }, { "mute=", &wish.mute } };
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (strncmp(word, keys[i].key, strlen(keys[i].key)) == 0)
@@ -207,6 +208,8 @@ static long begin(const struct __ptrace_syscall_info *info, long *turn, bool *is
 
 	if (wish.renames && info->entry.nr == SYS_renameat2 && (info->entry.args[4] & RENAME_EXCHANGE_FLAG))
 		return -EINVAL;
+	if (wish.mute && info->entry.nr == SYS_ioctl && info->entry.args[1] == BTRFS_IOC_DEV_INFO)
+		return -EIO;
 	*is_step = name != NULL;
 	if (!name)
 		return 0;

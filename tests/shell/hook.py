@@ -54,9 +54,11 @@ class Initrd:
     def __init__(self, directory: Path, device: str) -> None:
         self.directory = directory
         self.device = device
+        self.base = "BOOT_IMAGE=/vmlinuz root={device}"  # of every kernel command line
         self.flags = "subvol=root"  # what boots, unless a command line says it
         self.copy = directory / "rollback-copy.env"  # the record inside the initrd, if a test makes one
         self.efivars = directory / "efivars"
+        self.sysroot: Path | None = None  # where the root will be mounted; None: below its /run
         self.boots = itertools.count(1)
 
     @property
@@ -66,12 +68,12 @@ class Initrd:
     def arguments(self, run: Path, cmdline: str) -> list[str]:
         run.mkdir(exist_ok=True)
         flags = "" if "rootflags=" in cmdline else f'rootflags="{self.flags}"'
-        line = f"BOOT_IMAGE=/vmlinuz root={self.device} {flags} {cmdline} quiet\n"
+        line = f"{self.base.format(device=self.device)} {flags} {cmdline} quiet\n"
         (run / "cmdline").write_bytes(os.fsencode(line))
         options: dict[str, str | Path] = {
             "--record": self.copy,
             "--run": run,
-            "--sysroot": run / "sysroot",
+            "--sysroot": self.sysroot or run / "sysroot",
             "--cmdline": run / "cmdline",
             "--log": run / "log",
             "--efivars": self.efivars,

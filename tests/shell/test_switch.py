@@ -214,6 +214,75 @@ def test_units_and_tmpfiles_are_handed_over(filesystem: Filesystem) -> None:
     assert (run / "tmpfiles.d/persist.conf").read_text() == "d /persist\n"
 
 
+def give_unit(directory: Path, name: str) -> Path:
+    (directory / "units").mkdir(exist_ok=True)
+    (directory / "units" / name).write_text("[Mount]\n")
+    return directory / "units" / name
+
+
+def handed_over(run: Path) -> list[str]:
+    directory = run / "systemd/system"
+    return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+
+
+def test_only_what_root_alone_can_write_is_handed_over(filesystem: Filesystem) -> None:
+    system = System(filesystem)
+    give_unit(system.state, "good.mount")
+    os.chown(give_unit(system.state, "of-another.mount"), 1000, 0)
+    give_unit(system.state, "for-a-group.mount").chmod(0o664)
+    give_unit(system.state, "for-all.mount").chmod(0o646)
+    os.mkfifo(system.state / "units/fifo.mount")
+    give_unit(system.state, "with a space.mount")
+    assert handed_over(system.initrd.boot().run) == ["good.mount"]
+    (system.state / "units").chmod(0o777)
+    assert handed_over(system.initrd.boot().run) == []
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "given"),
+    [
+        ("impermanence=keep", ["var.mount"]),
+        ("impermanence=boot=7", []),
+        ("impermanence=of", []),
+        ("rootflags=subvol=root-blank", []),
+        ("rootflags=subvol=/", []),
+    ],
+)
+def test_units_are_handed_over_by_a_boot_that_obeys(
+    filesystem: Filesystem, cmdline: str, given: list[str]
+) -> None:
+    """What is refused, or of another root, is not to be trusted with the units of the one that boots."""
+    system = System(filesystem)
+    give_unit(system.state, "var.mount")
+    assert handed_over(system.initrd.boot(cmdline).run) == given
+
+
+def test_units_of_a_stick(filesystem: Filesystem, tmp_path: Path) -> None:
+    """The record of the initrd names a filesystem; to plug in another one does not make root."""
+    system = System(filesystem)
+    shutil.move(system.state / "rollback.env", system.initrd.copy)
+    fsid = sh("blkid", "-p", "-s", "UUID", "-o", "value", filesystem.device).strip()
+    copy = system.initrd.copy
+    copy.write_bytes(copy.read_bytes().replace(b"VERSION=1\n", f"VERSION=1\nFSID={fsid}\n".encode()))
+    other = tmp_path / "stick.img"
+    with open(other, "wb") as stream:
+        stream.truncate(128 << 20)
+    sh("mkfs.btrfs", "-q", other)
+    device = attach(other)
+    top = filesystem.directory / "stick"
+    top.mkdir()
+    sh("mount", device, top)
+    sh("btrfs", "subvolume", "create", top / ".impermanence")
+    give_unit(top / ".impermanence", "dbus.service")
+    sh("umount", top)
+    try:
+        boot = system.initrd.boot(f"root={device}")
+    finally:
+        detach(device, other)
+    assert boot.result.action == "other", boot.said
+    assert handed_over(boot.run) == []
+
+
 def test_filesystem_of_two_devices(filesystem: Filesystem, tmp_path: Path) -> None:
     """The kernel has to know both before the one that is named can be mounted."""
     system = System(filesystem)
