@@ -31,7 +31,7 @@ ROLLBACK_WARNINGS := -std=gnu17 -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstri
 ROLLBACK_HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -Wl,-z,relro,-z,now
 ROLLBACK_FLAGS := $(ROLLBACK_WARNINGS) -O2 $(ROLLBACK_HARDENING)
 
-.PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full vm-test-machines bench deb clean
+.PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
 
 help:
 	@echo 'make demo | test | vm-test | vm-test-machines | bench [NAME=status] | lint | deb | venv'
@@ -97,7 +97,31 @@ build/impermanence-rollback.sanitized: $(ROLLBACK) $(ROLLBACK_HEADERS)
 # What cuts the power at a system call, and what a clock in 1970 is.
 build/disturb: tests/shell/disturb.c
 	mkdir -p build
-	$(CC) -Wall -Wextra -Werror -O2 -o $@ $<
+	$(CC) -Wall -Wextra -Werror -O2 -static -o $@ $<
+
+# Its parsers as a library that Python loads, and under a fuzzer: make fuzz SECONDS=60
+PARSERS := $(addprefix initrd/rollback/,forms.c keyvalue.c log.c memory.c record.c request.c settings.c)
+
+build/parsers.so: tests/fuzz/parsers.c $(PARSERS) $(ROLLBACK_HEADERS)
+	mkdir -p build
+	$(CC) $(ROLLBACK_WARNINGS) -O2 -shared -fPIC -o $@ $< $(PARSERS)
+
+build/fuzz-parsers: tests/fuzz/parsers.c $(PARSERS) $(ROLLBACK_HEADERS)
+	tools/need clang libclang-rt-14-dev
+	mkdir -p build
+	clang -std=gnu17 -g -O1 -DFUZZER -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(PARSERS)
+
+SECONDS := 60
+fuzz: build/fuzz-parsers $(VENV)/.test-stamp
+	$(VENV)/bin/python -m tests.fuzz.corpus unpack build/corpus
+	build/fuzz-parsers -max_len=2000 -max_total_time=$(SECONDS) -dict=tests/fuzz/words -fork=1 -ignore_ooms=0 build/corpus
+	$(VENV)/bin/python -m tests.fuzz.corpus pack build/corpus
+
+# What two compilers see without running it.
+analyze:
+	tools/need gcc libc6-dev clang
+	for file in $(ROLLBACK); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
+	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK)
 
 build/clock.so: tests/shell/clock.c
 	mkdir -p build

@@ -12,7 +12,7 @@ STRING = r'"([^"]*)"'
 REASON = re.compile(
     rf"^REASON\(\w+, {STRING}, {STRING}, (FORETOLD|UNFORETOLD),\s+{STRING},\s+{STRING}\)$", re.M
 )
-MODULE = '''"""Why a boot did not do what it does otherwise: made by tools/reasons.py from reasons.def of the initrd."""
+MODULE = '''"""Why a boot did not do what it does otherwise (made by tools/reasons.py)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REASONS = (
 
 
 def reasons() -> list[tuple[str, str, str, str, str]]:
-    """Code, result, FORETOLD or UNFORETOLD, sentence and advice of each; ValueError: one is of no such form."""
+    """Code, result, FORETOLD or UNFORETOLD, sentence and advice of each; ValueError: one is malformed."""
     text = SOURCE.read_text()
     found = REASON.findall(text)
     if len(found) != text.count("\nREASON("):

@@ -1,4 +1,4 @@
-"""Why a boot did not do what it does otherwise: made by tools/reasons.py from reasons.def of the initrd."""
+"""Why a boot did not do what it does otherwise (made by tools/reasons.py)."""
 
 from __future__ import annotations
 

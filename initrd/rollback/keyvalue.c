@@ -120,14 +120,14 @@ const char *parse(const struct grammar *grammar, void *into, const char *content
 	if (text[size - 1] != '\n')
 		return "the last line has no end";
 	while (line < text + size) {
-		char *end = strchr(line, '\n');
+		size_t length = strcspn(line, "\n");
 		const char *fault;
 
-		*end = '\0';
+		line[length] = '\0';
 		fault = take_line(grammar, into, &section, line, ++number);
 		if (fault)
 			return fault;
-		line = end + 1;
+		line += length + 1;
 	}
 	return grammar->complete(into);
 }

@@ -64,6 +64,7 @@ static void run_once(struct run *run)
 {
 	const char *directory = words("%s/impermanence", run->options.run);
 	const char *stamp = words("%s/boot-id", directory);
+	bool written;
 	FILE *file;
 
 	if (strcmp(first_line(stamp), run->boot_id) == 0) {
@@ -71,7 +72,8 @@ static void run_once(struct run *run)
 		exit(0);
 	}
 	file = make_directories(AT_FDCWD, directory) == 0 ? fopen(stamp, "we") : NULL;
-	if (!file || fprintf(file, "%s\n", run->boot_id) < 0 || fclose(file) != 0) {
+	written = file && fprintf(file, "%s\n", run->boot_id) > 0;
+	if ((file && fclose(file) != 0) || !written) {
 		say(ERROR, "failed: %s cannot be written; the previous root boots", run->options.run);
 		exit(0);
 	}

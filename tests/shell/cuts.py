@@ -145,7 +145,8 @@ class Tracer:
 
     def steps(self) -> list[str]:
         """What the steps of the last run were."""
-        return (self.directory / "turns").read_text().splitlines()
+        lines = (self.directory / "turns").read_text().splitlines()
+        return [line.removeprefix("step ") for line in lines]
 
     def turns(self) -> int:
         return len(self.steps())

@@ -11,12 +11,12 @@
  *   renames=1          the kernel cannot exchange two names
  *   mute=1             the kernel does not say which devices a filesystem has
  *
- * The calls, one a line, are written to TURNS.  What is written to LOG is none. */
+ * The calls, one a line, are written to the file TURNS, or to the descriptor N where it is called fd:N.  What
+ * is written to LOG is none. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/btrfs.h>
-#include <linux/fs.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -129,13 +130,13 @@ static const char *step(const struct __ptrace_syscall_info *info, char what[PATH
 		return "chmod";
 	case SYS_mount:
 		read_text(a[1], what);
-		return "mount";
+		return a[3] & MS_REMOUNT ? "remount" : "mount";
 	case SYS_umount2:
 		read_text(a[0], what);
 		return "umount";
 	case SYS_openat:
 		read_text(a[1], what);
-		return (a[2] & O_CREAT) && !ends_with(what, "/log") ? "create" : NULL;
+		return (a[2] & O_CREAT) && !ends_with(what, "/log") && strncmp(what, "/dev/", 5) != 0 ? "create" : NULL;
 	case SYS_write:
 		read_link(a[0], what);
 		return what[0] == '/' && strncmp(what, "/dev/", 5) && strcmp(what, log_file) &&
@@ -214,7 +215,8 @@ static long begin(const struct __ptrace_syscall_info *info, long *turn, bool *is
 	if (!name)
 		return 0;
 	++*turn;
-	fprintf(turns, "%s %s\n", name, what);
+	fprintf(turns, "step %s %s\n", name, what);
+	fflush(turns);
 	if (*turn == wish.before)
 		cut();
 	if (*turn == wish.fill)
@@ -264,7 +266,8 @@ int main(int count, char **arguments)
 	int i = 4, status;
 
 	check(count > 5, "usage");
-	turns = fopen(arguments[1], "we");
+	turns = strncmp(arguments[1], "fd:", 3) == 0 ? fdopen(atoi(arguments[1] + 3), "w") :
+						       fopen(arguments[1], "we");
 	check(turns != NULL, arguments[1]);
 	top = arguments[2];
 	log_file = arguments[3];
