@@ -114,7 +114,7 @@ build/fuzz-parsers: tests/fuzz/parsers.c $(PARSERS) $(ROLLBACK_HEADERS)
 SECONDS := 60
 fuzz: build/fuzz-parsers $(VENV)/.test-stamp
 	$(VENV)/bin/python -m tests.fuzz.corpus unpack build/corpus
-	build/fuzz-parsers -max_len=2000 -max_total_time=$(SECONDS) -dict=tests/fuzz/words -fork=1 -ignore_ooms=0 build/corpus
+	build/fuzz-parsers -max_len=2000 -artifact_prefix=build/ -max_total_time=$(SECONDS) -dict=tests/fuzz/words -fork=1 -ignore_ooms=0 build/corpus
 	$(VENV)/bin/python -m tests.fuzz.corpus pack build/corpus
 
 # What two compilers see without running it.

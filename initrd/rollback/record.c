@@ -56,20 +56,26 @@ struct key {
 	const char *name;
 	bool (*is)(const char *value);
 	size_t offset; /* of the value in its structure */
-	bool path;     /* may have bytes that are escaped */
+	bool escapes;  /* may have bytes that are written with an escape */
 };
 
-#define HEAD(name, is, member) { name, is, offsetof(struct record, member), false }
-#define VOLUME(name, is, member, path) { name, is, offsetof(struct told, member), path }
+#define HEAD(name, is, member, escapes) { name, is, offsetof(struct record, member), escapes }
+#define VOLUME(name, is, member, escapes) { name, is, offsetof(struct told, member), escapes }
 
 /* In the order in which they are written. */
 static const struct key head_keys[] = {
-	HEAD("NUMBER", is_boot_number, number),	 HEAD("BOOT_ID", is_uuid, boot_id),
-	HEAD("TIME", is_time, time),		 HEAD("RELEASE", is_release, release),
-	HEAD("ACTION", is_action, action),	 HEAD("REASON", is_anything, reason),
-	HEAD("REASON_CODE", is_word, code),	 HEAD("BOOT", is_boot_number, boot),
-	HEAD("REQUEST", is_word, request),	 HEAD("REQUEST_LEFT", is_boot_number, left),
-	HEAD("HOLD", is_yes, hold),
+	HEAD("NUMBER", is_boot_number, number, false),
+	HEAD("BOOT_ID", is_uuid, boot_id, false),
+	HEAD("TIME", is_time, time, false),
+	HEAD("RELEASE", is_release, release, true),
+	HEAD("ACTION", is_action, action, false),
+	/* A reason is put together from words that are escaped where they have to be. */
+	HEAD("REASON", is_anything, reason, false),
+	HEAD("REASON_CODE", is_word, code, false),
+	HEAD("BOOT", is_boot_number, boot, false),
+	HEAD("REQUEST", is_word, request, false),
+	HEAD("REQUEST_LEFT", is_boot_number, left, false),
+	HEAD("HOLD", is_yes, hold, false),
 };
 static const struct key volume_keys[] = {
 	VOLUME("VOLUME", is_name, name, false),
@@ -147,7 +153,7 @@ static void add_keys(FILE *text, const void *structure, const struct key *keys, 
 		const char *value = *member(structure, keys[i].offset);
 
 		if (value)
-			fprintf(text, "%s=%s\n", keys[i].name, keys[i].path ? escaped(value) : value);
+			fprintf(text, "%s=%s\n", keys[i].name, keys[i].escapes ? escaped(value) : value);
 	}
 }
 

@@ -74,7 +74,7 @@ def newer_deb(deb: Path, workspace: Path) -> Path:
     control = tree / "DEBIAN/control"
     control.write_text(re.sub(r"^Version: .*$", f"Version: {NEWER}", control.read_text(), flags=re.M))
     with open(tree / "usr/lib/impermanence/impermanence-rollback", "a") as hook:
-        hook.write(NEWER_HOOK + "\n")
+        hook.write(f"\n{NEWER_HOOK}\n")
     guest.succeed(["dpkg-deb", "--root-owner-group", "--build", str(tree), str(workspace / "newer.deb")])
     return workspace / "newer.deb"
 

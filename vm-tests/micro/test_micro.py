@@ -14,6 +14,7 @@ import pytest
 from machine import Disk, Machine, MachineError
 
 from micro import disk, initramfs
+from micro.initramfs import run
 
 CUTS = 10
 TOP = "/run/impermanence/top"
@@ -103,6 +104,38 @@ def test_hibernation_image_keeps_the_hook_from_mounting(micro: Machine, workspac
     assert "never mounted" in lines
     assert steps(lines) == []
     assert micro.disks[0].path.read_bytes() == before
+
+
+def untouched(micro: Machine, lines: list[str]) -> None:
+    assert "status 0" in lines, lines
+    assert "result ACTION=other" in lines, lines
+    assert "result REASON_CODE=other-subvolume" in lines, lines
+    with disk.mounted(micro.disks[0].path) as top:
+        assert (top / "root/small").exists()
+        assert disk.boots(top) == []
+        assert not (top / "old_roots").exists()
+
+
+def test_nested_snapshot_is_chosen_as_the_root(micro: Machine) -> None:
+    """In the boot menu, at a rescue: it boots, because the root that it lies in stays where it is."""
+    snapshot = "root/.snapshots/31/snapshot"
+    with disk.mounted(micro.disks[0].path) as top:
+        run("btrfs", "subvolume", "create", top / "root/.snapshots")
+        (top / snapshot).parent.mkdir()
+        run("btrfs", "subvolume", "snapshot", "-r", top / "root", top / snapshot)
+    lines = boot(micro, f"root=/dev/vda rootflags=subvol={snapshot} quiet")
+    assert "root small" in lines, lines
+    untouched(micro, lines)
+
+
+def test_another_default_subvolume_boots(micro: Machine) -> None:
+    with disk.mounted(micro.disks[0].path) as top:
+        run("btrfs", "subvolume", "create", top / "other")
+        (top / "other/mine").touch()
+        run("btrfs", "subvolume", "set-default", top / "other")
+    lines = boot(micro, "root=/dev/vda quiet")
+    assert "root mine" in lines, lines
+    untouched(micro, lines)
 
 
 def failing(image: Path, what: str) -> tuple[str, str]:
