@@ -20,16 +20,9 @@ MACHINES := vm-tests/full/test_matrix.py vm-tests/full/test_alert.py vm-tests/fu
 PYTEST := $(VENV)/bin/python -m pytest --timeout 180
 PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 
-# The program of the initrd: one file that needs nothing there.
-ROLLBACK := $(wildcard initrd/rollback/*.c)
-ROLLBACK_HEADERS := $(wildcard initrd/rollback/*.h initrd/rollback/*.def)
-ifeq ($(origin CC),default)
-CC := gcc
-endif
+.DEFAULT_GOAL := help
 COMPILER := tools/need gcc libc6-dev
-ROLLBACK_WARNINGS := -std=gnu17 -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wformat=2 -Werror
-ROLLBACK_HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -Wl,-z,relro,-z,now
-ROLLBACK_FLAGS := $(ROLLBACK_WARNINGS) -O2 $(ROLLBACK_HARDENING)
+include initrd/rollback/rollback.mk
 
 .PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
 
@@ -83,16 +76,6 @@ vm-test-machines: $(VENV)/.test-stamp deb
 bench: $(VENV)/.stamp
 	tools/need $(BENCH_PACKAGES)
 	$(VENV)/bin/python -m bench $(NAME)
-
-build/impermanence-rollback: $(ROLLBACK) $(ROLLBACK_HEADERS)
-	$(COMPILER)
-	mkdir -p build
-	$(CC) $(ROLLBACK_FLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -static -s -o $@ $(ROLLBACK)
-
-# The same with a look at every access, for the tests.
-build/impermanence-rollback.sanitized: $(ROLLBACK) $(ROLLBACK_HEADERS)
-	mkdir -p build
-	$(CC) $(ROLLBACK_WARNINGS) -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(ROLLBACK)
 
 # What cuts the power at a system call, and what a clock in 1970 is.
 build/disturb: tests/shell/disturb.c

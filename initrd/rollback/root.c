@@ -167,7 +167,7 @@ static bool make_private(const char *directory)
 static void open_top(struct run *run)
 {
 	if (!run->options.examine && !make_private(run->top_path))
-		fail(run, MOUNT_FAILED, "%s cannot be made", run->top_path);
+		fail(run, MOUNT_FAILED, "%s cannot be made", escaped(run->top_path));
 	if (mount_top_level(run->device, run->top_path) != 0)
 		fail(run, MOUNT_FAILED, "%s cannot be mounted", escaped(run->device));
 	run->top = open_directory(AT_FDCWD, run->top_path);
