@@ -20,7 +20,11 @@ MACHINES := vm-tests/full/test_matrix.py vm-tests/full/test_alert.py vm-tests/fu
 PYTEST := $(VENV)/bin/python -m pytest --timeout 180
 PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 
-.PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full vm-test-machines bench deb clean
+.DEFAULT_GOAL := help
+COMPILER := tools/need gcc libc6-dev
+include initrd/rollback/rollback.mk
+
+.PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
 
 help:
 	@echo 'make demo | test | vm-test | vm-test-machines | bench [NAME=status] | lint | deb | venv'
@@ -44,7 +48,7 @@ $(LINT)/.stamp: $(VENV)/.test-stamp
 	$(LINT)/bin/pip install --quiet 'mypy>=1.8,<2' 'ruff>=0.4,<1'
 	touch $@
 
-demo: $(VENV)/.stamp
+demo: $(VENV)/.stamp build/impermanence-rollback
 	$(VENV)/bin/python tools/demo.py
 
 lint: $(LINT)/.stamp
@@ -72,6 +76,39 @@ vm-test-machines: $(VENV)/.test-stamp deb
 bench: $(VENV)/.stamp
 	tools/need $(BENCH_PACKAGES)
 	$(VENV)/bin/python -m bench $(NAME)
+
+# What cuts the power at a system call, and what a clock in 1970 is.
+build/disturb: tests/shell/disturb.c
+	mkdir -p build
+	$(CC) -Wall -Wextra -Werror -O2 -static -o $@ $<
+
+# Its parsers as a library that Python loads, and under a fuzzer: make fuzz SECONDS=60
+PARSERS := $(addprefix initrd/rollback/,forms.c keyvalue.c log.c memory.c record.c request.c settings.c)
+
+build/parsers.so: tests/fuzz/parsers.c $(PARSERS) $(ROLLBACK_HEADERS)
+	mkdir -p build
+	$(CC) $(ROLLBACK_WARNINGS) -O2 -shared -fPIC -o $@ $< $(PARSERS)
+
+build/fuzz-parsers: tests/fuzz/parsers.c $(PARSERS) $(ROLLBACK_HEADERS)
+	tools/need clang libclang-rt-14-dev
+	mkdir -p build
+	clang -std=gnu17 -g -O1 -DFUZZER -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(PARSERS)
+
+SECONDS := 60
+fuzz: build/fuzz-parsers $(VENV)/.test-stamp
+	$(VENV)/bin/python -m tests.fuzz.corpus unpack build/corpus
+	build/fuzz-parsers -max_len=2000 -artifact_prefix=build/ -max_total_time=$(SECONDS) -dict=tests/fuzz/words -fork=1 -ignore_ooms=0 build/corpus
+	$(VENV)/bin/python -m tests.fuzz.corpus pack build/corpus
+
+# What two compilers see without running it.
+analyze:
+	tools/need gcc libc6-dev clang
+	for file in $(ROLLBACK); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
+	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK)
+
+build/clock.so: tests/shell/clock.c
+	mkdir -p build
+	$(CC) -Wall -Wextra -Werror -O2 -shared -fPIC -o $@ $<
 
 deb:
 	tools/need $(DEB_PACKAGES)

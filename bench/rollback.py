@@ -8,8 +8,8 @@ to delete, ends when the disk is at rest: everything deleted is gone, and everyt
 
 What the bench itself does between the runs is done before the next one begins: what it deletes is gone, and
 the metadata is balanced once.  Hundreds of commits in a row leave its free space in small pieces, and then
-the first write of a boot takes long whatever writes, and with no old root as well.  Ours is installed as a
-package does it, with its helper, and reads the record that `impermanence setup` makes; its expired old roots
+the first write of a boot takes long whatever writes, and with no old root as well.  Ours is built as a
+package does it, and reads the record that `impermanence setup` makes; its expired old roots
 are deleted after the run, as the timer of `prune` does it in the running system.
 """
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import time
@@ -124,10 +123,8 @@ class Ours(Side):
     def __init__(self, fs: ground.VolumeFacts, files: int) -> None:
         super().__init__(fs, files)
         self.snapshot("seed", "root-blank", "-r")
-        self.hook = fs.directory / "hook"
-        self.hook.mkdir()
-        shutil.copy(HERE / "initrd/impermanence-rollback", self.hook)
-        ground.sh("gcc", "-O2", "-static", "-o", self.hook / "volumes", HERE / "initrd/volumes.c")
+        ground.sh("make", "--silent", "-C", HERE, "build/impermanence-rollback")
+        self.argv: list[str | Path] = [HERE / "build/impermanence-rollback"]
         fs.subvolume(".impermanence")
         volume = records.RollbackVolume("root", b"root", b"root-blank", blank_uuid=fs.uuid("root-blank"))
         record = records.RollbackEnv(volumes=(volume,), fsid=fs.fsid())
@@ -147,7 +144,7 @@ class Ours(Side):
             "--efivars": "/none",
         }
         words = [word for pair in options.items() for word in pair]
-        seconds = self.timed(["dash", self.hook / "impermanence-rollback", *words])
+        seconds = self.timed([*self.argv, *words])
         result = records.parse_record((run / "impermanence/rollback.env").read_bytes())
         if result.action != "wiped":
             raise ValueError(f"no switch: {result}")

@@ -179,7 +179,7 @@ directories = ["/var/log"]
 
     say("Reboot: the initrd puts the volume back, and deletes nothing.")
     (directory / "cmdline").write_text("quiet\n")
-    sh(CHECKOUT / "initrd/impermanence-rollback", "--device", device, "--run", directory / "run",
+    sh(CHECKOUT / "build/impermanence-rollback", "--device", device, "--run", directory / "run",
        "--cmdline", directory / "cmdline", "--log", directory / "kmsg", "--sysroot", directory / "sysroot",
        "--record", directory / "none", "--efivars", directory / "none", "--wait", "0")  # fmt: skip
     print((directory / "kmsg").read_text(), end="")

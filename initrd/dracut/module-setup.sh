@@ -1,9 +1,9 @@
 #!/bin/bash
-# dracut: the hook with the programs it calls, as a unit or, without systemd, before the root is mounted.
+# dracut: the program, as a unit or, without systemd, before the root is mounted.
 # shellcheck disable=SC2154 # the variables of dracut
 
 check() {
-    require_binaries btrfs mount umount mv mkdir chmod cat dd tr wc sleep date uname || return 1
+    require_binaries /usr/lib/impermanence/impermanence-rollback || return 1
     [[ $hostonly ]] || return 0
     local fs
     for fs in "${host_fs_types[@]}"; do
@@ -17,18 +17,16 @@ depends() {
 }
 
 install() {
-    local core=/usr/lib/impermanence
-    inst_multiple sh btrfs mount umount mv mkdir chmod cat dd tr wc sleep date uname
-    inst_multiple -o findfs
-    inst_script "$core/impermanence-rollback" "$core/impermanence-rollback"
-    [[ -x $dracutsysrootdir$core/volumes ]] && inst_binary "$core/volumes"
+    local program=/usr/lib/impermanence/impermanence-rollback
+    inst_binary "$program" "$program"
     # A copy of the record goes before the one on the disk.
     [[ -f $dracutsysrootdir/etc/impermanence/rollback.env ]] && inst_simple /etc/impermanence/rollback.env
     if ! dracut_module_included systemd; then
         inst_hook pre-mount 50 "$moddir/pre-mount.sh"
         return 0
     fi
-    inst_multiple systemd-escape
+    # For the generator.
+    inst_multiple sh mkdir systemd-escape
     inst_script "$moddir/device-generator.sh" "$systemdutildir/system-generators/impermanence-device-generator"
     inst_simple "$moddir/impermanence-rollback.service" "$systemdsystemunitdir/impermanence-rollback.service"
     inst_simple "$moddir/before-rollback.conf" \

@@ -39,17 +39,9 @@ let
     + lineUnlessNull "BLANK_UUID" volume.blankUuid
     + lib.concatMapStrings (line "REQUIRE") volume.require;
 
-  helper = pkgs.runCommandCC "impermanence-volumes" { } ''
-    $CC -O2 -Wall -o $out ${../volumes.c}
+  program = pkgs.runCommandCC "impermanence-rollback" { } ''
+    $CC -std=gnu17 -O2 -Wall -o $out ${../rollback}/*.c
   '';
-
-  package = {
-    btrfs = pkgs.btrfs-progs;
-    mount = pkgs.util-linux;
-    umount = pkgs.util-linux;
-    findfs = pkgs.util-linux;
-  };
-  programs = lib.splitString "\n" (lib.fileContents ../programs) ++ [ "findfs" ];
 in
 {
   options.impermanence.rollback = {
@@ -143,14 +135,8 @@ in
     boot.initrd.systemd = {
       contents = {
         "/etc/impermanence/rollback.env".text = record;
-        "${core}/impermanence-rollback".source = ../impermanence-rollback;
-        "${core}/volumes".source = helper;
+        "${core}/impermanence-rollback".source = program;
       };
-
-      # NixOS has some of them in its initrd already, of packages of its own choice.
-      extraBin = lib.genAttrs programs (
-        name: lib.mkDefault "${package.${name} or pkgs.coreutils}/bin/${name}"
-      );
 
       services.impermanence-rollback = {
         description = "Put the ephemeral volumes back to their blanks";

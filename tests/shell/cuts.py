@@ -1,8 +1,8 @@
 """A wipe that is disturbed at one of its steps: cut, failing, or on a disk that fills up right then.
 
-The script runs with wrappers first on PATH.  A wrapper does what its program does and disturbs the
-script at its turn, before or after the step; programs that only look at the filesystem have no turn.
-After a cut the image is copied right there: it has what had been written by then, and what was only
+A step of the program is a system call that changes something (disturb.c).  The script that people copy runs
+with wrappers first on PATH: a wrapper does what its program does and disturbs the script at its turn.
+After a cut the image is copied right there: it has what had been committed by then, and what was only
 in memory is lost, as in a power cut.  `sync` cuts commit first, so that the step itself is on the disk.
 """
 
@@ -14,15 +14,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Protocol, TypedDict, Unpack
 
 from tests.conftest import Filesystem, sh
 from tests.isolation import attach, detach, wait_until
-from tests.shell.hook import HOOK, INITRD
+from tests.shell.hook import TRACED, Initrd, built
 
-PROGRAMS = ("mv", "btrfs", "mkdir", "mount", "umount", "volumes")
+PROGRAMS = ("mv", "btrfs", "mkdir", "mount", "umount")
 FILL = Path(__file__).parent / "fill.py"
-CUT = -9  # exit status of a script that was cut
+CLASSIC = Path(__file__).parent / "classic-wipe"
+CUT = -9  # exit status of what was cut
 WRAPPER = """#!/bin/sh
 # The script is the parent, or that of a subshell of it: its pid is in the file.
 cut() {{
@@ -30,119 +31,125 @@ cut() {{
     kill -KILL "$(cat {pid})"
     exit 1
 }}
-one() {{
-    case "{program} $*" in
-        "btrfs subvolume show"* | "btrfs subvolume list"* | "btrfs subvolume get-default"* | \
-        "btrfs filesystem show"* | "btrfs device"* | "volumes look"* | "volumes ready"*)
-            {real} "$@"
-            return
-            ;;
-    esac
-    turn=$(($(cat {count}) + 1))
-    echo $turn >{count}
-    [ $turn -ne {before} ] || cut
-    if [ $turn -eq {fail} ]; then
-        echo "{program} $*" >{failed}
-        echo "{program}: No space left on device" >&2
-        return 1
-    fi
-    [ $turn -ne {fill} ] || {python} -I {filler} {top}/filler
-    {real} "$@"
-    status=$?
-    [ $turn -ne {after} ] || cut
-    return $status
-}}
-"""
-# Each step of the helper is a step of the script, though one process takes several.
-STEPS = """
-taken=0
-while [ $# -gt 0 ]; do
-    words=0
-    for word; do
-        [ "$word" != , ] || break
-        words=$((words + 1))
-    done
-    case $1 in
-        look) one "$@" ;;
-        *) if [ $words -eq 2 ]; then one "$1" "$2"; else one "$1" "$2" "$3"; fi ;;
-    esac
-    status=$?
-    [ $status -lt 16 ] || status=$((status + taken))
-    [ $status -eq 0 ] || exit $status
-    taken=$((taken + 1))
-    shift $words
-    [ $# -eq 0 ] || shift
-done
+case "{program} $*" in
+    "btrfs subvolume show"* | "btrfs subvolume list"*) exec {real} "$@" ;;
+esac
+turn=$(($(cat {count}) + 1))
+echo $turn >{count}
+[ $turn -ne {before} ] || cut
+if [ $turn -eq {fail} ]; then
+    echo "{program}: No space left on device" >&2
+    exit 1
+fi
+{real} "$@"
+status=$?
+[ $turn -ne {after} ] || cut
+exit $status
 """
 
 
 class Moment(TypedDict, total=False):
-    """At which turns to disturb, and how."""
+    """At which turns to disturb (0: never), and how."""
 
     before: int
     after: int
-    sync: bool
+    sync: bool  # what the step has done is committed before the cut
     fail: int
-    fill: int
+    fill: int  # all space of the filesystem is used up first
+    signal: int  # a fault of the program itself
 
 
-class Cutter:
-    """A script of its own beside wrappers; the hook with or without its helper."""
+class Disturber(Protocol):
+    """A program that is disturbed at the turns it was armed for."""
 
-    def __init__(self, directory: Path, *, helper: Path | None, script: Path = HOOK) -> None:
-        self.directory = directory
-        self.helper = helper
+    def arm(self, top: Path, **moment: Unpack[Moment]) -> None: ...
+
+    def run(self, arguments: Sequence[str]) -> int: ...
+
+    def turns(self) -> int: ...
+
+
+class Wrappers:
+    """The script that people copy, and the programs that it calls."""
+
+    def __init__(self, directory: Path) -> None:
         self.tools = directory / "tools"
         self.count = directory / "count"
         self.pid = directory / "pid"
-        self.failed = directory / "failed"
         directory.mkdir()
         self.tools.mkdir()
-        self.script = directory / script.name
-        shutil.copy(script, self.script)
 
-    def arm(
-        self, top: Path, *, before: int = 0, after: int = 0, sync: bool = False, fail: int = 0, fill: int = 0
-    ) -> None:
-        """Disturb at these turns (0: never); `fill` uses up all space in `filler` at the top level first."""
+    def arm(self, top: Path, **moment: Unpack[Moment]) -> None:
         self.count.write_text("0\n")
-        self.failed.unlink(missing_ok=True)
         for program in PROGRAMS:
-            real = self.helper if program == "volumes" else shutil.which(program)
-            if real is None:
-                continue
-            # The hook finds its helper beside itself, the other programs on PATH.
-            wrapper = (self.directory if program == "volumes" else self.tools) / program
+            wrapper = self.tools / program
             wrapper.write_text(
                 WRAPPER.format(
                     program=program,
                     count=self.count,
                     pid=self.pid,
-                    before=before,
-                    after=after,
-                    fail=fail,
-                    failed=self.failed,
-                    fill=fill,
-                    filler=FILL,
-                    python=sys.executable,
-                    sync="yes" if sync else "no",
-                    real=real,
+                    before=moment.get("before", 0),
+                    after=moment.get("after", 0),
+                    fail=moment.get("fail", 0),
+                    sync="yes" if moment.get("sync") else "no",
+                    real=shutil.which(program),
                     btrfs=shutil.which("btrfs"),
                     top=top,
                 )
-                + (STEPS if program == "volumes" else 'one "$@"\n')
             )
             wrapper.chmod(0o755)
 
-    def run(self, shell: Sequence[str], arguments: Sequence[str]) -> int:
-        """The script's exit status; CUT when it was cut."""
+    def run(self, arguments: Sequence[str]) -> int:
         script = 'echo $$ >"$1"; shift; exec "$@"'
-        argv = ["sh", "-c", script, "sh", os.fspath(self.pid), *shell, os.fspath(self.script), *arguments]
+        argv = ["sh", "-c", script, "sh", os.fspath(self.pid), "dash", os.fspath(CLASSIC), *arguments]
         environment = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"}
         return subprocess.run(argv, env=environment, capture_output=True, check=False).returncode
 
     def turns(self) -> int:
         return int(self.count.read_text())
+
+
+def disturbed(
+    directory: Path, top: Path | None = None, log: Path | None = None, **moment: int | str
+) -> tuple[str | Path, ...]:
+    """What stands before the program's path."""
+    turns = directory / "turns"
+    words = [f"{key}={int(value) if isinstance(value, bool) else value}" for key, value in moment.items()]
+    return (built("disturb"), turns, top or "/none", log or "/none", *words, "--")
+
+
+class Tracer:
+    """The program, traced; `exchanges`: the kernel can exchange two names."""
+
+    def __init__(self, directory: Path, *, exchanges: bool = True) -> None:
+        self.directory = directory
+        self.exchanges = exchanges
+        self.moment: dict[str, int] = {}
+        self.top = directory
+        directory.mkdir()
+
+    def arm(self, top: Path, **moment: Unpack[Moment]) -> None:
+        self.top = top
+        self.moment = {key: value for key, value in moment.items() if isinstance(value, int)}
+        self.moment["renames"] = not self.exchanges
+
+    def run(self, arguments: Sequence[str]) -> int:
+        log = Path(arguments[arguments.index("--log") + 1])
+        wrap = disturbed(self.directory, self.top, log, **self.moment)
+        filler = f"{sys.executable} -I {FILL} {self.top}/filler"
+        environment = {**os.environ, **TRACED, "FILLER": filler}
+        argv = [*wrap, built(Initrd.build), *arguments]
+        result = subprocess.run(argv, env=environment, capture_output=True, check=False)
+        assert result.returncode != 125, result.stderr
+        return result.returncode
+
+    def steps(self) -> list[str]:
+        """What the steps of the last run were."""
+        lines = (self.directory / "turns").read_text().splitlines()
+        return [line.removeprefix("step ") for line in lines]
+
+    def turns(self) -> int:
+        return len(self.steps())
 
 
 def forgotten(device: str) -> bool:
@@ -188,37 +195,37 @@ class Disk:
 class Rig:
     """A filesystem whose next boot is disturbed, again and again from the same beginning.
 
-    The script gets `arguments(run)`, and mounts the top level at `run`/impermanence/top.
+    The program gets `arguments(run)`, and mounts the top level at `run`/impermanence/top.
     """
 
     def __init__(
-        self, filesystem: Filesystem, cutter: Cutter, arguments: Callable[[Path], list[str]]
+        self, filesystem: Filesystem, disturber: Disturber, arguments: Callable[[Path], list[str]]
     ) -> None:
         self.filesystem = filesystem
         self.disk = Disk(filesystem)
-        self.cutter = cutter
+        self.disturber = disturber
         self.arguments = arguments
         self.directory = filesystem.directory / "rig"
         self.directory.mkdir()
         self.crashed = self.directory / "crashed.img"
         self.runs = 0
 
-    def boot(self, shell: Sequence[str] = ("dash",), **moment: Unpack[Moment]) -> tuple[int, Path]:
+    def boot(self, **moment: Unpack[Moment]) -> tuple[int, Path]:
         self.runs += 1
         run = self.directory / f"run{self.runs}"
-        self.cutter.arm(run / "impermanence/top", **moment)
-        return self.cutter.run(shell, self.arguments(run)), run
+        self.disturber.arm(run / "impermanence/top", **moment)
+        return self.disturber.run(self.arguments(run)), run
 
-    def turns(self, beginning: Path, shell: Sequence[str] = ("dash",)) -> int:
+    def turns(self, beginning: Path) -> int:
         """Steps of the boot that nobody disturbs."""
         self.disk.load(beginning)
-        assert self.boot(shell)[0] == 0
-        return self.cutter.turns()
+        assert self.boot()[0] == 0
+        return self.disturber.turns()
 
-    def cut(self, beginning: Path, shell: Sequence[str] = ("dash",), **moment: Unpack[Moment]) -> None:
+    def cut(self, beginning: Path, **moment: Unpack[Moment]) -> None:
         """The disk is then what the cut left."""
         self.disk.load(beginning)
-        status, run = self.boot(shell, **moment)
+        status, run = self.boot(**moment)
         assert status == CUT, moment
         self.disk.copy(self.filesystem.image, self.crashed)
         unmount_after_death(run)
@@ -229,9 +236,3 @@ def unmount_after_death(run: Path) -> None:
     top = run / "impermanence/top"
     if os.path.ismount(top):
         sh("umount", top)
-
-
-def build_helper(directory: Path) -> Path:
-    program = directory / "volumes"
-    sh("gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-o", program, INITRD / "volumes.c")
-    return program

@@ -1,8 +1,10 @@
-"""Boots of the real hook on a loop device: one call of `boot` is one initrd."""
+"""Boots of the real program on a loop device: one call of `boot` is one initrd."""
 
 from __future__ import annotations
 
 import dataclasses
+import fcntl
+import functools
 import itertools
 import os
 import subprocess
@@ -14,11 +16,24 @@ from impermanenced.boots import records
 from impermanenced.boots.records import BootRecord, NextRequest, RollbackEnv, RollbackVolume
 from tests.conftest import Filesystem, sh
 
-INITRD = Path(__file__).parent.parent.parent / "initrd"
-HOOK = INITRD / "impermanence-rollback"
-SHELLS = {"dash": ["dash"], "busybox": ["busybox", "sh"], "bash": ["bash", "--posix"]}
+REPOSITORY = Path(__file__).parent.parent.parent
+INITRD = REPOSITORY / "initrd"
+INSTALLED = "impermanence-rollback"  # as packages install it
+SANITIZED = "impermanence-rollback.sanitized"  # stops at the first wrong access or undefined operation
+BUILDS = (INSTALLED, SANITIZED)
+TRACED = {"ASAN_OPTIONS": "detect_leaks=0"}  # leaks are looked for by ptrace(2), which is taken then
 ROOT = RollbackVolume("root", b"root", b"root-blank")
 HOME = RollbackVolume("home", b"home", b"home-blank")
+
+
+@functools.cache
+def built(target: str) -> Path:
+    """What make builds under that name; one process of the tests builds, the others wait."""
+    (REPOSITORY / "build").mkdir(exist_ok=True)
+    with open(REPOSITORY / "build/.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sh("make", "--silent", f"build/{target}", cwd=REPOSITORY)
+    return REPOSITORY / "build" / target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,24 +47,33 @@ class Boot:
 
 
 class Initrd:
-    """The hook with a /run and a kernel command line of its own for every boot."""
+    """The program with a /run and a kernel command line of its own for every boot."""
 
-    hook = HOOK  # has no helper beside it
+    build = INSTALLED
 
     def __init__(self, directory: Path, device: str) -> None:
         self.directory = directory
         self.device = device
+        self.base = "BOOT_IMAGE=/vmlinuz root={device}"  # of every kernel command line
+        self.flags = "subvol=root"  # what boots, unless a command line says it
         self.copy = directory / "rollback-copy.env"  # the record inside the initrd, if a test makes one
         self.efivars = directory / "efivars"
+        self.sysroot: Path | None = None  # where the root will be mounted; None: below its /run
         self.boots = itertools.count(1)
+
+    @property
+    def program(self) -> Path:
+        return built(self.build)
 
     def arguments(self, run: Path, cmdline: str) -> list[str]:
         run.mkdir(exist_ok=True)
-        (run / "cmdline").write_text(f"BOOT_IMAGE=/vmlinuz root={self.device} {cmdline} quiet\n")
+        flags = "" if "rootflags=" in cmdline else f'rootflags="{self.flags}"'
+        line = f"{self.base.format(device=self.device)} {flags} {cmdline} quiet\n"
+        (run / "cmdline").write_bytes(os.fsencode(line))
         options: dict[str, str | Path] = {
             "--record": self.copy,
             "--run": run,
-            "--sysroot": run / "sysroot",
+            "--sysroot": self.sysroot or run / "sysroot",
             "--cmdline": run / "cmdline",
             "--log": run / "log",
             "--efivars": self.efivars,
@@ -61,18 +85,18 @@ class Initrd:
         self,
         cmdline: str = "",
         *,
-        shell: str = "dash",
         run: Path | None = None,
         environment: Mapping[str, str] | None = None,
         extra: tuple[str, ...] = (),
+        wrap: tuple[str | Path, ...] = (),
     ) -> Boot:
         run = run or self.directory / f"run{next(self.boots)}"
         result = subprocess.run(
-            [*SHELLS[shell], os.fspath(self.hook), *self.arguments(run, cmdline), *extra],
+            [*wrap, self.program, *self.arguments(run, cmdline), *extra],
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **(TRACED if wrap else {}), **(environment or {})},
         )
         log = (run / "log").read_text() if (run / "log").exists() else ""
         file = run / "impermanence/rollback.env"
@@ -80,16 +104,28 @@ class Initrd:
         words = log + result.stdout + result.stderr
         return Boot(result.returncode, words, records.parse_record(file.read_bytes(), bytes(file)), run)
 
+    def examine(self, cmdline: str = "", *, extra: tuple[str, ...] = ()) -> tuple[str, str | None]:
+        """What the next boot would decide, and the word of the reason."""
+        run = self.directory / f"run{next(self.boots)}"
+        options = [*self.arguments(run, cmdline), *extra]
+        result = subprocess.run(
+            [self.program, "--examine", *options], capture_output=True, text=True, check=False
+        )
+        assert (result.returncode, result.stderr) == (0, ""), result
+        decision, *code = result.stdout.splitlines()
+        return decision, code[0].removeprefix("REASON_CODE=") if code else None
 
-def check(kind: str, path: Path, shell: str = "dash") -> subprocess.CompletedProcess[bytes]:
-    """What the hook reads in a file."""
-    return subprocess.run([*SHELLS[shell], HOOK, "--check", kind, path], capture_output=True, check=False)
+
+def check(kind: str, path: Path, build: str = INSTALLED) -> subprocess.CompletedProcess[bytes]:
+    """What the program reads in a file."""
+    return subprocess.run([built(build), "--check", kind, path], capture_output=True, check=False)
 
 
 class RollbackFields(TypedDict, total=False):
     """What a record says beside its volumes."""
 
     fsid: str | None
+    device: bytes | None
     archive: bytes
     wipe: bool
     on_failure: str
@@ -101,7 +137,7 @@ class RollbackChanges(RollbackFields, total=False):
 
 
 class System:
-    """A filesystem laid out for the hook: root (and home), their blanks, the state directory."""
+    """A filesystem laid out for the program: root (and home), their blanks, the state directory."""
 
     def __init__(
         self, filesystem: Filesystem, *volumes: RollbackVolume, **settings: Unpack[RollbackFields]
@@ -116,6 +152,7 @@ class System:
         self.rollback = dataclasses.replace(RollbackEnv(volumes=volumes or (ROOT,)), **settings)
         if not volumes:
             self.make(ROOT)
+        self.initrd.flags = f"subvol={os.fsdecode(self.rollback.volumes[0].subvolume)}"
         self.rollback = dataclasses.replace(
             self.rollback, volumes=tuple(self.with_uuid(volume) for volume in self.rollback.volumes)
         )

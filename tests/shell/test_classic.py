@@ -16,10 +16,9 @@ import pytest
 
 from impermanenced.boots.records import RollbackVolume
 from tests.conftest import Filesystem
-from tests.shell.cuts import Cutter, Rig, unmount_after_death
+from tests.shell.cuts import Rig, Tracer, Wrappers, unmount_after_death
 from tests.shell.hook import Initrd, System
 
-CLASSIC = Path(__file__).parent / "classic-wipe"
 DAY = 24 * 3600
 ROOT = RollbackVolume("root", b"root", None)  # the classic script knows no blank
 
@@ -63,12 +62,11 @@ class Machine:
         then = time.time() - days * DAY
         os.utime(self.top / path, (then, then))
 
-    def rig(self, script: str, helper: Path | None) -> Rig:
+    def rig(self, script: str) -> Rig:
         directory = self.filesystem.directory / script
         if script == "classic":
-            cutter = Cutter(directory, helper=None, script=CLASSIC)
-            return Rig(self.filesystem, cutter, self.classic_arguments)
-        return Rig(self.filesystem, Cutter(directory, helper=helper), self.our_arguments)
+            return Rig(self.filesystem, Wrappers(directory), self.classic_arguments)
+        return Rig(self.filesystem, Tracer(directory), self.our_arguments)
 
     def classic_arguments(self, run: Path) -> list[str]:
         return [self.filesystem.device, os.fspath(run / "impermanence/top")]
@@ -172,7 +170,7 @@ def tell(who: str, layout: Layout, disturb: Disturb, tally: Tally) -> None:
 def test_the_classic_script_loses(filesystem: Filesystem, layout: Layout, disturb: Disturb) -> None:
     machine = Machine(filesystem)
     layout(machine)
-    tally = disturb(machine, machine.rig("classic", None))
+    tally = disturb(machine, machine.rig("classic"))
     tell("classic", layout, disturb, tally)
     # Between the rename and the new root there is none; what is deleted in between makes that longer.
     assert tally.missing >= (3 if layout is old_ones and disturb is cuts else 1)
@@ -181,20 +179,20 @@ def test_the_classic_script_loses(filesystem: Filesystem, layout: Layout, distur
 
 
 @pytest.mark.parametrize("layout", [old_ones, long_uptime])
-def test_ours_does_not(filesystem: Filesystem, helper: Path, layout: Layout) -> None:
+def test_ours_does_not(filesystem: Filesystem, layout: Layout) -> None:
     machine = Machine(filesystem)
     layout(machine)
-    tally = cuts(machine, machine.rig("ours", helper))
+    tally = cuts(machine, machine.rig("ours"))
     tell("ours", layout, cuts, tally)
     assert tally.tried >= 28
     assert (tally.missing, tally.lost, tally.unfinished) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("script", ["classic", "ours"])
-def test_two_boots_of_one_mtime(filesystem: Filesystem, helper: Path, script: str) -> None:
+def test_two_boots_of_one_mtime(filesystem: Filesystem, script: str) -> None:
     """A clock that starts at the same moment, or the mtime that a snapshot has from its blank."""
     machine = Machine(filesystem)
-    rig = machine.rig(script, helper)
+    rig = machine.rig(script)
     for number in range(3):
         rig.disk.on()
         life = f"life {number}"
@@ -216,7 +214,7 @@ def test_two_boots_of_one_mtime(filesystem: Filesystem, helper: Path, script: st
 
 def test_one_mtime_puts_a_root_into_another(filesystem: Filesystem) -> None:
     machine = Machine(filesystem)
-    rig = machine.rig("classic", None)
+    rig = machine.rig("classic")
     now = time.time() - DAY
     for life in ("first", "second", "third"):
         rig.disk.on()
@@ -232,13 +230,13 @@ def test_one_mtime_puts_a_root_into_another(filesystem: Filesystem) -> None:
 
 
 @pytest.mark.parametrize("script", ["classic", "ours"])
-def test_plain_directory_among_the_old_roots(filesystem: Filesystem, helper: Path, script: str) -> None:
+def test_plain_directory_among_the_old_roots(filesystem: Filesystem, script: str) -> None:
     """Of a plain directory `btrfs subvolume list -o` tells the subvolumes of the whole filesystem."""
     machine = Machine(filesystem)
     plain(machine)
     (machine.top / "old_roots/notes").mkdir()
     machine.age("old_roots/notes", 31)
-    rig = machine.rig(script, helper)
+    rig = machine.rig(script)
     rig.boot()
     lost = machine.lost(rig)
     if script == "classic":

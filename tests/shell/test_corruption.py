@@ -14,10 +14,10 @@ from impermanenced.boots import records
 from impermanenced.boots.records import NextRequest
 from impermanenced.errors import RecordError
 from tests.conftest import Filesystem
-from tests.shell.cuts import CUT, Cutter, unmount_after_death
-from tests.shell.hook import HOOK, SHELLS, Boot, System, check
+from tests.shell.cuts import CUT, Tracer, unmount_after_death
+from tests.shell.hook import SANITIZED, Boot, Initrd, System, built, check
 
-pytestmark = pytest.mark.usefixtures("either")
+pytestmark = pytest.mark.usefixtures("build")
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
@@ -139,12 +139,12 @@ def test_older_record_does_not_matter(system: System, corrupt: Callable[[Path], 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS)
 def test_plan(system: System, tmp_path: Path, corrupt: Callable[[Path], None]) -> None:
     """A plan that was cut and then spoiled: nothing is finished after it; what it was about is archived."""
-    cutter = Cutter(tmp_path / "cutter", helper=None)
+    tracer = Tracer(tmp_path / "tracer", exchanges=False)
     plan = system.state / "staging/plan"
     for turn in range(1, 40):
         run = tmp_path / f"turn{turn}"
-        cutter.arm(run / "impermanence/top", after=turn)
-        assert cutter.run(SHELLS["dash"], system.initrd.arguments(run, "")) == CUT
+        tracer.arm(run / "impermanence/top", after=turn)
+        assert tracer.run(system.initrd.arguments(run, "")) == CUT
         unmount_after_death(run)
         if plan.exists():
             break
@@ -177,19 +177,15 @@ def test_every_truncation_is_refused_or_whole(tmp_path: Path, kind: str) -> None
         assert (check(kind, file).returncode == 0) == understood, whole[:length]
 
 
-@pytest.mark.parametrize("clock", ["0", "86400", "not set"])
-def test_clock_in_1970(system: System, tmp_path: Path, clock: str) -> None:
+@pytest.mark.parametrize("clock", [0, 86400, -1])
+def test_clock_in_1970(system: System, monkeypatch: pytest.MonkeyPatch, clock: int) -> None:
     """Neither the number nor the name of an old root is the time: the boots go on counting."""
-    system.initrd.hook = HOOK  # with the helper it is the clock itself
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    answer = "exit 1" if clock == "not set" else f"echo {clock}"
-    (tools / "date").write_text(f"#!/bin/sh\n{answer}\n")
-    (tools / "date").chmod(0o755)
+    monkeypatch.setattr(Initrd, "build", SANITIZED)  # a static program has no clock but the real one
+    preload = {"LD_PRELOAD": os.fspath(built("clock.so")), "ASAN_OPTIONS": "verify_asan_link_order=0"}
     for number in (2, 3):
-        boot = system.initrd.boot(environment={"PATH": f"{tools}:{os.environ['PATH']}"})
+        boot = system.initrd.boot(environment={**preload, "CLOCK": str(clock)})
         assert (boot.result.action, boot.result.number) == ("wiped", number), boot.said
-        assert boot.result.time == (0 if clock == "not set" else int(clock))
+        assert boot.result.time == max(clock, 0)
         assert system.record(number) == boot.result
         system.dirty("crud")
     assert wipes(system).result.number == 4

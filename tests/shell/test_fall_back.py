@@ -8,7 +8,7 @@ from impermanenced.boots.records import NextRequest
 from tests.conftest import Filesystem, sh
 from tests.shell.hook import System
 
-pytestmark = pytest.mark.usefixtures("either")
+pytestmark = pytest.mark.usefixtures("build")
 
 
 @pytest.fixture

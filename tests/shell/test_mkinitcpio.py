@@ -17,11 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Filesystem, sh
-from tests.shell.hook import INITRD, System
+from tests.shell.hook import INITRD, INSTALLED, System, built
 
 CORE = "usr/lib/impermanence"
 UNITS = "usr/lib/systemd/system"
-PROGRAMS = (INITRD / "programs").read_text().split()
 
 FUNCTIONS = r"""
 declare -A _addedmodules
@@ -107,7 +106,7 @@ class Image:
 
     def run(self, device: str, cmdline: str, *argv: str) -> subprocess.CompletedProcess[str]:
         """In the image and nothing else: a /dev with the device alone, a /run of its own."""
-        (self.root / "cmdline").write_text(f"root={device} {cmdline}\n")
+        (self.root / "cmdline").write_text(f"root={device} rootflags=subvol=root {cmdline}\n")
         script = (
             'cd "$1" && mount -t tmpfs tmpfs dev && mount -t tmpfs tmpfs run && '
             "mount -t proc proc proc && mount --bind cmdline proc/cmdline && "
@@ -128,37 +127,20 @@ def image(tmp_path: Path) -> Image:
     if os.geteuid() != 0:
         pytest.skip("needs root for a mount namespace: run make test as root")
     installed = tmp_path / "installed"
-    helper = tmp_path / "volumes"
-    sh("gcc", "-Os", "-static", "-o", helper, INITRD / "volumes.c")
-    environment = {**os.environ, "DESTDIR": os.fspath(installed), "HELPER": os.fspath(helper)}
+    program = os.fspath(built(INSTALLED))
+    environment = {**os.environ, "DESTDIR": os.fspath(installed), "PROGRAM": program}
     sh(INITRD / "install", env={**environment, "ADAPTERS": "mkinitcpio"})
     return Image(installed, tmp_path / "image", tmp_path / "record")
 
 
-def words_after(file: Path, begin: str) -> list[list[str]]:
-    lines = [line.strip() for line in file.read_text().splitlines() if line.strip().startswith(begin)]
-    assert lines, f"{file} has no {begin}"
-    return [line.removeprefix(begin).partition(" ||")[0].partition(";")[0].split() for line in lines]
-
-
-def test_one_list_of_programs() -> None:
-    """Each adapter names the programs of the core in the way of its initrd; they must not drift apart."""
-    dracut = INITRD / "dracut/module-setup.sh"
-    assert words_after(dracut, "require_binaries") == [PROGRAMS]
-    assert words_after(dracut, "inst_multiple sh") == [PROGRAMS]
-    (tools,) = words_after(INITRD / "initramfs-tools/hooks/impermanence", "for program in")
-    assert [word for word in tools if word != "findfs"] == PROGRAMS
-    assert f"`{' '.join(PROGRAMS)}`" in (INITRD / "README.md").read_text()
-
-
 @pytest.mark.parametrize("hook", ["impermanence", "sd-impermanence"])
-def test_image_has_all_that_the_hook_calls(image: Image, hook: str) -> None:
+def test_image_has_the_program_and_no_other(image: Image, hook: str) -> None:
     record = image.build(hook)
-    assert {f"file /{CORE}/bin/{program}" for program in PROGRAMS} <= set(record)
-    assert f"file /{CORE}/impermanence-rollback" in record
-    assert f"file /{CORE}/volumes" in record
+    files = {line.removeprefix("file ") for line in record if line.startswith("file ")}
+    assert f"/{CORE}/impermanence-rollback" in files
+    assert not [path for path in files if path.rpartition("/")[2] in {"btrfs", "mount", "mv", "dd", "tr"}]
     assert "module btrfs" in record
-    assert (f"file /hooks/{hook}" in record) == (hook == "impermanence")
+    assert (f"/hooks/{hook}" in files) == (hook == "impermanence")
 
 
 def test_image_with_systemd_has_the_units(image: Image) -> None:
@@ -174,10 +156,9 @@ def test_image_with_systemd_has_the_units(image: Image) -> None:
     assert (units / "systemd-hibernate-resume@.service.d/before-rollback.conf").exists()
 
 
-def test_build_fails_when_a_program_is_missing(image: Image) -> None:
-    programs = image.installed / CORE / "programs"
-    programs.write_text("no-such-program\n" + programs.read_text())
-    with pytest.raises(AssertionError, match="binary not found: no-such-program"):
+def test_build_fails_when_the_program_is_missing(image: Image) -> None:
+    (image.installed / CORE / "impermanence-rollback").unlink()
+    with pytest.raises(AssertionError, match="file not found: /usr/lib/impermanence/impermanence-rollback"):
         image.build("impermanence")
 
 
@@ -196,21 +177,21 @@ def test_wipe_by_run_hook_under_busybox(image: Image, filesystem: Filesystem) ->
     assert system.record(1).action == "wiped"
 
 
-def test_unit_of_the_systemd_image_wipes_with_its_own_programs_alone(
+def test_unit_of_the_systemd_image_wipes_with_nothing_but_the_program(
     image: Image, filesystem: Filesystem
 ) -> None:
-    """A shell that is not busybox: a program that the image lacks would be missed here."""
+    """No shell runs, and no other program: one that the image lacks would be missed here."""
     system = System(filesystem)
     image.build("sd-impermanence")
     unit = (image.root / UNITS / "impermanence-rollback.service").read_text()
-    drop_in = (image.root / UNITS / "impermanence-rollback.service.d/programs.conf").read_text()
     (start,) = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("ExecStart=")]
-    (path,) = [line.partition("=")[2] for line in drop_in.splitlines() if line.startswith("Environment=")]
-    shutil.copy("/usr/bin/env", image.root / "env")
-    result = image.run(filesystem.device, "quiet", "/env", path, start)
+    for directory in ("bin", "lib"):
+        for path in (image.root / "usr" / directory).iterdir():
+            if path.name not in {"impermanence", "systemd"}:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    result = image.run(filesystem.device, "quiet", start)
     assert result.returncode == 0, result
     assert "ACTION=wiped" in result.stdout, result
-    assert "not found" not in result.stdout + result.stderr
     assert not (system.top / "root/crud").exists()
 
 
@@ -248,12 +229,9 @@ def test_installed_files(image: Image) -> None:
     } == {
         "impermanence/before-rollback.conf": 0o644,
         "impermanence/device-generator.sh": 0o755,
-                "impermanence/impermanence-rollback": 0o755,
+        "impermanence/impermanence-rollback": 0o755,
         "impermanence/impermanence-rollback.service": 0o644,
         "impermanence/mkinitcpio-functions": 0o644,
-        "impermanence/programs": 0o644,
-        "impermanence/programs.conf": 0o644,
-        "impermanence/volumes": 0o755,
         "initcpio/hooks/impermanence": 0o644,
         "initcpio/install/impermanence": 0o644,
         "initcpio/install/sd-impermanence": 0o644,

@@ -13,7 +13,7 @@ import pytest
 
 from impermanenced.boots import records
 from tests.conftest import sh
-from tests.shell.hook import HOOK, INITRD
+from tests.shell.hook import INITRD, INSTALLED, built
 
 MODULE = INITRD / "nixos/module.nix"
 EVALUATE = Path(__file__).parent / "nixos/evaluate.nix"
@@ -71,21 +71,19 @@ def test_unit_is_that_of_dracut() -> None:
     assert DEVICE in unit["after"]
 
 
-def test_initrd_has_the_core_and_its_programs() -> None:
-    made = evaluated()
-    assert made["files"]["/usr/lib/impermanence/impermanence-rollback"] == os.fspath(HOOK)
-    assert made["files"]["/usr/lib/impermanence/volumes"] == "/impermanence-volumes"
-    programs = made["extraBin"]
-    assert sorted(programs) == sorted([*(INITRD / "programs").read_text().split(), "findfs"])
-    assert programs["btrfs"] == "/btrfs-progs/bin/btrfs"
-    assert programs["umount"] == "/util-linux/bin/umount"
-    assert programs["mv"] == "/coreutils/bin/mv"
+def test_initrd_has_the_program() -> None:
+    files = evaluated()["files"]
+    assert files["/usr/lib/impermanence/impermanence-rollback"] == "/impermanence-rollback"
+    assert set(files) == {
+        "/usr/lib/impermanence/impermanence-rollback",
+        "/etc/impermanence/rollback.env",
+    }
 
 
 def test_record_is_read_by_the_hook_and_by_the_library(tmp_path: Path) -> None:
     file = tmp_path / "rollback.env"
     file.write_text(evaluated()["files"]["/etc/impermanence/rollback.env"])
-    sh("dash", HOOK, "--check", "rollback", file)
+    sh(built(INSTALLED), "--check", "rollback", file)
     read = records.parse_rollback(file.read_bytes(), bytes(file))
     assert [volume.name for volume in read.volumes] == ["root", "home"]
     assert [volume.subvolume for volume in read.volumes] == [b"@root", b"@home"]

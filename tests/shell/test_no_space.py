@@ -21,7 +21,7 @@ from impermanenced.boots import records
 from impermanenced.boots.records import BootRecord
 from tests.conftest import Filesystem, sh
 from tests.shell import fill
-from tests.shell.cuts import Cutter, Rig
+from tests.shell.cuts import Rig, Tracer
 from tests.shell.hook import HOME, ROOT, Initrd, System, uuid_of
 
 SPARE = 700  # leaves of 16 KiB: with so many free no step wants for space
@@ -43,7 +43,7 @@ def filesystem(tmp_path: Path) -> Iterator[Filesystem]:
 class Trial:
     """A system whose next boot gets into trouble."""
 
-    def __init__(self, filesystem: Filesystem, helper: Path | None, volumes: int, *, full: bool) -> None:
+    def __init__(self, filesystem: Filesystem, volumes: int, *, full: bool, exchanges: bool = True) -> None:
         self.system = System(filesystem, *(ROOT, HOME)[:volumes])
         self.system.initrd.boot()
         self.names = ("root", "home")[:volumes]
@@ -56,8 +56,8 @@ class Trial:
             self.leaves = fill.fill(os.fspath(self.ballast))
             filesystem.sync()
         self.initrd = Initrd(filesystem.directory, filesystem.device)
-        cutter = Cutter(filesystem.directory / "cutter", helper=helper)
-        self.rig = Rig(filesystem, cutter, self.arguments)
+        self.tracer = Tracer(filesystem.directory / "tracer", exchanges=exchanges)
+        self.rig = Rig(filesystem, self.tracer, self.arguments)
 
     def arguments(self, run: Path) -> list[str]:
         self.initrd.device = self.system.filesystem.device
@@ -146,8 +146,8 @@ def table(words: str, told: Counter[str]) -> None:
     sys.stdout.write(f"{words}\n{''.join(lines)}")
 
 
-def test_full_before_the_boot(filesystem: Filesystem, helper: Path) -> None:
-    trial = Trial(filesystem, helper, 1, full=True)
+def test_full_before_the_boot(filesystem: Filesystem) -> None:
+    trial = Trial(filesystem, 1, full=True)
 
     def boot(leaves: int, *, data: bool = True) -> str:
         trial.rig.disk.load(trial.leave(leaves, data=data))
@@ -161,15 +161,13 @@ def test_full_before_the_boot(filesystem: Filesystem, helper: Path) -> None:
     assert told[0].startswith("failed")
     assert told[SPARE] == "wiped"
     # The smallest file wants a block of data before BTRFS puts it into the metadata after all.
-    assert boot(SPARE, data=False) == "failed: the plan could not be written"
+    assert boot(SPARE, data=False) == "failed: the plan could not be written: No space left on device"
 
 
 @pytest.mark.parametrize(("volumes", "exchanges"), [(1, True), (2, True), (1, False)])
-def test_full_from_every_step_on(
-    filesystem: Filesystem, helper: Path, volumes: int, exchanges: bool
-) -> None:
+def test_full_from_every_step_on(filesystem: Filesystem, volumes: int, exchanges: bool) -> None:
     """Where the switch is one step there is no step between; else somebody takes the space in between."""
-    trial = Trial(filesystem, helper if exchanges else None, volumes, full=True)
+    trial = Trial(filesystem, volumes, full=True, exchanges=exchanges)
     beginning = trial.leave(SPARE)
     waits = 0
     told: Counter[str] = Counter()
@@ -183,20 +181,20 @@ def test_full_from_every_step_on(
     sys.stdout.write(f"  {waits} of them wait for the next boot with space\n")
     assert waits <= (0 if (volumes, exchanges) == (1, True) else 1)
     assert told["wiped"] >= 1, "the last steps need no space"
-    assert told["failed: the plan could not be written"] >= 1
+    assert told["failed: the plan could not be written: No space left on device"] >= 1
     assert told.total() >= 12
 
 
 @pytest.mark.parametrize(("volumes", "exchanges"), [(1, True), (1, False), (2, True), (2, False)])
-def test_every_step_fails(filesystem: Filesystem, helper: Path, volumes: int, exchanges: bool) -> None:
-    """A program first on PATH answers at its turn as the real one would without space."""
-    trial = Trial(filesystem, helper if exchanges else None, volumes, full=False)
+def test_every_step_fails(filesystem: Filesystem, volumes: int, exchanges: bool) -> None:
+    """A system call answers at its turn as it would without space."""
+    trial = Trial(filesystem, volumes, full=False, exchanges=exchanges)
     beginning = trial.rig.disk.template
     told: Counter[str] = Counter()
     for turn in range(1, trial.rig.turns(beginning) + 1):
         trial.rig.disk.load(beginning)
         result = trial.judge(*trial.rig.boot(fail=turn))
-        what = trial.rig.cutter.failed.read_text().strip().replace(f"{trial.rig.directory}/", "")
+        what = trial.tracer.steps()[turn - 1].replace(f"{trial.rig.directory}/", "")
         sys.stdout.write(f"  {turn}: {what[:100]}: {words_of(result)}\n")
         told[words_of(result)] += 1
         trial.recovers()

@@ -13,9 +13,10 @@ import pytest
 from impermanenced.boots.records import NextRequest
 from impermanenced.state import NO_BOOT_ID
 from tests.conftest import Filesystem, sh
-from tests.shell.hook import HOME, HOOK, ROOT, Boot, System, uuid_of
+from tests.shell.cuts import disturbed
+from tests.shell.hook import HOME, ROOT, Boot, System, uuid_of
 
-pytestmark = pytest.mark.usefixtures("either")
+pytestmark = pytest.mark.usefixtures("build")
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
@@ -136,7 +137,7 @@ def test_runs_once_a_boot(system: System) -> None:
 def test_default_subvolume_would_be_found_by_its_number(system: System) -> None:
     identity = sh("btrfs", "inspect-internal", "rootid", system.top / "root").strip()
     sh("btrfs", "subvolume", "set-default", identity, system.top)
-    unchanged(system, system.initrd.boot(), "volume root is the default subvolume")
+    unchanged(system, system.initrd.boot("rootflags=noatime"), "volume root is the default subvolume")
     unchanged(system, system.initrd.boot(f"rootflags=noatime,subvolid={identity}"), "by subvolid=")
     assert system.initrd.boot("rootflags=subvol=root").result.action == "wiped"
 
@@ -391,7 +392,7 @@ def test_read_only_device(system: System, setting: str) -> None:
     sh("blockdev", "--setrw", system.filesystem.device)
     system.filesystem.mount(system.top, "subvolid=5")
     status = 0 if setting == "keep" else 1
-    unchanged(system, boot, "the filesystem cannot be written", action="failed", status=status)
+    unchanged(system, boot, "the filesystem cannot be written: ", action="failed", status=status)
     assert boot.result.number is None
 
 
@@ -412,42 +413,32 @@ def test_no_space_left(system: System) -> None:
     assert [path for path in places if uuid_of(path) == life]
 
 
-def test_full_disk(system: System, tmp_path: Path) -> None:
-    """Steps that fail for want of space: a program first on PATH answers as btrfs and mv would."""
-    system.initrd.hook = HOOK
-    steps = [
-        ("btrfs subvolume snapshot", "volume root could not be staged"),
-        ("btrfs filesystem sync", "the plan could not be written"),
-        ("mv *plan.new */staging/plan", "the plan could not be written"),
-    ]
-    for number, (step, reason) in enumerate(steps):
-        tools = failing(tmp_path / f"tools{number}", step)
-        boot = system.initrd.boot(environment={"PATH": f"{tools}:{os.environ['PATH']}"})
-        unchanged(system, boot, reason, action="failed")
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        ("snapshot ", "volume root could not be staged: No space left on device"),
+        ("create .impermanence/staging/plan.new", "the plan could not be written: No space left on device"),
+        ("commit ", "the plan could not be written: No space left on device"),
+        ("rename .impermanence/staging/plan.new", "the plan could not be written: No space left on device"),
+        (
+            "rename .impermanence/staging/next.root",
+            "volume root could not be exchanged: No space left on device",
+        ),
+    ],
+)
+def test_full_disk(system: System, tmp_path: Path, step: str, reason: str) -> None:
+    """Steps that fail for want of space, each time they are tried."""
+    boot = system.initrd.boot(wrap=disturbed(tmp_path, deny=step))
+    unchanged(system, boot, reason, action="failed")
     boot = system.initrd.boot()
     assert boot.result.action == "wiped"
     assert not (system.top / "root/crud").exists()
 
 
-def failing(directory: Path, step: str) -> Path:
-    program, _, beginning = step.partition(" ")
-    directory.mkdir()
-    real = shutil.which(program)
-    (directory / program).write_text(
-        f'#!/bin/sh\ncase "$*" in {beginning.replace(" ", "?")}*)\n'
-        'echo "No space left on device" >&2; exit 1 ;; esac\n'
-        f'exec {real} "$@"\n'
-    )
-    (directory / program).chmod(0o755)
-    return directory
-
-
 def test_second_exchange_fails(filesystem: Filesystem, tmp_path: Path) -> None:
     """All or none: the volume that was switched gets its old root back."""
     system = System(filesystem, ROOT, HOME)
-    system.initrd.hook = HOOK
-    tools = failing(tmp_path / "tools", "mv *next.home*")
-    boot = system.initrd.boot(environment={"PATH": f"{tools}:{os.environ['PATH']}"})
+    boot = system.initrd.boot(wrap=disturbed(tmp_path, deny="rename .impermanence/staging/next.home"))
     unchanged(system, boot, "volume home could not be exchanged", action="failed")
     assert (system.top / "home/crud").read_text() == "crud of home\n"
     boot = system.initrd.boot()

@@ -1,4 +1,4 @@
-"""What one boot does when nothing goes wrong, in every shell that an initrd may have."""
+"""What one boot does when nothing goes wrong."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from impermanenced.boots.records import NextRequest, RollbackVolume
 from impermanenced.state import NO_BOOT_ID
 from tests.conftest import Filesystem, sh, swap_on
 from tests.isolation import attach, detach
-from tests.shell.hook import HOME, ROOT, SHELLS, Initrd, System, uuid_of
+from tests.shell.cuts import disturbed
+from tests.shell.hook import HOME, ROOT, Initrd, System, uuid_of
 
-pytestmark = pytest.mark.usefixtures("either")
+pytestmark = pytest.mark.usefixtures("build")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_story(filesystem: Filesystem, shell: str) -> None:
-    """Wipe twice, keep once, boot the first life again."""
+@pytest.mark.parametrize("exchanges", [True, False], ids=["exchange", "renames"])
+def test_story(filesystem: Filesystem, exchanges: bool) -> None:
+    """Wipe twice, keep once, boot the first life again; also where nothing can exchange two names."""
     system = System(filesystem)
+    wrap = () if exchanges else disturbed(filesystem.directory, renames=1)
     old_uuid = uuid_of(system.top / "root")
 
-    first = system.initrd.boot(shell=shell)
+    first = system.initrd.boot(wrap=wrap)
     assert (first.status, first.result.action, first.result.number) == (0, "wiped", 1), first.said
     assert not (system.top / "root/crud").exists()
     assert (system.top / "root/etc/hostname").read_text() == "root\n"
@@ -40,27 +42,27 @@ def test_story(filesystem: Filesystem, shell: str) -> None:
     assert not os.path.ismount(first.run / "impermanence/top")
 
     system.dirty("second life")
-    second = system.initrd.boot(shell=shell)
+    second = system.initrd.boot(wrap=wrap)
     assert (second.result.action, second.result.number) == ("wiped", 2)
     assert system.archive() == [f"0-{NO_BOOT_ID}", f"1-{BOOT_ID}"]
     assert (system.top / f"old_roots/1-{BOOT_ID}/second life").exists()
 
     system.dirty("third life")
     system.request(NextRequest("keep", "once"))
-    third = system.initrd.boot(shell=shell)
+    third = system.initrd.boot(wrap=wrap)
     assert (third.result.action, third.result.request, third.result.request_left) == ("kept", "once", 0)
     assert (system.top / "root/third life").exists()
     assert not (system.state / "next").exists()
     assert (system.state / "boots/3.next").exists()
 
     system.request(NextRequest("boot", "again", boot=0))
-    fourth = system.initrd.boot(shell=shell)
+    fourth = system.initrd.boot(wrap=wrap)
     assert (fourth.result.action, fourth.result.boot) == ("booted", 0)
     assert (system.top / "root/crud").exists()
     assert (system.top / f"old_roots/0-{NO_BOOT_ID}/crud").exists(), "the archive has lost it"
     assert (system.top / f"old_roots/3-{BOOT_ID}/third life").exists()
 
-    fifth = system.initrd.boot(shell=shell)
+    fifth = system.initrd.boot(wrap=wrap)
     assert fifth.result.action == "wiped"
     assert not (system.top / "root/crud").exists()
     assert system.numbers() == [1, 2, 3, 4, 5]
@@ -93,9 +95,9 @@ def test_names_beyond_ascii(filesystem: Filesystem) -> None:
     volume = RollbackVolume("root", "sub/mein röot %41".encode(), b"bl\xe4nk one")
     (filesystem.top / "sub").mkdir()
     system = System(filesystem, volume, archive="älte/wurzeln".encode())
-    for shell in SHELLS:
+    for _ in range(3):
         (system.top / os.fsdecode(volume.subvolume) / "crud").touch()
-        boot = system.initrd.boot(shell=shell)
+        boot = system.initrd.boot()
         assert boot.result.action == "wiped", boot.said
         assert not (system.top / os.fsdecode(volume.subvolume) / "crud").exists()
         (told,) = boot.result.volumes
@@ -210,6 +212,75 @@ def test_units_and_tmpfiles_are_handed_over(filesystem: Filesystem) -> None:
     assert [path.name for path in (run / "systemd/system").iterdir()] == ["var-log.mount"]
     assert (run / "systemd/system/var-log.mount").read_text() == "[Mount]\n"
     assert (run / "tmpfiles.d/persist.conf").read_text() == "d /persist\n"
+
+
+def give_unit(directory: Path, name: str) -> Path:
+    (directory / "units").mkdir(exist_ok=True)
+    (directory / "units" / name).write_text("[Mount]\n")
+    return directory / "units" / name
+
+
+def handed_over(run: Path) -> list[str]:
+    directory = run / "systemd/system"
+    return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+
+
+def test_only_what_root_alone_can_write_is_handed_over(filesystem: Filesystem) -> None:
+    system = System(filesystem)
+    give_unit(system.state, "good.mount")
+    os.chown(give_unit(system.state, "of-another.mount"), 1000, 0)
+    give_unit(system.state, "for-a-group.mount").chmod(0o664)
+    give_unit(system.state, "for-all.mount").chmod(0o646)
+    os.mkfifo(system.state / "units/fifo.mount")
+    give_unit(system.state, "with a space.mount")
+    assert handed_over(system.initrd.boot().run) == ["good.mount"]
+    (system.state / "units").chmod(0o777)
+    assert handed_over(system.initrd.boot().run) == []
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "given"),
+    [
+        ("impermanence=keep", ["var.mount"]),
+        ("impermanence=boot=7", []),
+        ("impermanence=of", []),
+        ("rootflags=subvol=root-blank", []),
+        ("rootflags=subvol=/", []),
+    ],
+)
+def test_units_are_handed_over_by_a_boot_that_obeys(
+    filesystem: Filesystem, cmdline: str, given: list[str]
+) -> None:
+    """What is refused, or of another root, is not to be trusted with the units of the one that boots."""
+    system = System(filesystem)
+    give_unit(system.state, "var.mount")
+    assert handed_over(system.initrd.boot(cmdline).run) == given
+
+
+def test_units_of_a_stick(filesystem: Filesystem, tmp_path: Path) -> None:
+    """The record of the initrd names a filesystem; to plug in another one does not make root."""
+    system = System(filesystem)
+    shutil.move(system.state / "rollback.env", system.initrd.copy)
+    fsid = sh("blkid", "-p", "-s", "UUID", "-o", "value", filesystem.device).strip()
+    copy = system.initrd.copy
+    copy.write_bytes(copy.read_bytes().replace(b"VERSION=1\n", f"VERSION=1\nFSID={fsid}\n".encode()))
+    other = tmp_path / "stick.img"
+    with open(other, "wb") as stream:
+        stream.truncate(128 << 20)
+    sh("mkfs.btrfs", "-q", other)
+    device = attach(other)
+    top = filesystem.directory / "stick"
+    top.mkdir()
+    sh("mount", device, top)
+    sh("btrfs", "subvolume", "create", top / ".impermanence")
+    give_unit(top / ".impermanence", "dbus.service")
+    sh("umount", top)
+    try:
+        boot = system.initrd.boot(f"root={device}")
+    finally:
+        detach(device, other)
+    assert boot.result.action == "other", boot.said
+    assert handed_over(boot.run) == []
 
 
 def test_filesystem_of_two_devices(filesystem: Filesystem, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ UNIT = "impermanence-rollback.service"
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    sh(INITRD / "install", env={**os.environ, "DESTDIR": os.fspath(tmp_path), "HELPER": "/bin/true"})
+    sh(INITRD / "install", env={**os.environ, "DESTDIR": os.fspath(tmp_path), "PROGRAM": "/bin/true"})
     return tmp_path
 
 
@@ -61,7 +61,6 @@ def test_installed_files(installed: Path) -> None:
     files = sorted(path for path in installed.rglob("*") if path.is_file())
     assert {os.fspath(path.relative_to(installed)): stat.S_IMODE(path.stat().st_mode) for path in files} == {
         "usr/lib/impermanence/impermanence-rollback": 0o755,
-        "usr/lib/impermanence/volumes": 0o755,
         "usr/lib/dracut/modules.d/50impermanence/module-setup.sh": 0o755,
         "usr/lib/dracut/modules.d/50impermanence/device-generator.sh": 0o755,
         "usr/lib/dracut/modules.d/50impermanence/pre-mount.sh": 0o755,

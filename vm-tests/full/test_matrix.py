@@ -92,8 +92,8 @@ def wipes(on: Guest) -> None:
     on.open_top()
 
     assert on.root_uuid() != before
-    on.run("test ! -e /crud && test \"$(cat /etc/hostname)\" = machine")
-    on.run("test \"$(cat /var/lib/kept/precious)\" = kept")
+    on.run('test ! -e /crud && test "$(cat /etc/hostname)" = machine')
+    on.run('test "$(cat /var/lib/kept/precious)" = kept')
     on.run(f"cd {FIRST_LIFE} && {LISTING} | diff /persist/life -")
     result = on.fields("/run/impermanence/rollback.env")
     assert result["ACTION"] == "wiped"

@@ -73,8 +73,8 @@ def newer_deb(deb: Path, workspace: Path) -> Path:
     guest.succeed(["dpkg-deb", "--raw-extract", str(deb), str(tree)])
     control = tree / "DEBIAN/control"
     control.write_text(re.sub(r"^Version: .*$", f"Version: {NEWER}", control.read_text(), flags=re.M))
-    with open(tree / "usr/lib/impermanence/impermanence-rollback", "a") as hook:
-        hook.write(NEWER_HOOK + "\n")
+    with open(tree / "usr/lib/dracut/modules.d/50impermanence/device-generator.sh", "a") as hook:
+        hook.write(f"{NEWER_HOOK}\n")
     guest.succeed(["dpkg-deb", "--root-owner-group", "--build", str(tree), str(workspace / "newer.deb")])
     return workspace / "newer.deb"
 
@@ -110,7 +110,9 @@ def test_an_upgrade(outdated: Guest, newer_deb: Path, figures: dict[str, object]
     assert outdated.run("systemctl is-active impermanenced.service").output == "active\n"
     assert outdated.run(daemon).output != pid
     assert outdated.run("systemctl is-enabled impermanence-prune.timer").output == "enabled\n"
-    hook = "lsinitrd -f usr/lib/impermanence/impermanence-rollback /boot/initrd.img-$(uname -r)"
+    image = "/boot/initrd.img-$(uname -r)"
+    generator = f"$(lsinitrd {image} | grep -o '[^ ]*/impermanence-device-generator')"
+    hook = f"lsinitrd -f {generator} {image}"
     assert outdated.run(f"{hook} | tail -n 1", timeout=300).output == NEWER_HOOK + "\n"
     assert outdated.run("systemctl is-system-running --wait", timeout=300).output == "running\n"
     outdated.run("impermanence status --json", timeout=120)

@@ -16,7 +16,7 @@ GATE = "/etc/impermanence/config.d/gate.toml"
 def wait_for_gate(product: Guest, *, shut: bool) -> None:
     """Until logind refuses a reboot for us, or does not."""
     word = "" if shut else "!"
-    listed = f"busctl call {LOGIND} ListInhibitors | grep -q '\"impermanenced\" \"[^\"]*\" \"block\"'"
+    listed = f'busctl call {LOGIND} ListInhibitors | grep -q \'"impermanenced" "[^"]*" "block"\''
     product.run(f"until {word} {listed}; do sleep 1; done", timeout=240)
 
 

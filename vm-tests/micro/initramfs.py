@@ -1,4 +1,4 @@
-"""The initramfs of the micro machine: busybox, the real btrfs, a few modules, and the hook."""
+"""The initramfs of the micro machine: busybox, a few modules, and the program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import cache
 import kernel as kernels
 
 HERE = Path(__file__).parent
-INITRD = HERE.parent.parent / "initrd"
+REPOSITORY = HERE.parent.parent
+INITRD = REPOSITORY / "initrd"
+DISTURB = REPOSITORY / "tests/shell/disturb.c"
 FIRST = ("virtio_pci", "virtio_console", "crc32c_generic", "btrfs")
 DISK = ("virtio_blk",)
 
@@ -24,31 +26,32 @@ def run(*argv: str | Path) -> str:
 
 
 def build(kernel: kernels.Kernel) -> Path:
-    """Keyed by everything that goes in, so that a changed hook is a new initramfs."""
-    btrfs = Path(shutil.which("btrfs") or "btrfs")
-    key = cache.key(kernel.version, HERE / "init", HERE / "wrap", Path(__file__), INITRD, btrfs)
+    """Keyed by everything that goes in, so that a changed program is a new initramfs."""
+    key = cache.key(kernel.version, HERE / "init", Path(__file__), INITRD, DISTURB)
 
     def make(directory: Path) -> None:
         root = directory / "root"
-        for name in ("bin", "proc", "sys", "dev", "run", "sysroot", "wrap", "real", "usr/lib/impermanence"):
+        for name in ("bin", "proc", "sys", "dev", "run", "sysroot", "usr/lib/impermanence"):
             (root / name).mkdir(parents=True)
         shutil.copy("/bin/busybox", root / "bin/busybox")
         for applet in run("/bin/busybox", "--list").split():
             if applet != "busybox":
                 (root / "bin" / applet).symlink_to("busybox")
-        copy_program(btrfs, root)
         modules(kernel, root / "modules/first", FIRST)
         modules(kernel, root / "modules/disk", DISK, besides=FIRST)
-        shutil.copy(INITRD / "impermanence-rollback", root / "usr/lib/impermanence")
-        run("gcc", "-Wall", "-Werror", "-Os", "-static", "-o", root / "real/volumes", INITRD / "volumes.c")
-        (root / "real/btrfs").symlink_to("/bin/btrfs")
+        shutil.copy(built("impermanence-rollback"), root / "usr/lib/impermanence")
+        shutil.copy(built("disturb"), root)
         shutil.copy(HERE / "init", root / "init")
-        for wrapped in ("wrap/btrfs", "usr/lib/impermanence/volumes"):
-            shutil.copy(HERE / "wrap", root / wrapped)
         (directory / "initramfs").write_bytes(packed(root))
         shutil.rmtree(root)
 
     return cache.cached("micro", key, make) / "initramfs"
+
+
+def built(name: str) -> Path:
+    """What make builds under that name."""
+    run("make", "--silent", "-C", REPOSITORY, f"build/{name}")
+    return REPOSITORY / "build" / name
 
 
 def packed(root: Path) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import cache
 import kernel as kernels
 
-from micro.initramfs import HERE, INITRD, run
+from micro.initramfs import HERE, INITRD, built, run
 
 MMDEBSTRAP = [
     "mmdebstrap",
@@ -32,8 +32,6 @@ def build(kernel: kernels.Kernel) -> Path:
     key = cache.key(kernel.version, str(tar), script, Path(__file__), INITRD)
 
     def make(directory: Path) -> None:
-        helper = directory / "volumes"
-        run("gcc", "-Wall", "-Werror", "-O2", "-static", "-o", helper, INITRD / "volumes.c")
-        run(script, directory, tar, kernel.modules, helper)
+        run(script, directory, tar, kernel.modules, built("impermanence-rollback"))
 
     return cache.cached("microtools", key, make) / "initrd"

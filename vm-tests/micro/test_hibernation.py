@@ -16,7 +16,7 @@ from micro import disk, initramfs
 from micro.initramfs import HERE, run
 
 SECONDS = 180.0
-APPEND = "rdinit=/init-hibernation root=/dev/vda resume=/dev/sda"
+APPEND = "rdinit=/init-hibernation root=/dev/vda rootflags=subvol=root resume=/dev/sda"
 
 
 def with_hibernation(base: Path, kernel: kernels.Kernel, directory: Path) -> Path:

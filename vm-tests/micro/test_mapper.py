@@ -15,7 +15,7 @@ from micro import initramfs
 from micro.initramfs import HERE
 
 SECONDS = 180.0
-APPEND = "rdinit=/init-mapper root=/dev/mapper/vg-root"
+APPEND = "rdinit=/init-mapper root=/dev/mapper/vg-root rootflags=subvol=root"
 MODULES = ("dm-mod", "dm-crypt", "aes_generic", "ecb", "xts")
 ROOT = records.RollbackVolume("root", b"root", b"root-blank")
 
@@ -25,7 +25,7 @@ def micro(workspace: Path, kernel: kernels.Kernel) -> Machine:
     root = workspace / "more"
     (root / "bin").mkdir(parents=True)
     shutil.copy(HERE / "init-mapper", root)
-    for name in ("dmsetup", "mkfs.btrfs"):
+    for name in ("dmsetup", "btrfs", "mkfs.btrfs"):
         initramfs.copy_program(Path(shutil.which(name, path="/usr/sbin:/sbin:/usr/bin") or name), root)
     there = (*initramfs.FIRST, *initramfs.DISK)
     initramfs.modules(kernel, root / "modules/mapper", MODULES, besides=there)

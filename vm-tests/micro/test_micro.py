@@ -14,6 +14,7 @@ import pytest
 from machine import Disk, Machine, MachineError
 
 from micro import disk, initramfs
+from micro.initramfs import run
 
 CUTS = 10
 TOP = "/run/impermanence/top"
@@ -28,7 +29,7 @@ def micro(workspace: Path, kernel: kernels.Kernel) -> Machine:
         workspace,
         kernel=kernel.image,
         initrd=initramfs.build(kernel),
-        append="root=/dev/vda quiet",
+        append="root=/dev/vda rootflags=subvol=root quiet",
         disks=[Disk(image)],
         memory=256,
         cpus=1,
@@ -58,7 +59,8 @@ def boot(micro: Machine, append: str | None = None) -> list[str]:
 
 def steps(lines: list[str]) -> list[str]:
     """What was done to the filesystem, or asked of it."""
-    return [line.removeprefix("step ") for line in lines if line.startswith("step ") and TOP in line]
+    told = [line.removeprefix("step ") for line in lines if line.startswith("step ")]
+    return [step for step in told if TOP in step or " /run/" not in step]
 
 
 def test_one_boot(micro: Machine) -> None:
@@ -67,7 +69,7 @@ def test_one_boot(micro: Machine) -> None:
     sys.stdout.write(f"a boot, to the end of the script and off: {time.monotonic() - began:.1f} s\n")
     assert "status 0" in lines
     assert "result ACTION=wiped" in lines
-    assert any(step.startswith("volumes snapshot") for step in steps(lines))
+    assert any(step.startswith("snapshot") for step in steps(lines))
     assert [line for line in lines if line.startswith("root ")] == ["root etc"]
     with disk.mounted(micro.disks[0].path) as top:
         assert disk.lost(top) == []
@@ -79,7 +81,7 @@ def test_one_boot(micro: Machine) -> None:
 
 
 def test_off(micro: Machine) -> None:
-    lines = boot(micro, "root=/dev/vda impermanence=off")
+    lines = boot(micro, "root=/dev/vda rootflags=subvol=root impermanence=off")
     assert "result ACTION=off" in lines
     assert "never mounted" in lines
     assert "root small" in lines
@@ -94,7 +96,7 @@ def test_hibernation_image_keeps_the_hook_from_mounting(micro: Machine, workspac
         stream.write(b"S1SUSPEND\0")
     micro.disks = (*micro.disks, Disk(swap))
     before = micro.disks[0].path.read_bytes()
-    micro.start(append="root=/dev/vda resume=/dev/vdb")
+    micro.start(append="root=/dev/vda rootflags=subvol=root resume=/dev/vdb")
     go(micro)
     lines = to_the_end(micro)
     assert "result ACTION=refused" in lines
@@ -102,6 +104,38 @@ def test_hibernation_image_keeps_the_hook_from_mounting(micro: Machine, workspac
     assert "never mounted" in lines
     assert steps(lines) == []
     assert micro.disks[0].path.read_bytes() == before
+
+
+def untouched(micro: Machine, lines: list[str]) -> None:
+    assert "status 0" in lines, lines
+    assert "result ACTION=other" in lines, lines
+    assert "result REASON_CODE=other-subvolume" in lines, lines
+    with disk.mounted(micro.disks[0].path) as top:
+        assert (top / "root/small").exists()
+        assert disk.boots(top) == []
+        assert not (top / "old_roots").exists()
+
+
+def test_nested_snapshot_is_chosen_as_the_root(micro: Machine) -> None:
+    """In the boot menu, at a rescue: it boots, because the root that it lies in stays where it is."""
+    snapshot = "root/.snapshots/31/snapshot"
+    with disk.mounted(micro.disks[0].path) as top:
+        run("btrfs", "subvolume", "create", top / "root/.snapshots")
+        (top / snapshot).parent.mkdir()
+        run("btrfs", "subvolume", "snapshot", "-r", top / "root", top / snapshot)
+    lines = boot(micro, f"root=/dev/vda rootflags=subvol={snapshot} quiet")
+    assert "root small" in lines, lines
+    untouched(micro, lines)
+
+
+def test_another_default_subvolume_boots(micro: Machine) -> None:
+    with disk.mounted(micro.disks[0].path) as top:
+        run("btrfs", "subvolume", "create", top / "other")
+        (top / "other/mine").touch()
+        run("btrfs", "subvolume", "set-default", top / "other")
+    lines = boot(micro, "root=/dev/vda quiet")
+    assert "root mine" in lines, lines
+    untouched(micro, lines)
 
 
 def failing(image: Path, what: str) -> tuple[str, str]:
@@ -180,7 +214,7 @@ def test_power_cuts(micro: Machine, workspace: Path) -> None:
 
 def first_step(micro: Machine) -> None:
     """The top level is about to be made writable."""
-    micro.wait_report(f"step volumes remount {TOP}", SECONDS)
+    micro.wait_report(f"step remount {TOP}", SECONDS)
 
 
 def cut_after(micro: Machine, seconds: float) -> list[str]:

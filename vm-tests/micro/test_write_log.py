@@ -17,7 +17,7 @@ from machine import Machine
 
 from impermanenced.boots import records
 from micro import disk, initramfs, write_log
-from micro.initramfs import INITRD, run
+from micro.initramfs import run
 from micro.write_log import Write
 
 SECONDS = 180.0
@@ -26,22 +26,18 @@ SECONDS = 180.0
 SUBSETS = 5  # of the blocks of an epoch, where there are more
 
 
-@pytest.mark.parametrize("helper", ["helper", "two renames"])
-def test_every_flush(workspace: Path, kernel: kernels.Kernel, helper: str) -> None:
+@pytest.mark.parametrize("way", ["exchange", "two renames"])
+def test_every_flush(workspace: Path, kernel: kernels.Kernel, way: str) -> None:
     seed = int(os.environ.get("MICRO_SEED", str(random.SystemRandom().randrange(10**6))))
     draw = random.Random(seed)
     image, log, state, copy = (workspace / name for name in ("disk.img", "log.img", "state.img", "copy.img"))
     disk.make(image)
     shutil.copyfile(image, state)
-    initrd = initramfs.build(kernel)
-    if helper == "two renames":
-        initrd = without_helper(initrd, workspace)
-    steps = one_switch(workspace, kernel.image, initrd, write_log.drive(image, log))
-    exchanges = [step for step in steps if step.startswith("step volumes exchange")]
-    assert len(exchanges) == (helper == "helper"), steps
-    # Without it the hook looks at the volume after the helper, after `mv --exchange` and after two renames.
-    looks = [len(list(run)) for what, run in itertools.groupby(steps) if what.endswith("/top/root")]
-    assert max(looks, default=0) == (0 if helper == "helper" else 3), steps
+    words = "" if way == "exchange" else "micro.renames"
+    drive = write_log.drive(image, log)
+    steps = one_switch(workspace, kernel.image, initramfs.build(kernel), words, drive)
+    # What is moved by name first: the new root to the name of the old one, or that one to the archive.
+    assert ("step rename root" in steps) == (way == "two renames"), steps
 
     told: Counter[str] = Counter()
     epochs = [epoch for epoch in write_log.epochs(log) if epoch]
@@ -54,7 +50,7 @@ def test_every_flush(workspace: Path, kernel: kernels.Kernel, helper: str) -> No
         write_log.apply(state, epoch)
     blocks = sum(len(epoch) for epoch in epochs)
     sys.stdout.write(
-        f"MICRO_SEED={seed} {helper}: {blocks} blocks between {len(epochs)} flushes, "
+        f"MICRO_SEED={seed} {way}: {blocks} blocks between {len(epochs)} flushes, "
         f"{told.total()} states: {dict(told)}\n"
     )
     assert told.total() >= 20, "that was no switch"
@@ -72,19 +68,10 @@ def subsets(epoch: list[Write], draw: random.Random) -> list[list[Write]]:
     return [draw.sample(epoch, draw.randrange(1, len(epoch))) for _ in range(SUBSETS)]
 
 
-def without_helper(base: Path, directory: Path) -> Path:
-    """Nothing can exchange two names: the mv of busybox cannot, and the helper is no program."""
-    root = directory / "more"
-    helper = root / "usr/lib/impermanence/volumes"
-    helper.parent.mkdir(parents=True)
-    helper.touch(0o644)
-    return initramfs.extended(base, root, directory / "initramfs")
-
-
-def one_switch(workspace: Path, image: Path, initrd: Path, drive: tuple[str, str]) -> list[str]:
-    words = "root=/dev/vda quiet"
+def one_switch(workspace: Path, image: Path, initrd: Path, words: str, drive: tuple[str, str]) -> list[str]:
+    append = f"root=/dev/vda rootflags=subvol=root quiet {words}"
     with Machine(
-        workspace, kernel=image, initrd=initrd, append=words, memory=256, cpus=1, extra=drive
+        workspace, kernel=image, initrd=initrd, append=append, memory=256, cpus=1, extra=drive
     ) as micro:
         micro.start()
         micro.wait_report("ready", SECONDS)
@@ -125,7 +112,7 @@ def boot(image: Path) -> records.BootRecord:
     directory.mkdir()
     device = run("losetup", "--find", "--show", image).strip()
     try:
-        (directory / "cmdline").write_text(f"root={device}\n")
+        (directory / "cmdline").write_text(f"root={device} rootflags=subvol=root\n")
         options: dict[str, str | Path] = {
             "--record": "/none",
             "--run": directory,
@@ -135,7 +122,7 @@ def boot(image: Path) -> records.BootRecord:
             "--efivars": "/none",
             "--wait": "0",
         }
-        run("dash", INITRD / "impermanence-rollback", *(word for pair in options.items() for word in pair))
+        run(initramfs.built("impermanence-rollback"), *(word for pair in options.items() for word in pair))
         file = directory / "impermanence/rollback.env"
         return records.parse_record(file.read_bytes(), bytes(file))
     finally:

@@ -15,6 +15,7 @@ ACTIONS = (
     "trial",  # WIPE=no
     "refused",  # the hook did not find what the record says; the previous root goes on
     "failed",  # a step went wrong; the previous root goes on
+    "other",  # something else boots than a volume of the record; nothing is touched (only in /run)
     "off",  # not even a mount (only in /run)
 )
 

@@ -14,6 +14,7 @@ from impermanenced.boots import history, outcome
 from impermanenced.cli import trouble
 from impermanenced.system import journal
 from tests.conftest import sh
+from tests.shell.cuts import disturbed
 from tests.shell.hook import Boot
 
 from .machine import Machine, boot_id_of, three_bad_boots, told, with_image
@@ -67,11 +68,12 @@ def test_a_refusal_is_told_with_its_reason_and_since_when(machine: Machine) -> N
     assert "not rolled back" not in machine.say("status")
 
 
-def test_a_failure_is_told(machine: Machine) -> None:
-    # The archive cannot be made: a file has its name.
+def test_a_failure_is_told(machine: Machine, tmp_path: Path) -> None:
+    # There is no space for the archive.
     (machine.filesystem.top / "old_roots").rmdir()
-    (machine.filesystem.top / "old_roots").touch()
-    booted = machine.boot()
+    machine.filesystem.umount(machine.root)
+    booted = machine.initrd.boot(wrap=disturbed(tmp_path, deny="mkdir old_roots"))
+    machine.filesystem.mount(machine.root, "subvol=root")
     assert booted.result.action == "failed", booted.said
     found = told(booted)
     assert found is not None and found.kind == "failed"

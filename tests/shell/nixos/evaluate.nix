@@ -4,26 +4,11 @@ module:
 let
   lib = {
     mkIf = condition: value: if condition then value else { };
-    mkDefault = value: value;
     concatStrings = builtins.concatStringsSep "";
     concatMapStrings = f: list: builtins.concatStringsSep "" (map f list);
-    genAttrs =
-      names: f:
-      builtins.listToAttrs (
-        map (name: {
-          inherit name;
-          value = f name;
-        }) names
-      );
     hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
-    splitString = separator: text: builtins.filter builtins.isString (builtins.split separator text);
-    fileContents =
-      file: builtins.head (builtins.match "(.*[^\n])\n*" (builtins.readFile file));
   };
   pkgs = {
-    btrfs-progs = "/btrfs-progs";
-    coreutils = "/coreutils";
-    util-linux = "/util-linux";
     runCommandCC = name: attrs: script: "/${name}";
   };
   utils.escapeSystemdPath = path: "escaped:${path}";
@@ -63,7 +48,6 @@ let
 in
 {
   unit = systemd.services.impermanence-rollback;
-  inherit (systemd) extraBin;
   files = builtins.mapAttrs (_: content: content.text or (toString content.source)) systemd.contents;
   assertions = map (one: one.assertion) made.assertions;
 }

@@ -1,0 +1,12 @@
+/* The boots have numbers that count up and never come back. */
+#pragma once
+#include "run.h"
+
+/* The numbers in boots/ and in the archive. */
+void count_boots(struct run *run);
+/* What the last record says, and the number of this boot. */
+void read_last_record(struct run *run);
+/* The last good boot, when three recorded ones since then were not; -1. */
+long good_boot_to_fall_back_to(const struct run *run);
+/* The number that a name begins with, and what follows it; -1: it is none that a boot can have. */
+long number_of(const char *name, const char **rest);

@@ -1,0 +1,13 @@
+/* What the volumes are made of: their blanks, or old roots; and whether that can boot. */
+#pragma once
+#include "run.h"
+
+struct problem {
+	enum reason reason;
+	const char *words;
+};
+
+/* Of every volume; it ends the run when one cannot boot.  `why` may get a word more. */
+void choose_blanks(struct run *run, const char **why);
+/* The old roots of the boot of that number; false, and `problem` says why they cannot be booted. */
+bool choose_old_roots(struct run *run, const char *boot, struct problem *problem);
