@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import socket
 import struct
+import weakref
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,21 @@ def changes(differences: list[Difference]) -> dict[str, tuple[str, str]]:
 
 def test_nothing_changed(volumes: Volumes) -> None:
     assert volumes.check() == []
+
+
+def test_a_comparison_goes_when_it_is_let_go(volumes: Volumes) -> None:
+    """In a cycle each report's would stay until the garbage is collected, and the daemon grow by it."""
+    (volumes.top / "root/new").write_text("x")
+    gc.disable()
+    try:
+        drift = volumes.drift()
+        assert len(list(drift.differences())) == 1
+        left = weakref.ref(drift)
+        del drift
+        assert left() is None
+    finally:
+        gc.enable()
+        os.close(volumes.fd)
 
 
 def test_created_things_of_every_type(volumes: Volumes) -> None:

@@ -56,6 +56,108 @@ def _side(path: bytes, home: bytes) -> int:
     return _SYSTEM if path in _PROGRAMS else _NOBODY
 
 
+class _Walk:
+    """The steps from a directory to those in it, and what decides there; it remembers no path."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        self.homes: set[bytes] = set()
+        self._above_homes: set[bytes] = set()
+        self._system, self._home = Node(), Node()
+        self._names = {_SYSTEM: Node(), _HOME: Node()}
+        for number, rule in enumerate(rules):
+            for text in rule.paths:
+                tree = self._home if text.startswith(trie.HOME) else self._system
+                tree.insert(text.removeprefix(trie.HOME), number, default=rule.default)
+            for text in rule.names:
+                for side, mark in ((_SYSTEM, "/"), (_HOME, "~/")):
+                    if text.startswith(mark) or not text.startswith(("/", "~/")):
+                        self._names[side].insert(text.removeprefix(mark), number, default=False)
+
+    def add(self, home: bytes) -> None:
+        """Take a directory for a person's home."""
+        self.homes.add(home)
+        while home := home[: home.rfind(b"/")]:
+            self._above_homes.add(home)
+
+    def top(self) -> _State:
+        """Return the state of "/"."""
+        return self._enter(trie.start(self._system), None, b"", b"")
+
+    def below(self, above: _State, path: bytes) -> _State:
+        if self._is_home(path):
+            return self._enter(trie.start(self._home), None, path, path)
+        name = path[path.rfind(b"/") + 1 :]
+        if not above.nodes and not above.way:
+            says = self.named(above.says, name, above.side, file=False, directory=True)
+            return above if says is above.says else _State((), says, above.home, above.side, way=False)
+        return self._enter(trie.step(above.nodes, name), above, path, above.home)
+
+
+    def _enter(self, nodes: tuple[Node, ...], above: _State | None, path: bytes, home: bytes) -> _State:
+        number = self.best(nodes, directory=True, file=False)
+        says = above.says if above is not None else _Says(None, None, path)
+        if number is not None:
+            says = _Says(number, None, self.root(number, says.root, path))
+        side = _NOBODY if above is None else above.side or _side(path, home)
+        known = says.rule is not None and not self.rules[says.rule].default
+        # A directory that a rule gives to a service is not judged by its name.
+        if number is None or (not known and side == _HOME):
+            says = self.named(says, path[path.rfind(b"/") + 1 :], side, file=False, directory=True)
+        leads = path in self._above_homes or any(node.plain and node.leads for node in nodes)
+        return _State(nodes, says, home, side, way=leads and not known)
+
+
+    def named(self, says: _Says, name: bytes, side: int, *, file: bool, directory: bool) -> _Says:
+        """Return the deciding rules, refined by what the name itself says.
+
+        A name can say that there is no loss, that the file is a log, or that the loss is worse than is
+        known.  Where little is known it can say any class, and so can a rule for the very name of a file; but
+        a secret stays one.
+        """
+        if side == _NOBODY or says.rule is None or self.rules[says.rule].whole:
+            return says
+        found = [
+            (number, node.exact)
+            for node in trie.ends((self._names[side],), name)
+            for number in (node.file if file else None, node.directory if directory else None)
+            if number is not None
+        ]
+        if not found:
+            return says
+        number, exact = max(found)
+        rule, known = self.rules[number], self.rules[says.rule if says.name is None else says.name]
+        if known.verdict != CRUD:
+            return says
+        little = known.loss.traits
+        worse = little.place or rule.loss.traits.weight > little.weight
+        worse = worse or (
+            known.loss is not LossClass.SECRET and (rule.loss is LossClass.LOG or (exact and file))
+        )
+        tells = rule.verdict != CRUD or (worse and rule.loss is not known.loss)
+        return says._replace(name=number) if tells else says
+
+
+    def best(self, nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
+        found = []
+        for node in nodes:
+            number = node.file if file else None
+            if number is None and directory:
+                number = node.directory
+            if number is not None:
+                found.append((not self.rules[number].default, node.rank, number))
+        return max(found)[2] if found else None
+
+
+    def root(self, number: int, above: bytes, path: bytes) -> bytes:
+        return above if self.rules[number].part and above else path
+
+
+    def _is_home(self, path: bytes) -> bool:
+        return path == b"/root" or path[: path.rfind(b"/")] == HOMES or path in self.homes
+
+
+
 class Knowledge:
     """The rules of all files, which are asked path by path.
 
@@ -71,20 +173,8 @@ class Knowledge:
     ) -> None:
         self.rules = tuple(rules)
         self.problems = tuple(problems)  # one line each: file, line, why
-        self._system, self._home = Node(), Node()
-        self._names = {_SYSTEM: Node(), _HOME: Node()}
-        for number, rule in enumerate(self.rules):
-            for text in rule.paths:
-                tree = self._home if text.startswith(trie.HOME) else self._system
-                tree.insert(text.removeprefix(trie.HOME), number, default=rule.default)
-            for text in rule.names:
-                for side, mark in ((_SYSTEM, "/"), (_HOME, "~/")):
-                    if text.startswith(mark) or not text.startswith(("/", "~/")):
-                        self._names[side].insert(text.removeprefix(mark), number, default=False)
-        self._homes: set[bytes] = set()
-        self._above_homes: set[bytes] = set()
-        top = self._enter(trie.start(self._system), None, b"", b"")
-        self._states = Inherited(top, self._below)
+        self._walk = _Walk(self.rules)
+        self._states = Inherited(self._walk.top(), self._walk.below)
         self._said: dict[int, tuple[str, str]] = {}
         for home in (HOMES + b"/*", *homes):
             self._add(home)
@@ -94,7 +184,7 @@ class Knowledge:
 
         `home` is a person's home directory as the user database has it, if it is outside of /root and /home.
         """
-        if home is not None and home not in self._homes:
+        if home is not None and home not in self._walk.homes:
             self._add(home)
         state, says = self._decide(path, type)
         if says.rule == state.says.rule and says.root is state.says.root:
@@ -127,86 +217,17 @@ class Knowledge:
         link = type is FileType.SYMLINK
         says = state.says
         if state.nodes:
-            number = self._best(trie.ends(state.nodes, name), file=True, directory=link)
+            number = self._walk.best(trie.ends(state.nodes, name), file=True, directory=link)
             if number is not None:
-                says = _Says(number, None, self._root(number, says.root, path))
+                says = _Says(number, None, self._walk.root(number, says.root, path))
                 if not self.rules[number].default:
                     return state, says
         side = _HOME if state.home and name.startswith(b".") else state.side
-        return state, self._named(says, name, side, file=True, directory=link)
-
-    def _named(self, says: _Says, name: bytes, side: int, *, file: bool, directory: bool) -> _Says:
-        """Return the deciding rules, refined by what the name itself says.
-
-        A name can say that there is no loss, that the file is a log, or that the loss is worse than is
-        known.  Where little is known it can say any class, and so can a rule for the very name of a file; but
-        a secret stays one.
-        """
-        if side == _NOBODY or says.rule is None or self.rules[says.rule].whole:
-            return says
-        found = [
-            (number, node.exact)
-            for node in trie.ends((self._names[side],), name)
-            for number in (node.file if file else None, node.directory if directory else None)
-            if number is not None
-        ]
-        if not found:
-            return says
-        number, exact = max(found)
-        rule, known = self.rules[number], self.rules[says.rule if says.name is None else says.name]
-        if known.verdict != CRUD:
-            return says
-        little = known.loss.traits
-        worse = little.place or rule.loss.traits.weight > little.weight
-        worse = worse or (
-            known.loss is not LossClass.SECRET and (rule.loss is LossClass.LOG or (exact and file))
-        )
-        tells = rule.verdict != CRUD or (worse and rule.loss is not known.loss)
-        return says._replace(name=number) if tells else says
-
-    def _below(self, above: _State, path: bytes) -> _State:
-        if self._is_home(path):
-            return self._enter(trie.start(self._home), None, path, path)
-        name = path[path.rfind(b"/") + 1 :]
-        if not above.nodes and not above.way:
-            says = self._named(above.says, name, above.side, file=False, directory=True)
-            return above if says is above.says else _State((), says, above.home, above.side, way=False)
-        return self._enter(trie.step(above.nodes, name), above, path, above.home)
-
-    def _enter(self, nodes: tuple[Node, ...], above: _State | None, path: bytes, home: bytes) -> _State:
-        number = self._best(nodes, directory=True, file=False)
-        says = above.says if above is not None else _Says(None, None, path)
-        if number is not None:
-            says = _Says(number, None, self._root(number, says.root, path))
-        side = _NOBODY if above is None else above.side or _side(path, home)
-        known = says.rule is not None and not self.rules[says.rule].default
-        # A directory that a rule gives to a service is not judged by its name.
-        if number is None or (not known and side == _HOME):
-            says = self._named(says, path[path.rfind(b"/") + 1 :], side, file=False, directory=True)
-        leads = path in self._above_homes or any(node.plain and node.leads for node in nodes)
-        return _State(nodes, says, home, side, way=leads and not known)
-
-    def _best(self, nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
-        found = []
-        for node in nodes:
-            number = node.file if file else None
-            if number is None and directory:
-                number = node.directory
-            if number is not None:
-                found.append((not self.rules[number].default, node.rank, number))
-        return max(found)[2] if found else None
-
-    def _is_home(self, path: bytes) -> bool:
-        return path == b"/root" or path[: path.rfind(b"/")] == HOMES or path in self._homes
+        return state, self._walk.named(says, name, side, file=True, directory=link)
 
     def _add(self, home: bytes) -> None:
-        self._homes.add(home)
+        self._walk.add(home)
         self._states.forget()
-        while home := home[: home.rfind(b"/")]:
-            self._above_homes.add(home)
-
-    def _root(self, number: int, above: bytes, path: bytes) -> bytes:
-        return above if self.rules[number].part and above else path
 
     def _fact(self, says: _Says, home: bytes, *, directory: bool) -> Fact:
         assert says.rule is not None

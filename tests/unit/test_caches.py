@@ -1,12 +1,15 @@
 """A drift of any size: what is remembered of directories while verdicts are made is bounded."""
 
+import gc
+import weakref
 from collections.abc import Iterator, Mapping, Set
 
 import pytest
 
 from impermanenced import paths
+from impermanenced.config.ignore import Patterns
 from impermanenced.model import Change, Declaration, Difference, FileType, Verdict
-from impermanenced.report.knowledge import DATA, load
+from impermanenced.report.knowledge import DATA, Knowledge, load
 from impermanenced.report.providers import packages, tmpfiles
 from impermanenced.report.providers.packages import Packaged, Packages
 from impermanenced.report.providers.tmpfiles import Tmpfiles
@@ -100,3 +103,29 @@ def test_what_is_remembered_of_directories_is_bounded(monkeypatch: pytest.Monkey
     ]
     remembered = sizes(judge, ignoring, managed, lines, directories, knowledge)
     assert len(remembered) >= 6 and 0 < max(remembered) <= FEW + 10, remembered
+
+
+def test_what_is_asked_of_directories_goes_when_it_is_let_go() -> None:
+    """In a cycle each report's would stay until the garbage is collected, and the daemon grow by it."""
+    gc.disable()
+    try:
+        asked: list[Rules | Patterns | Units | Knowledge] = [
+            Rules([], [], ["*.swp"], []),
+            Patterns(["*.swp"]),
+            Units({b"/var/lib/thing": Owner("thing.service", "state")}),
+            load([DATA]),
+        ]
+        for one in asked:
+            if isinstance(one, Rules):
+                one.judge(next(differences()))
+            elif isinstance(one, Patterns):
+                one.decide(b"/a/b/c", False)
+            elif isinstance(one, Units):
+                one.of(b"/var/lib/thing/a")
+            else:
+                one.of(b"/var/lib/thing/a", FileType.FILE)
+        left = [weakref.ref(one) for one in asked]
+        del asked, one
+        assert [type(ref()).__name__ for ref in left if ref() is not None] == []
+    finally:
+        gc.enable()
