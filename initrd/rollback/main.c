@@ -18,6 +18,7 @@
 
 #include "check.h"
 #include "choice.h"
+#include "filesystem.h"
 #include "hibernation.h"
 #include "layout.h"
 #include "log.h"
