@@ -18,6 +18,7 @@
 
 #include "check.h"
 #include "choice.h"
+#include "filesystem.h"
 #include "hibernation.h"
 #include "layout.h"
 #include "log.h"
@@ -163,12 +164,12 @@ static _Noreturn void boot_old_roots(struct run *run, const struct decision *dec
 {
 	struct problem problem;
 
+	run->mine.boot = decision->boot; /* also when it is refused: the request was for that one */
 	check_that_the_name_decides(run);
 	if (!choose_old_roots(run, decision->boot, &problem)) {
 		run->stop = false; /* an old root that is gone is no reason to stop */
 		refuse(run, problem.reason, "%s", problem.words);
 	}
-	run->mine.boot = decision->boot;
 	if (run->options.examine)
 		end(run, "booted", NO_REASON, decision->why);
 	switch_volumes(run, "booted", decision->why);

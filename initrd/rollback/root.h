@@ -4,8 +4,6 @@
 
 /* From the initrd's own mount unit, root= and rootflags=, or an fstab; in a running system from what runs. */
 void find_root_mount(struct run *run);
-/* Mount the top level of that filesystem, read-only; it ends the run where that is not the recorded one. */
-void mount_root_filesystem(struct run *run);
 /* It ends the run when what boots is none of the volumes. */
 void check_that_a_volume_boots(struct run *run);
 /* Refuse where the boot would find the old root, because it does not look for the volume by its name. */

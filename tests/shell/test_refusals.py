@@ -323,7 +323,7 @@ def test_request_for_an_old_root_that_is_not_there(system: System) -> None:
     system.write(on_failure="stop")
     system.request(NextRequest("boot", "x", boot=9))
     unchanged(system, system.initrd.boot(), "there is no old root 9 of volume root")
-    assert system.record(1).request == "x"
+    assert (system.record(1).request, system.record(1).boot) == ("x", 9)
     assert not (system.state / "next").exists(), "it would be refused at every boot"
 
 
