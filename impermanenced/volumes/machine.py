@@ -12,6 +12,7 @@ import btrfsutil
 from ..config.load import VolumeSettings
 from ..errors import NotPermitted, NotSetUp
 from ..kernel import btrfs, mounts
+from ..kernel.btrfs import superblock
 from ..kernel.mounts import Mount
 from ..model import Mounted, Volume
 from ..state import STATE
@@ -93,6 +94,11 @@ class Machine:
         if os.path.islink(state) or not btrfsutil.is_subvolume(state):
             raise NotSetUp(f"{to_text(STATE)} at the top level is not a subvolume", "move it away")
         return True
+
+    def is_subvolume(self, path: bytes) -> bool:
+        """Return whether a path from the top level is a subvolume, and no link to one."""
+        place = self.at(path)
+        return os.path.isdir(place) and not os.path.islink(place) and bool(btrfsutil.is_subvolume(place))
 
     def size(self) -> int:
         """Return the size of the filesystem in bytes, used or not."""
@@ -193,7 +199,7 @@ class Machine:
             return
         self.filesystem = filesystem
         devices = btrfs.devices(fd)
-        for device in devices:
+        for device in _seeds_last(devices):
             # The kernel's name for a device need not exist in this namespace, nor be the first.
             with contextlib.suppress(FileNotFoundError):
                 self.top = mounts.open_top_level(device)
@@ -273,6 +279,17 @@ def _mount_of(fd: int) -> Mount:
         if mount.id == number:
             return mount
     raise OSError(errno.ENOENT, "mount is not in mountinfo")
+
+
+def _seeds_last(devices: list[bytes]) -> list[bytes]:
+    """Return the devices with those at the end that would mount the seed, not what grew on it."""
+    seeds = []
+    for device in devices if len(devices) > 1 else ():
+        with contextlib.suppress(OSError):  # the kernel's name for a device need not exist here
+            found = superblock.read(device)
+            if found is not None and found.seeding:
+                seeds.append(device)
+    return [*(device for device in devices if device not in seeds), *seeds]
 
 
 def _subvolume(info: btrfsutil.SubvolumeInfo) -> Subvolume:
