@@ -121,9 +121,10 @@ class Machine:
         mine, blank = self.subvolume(volume.root_id), self.subvolume(volume.blank_id)
         # Most volumes are snapshots of their blank; only for others all subvolumes must be read.
         base = baseline(mine, blank, {mine.uuid: mine, blank.uuid: blank})
-        return baseline(mine, blank, self._subvolumes()) if base is None else base
+        return baseline(mine, blank, self.subvolumes()) if base is None else base
 
-    def _subvolumes(self) -> dict[bytes, Subvolume]:
+    def subvolumes(self) -> dict[bytes, Subvolume]:
+        """Return what is known of every subvolume but the top level, by UUID."""
         with _btrfs_errors(b"the list of subvolumes"):
             infos = (info for _, info in btrfsutil.SubvolumeIterator(self.top, top=5, info=True))
             return {info.uuid: _subvolume(info) for info in infos}
@@ -293,7 +294,9 @@ def _seeds_last(devices: list[bytes]) -> list[bytes]:
 
 
 def _subvolume(info: btrfsutil.SubvolumeInfo) -> Subvolume:
-    return Subvolume(info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid)
+    return Subvolume(
+        info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid, info.generation
+    )
 
 
 @contextlib.contextmanager
