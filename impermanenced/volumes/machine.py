@@ -139,6 +139,12 @@ class Machine:
             waiting.extend(children)
         return frozenset(found)
 
+    def nested_paths(self, root_id: int) -> list[bytes]:
+        """Return the paths from the top level of the subvolumes below one, at any depth, sorted."""
+        with _btrfs_errors(b"subvolume %d" % root_id):
+            paths = [btrfsutil.subvolume_path(self.top, number) for number in self.nested(root_id)]
+        return sorted(os.fsencode(path) for path in paths)
+
     def sync(self) -> None:
         """Commit what is only in memory, so that the trees have it."""
         with _btrfs_errors(b"sync"):
