@@ -49,7 +49,7 @@ def _refuse_seeds(members: list[Superblock]) -> None:
                 f"use it as an ordinary filesystem: umount it, and btrfstune -S 0 {path}",
             )
         raise NotSetUp(
-            f"the filesystem grew on the seed device {path}: the initrd may get the seed in its place",
+            f"the filesystem grew on the seed device {path}, which others may share: it is not rolled back",
             f"move everything off the seed: btrfs device remove {path} /",
         )
 
