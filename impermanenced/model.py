@@ -162,6 +162,7 @@ class Report:
     settled: float | None = None  # when the boot had made its own files, seconds since 1970
     notes: tuple[str, ...] = ()  # sources that could not be used, in words
     others: Others | None = None  # None: the report is for a user who may see everything
+    faults: tuple[str, ...] = ()  # why what is declared would be lost all the same, in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@
         boots/N.end                 what boot N left behind; written when it was shut down
         boots/N.good                empty: boot N completed
         boots/N.pin                 empty: the old roots of boot N stay
+        boots/N.plan                the plan of a switch that was cut, put aside by the hook
         staging/ trash/             the hook's, while it switches
         units/ tmpfiles/            what the hook hands to the system that starts
         ledger.sqlite               who wrote what
     ARCHIVE/N-BOOTID[.VOLUME][-M]   an old root: the life of boot N; M where the name was taken
+    ARCHIVE/N-unused-BOOTID.*       a new root that boot N found in staging, and that nobody had written to
     /run/impermanence/              what the hook says of this boot
 
 Paths are from the top level, except those in /run.  `boots.records` describes the form of the files.
@@ -53,10 +55,12 @@ class BootFile(enum.StrEnum):
     END = "end"
     GOOD = "good"
     PIN = "pin"
+    PLAN = "plan"
 
 
 _BOOT_FILE = re.compile(rf"({BOOT_NUMBER})\.({'|'.join(BootFile)})")
 _OLD_ROOT = re.compile(rf"({BOOT_NUMBER})-({UUID})(?:\.({VOLUME_NAME}))?")
+_UNUSED = re.compile(rf"({BOOT_NUMBER})-unused-{UUID}\.(?:{VOLUME_NAME})")
 _AGAIN = re.compile(rb"-[1-9][0-9]*$")  # the suffix that the hook adds to a name that is taken
 _CLASSIC = "%Y-%m-%d_%H:%M:%S"  # names of the well-known script's old roots; a day may have one digit
 
@@ -84,6 +88,12 @@ def parse_archive_name(name: bytes) -> tuple[int, str, str | None] | None:
     """Return number, boot id and volume name of an old root, or None for anything else in the archive."""
     match = _OLD_ROOT.fullmatch(os.fsdecode(name))
     return None if match is None else (int(match[1]), match[2], match[3])
+
+
+def parse_unused_name(name: bytes) -> int | None:
+    """Return the number of the boot that put a new root away unused, or None for another name."""
+    match = _UNUSED.fullmatch(os.fsdecode(name))
+    return None if match is None else int(match[1])
 
 
 def first_spelling(name: bytes) -> bytes:

@@ -119,10 +119,13 @@ class Filesystem:
     def sync(self) -> None:
         sh("btrfs", "filesystem", "sync", self.top)
 
-    def close(self) -> None:
+    def close_mounts(self) -> None:
         for where in reversed(self.mounts):
             sh("umount", "-R", where)
         self.mounts.clear()
+
+    def close(self) -> None:
+        self.close_mounts()
         detach(self.device, self.image)
         self.image.unlink()
 

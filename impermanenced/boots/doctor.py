@@ -89,7 +89,7 @@ def _fstabs(machine: Machine) -> Iterator[Finding]:
     for place, content in _tables(machine):
         for number, words in _lines(content):
             line = (words[1], words[3])
-            volume = _meant(machine, words) if line not in said else None
+            volume = meant_by_number(machine, *words[1:]) if line not in said else None
             if volume is not None:
                 said.add(line)
                 yield Finding(
@@ -119,13 +119,13 @@ def _lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
             yield number, words[:4]
 
 
-def _meant(machine: Machine, words: list[bytes]) -> Volume | None:
-    """Return the volume that a line mounts by its number, or None."""
-    match = _SUBVOLID.search(words[3])
-    if match is None or words[2] not in (b"btrfs", b"auto"):
+def meant_by_number(machine: Machine, where: bytes, fstype: bytes, options: bytes) -> Volume | None:
+    """Return the volume that a line of fstab(5), or a mount unit, mounts by its number, or None."""
+    match = _SUBVOLID.search(options)
+    if match is None or fstype not in (b"btrfs", b"auto"):
         return None
     return next(
-        (volume for volume in machine.volumes if volume.path == words[1] or _is(volume, match)),
+        (volume for volume in machine.volumes if volume.path == where or _is(volume, match)),
         None,
     )
 

@@ -10,19 +10,29 @@ import contextlib
 import fcntl
 import os
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import btrfsutil
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp, RecordError
 from ..kernel import btrfs
-from ..state import BOOTS, NEXT, ROLLBACK, STATE, BootFile, boot_file, boot_files, parse_archive_name
+from ..state import (
+    BOOTS,
+    NEXT,
+    ROLLBACK,
+    STATE,
+    BootFile,
+    boot_file,
+    boot_files,
+    parse_archive_name,
+    parse_unused_name,
+)
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import records
+from . import leftovers, records
 from .records import BootRecord, NextRequest, RollbackEnv
 
 # A clock that shows a time before this software existed (2024-01-01) is wrong.
@@ -65,6 +75,8 @@ class Found:
     good: frozenset[int]
     pins: frozenset[int]
     next: NextRequest | None
+    unused: tuple[OldRoot, ...] = ()  # new roots that the hook put away, and that nobody ever wrote to
+    plans: Mapping[int, frozenset[bytes]] = field(default_factory=dict)  # of a switch: UUIDs of its new roots
 
 
 class Archive:
@@ -107,16 +119,20 @@ class Archive:
         """
         numbers = boot_files(_names(self._boots))
         known, broken = self._records(numbers[BootFile.RECORD])
+        newest = max(numbers[BootFile.RECORD], default=None)
         roots, unknown = self._roots(known)
+        unused = self._take_unused(unknown, known, newest)
         return Found(
             roots=tuple(sorted(roots, key=by_age)),
             unknown=unknown,
             broken=tuple(broken),
             records=known,
-            newest=max(numbers[BootFile.RECORD], default=None),
+            newest=newest,
             good=numbers[BootFile.GOOD],
             pins=numbers[BootFile.PIN],
             next=self._next(),
+            unused=tuple(sorted(unused, key=by_age)),
+            plans=self._plans(numbers[BootFile.PLAN], newest),
         )
 
     def rollback(self) -> RollbackEnv | None:
@@ -141,12 +157,7 @@ class Archive:
         return known, broken
 
     def _roots(self, known: Mapping[int, BootRecord]) -> tuple[list[OldRoot], dict[bytes, str]]:
-        # The references are asked by number: no name is followed, and only subvolumes have references.
-        children = {
-            name: child
-            for child, (directory, name) in btrfs.Tree(self.machine.top, self.parent).nested().items()
-            if directory == self.inode
-        }
+        children = self._children()
         times = archived_times(known)
         archived = {
             volume.old: (volume.old_uuid, number)
@@ -173,6 +184,67 @@ class Archive:
                 life, _, volume = parsed
                 roots.append(OldRoot(path, life, volume, found.id, found.uuid, times[number]))
         return roots, unknown
+
+    def _children(self) -> dict[bytes, int]:
+        """Return {name: id} of the subvolumes directly in the archive.
+
+        The references are asked by number: no name is followed, and only subvolumes have references.
+        """
+        nested = btrfs.Tree(self.machine.top, self.parent).nested()
+        return {name: child for child, (directory, name) in nested.items() if directory == self.inode}
+
+    def _take_unused(
+        self, unknown: dict[bytes, str], known: Mapping[int, BootRecord], newest: int | None
+    ) -> list[OldRoot]:
+        """Move from `unknown` what the hook put away as never written to, and what still is as it was.
+
+        A number above that of the newest record stays: the hook counts on by the names in the archive.
+        """
+        names = {name: parse_unused_name(name) for name in map(os.path.basename, unknown)}
+        if not any(number is not None for number in names.values()):
+            return []
+        self.machine.sync()
+        children, rollback = self._children(), None
+        with contextlib.suppress(RecordError):
+            rollback = self.rollback()
+        blanks = leftovers.blanks(self.machine, rollback, known.values())
+        unused = []
+        for name, number in names.items():
+            path = self.path + b"/" + name
+            if number is None or name not in children:
+                continue
+            fault = leftovers.fault(self.machine, children[name], blanks)
+            if fault is None and (newest is None or number > newest):
+                fault = f"no record of boot {number} or a later one is there"
+            if fault is not None:
+                unknown[path] = fault
+                continue
+            del unknown[path]
+            found = self.machine.subvolume(children[name])
+            unused.append(OldRoot(path, number, None, found.id, found.uuid))
+        return unused
+
+    def _plans(self, numbers: frozenset[int], newest: int | None) -> dict[int, frozenset[bytes]]:
+        """Return {number: UUIDs of its new roots} of the plans up to the newest record."""
+        plans = {}
+        for number in sorted(numbers):
+            if newest is None or number > newest:
+                continue
+            with contextlib.suppress(RecordError, OSError):
+                content = _content(self._boots, boot_file(number, BootFile.PLAN))
+                if (roots := leftovers.new_roots(content, number)) is not None:
+                    plans[number] = roots
+        return plans
+
+    def forget_plans(self, numbers: Iterable[int]) -> list[bytes]:
+        """Remove plans that were put aside, and return their paths."""
+        gone = []
+        for number in numbers:
+            path = boot_file(number, BootFile.PLAN)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.basename(path), dir_fd=self._boots)
+                gone.append(path)
+        return gone
 
     def _next(self) -> NextRequest | None:
         content = _content(self._state, NEXT)

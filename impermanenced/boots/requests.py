@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,17 @@ from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
 from ..state import BOOTS, NEXT, BootFile, boot_file, boot_files
 from ..system import atomic
+from ..text import to_text
 from ..volumes.machine import Machine
 from . import history, records
-from .history import NO_STATE
+from .history import NO_STATE, Boot
+from .old_roots import OldRoot
 from .records import BootRecord, NextRequest
 
 TRIAL = "this is a trial"
 CANCEL = "cancel"  # beside the actions that a request can have
 UNDO = "impermanence next cancel"
+MOST_NAMED = 5  # nested subvolumes that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +135,11 @@ def ask(
     that boot has no old root.
     """
     before = pending(machine)
+    staying: list[str] = []
     if boot is not None:
         found = history.read(machine, config.archive.directory, history.this_boot_id())
         boot = history.bootable(found, boot)
+        staying += _staying_behind(machine, found.boot(boot))
     request = new(action, boot=boot, boots=boots)
     if not dry_run:
         write(machine, request)
@@ -142,9 +148,32 @@ def ask(
         lines.append(f"in place of: {_before(before)}")
     if action == "wipe" and not config.rollback.wipe:
         lines.append("but this is a trial: nothing is wiped while rollback.wipe is false")
+    lines += staying
     if not dry_run:
         lines.append(f"undo: {UNDO}")
     return "\n".join(lines) + "\n"
+
+
+def _staying_behind(machine: Machine, boot: Boot) -> Iterator[str]:
+    """Yield the subvolumes nested in the old roots of a boot, which a copy does not have, and the way to
+    them.
+    """
+    for root in boot.old_roots:
+        nested = machine.nested_paths(root.id) if root.there else []
+        if not nested:
+            continue
+        named = ", ".join(to_text(_in_system(machine, root, path)) for path in nested[:MOST_NAMED])
+        more = f" and {len(nested) - MOST_NAMED:,} more" if len(nested) > MOST_NAMED else ""
+        many = f"{len(nested):,} subvolumes" if len(nested) > 1 else "1 subvolume"
+        options = shlex.quote(f"ro,subvol={to_text(root.path)}")
+        yield f"not in the copy: {many} nested in {to_text(root.path)}: {named}{more}"
+        yield f"to look at what stays there: mount -o {options} {to_text(machine.device)} /mnt"
+
+
+def _in_system(machine: Machine, root: OldRoot, path: bytes) -> bytes:
+    """Return where something nested in an old root was in the system, `path` being from the top level."""
+    volume = next((one for one in machine.volumes if one.name == root.volume), machine.volumes[0])
+    return volume.path.rstrip(b"/") + path[len(root.path) :]
 
 
 def withdraw(machine: Machine, *, dry_run: bool = False) -> str:

@@ -5,7 +5,9 @@ This is the step that switches wiping on.  It changes nothing in the volumes and
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +15,16 @@ from dataclasses import dataclass
 import btrfsutil
 
 from ..config.load import Config, VolumeSettings
-from ..errors import NotSetUp
+from ..errors import NotSetUp, RecordError
 from ..model import Volume
-from ..state import DIRECTORIES, ROLLBACK, STATE
+from ..state import DIRECTORIES, ROLLBACK, STATE, VOLUME_NAME
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import records
-from .records import RollbackEnv, RollbackVolume
+from . import identity, places, records
+from .records import RollbackEnv, RollbackVolume, path_fault
+
+_VOLUME_NAME = re.compile(VOLUME_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ def rollback_env(config: Config, machine: Machine) -> RollbackEnv:
     pairs = zip(config.volumes, machine.volumes, strict=True)
     rollback = RollbackEnv(
         volumes=tuple(_volume(settings, volume, config, machine) for settings, volume in pairs),
-        fsid=str(uuid.UUID(bytes=machine.filesystem)),
+        fsid=identity.filesystem_uuid(machine),
         archive=config.archive.directory,
         wipe=config.rollback.wipe,
         on_failure=config.rollback.on_failure,
@@ -51,6 +55,7 @@ def rollback_env(config: Config, machine: Machine) -> RollbackEnv:
 
 def _volume(settings: VolumeSettings, volume: Volume, config: Config, machine: Machine) -> RollbackVolume:
     require = config.rollback.require if volume.path == b"/" else ()
+    _check_names(volume)
     if volume.blank is None or volume.blank_id is None:
         if settings.blank is None:
             name = to_text(volume.subvolume)
@@ -70,6 +75,22 @@ def _volume(settings: VolumeSettings, volume: Volume, config: Config, machine: M
     return RollbackVolume(volume.name, volume.subvolume, volume.blank, blank_uuid, require)
 
 
+def _check_names(volume: Volume) -> None:
+    """Raise NotSetUp for a name that cannot stand in rollback.env, with what to do about it."""
+    if not _VOLUME_NAME.fullmatch(volume.name):
+        raise NotSetUp(
+            f"the subvolume {to_text(volume.subvolume)} gives its volume the name {volume.name!r}, "
+            "which is no plain name for files and units",
+            'name it in the configuration: name = "root" below [[volume]]',
+        )
+    for path in filter(None, (volume.subvolume, volume.blank)):
+        if fault := path_fault(path):
+            raise NotSetUp(
+                f"the initrd takes no subvolume {to_text(path)}: its path {fault}",
+                "rename it (mv, below the top level), and name it anew in rootflags= and in fstab",
+            )
+
+
 def run(config: Config, machine: Machine, *, dry_run: bool) -> list[str]:
     """Do what is still to be done, or with `dry_run` nothing, and return the steps in words."""
     steps = plan(config, machine)
@@ -82,9 +103,14 @@ def run(config: Config, machine: Machine, *, dry_run: bool) -> list[str]:
 
 def plan(config: Config, machine: Machine) -> list[Step]:
     """Return what is still to be done, in order; nothing is changed before a step's `act`."""
-    content = records.format_rollback(rollback_env(config, machine))
+    rollback = rollback_env(config, machine)
+    content = records.format_rollback(rollback)
+    there = machine.has_state()
+    record = machine.at(ROLLBACK)
+    before = _read(record) if there else None
+    _check_place(machine, rollback, before)
     steps = []
-    if not machine.has_state():
+    if not there:
         steps.append(Step(f"make the subvolume {to_text(STATE)}", lambda: _make_state(machine.at(STATE))))
     for directory in DIRECTORIES:
         if not os.path.lexists(path := machine.at(directory)):
@@ -93,11 +119,18 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     if not os.path.lexists(archive):
         words = f"make {to_text(config.archive.directory)} for the old roots"
         steps.append(Step(words, lambda: os.makedirs(archive, mode=0o700)))
-    record = machine.at(ROLLBACK)
-    if _read(record) != content:
+    if before != content:
         words = f"write {to_text(ROLLBACK)}, which the initrd obeys"
         steps.append(Step(words, lambda: atomic.replace(record, content)))
     return steps
+
+
+def _check_place(machine: Machine, rollback: RollbackEnv, before: bytes | None) -> None:
+    """Raise NotSetUp if what is there, `before` in rollback.env, is another system's or of no use."""
+    with contextlib.suppress(RecordError):  # what nobody can understand is replaced
+        if before is not None:
+            identity.refuse_other_system(machine, records.parse_rollback(before))
+    places.refuse_unfit(machine, rollback)
 
 
 def _make_state(path: bytes) -> None:

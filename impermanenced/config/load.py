@@ -9,19 +9,22 @@ from __future__ import annotations
 import itertools
 import os
 import pwd
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..losses import Gate, of_gate
 from ..model import Declaration
 from ..paths import within
-from ..state import ARCHIVE, STATE
+from ..state import ARCHIVE, STATE, VOLUME_NAME
 from ..text import to_text
 from . import files, settings
 from .values import NOTHING, OWNER, Space, Values, Where, find, likely, made, path_of, quoted, table_of
 
 DEFAULT = b"/etc/impermanence/config.toml"
 DROP_INS = b"config.d"
+
+_PLAIN_NAME = re.compile(VOLUME_NAME)
 
 _NOTICE, _WARNING, _CRITICAL = Space(1 << 30), Space(5 << 30), Space(20 << 30)
 
@@ -291,6 +294,7 @@ def _check_volumes(reading: _Reading, archive: ArchiveSettings) -> None:
         )
     for volume, where in reading.volumes:
         _check_layout(volume, where, archive, reading.archive_where)
+        _check_name(volume, where)
     for (one, _), (other, where) in itertools.combinations(reading.volumes, 2):
         if one.subvolume is not None and one.subvolume == other.subvolume:
             (where / "subvolume").fail(f"{quoted(one.subvolume.decode())} is another volume already")
@@ -307,6 +311,15 @@ def _volume_name(volume: VolumeSettings) -> str | None:
     if volume.name is not None or volume.subvolume is None:
         return volume.name
     return volume.subvolume.decode().rpartition("/")[2]
+
+
+def _check_name(volume: VolumeSettings, where: Where) -> None:
+    name = _volume_name(volume)
+    if name is not None and not _PLAIN_NAME.fullmatch(name):
+        (where / ("subvolume" if volume.name is None else "name")).fail(
+            f"{quoted(name)} is no plain name for a volume: letters, digits and . _ @ - are",
+            'name the volume: name = "root" below [[volume]]',
+        )
 
 
 def _check_layout(

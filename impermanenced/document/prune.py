@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..boots.old_roots import OldRoot
 from ..boots.prune.prune import Plan, Pruned
+from ..state import BootFile, boot_file
 from ..text import time_to_text
 from .fields import VERSION, Object, path_fields
 
@@ -30,6 +31,8 @@ def prune_to_json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool
         "bytes": sum(plan.sizes.values()) if plan.sizes else None,
         "go": [root_to_json(root) for root in plan.go],
         "over": [root_to_json(root) for root in plan.over],
+        "unused": [root_to_json(root) for root in plan.unused],
+        "plans": [path_fields(boot_file(number, BootFile.PLAN)) for number in plan.plans],
         "spare": [root_to_json(root) for root in plan.spare],
         "stay": [{**root_to_json(root), "reason": why} for root, why in plan.stay],
         "unknown": [{**path_fields(path), "reason": why} for path, why in plan.found.unknown.items()],

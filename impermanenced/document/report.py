@@ -136,6 +136,7 @@ def head_to_json(report: Report) -> Object:
         "overflows": report.overflows,
         "settled": time_to_text(report.settled),
         "notes": list(report.notes),
+        "faults": list(report.faults),
     }
     if report.others is not None:
         head["others"] = {"entries": report.others.entries, "bytes": report.others.size}
@@ -191,6 +192,7 @@ def head_from_json(fields: Object) -> Report:
         settled=f.optional(f.time, fields, "settled"),
         notes=f.texts(fields, "notes"),
         others=f.inside(fields, "others", _others) if "others" in fields else None,
+        faults=f.texts(fields, "faults") if "faults" in fields else (),
     )
 
 

@@ -25,7 +25,7 @@ def judge(tally: Tally, settings: GateSettings, total: int, spared: str | None) 
     """Return whether a reboot may come.  `total` is the size of the filesystem in bytes, for shares of it."""
     if spared is not None:
         return Judgement(PASS, tally, (), spared)
-    reasons = []
+    reasons = [(BLOCK, fault) for fault in tally.faults]
     for loss, (count, size) in tally.classes.items():
         verdict = BLOCK if loss in settings.block else WARN if loss in settings.warn else PASS
         if verdict != PASS:

@@ -12,6 +12,7 @@ from ..kernel import mounts
 from ..kernel.mounts import Mount
 from ..model import Difference, Entry, Report, Volume
 from ..system.systemd import Systemctl, Systemd
+from ..volumes import placement
 from ..volumes.machine import Machine, mounted_inside, system_root
 from ..watch.attribution import Attribution, Writers
 from .appraisal import Judged
@@ -112,6 +113,7 @@ class Manager:
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
             notes=tuple(self._context.notes),
+            faults=tuple(one.words for one in placement.misplaced(self.config.persist, self.volumes)),
         )
 
     def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:

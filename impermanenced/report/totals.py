@@ -28,6 +28,7 @@ class Tally:
 
     classes: Mapping[LossClass, Share]  # what hurts most first
     complete: bool = True  # False if a part could not be read, or is not shown to this caller
+    faults: tuple[str, ...] = ()  # why what is declared would be lost all the same, in words
 
     @property
     def count(self) -> int:
@@ -61,4 +62,5 @@ def of_report(report: Report) -> Tally:
             share = found[entry.loss or LossClass.UNKNOWN]
             share[0] += 1
             share[1] += entry.difference.size
-    return Tally({loss: Share(*share) for loss, share in found.items() if share[0]}, report.complete)
+    classes = {loss: Share(*share) for loss, share in found.items() if share[0]}
+    return Tally(classes, report.complete, report.faults)

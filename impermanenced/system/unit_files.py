@@ -89,12 +89,14 @@ def directories(
             yield above + b"private/" + relative, Owner(unit, kind)
 
 
-def from_files(root: int) -> Units:
-    """Return what the unit files of a system say; `root` is a descriptor of its root."""
+def files_of(root: int, names: re.Pattern[bytes]) -> dict[bytes, list[bytes]]:
+    """Return {name: its file and its drop-ins} of the units whose name fits; `root` is a descriptor of a
+    system's root.
+    """
     files: dict[bytes, list[bytes]] = {}
     for place in PLACES:
         for name in _names(root, place):
-            if _NAME.fullmatch(name) and name not in files and len(files) < MOST:
+            if names.fullmatch(name) and name not in files and len(files) < MOST:
                 files[name] = [place + b"/" + name]
     for place in reversed(PLACES):
         for name in _names(root, place):
@@ -102,9 +104,15 @@ def from_files(root: int) -> Units:
             if unit != name and unit in files:
                 drop_ins = sorted(one for one in _names(root, place + b"/" + name) if one.endswith(b".conf"))
                 files[unit] += [place + b"/" + name + b"/" + one for one in drop_ins]
+    return files
+
+
+def from_files(root: int) -> Units:
+    """Return what the unit files of a system say; `root` is a descriptor of its root."""
+    files = files_of(root, _NAME)
     found: dict[bytes, Owner] = {}
     for name in sorted(files):
-        content = b"\n".join(_read(root, path) for path in files[name])
+        content = b"\n".join(read_file(root, path) for path in files[name])
         if b"Directory" in content:
             found.update(_parse(os.fsdecode(name), content))
     return Units(found)
@@ -140,7 +148,8 @@ def _names(root: int, place: bytes) -> list[bytes]:
         os.close(fd)
 
 
-def _read(root: int, path: bytes) -> bytes:
+def read_file(root: int, path: bytes) -> bytes:
+    """Return the content of a unit file, or b"" if it is none, or a link."""
     try:
         return openat2.read(root, path, LARGEST)
     except OSError:  # a link to /dev/null masks a unit; one to another unit is an alias

@@ -15,6 +15,7 @@ class Subvolume:
     parent_uuid: bytes
     otransid: int  # the transaction that made it
     ctransid: int  # the transaction that last changed anything in it
+    generation: int = 0  # the transaction that last changed its tree in any way
 
 
 def baseline(volume: Subvolume, blank: Subvolume, others: Mapping[bytes, Subvolume]) -> int | None:

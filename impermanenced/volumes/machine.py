@@ -12,6 +12,7 @@ import btrfsutil
 from ..config.load import VolumeSettings
 from ..errors import NotPermitted, NotSetUp
 from ..kernel import btrfs, mounts
+from ..kernel.btrfs import superblock
 from ..kernel.mounts import Mount
 from ..model import Mounted, Volume
 from ..state import STATE
@@ -94,6 +95,11 @@ class Machine:
             raise NotSetUp(f"{to_text(STATE)} at the top level is not a subvolume", "move it away")
         return True
 
+    def is_subvolume(self, path: bytes) -> bool:
+        """Return whether a path from the top level is a subvolume, and no link to one."""
+        place = self.at(path)
+        return os.path.isdir(place) and not os.path.islink(place) and bool(btrfsutil.is_subvolume(place))
+
     def size(self) -> int:
         """Return the size of the filesystem in bytes, used or not."""
         status = os.fstatvfs(self.top)
@@ -115,9 +121,10 @@ class Machine:
         mine, blank = self.subvolume(volume.root_id), self.subvolume(volume.blank_id)
         # Most volumes are snapshots of their blank; only for others all subvolumes must be read.
         base = baseline(mine, blank, {mine.uuid: mine, blank.uuid: blank})
-        return baseline(mine, blank, self._subvolumes()) if base is None else base
+        return baseline(mine, blank, self.subvolumes()) if base is None else base
 
-    def _subvolumes(self) -> dict[bytes, Subvolume]:
+    def subvolumes(self) -> dict[bytes, Subvolume]:
+        """Return what is known of every subvolume but the top level, by UUID."""
         with _btrfs_errors(b"the list of subvolumes"):
             infos = (info for _, info in btrfsutil.SubvolumeIterator(self.top, top=5, info=True))
             return {info.uuid: _subvolume(info) for info in infos}
@@ -131,6 +138,12 @@ class Machine:
             found |= children
             waiting.extend(children)
         return frozenset(found)
+
+    def nested_paths(self, root_id: int) -> list[bytes]:
+        """Return the paths from the top level of the subvolumes below one, at any depth, sorted."""
+        with _btrfs_errors(b"subvolume %d" % root_id):
+            paths = [btrfsutil.subvolume_path(self.top, number) for number in self.nested(root_id)]
+        return sorted(os.fsencode(path) for path in paths)
 
     def sync(self) -> None:
         """Commit what is only in memory, so that the trees have it."""
@@ -193,7 +206,7 @@ class Machine:
             return
         self.filesystem = filesystem
         devices = btrfs.devices(fd)
-        for device in devices:
+        for device in _seeds_last(devices):
             # The kernel's name for a device need not exist in this namespace, nor be the first.
             with contextlib.suppress(FileNotFoundError):
                 self.top = mounts.open_top_level(device)
@@ -275,8 +288,21 @@ def _mount_of(fd: int) -> Mount:
     raise OSError(errno.ENOENT, "mount is not in mountinfo")
 
 
+def _seeds_last(devices: list[bytes]) -> list[bytes]:
+    """Return the devices with those at the end that would mount the seed, not what grew on it."""
+    seeds = []
+    for device in devices if len(devices) > 1 else ():
+        with contextlib.suppress(OSError):  # the kernel's name for a device need not exist here
+            found = superblock.read(device)
+            if found is not None and found.seeding:
+                seeds.append(device)
+    return [*(device for device in devices if device not in seeds), *seeds]
+
+
 def _subvolume(info: btrfsutil.SubvolumeInfo) -> Subvolume:
-    return Subvolume(info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid)
+    return Subvolume(
+        info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid, info.generation
+    )
 
 
 @contextlib.contextmanager

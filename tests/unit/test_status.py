@@ -147,8 +147,8 @@ def test_colour_only_marks_what_the_words_say() -> None:
 def test_json_has_the_documented_keys() -> None:
     public: Any = status_to_json(BUSY, all_verdicts=False)
     assert list(public) == [
-        "version", "complete", "watching_since", "gaps", "overflows", "settled", "notes", "volumes", "counts",
-        "caches", "entries",
+        "version", "complete", "watching_since", "gaps", "overflows", "settled", "notes", "faults", "volumes",
+        "counts", "caches", "entries",
     ]  # fmt: skip
     assert set(public["volumes"][0]) == {"name", "mountpoint", "subvolume", "blank"}
     assert public["counts"] == {"persisted": 1, "declared": 1, "regenerated": 0, "ignored": 2, "crud": 23}

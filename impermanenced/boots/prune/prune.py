@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import btrfsutil
@@ -20,6 +20,7 @@ from ...kernel import btrfs
 from ...kernel.btrfs import delete
 from ...text import to_text
 from ...volumes.machine import Machine
+from .. import leftovers
 from ..old_roots import EPOCH, Archive, Found, OldRoot, by_age
 from . import protection
 from .sizes import Sizes
@@ -62,11 +63,18 @@ class Plan:
     found: Found
     now: float  # the time from which ages are counted
     sizes: Mapping[int, int]  # bytes by id of the old root; they add up to what all hold; empty: not measured
+    unused: tuple[OldRoot, ...] = ()  # new roots that nobody ever wrote to go as well
+    plans: tuple[int, ...] = ()  # numbers of the plans for such roots, which go with them
 
     @property
     def may_go(self) -> tuple[OldRoot, ...]:
-        """Return the old roots that the plan allows to delete."""
-        return self.go + self.over + self.spare
+        """Return the subvolumes that the plan allows to delete."""
+        return self.unused + self.go + self.over + self.spare
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to delete."""
+        return not self.may_go and not self.plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class Pruned:
     failed: tuple[tuple[OldRoot, str], ...]
     left: int  # how many of the plan were left: the run was stopped, or the space was enough
     stopped: bool
+    plans: tuple[bytes, ...] = ()  # paths of the plans that are gone
 
 
 # Deciding
@@ -122,7 +131,10 @@ def plan(
     if not short:
         stay += [(root, f"younger than {settings.keep_days} days") for root in young]
         stay.sort(key=lambda one: by_age(one[0]))
-    return Plan(tuple(go), tuple(over), tuple(spare), tuple(stay), refused, found, then, weights)
+    unused = tuple(root for root in found.unused if refused is None and root.id not in protected)
+    stay += [(root, refused or protected[root.id]) for root in found.unused if root not in unused]
+    fates = tuple(go), tuple(over), tuple(spare), tuple(stay)
+    return Plan(*fates, refused, found, then, weights, unused)
 
 
 def _over(young: list[OldRoot], held: int, limit: int, weights: Mapping[int, int]) -> list[OldRoot]:
@@ -193,13 +205,13 @@ def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Si
     found = archive.read()
     guard = protection.look(config, machine, archive)
     protected = {}
-    for root in found.roots:
+    for root in found.roots + found.unused:
         tree = frozenset({root.id}) | machine.nested(root.id)
         if reason := guard.reason(root.path, tree):
             protected[root.id] = reason
     whole = machine.size()
     limit = config.archive.keep_bytes.of(whole)
-    return plan(
+    decided = plan(
         found,
         config.archive,
         now,
@@ -208,6 +220,16 @@ def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Si
         limit=limit,
         sizes=Sizes(machine) if limit and sizes is None else sizes,
     )
+    return replace(decided, plans=_idle_plans(machine, decided))
+
+
+def _idle_plans(machine: Machine, decided: Plan) -> tuple[int, ...]:
+    """Return the numbers of the plans that nothing is left of once the unused roots are gone."""
+    found = decided.found
+    if decided.refused is not None or not found.plans:
+        return ()
+    there = machine.subvolumes().keys() - {root.uuid for root in decided.unused}
+    return tuple(leftovers.idle_plans(found.plans, there, found.records.values()))
 
 
 def free(machine: Machine) -> int:
@@ -243,7 +265,7 @@ def run(
         while not stop.is_set():
             fresh = look(config, machine, archive, now(), sizes)
             tried = {root.id for root in gone} | {root.id for root, _ in failed}
-            waiting = [root for root in fresh.go + fresh.over if root.id not in tried]
+            waiting = [root for root in fresh.unused + fresh.go + fresh.over if root.id not in tried]
             if not waiting and fresh.spare and _settled(machine, stop):
                 fresh = look(config, machine, archive, now(), sizes)
                 waiting = [root for root in fresh.may_go if root.id not in tried]
@@ -259,11 +281,24 @@ def run(
             if done:
                 gone.append(root)
                 progress(root)
+        plans = _forget_plans(config, machine, archive, agreed, now(), stop)
     finally:
         # A power cut undoes a deletion that is not committed.
         machine.sync()
     left = len(agreed.may_go) - len(gone) - len(failed)
-    return Pruned(tuple(gone), tuple(failed), left, stopped=stop.is_set())
+    return Pruned(tuple(gone), tuple(failed), left, stop.is_set(), plans)
+
+
+def _forget_plans(
+    config: Config, machine: Machine, archive: Archive, agreed: Plan, now: Now, stop: Stop
+) -> tuple[bytes, ...]:
+    """Remove the agreed plans whose new roots are gone by now, and return their paths."""
+    if not agreed.plans or stop.is_set():
+        return ()
+    fresh = look(config, machine, archive, now)
+    gone = {root.uuid for root in fresh.unused}
+    idle = [number for number in fresh.plans if not fresh.found.plans[number] & gone]
+    return tuple(archive.forget_plans(number for number in idle if number in agreed.plans))
 
 
 def _words(error: Exception) -> str:

@@ -15,7 +15,7 @@ two parsers together.
 
 from .boot import IMAGE, BootRecord, BootVolume, format_record, parse_record
 from .end import EndRecord, format_end, parse_end
-from .keyvalue import LARGEST, read
+from .keyvalue import LARGEST, path_fault, read
 from .request import NextRequest, format_next, parse_next
 from .rollback import RollbackEnv, RollbackVolume, format_rollback, layout_fault, parse_rollback
 
@@ -37,5 +37,6 @@ __all__ = [
     "parse_next",
     "parse_record",
     "parse_rollback",
+    "path_fault",
     "read",
 ]

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...boots import doctor, history, outcome
+from ...boots import doctor, doctor_layout, history, outcome
 from ...boots.doctor import ERROR, Finding, Running
 from ...document.doctor import doctor_to_json
 from ...document.fields import printed
@@ -49,6 +49,8 @@ def examine(config: bytes | None) -> list[Finding]:
     running = Running.read() if config is None else Running()
     with Manager(config) as manager:
         found = doctor.examine(manager.config, manager.machine, running)
+        found += doctor_layout.examine(manager.config, manager.machine)
+        found.sort(key=lambda finding: finding.severity != ERROR)
     hook = outcome.look(history.this_boot_id()) if config is None else None
     if hook is not None:
         found.insert(0, Finding(ERROR, trouble.line(hook), trouble.remedy(hook)))

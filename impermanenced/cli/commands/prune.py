@@ -22,6 +22,7 @@ from ...document.fields import printed
 from ...document.prune import prune_to_json
 from ...errors import CommandError, ImpermanenceError, UsageError
 from ...report.report import Manager
+from ...state import BootFile, boot_file, parse_unused_name
 from ...system import command
 from ...text import size_to_text, to_text
 from .. import output, wording
@@ -63,8 +64,8 @@ def run(options: Options, shared: Shared) -> int:
             whole = machine.size()
             limits = Limits(config.archive.keep_bytes.of(whole), config.archive.free_min.of(whole))
             output.write_now(text(plan, limits, prune.free(machine), output.style(shared)))
-        if plan.may_go and not options.dry_run:
-            if not options.yes and not _agreed(len(plan.may_go)):
+        if not plan.is_empty and not options.dry_run:
+            if not options.yes and not _agreed(len(plan.may_go) + len(plan.plans)):
                 output.write_now("nothing was deleted\n")
                 return 0
             tell = _tell_nobody if shared.json else _tell
@@ -161,6 +162,10 @@ def text(plan: Plan, limits: Limits, free: int, style: Style) -> str:
     lines = [style.bold(_answer(plan)), ""]
     if plan.go:
         lines += [*_table(plan, plan.go), ""]
+    if plan.unused or plan.plans:
+        lines.append("  left by switches that were cut, and never written to:")
+        lines += [f"    {to_text(root.path)}" for root in plan.unused]
+        lines += [f"    {to_text(boot_file(number, BootFile.PLAN))}" for number in plan.plans] + [""]
     if plan.over:
         held = size_to_text(sum(plan.sizes.values()))
         lines.append(f"  to hold no more than {size_to_text(limits.keep_bytes)} ({held} now):")
@@ -186,16 +191,23 @@ def _answer(plan: Plan) -> str:
     roots = wording.plural(len(plan.stay), "old root")
     if plan.refused is not None:
         return f"nothing to prune now, {roots} {stay}: {plan.refused}."
-    if not plan.may_go:
+    if plan.is_empty:
         return f"nothing to prune, {roots} {stay}."
     certain = plan.go + plan.over
-    go = f"{wording.plural(len(certain), 'old root')} to delete"
+    left = len(plan.unused) + len(plan.plans)
+    if left and not certain and not plan.spare:
+        return f"{wording.plural(left, 'leftover')} to delete; {roots} {stay}."
+    go = f"{wording.plural(len(certain), 'old root')}{_and_leftovers(left)} to delete"
     spare = wording.plural(len(plan.spare), "old root")
     if certain and plan.spare:
         go += f", and for space up to {len(plan.spare):,} more"
     elif plan.spare:
         go = f"up to {spare} to delete for space"
     return f"{go}; {len(plan.stay):,} {stay}."
+
+
+def _and_leftovers(count: int) -> str:
+    return f" and {wording.plural(count, 'leftover')}" if count else ""
 
 
 def _table(plan: Plan, roots: Iterable[OldRoot], notes: list[str] | None = None) -> Iterator[str]:
@@ -210,7 +222,7 @@ def _table(plan: Plan, roots: Iterable[OldRoot], notes: list[str] | None = None)
 
 
 def _size(plan: Plan, root: OldRoot) -> str:
-    return size_to_text(plan.sizes[root.id]) if plan.sizes else ""
+    return size_to_text(plan.sizes.get(root.id, 0)) if plan.sizes else ""
 
 
 def _age(root: OldRoot, now: float) -> str:
@@ -220,7 +232,9 @@ def _age(root: OldRoot, now: float) -> str:
 def result(pruned: Pruned) -> str:
     """Return what was deleted, for a person."""
     lines = [f"{to_text(root.path)} was not deleted: {why}" for root, why in pruned.failed]
-    head = f"{wording.plural(len(pruned.gone), 'old root')} deleted"
+    unused = [root for root in pruned.gone if parse_unused_name(os.path.basename(root.path)) is not None]
+    left = _and_leftovers(len(unused) + len(pruned.plans))
+    head = f"{wording.plural(len(pruned.gone) - len(unused), 'old root')}{left} deleted"
     if pruned.stopped:
         head += f"; stopped, {pruned.left} left for the next run"
     elif pruned.left:

@@ -95,7 +95,7 @@ def text(
     crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
     lost = rows(crud, options.order)
     answer = _answer(lost, complete=report.complete, trial=trial, since=since)
-    lines = [style.bold(answer), *notices, ""]
+    lines = [style.bold(answer), *(f"error: {fault}." for fault in report.faults), *notices, ""]
     shown = by(options.view, crud, options.order) if options.view else lost
     if shown:
         most = len(shown) if options.all else MOST

@@ -274,6 +274,37 @@ class Tree:
             key = _go_on(buffer, where, (objectid, kind, offset), last)
         return extents, inline
 
+    def subvolume_entries(self) -> list[tuple[int, bytes, int]]:
+        """Return (directory, name, id) of each name of a subvolume in this tree, which is read as a whole.
+
+        `nested` tells which of them are more than a stub.
+        """
+        buffer = bytearray(_ARGS.size + _LARGE)
+        found = []
+        header = HEADER_SHORT.unpack_from
+        last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
+        key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
+        while key is not None and (count := self._fill(buffer, key, last)):
+            where = _ARGS.size
+            for _ in range(count):
+                objectid, kind, length = header(buffer, where)
+                where += 32  # HEADER.size
+                if kind == 96 and buffer[where + 8] == BTRFS_ROOT_ITEM_KEY:  # BTRFS_DIR_INDEX_KEY
+                    name, entry = dir_entry(buffer, where)
+                    found.append((objectid, name, entry.objectid))
+                where += length
+            offset = U64.unpack_from(buffer, where - length - 16)[0]  # of the last item's header
+            key = _go_on(buffer, where, (objectid, kind, offset), last)
+        return found
+
+    def path(self, directory: int) -> bytes:
+        """Return the path of a directory in this tree, with a slash before each name; its root is b""."""
+        parts: list[bytes] = []
+        while directory != BTRFS_FIRST_FREE_OBJECTID:
+            directory, name = self.names(directory)[0]
+            parts.append(b"/" + name)
+        return b"".join(reversed(parts))
+
     def nested(self) -> dict[int, tuple[int, bytes]]:
         """Return {subvolume id: (directory, name)} of the subvolumes directly below this one."""
         roots = Tree(self.fd, BTRFS_ROOT_TREE_OBJECTID)

@@ -80,6 +80,50 @@ def test_boot_an_old_root(machine: Machine, word: str) -> None:
     assert (machine.root / "mine").read_text() == "of boot 1"
 
 
+def test_subvolumes_nested_in_an_old_root_stay_behind(machine: Machine, tmp_path: Path) -> None:
+    """A snapshot has no nested subvolumes; the way that is offered leads to them."""
+    machine.boot()
+    for path in ("machines", "machines/inner", "s p\x1b"):
+        sh("btrfs", "subvolume", "create", machine.root / path)
+    (machine.root / "machines/file").write_text("nested")
+    machine.boot()
+    as_another_boot(machine, 1, boot_id_of(1))
+    (old,) = machine.filesystem.top.glob("old_roots/1-*")
+    name = f"old_roots/{old.name}"
+    dry = machine.say("next", "boot", "1", "--dry-run")
+    said = machine.say("next", "boot", "1")
+    first, nested, way, undo = said.splitlines()
+    assert dry.splitlines()[1:] == [nested, way]
+    assert first.startswith("the next boot gets a copy of old root 1")
+    assert nested == f"not in the copy: 3 subvolumes nested in {name}: /machines, /machines/inner, /s p\\x1b"
+    assert undo == "undo: impermanence next cancel"
+    head, _, command = way.partition(": ")
+    assert head == "to look at what stays there"
+    where = tmp_path / "looked-at"
+    where.mkdir()
+    sh("sh", "-c", command.replace(" /mnt", f" {where}"))
+    try:
+        assert (where / "machines/file").read_text() == "nested"
+        with pytest.raises(OSError):
+            (where / "machines/file").write_text("changed")
+    finally:
+        sh("umount", where)
+    assert machine.boot().result.action == "booted"
+    assert not (machine.root / "machines/file").exists()
+    assert (old / "machines/file").read_text() == "nested"
+
+
+def test_many_nested_subvolumes(machine: Machine) -> None:
+    machine.boot()
+    for number in range(8):
+        sh("btrfs", "subvolume", "create", machine.root / f"sub{number}")
+    machine.boot()
+    as_another_boot(machine, 1, boot_id_of(1))
+    said = machine.say("next", "boot", "1")
+    assert ": /sub0, /sub1, /sub2, /sub3, /sub4 and 3 more\n" in said
+    assert "not in the copy" not in machine.say("next", "boot", "0"), "which has none"
+
+
 def test_only_an_old_root_that_is_there(machine: Machine) -> None:
     machine.boot()
     machine.boot("impermanence=keep")

@@ -1,0 +1,106 @@
+"""Examinations of the layout: mount units, stubs in a blank, and where the persist volumes lie.
+
+The program of the initrd sees none of this: it belongs to the system that runs after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ..config.load import Config
+from ..kernel import btrfs
+from ..model import Volume
+from ..system import mount_units
+from ..text import to_text
+from ..volumes import placement
+from ..volumes.machine import Machine, system_root
+from .doctor import ERROR, WARNING, Finding, meant_by_number
+
+MOST = 5  # stubs that are named
+
+
+def examine(config: Config, machine: Machine) -> list[Finding]:
+    """Return what is wrong with the layout, the errors first."""
+    misplaced = placement.misplaced(config.persist, machine.volumes)
+    return [
+        *(Finding(ERROR, one.words, one.hint) for one in misplaced),
+        *_mount_units(machine),
+        *_stubs(machine),
+    ]
+
+
+# Mount units
+
+
+def _mount_units(machine: Machine) -> Iterator[Finding]:
+    """Find units that mount a volume by its number: after a switch, that is the number of the old root."""
+    said = set()
+    for place, root in _roots(machine):
+        try:
+            fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            units = list(mount_units.read(fd))
+        finally:
+            os.close(fd)
+        for unit in units:
+            volume = meant_by_number(machine, unit.where, unit.fstype, unit.options)
+            if volume is None or (unit.where, unit.options) in said:
+                continue
+            said.add((unit.where, unit.options))
+            yield Finding(
+                ERROR,
+                f"{place}{to_text(unit.file)}: {to_text(unit.where)} is mounted by subvolid=, "
+                "after a rollback the number of the old root",
+                f"name it there: Options=subvol={to_text(volume.subvolume)}",
+            )
+
+
+def _roots(machine: Machine) -> Iterator[tuple[str, bytes]]:
+    """Yield the running system and the blank that the next boot has: (prefix of its paths, where it is)."""
+    root = system_root(machine.volumes)
+    if root is not None:
+        yield "", root
+    for volume in machine.volumes:
+        if volume.path == b"/" and volume.blank is not None:
+            yield to_text(volume.blank), machine.at(volume.blank)
+
+
+# Stubs
+
+
+def _stubs(machine: Machine) -> Iterator[Finding]:
+    """Find what is left in a blank of the subvolumes that were nested when it was taken.
+
+    Such a directory has inode 2, is empty, and cannot be written to; each boot gets it from the blank.
+    """
+    for volume in machine.volumes:
+        paths = sorted(stubs(machine, volume))
+        if not paths:
+            continue
+        named = ", ".join(to_text(path) for path in paths[:MOST])
+        more = f" and {len(paths) - MOST} more" if len(paths) > MOST else ""
+        blank = to_text(volume.blank or b"")
+        yield Finding(
+            WARNING,
+            f"blank {blank} of volume {volume.name} has an empty place where a subvolume was nested when it "
+            f"was taken: {named}{more}. After each rollback nobody can write there",
+            f"make {blank} writable for a moment (btrfs property set -ts PATH ro false), "
+            "rmdir each and mkdir it again; then make it read-only",
+        )
+
+
+def stubs(machine: Machine, volume: Volume) -> Iterator[bytes]:
+    """Yield the paths of the stubs in a volume's blank, in the system that the volume belongs to.
+
+    This reads the whole tree of the blank.
+    """
+    if volume.blank_id is None:
+        return
+    tree = btrfs.Tree(machine.top, volume.blank_id)
+    real = tree.nested().keys()
+    for directory, name, subvolume in tree.subvolume_entries():
+        if subvolume not in real:
+            yield volume.path.rstrip(b"/") + tree.path(directory) + b"/" + name
