@@ -31,10 +31,13 @@ STATE = b".impermanence"
 ROLLBACK = STATE + b"/rollback.env"
 NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
-DIRECTORIES = (BOOTS, *(STATE + b"/" + name for name in (b"staging", b"units", b"tmpfiles", b"trash")))
+STAGING = STATE + b"/staging"
+DIRECTORIES = (BOOTS, STAGING, *(STATE + b"/" + name for name in (b"units", b"tmpfiles", b"trash")))
 LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for the thread that opens it
 
 ARCHIVE = b"old_roots"  # unless the configuration says otherwise
+
+SOURCE = b"etc/impermanence/rollback.env"  # in a root: what a copy inside its initrd is made from
 
 RUN = b"/run/impermanence"
 RESULT = b"rollback.env"  # in RUN: what the hook did in this boot

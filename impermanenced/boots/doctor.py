@@ -1,6 +1,7 @@
 """Examinations of everything that would stop a rollback, made before the boot that needs it.
 
-Nothing is changed here.  Each examination yields what it finds; one that cannot look yields that.
+The program of the initrd foretells what it would refuse; here is what it cannot see.  Nothing is changed.
+Each examination yields what it finds; one that cannot look yields that.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from ..model import Volume
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import history, setup
+from .examine import OFF, OTHER, TYPED, UNKNOWN, Decision
 
 ERROR, WARNING = "error", "warning"
 LARGEST = 1 << 20  # bytes of a table that are read
 
 _FSTAB = b"etc/fstab"
 _SUBVOLID = re.compile(rb"(?:^|,)subvolid=(?:0x0*|0*)([0-9a-fA-F]+)(?:,|$)")
-_SUBVOL = re.compile(rb"(?:^|,)subvol=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,44 +37,66 @@ class Finding:
     severity: str  # ERROR: the next boot will not roll back as it should; WARNING: a lesser problem
     what: str  # where and why, printable
     hint: str
+    code: str | None = None  # of the table in `reasons`, where the program of the initrd foretells it
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """The tables of the running system; they are empty when another system is examined."""
 
-    cmdline: bytes = b""
     swaps: bytes = b""
 
     @classmethod
     def read(cls) -> Running:
         """Return the tables of this system."""
-        return cls(_content(b"/proc/cmdline"), _content(b"/proc/swaps"))
+        return cls(_content(b"/proc/swaps"))
 
 
-def examine(config: Config, machine: Machine, running: Running) -> list[Finding]:
-    """Return what is wrong, the errors first."""
+def examine(config: Config, machine: Machine, running: Running, decision: Decision) -> list[Finding]:
+    """Return what is wrong, the errors first; `decision` is that of the next boot."""
     found = [
-        *_record(config, machine),
+        *foretold(decision),
+        *_record(config, machine, decision),
         *_fstabs(machine),
-        *root_flags(machine, running),
         *_swap(machine, running),
-        *_history(config, machine),
+        *_history(config, machine, decision),
     ]
     return sorted(found, key=lambda finding: finding.severity != ERROR)
 
 
-def _record(config: Config, machine: Machine) -> Iterator[Finding]:
+def foretold(decision: Decision) -> Iterator[Finding]:
+    """Yield what the program of the initrd foretells, unless the next boot will do as it is told."""
+    hint = decision.advice or "the kernel log of a boot has what it says"
+    if decision.action == UNKNOWN:
+        what = f"what the next boot will do is not known: {decision.why}"
+        yield Finding(WARNING, what, "install the package's initrd hook, and run this as root")
+    elif decision.code in TYPED and not decision.fails:
+        what = f"nothing is rolled back with the kernel command line of this boot: {decision.why}"
+        yield Finding(WARNING, what, hint, decision.code)
+    elif decision.action == OFF:
+        yield Finding(ERROR, f"nothing will be rolled back: {decision.why}", hint, decision.code)
+    elif decision.action == OTHER:
+        what = f"another root boots than the one that is rolled back: {decision.why}"
+        yield Finding(ERROR, what, hint, decision.code)
+    elif decision.fails:
+        what = f"the rollback of the next boot will be refused: {decision.why}"
+        yield Finding(ERROR, what, hint, decision.code)
+
+
+def _record(config: Config, machine: Machine, decision: Decision) -> Iterator[Finding]:
     """Compare what the hook reads with the present configuration and disk."""
     try:
         there = machine.has_state()
         steps = setup.plan(config, machine)
     except ImpermanenceError as error:
-        yield Finding(ERROR, error.message, error.hint or "impermanence setup --dry-run")
+        # What the hook refuses, setup refuses too, in other words.
+        if not decision.fails:
+            yield Finding(ERROR, error.message, error.hint or "impermanence setup --dry-run")
         return
     if not there:
-        yield Finding(ERROR, "the machine is not set up: nothing is rolled back", "impermanence setup")
-    elif steps:
+        if decision.action == UNKNOWN:
+            yield Finding(ERROR, "the machine is not set up: nothing is rolled back", "impermanence setup")
+    elif steps and decision.code != "no-record":
         words = "; ".join(step.words for step in steps)
         yield Finding(
             WARNING, f"setup has not been run since something changed. It would {words}", "impermanence setup"
@@ -134,21 +157,6 @@ def _is(volume: Volume, match: re.Match[bytes]) -> bool:
     return int(match[1], 16 if b"0x" in match[0] else 10) == volume.root_id
 
 
-def root_flags(machine: Machine, running: Running) -> Iterator[Finding]:
-    """Find kernel options that the hook will refuse at boot."""
-    volume = next((one for one in machine.volumes if one.mountpoint == b"/"), None)
-    if volume is None or not running.cmdline:
-        return
-    flags = b",".join(word[10:] for word in running.cmdline.split() if word.startswith(b"rootflags="))
-    hint = f"rootflags=subvol={to_text(volume.subvolume)} on the kernel command line"
-    match = _SUBVOLID.search(flags)
-    if match is not None and _is(volume, match):
-        yield Finding(ERROR, "rootflags= names the root by subvolid=: the hook refuses to roll back", hint)
-    elif not _SUBVOL.search(flags) and btrfsutil.get_default_subvolume(machine.top) == volume.root_id:
-        why = f"volume {volume.name} is the default subvolume, and rootflags= has no subvol="
-        yield Finding(ERROR, f"{why}: the hook refuses to roll back", hint)
-
-
 # -- swap --------------------------------------------------------------------------------------------
 
 
@@ -197,13 +205,16 @@ def _holder(machine: Machine, path: bytes) -> Volume | None:
 # -- records -----------------------------------------------------------------------------------------
 
 
-def _history(config: Config, machine: Machine) -> Iterator[Finding]:
+def _history(config: Config, machine: Machine, decision: Decision) -> Iterator[Finding]:
     try:
         found = history.read(machine, config.archive.directory, history.this_boot_id())
     except NotSetUp:
         return
+    newest = True
     for boot in found.boots:
-        if boot.fault is not None:
+        told = newest and decision.code == "last-record-invalid"
+        newest = newest and boot.record is None and boot.fault is None
+        if boot.fault is not None and not told:
             yield Finding(
                 WARNING, f"boot {boot.number}: {boot.fault}", "move it away: the hook reads the newest one"
             )

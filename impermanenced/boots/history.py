@@ -6,6 +6,8 @@ Nothing is changed here.  A record that cannot be understood loses only what it 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from ..state import (
     BOOTS,
     NO_BOOT_ID,
     ROLLBACK,
+    STAGING,
     BootFile,
     boot_file,
     boot_files,
@@ -25,6 +28,7 @@ from ..state import (
     first_spelling,
     parse_archive_name,
 )
+from ..text import to_text
 from ..volumes.machine import Machine
 from . import records
 from .old_roots import OldRoot, archived_times, by_age
@@ -135,9 +139,7 @@ def read(
     return History((*running, *boots, *strange), tuple(volumes), archive, hold)
 
 
-def _numbered(
-    written: _Written, roots: _OldRoots, boot_id: str, last_entry: LastEntry
-) -> Iterator[Boot]:
+def _numbered(written: _Written, roots: _OldRoots, boot_id: str, last_entry: LastEntry) -> Iterator[Boot]:
     """Yield the boots that have a record or an old root, the newest first."""
     after: int | None = None  # the boot after it that has a record
     recorded = written.boots.keys() | written.faults.keys()
@@ -247,8 +249,20 @@ class _OldRoots:
             if there or info is None:
                 self._seen.add(volume.old)
             number = ended if name is None else name[0]
-            roots = self.of_boot.setdefault(number, {})
-            roots[volume.old] = _old_root(volume.old, number, volume.name, info if there else None, time)
+            root = _old_root(volume.old, number, volume.name, info if there else None, time)
+            if not there and volume.old_uuid is not None:
+                root = dataclasses.replace(root, waits=self._staged.get(_hex(volume.old_uuid)))
+            self.of_boot.setdefault(number, {})[volume.old] = root
+
+    @functools.cached_property
+    def _staged(self) -> dict[str, bytes]:
+        """Return the subvolumes that a switch has left in staging, by UUID: the next boot archives them."""
+        try:
+            names = os.listdir(self._machine.at(STAGING))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        paths = (STAGING + b"/" + name for name in names)
+        return {info.uuid.hex(): path for path in paths if (info := self._info(path)) is not None}
 
     def add_archive(self, archive: bytes, blanks: Iterable[bytes | None]) -> None:
         """Add the old roots in the archive that no record names."""
@@ -321,6 +335,12 @@ def bootable(history: History, wanted: int) -> int:
             if root.there and os.path.dirname(root.path) == history.archive
             if (parsed := parse_archive_name(os.path.basename(root.path))) and parsed[2] == suffix
         ]
+        waits = next((root.waits for root in boot.old_roots if root.volume == name and root.waits), None)
+        if not names and waits is not None:
+            raise UsageError(
+                f"old root {boot.number} of volume {name} waits in {to_text(waits)}",
+                "the next boot archives it: ask again then",
+            )
         if not names:
             gone = " any more" if any(root.volume == name for root in boot.old_roots) else ""
             raise UsageError(f"there is no old root {boot.number} of volume {name}{gone}", hint)

@@ -51,10 +51,11 @@ class OldRoot:
     id: int = 0  # the id of the subvolume; 0: it is gone
     uuid: bytes = b""
     archived: int | None = None  # seconds since 1970, rather too late than too early; None: not known
+    waits: bytes | None = None  # where it lies until the next boot archives it; None: it is archived, or gone
 
     @property
     def there(self) -> bool:
-        """Return whether the subvolume exists."""
+        """Return whether the subvolume exists at its path."""
         return self.id != 0
 
 

@@ -21,6 +21,7 @@ from .records import IMAGE, BootRecord
 LOGIN = b"/run/motd.d/impermanence"  # shown by pam_motd(8)
 
 HELD, REFUSED, FAILED, DIED, ABSENT = "held", "refused", "failed", "died", "absent"
+OTHER = "other"  # another root runs than a volume of the record
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,12 @@ class Trouble:
     reason: str  # the hook's reason, unescaped: not for a terminal
     since: int | None = None  # when the first of these boots in a row began; None: not known
     boots: int = 1  # how many boots in a row had it
-    image: bool = False  # a hibernation image that nobody resumed waits
+    code: str | None = None  # of the reason, as in the table of `reasons`
+
+    @property
+    def image(self) -> bool:
+        """Return whether a hibernation image that nobody resumed waits."""
+        return self.code == IMAGE
 
 
 def look(boot_id: str, run: bytes = RUN, root: bytes = b"/") -> Trouble | None:
@@ -51,9 +57,9 @@ def look(boot_id: str, run: bytes = RUN, root: bytes = b"/") -> Trouble | None:
 def of(boot: BootRecord) -> Trouble | None:
     """Return the trouble that one record shows by itself, or None."""
     if boot.hold:
-        return Trouble(HELD, boot.reason, boot.time)
-    if boot.action in (REFUSED, FAILED):
-        return Trouble(boot.action, boot.reason, boot.time, image=boot.reason_code == IMAGE)
+        return Trouble(HELD, boot.reason, boot.time, code=boot.reason_code)
+    if boot.action in (REFUSED, FAILED, OTHER):
+        return Trouble(boot.action, boot.reason, boot.time, code=boot.reason_code)
     return None
 
 

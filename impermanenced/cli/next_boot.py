@@ -1,4 +1,4 @@
-"""The request for the next boot, in words: for `status`, `boots` and `next`."""
+"""What waits for the next boot, and what it will do, in words: for `status`, `boots` and `next`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,37 @@ import os
 import time
 from collections.abc import Iterator
 
-from ..boots import history, outcome, requests
+from ..boots import examine, history, outcome, requests
+from ..boots.examine import BOOTED, KEPT, OFF, OTHER, TRIED, TYPED, UNKNOWN, WIPED, Decision
+from ..boots.outcome import Trouble
 from ..boots.requests import UNDO, Pending
 from ..config.load import load
 from ..errors import ImpermanenceError
 from ..volumes.machine import Machine
-from . import trouble, wording
+from . import output, trouble, wording
 
 HELD = (
     "wiping pauses: boots did not complete, and the last good root is held.\n"
     "  To go on, once the blank is mended:  impermanence next wipe"
 )
+TRIAL = "were this not a trial (rollback.wipe is false)"
+NOT_OBEYED = "setup has not been run since rollback.wipe became false"
+ASKED_FOR = {"wipe": WIPED, "keep": KEPT, "boot": BOOTED}
+NOBODY = Decision(UNKNOWN, why="only root can ask")
 
 
-def notices(config: bytes | None) -> list[str]:
-    """Return what the caller may know of the next boot; a failure leaves `status` without it."""
-    lines: list[str] = []
+def outlook(config: bytes | None) -> tuple[Decision, list[str]]:
+    """Return the decision of the next boot, and what `status` adds about it; only root may know all."""
+    decision, lines = NOBODY, []
     try:
-        # The hook's result, which all may read, is about this machine, not about another that is examined.
+        # What the hook left for all to read is about this machine, and not about another that is looked at.
         found = outcome.look(history.this_boot_id()) if config is None else None
         hold, request = found is not None and found.kind == outcome.HELD, None
+        if found is not None and found.kind == outcome.OTHER:
+            decision = Decision(OTHER, why=trouble.reason(found), code=found.code)
         if os.geteuid() == 0:
             with Machine(load(config).volumes) as machine:
+                decision = examine.next_boot(machine)
                 if machine.has_state():
                     newest, request = requests.newest_record(machine), requests.pending(machine)
                     hold = newest is not None and newest.hold
@@ -35,13 +44,93 @@ def notices(config: bytes | None) -> list[str]:
                         found = outcome.of(newest)
         if found is not None and found.kind != outcome.HELD:
             lines.append(trouble.not_rolled_back(found))
-        return [*lines, *waiting(hold, request, time.time())]
+        lines += [*again(decision, found), *waiting(hold, request, time.time())]
     except (ImpermanenceError, OSError):
-        return lines
+        pass
+    return decision, lines
+
+
+def unless(decision: Decision, *, trial: bool) -> str | None:
+    """Return the words after "would be lost at the next boot", or None where it will be.
+
+    `trial`: the configuration says that nothing is wiped.
+    """
+    if decision.action == OTHER:
+        return "were this the root that is rolled back"
+    if decision.fails and decision.code not in TYPED:
+        return "were its rollback not refused"
+    if decision.action == TRIED or (trial and decision.action not in (WIPED, BOOTED)):
+        return TRIAL
+    return None
+
+
+def again(decision: Decision, found: Trouble | None) -> Iterator[str]:
+    """Yield what the next boot will not do as it should, `found` being what this one did not do."""
+    if found is not None and found.code is not None and found.code == decision.code:
+        if decision.fails:
+            yield "  The rollback of the next boot will be refused too."
+    elif decision.code == "request-invalid":  # the request itself is shown, with its fault
+        return
+    elif decision.fails or decision.action == OTHER:
+        yield foretold(decision)
+
+
+def foretold(decision: Decision) -> str:
+    """Say what the next boot will do, with the reason, and what to do about it."""
+    code = f" ({decision.code})" if decision.code is not None else ""
+    advice = f"\n  To do: {decision.advice}" if decision.advice is not None else ""
+    if decision.fails:
+        return f"the rollback of the next boot will be refused: {decision.why}{code}.{advice}"
+    if decision.action == OTHER:
+        return f"another root boots than the one that is rolled back: {decision.why}{code}.{advice}"
+    if decision.code in TYPED:
+        return f"with the kernel command line of this boot, the next one rolls nothing back: {decision.why}"
+    if decision.action == OFF:
+        return f"the next boot rolls nothing back: {decision.why}{code}.{advice}"
+    if decision.action == UNKNOWN:
+        return f"what the next boot will do is not known: {decision.why}"
+    why = f": {decision.why}" if decision.why else ""
+    return f"the next boot {_does(decision)}{why}"
+
+
+def _does(decision: Decision) -> str:
+    match decision.action:
+        case "wiped":
+            return "wipes"
+        case "booted":
+            return f"gets a copy of old root {decision.boot}"
+        case "trial":
+            return "keeps the root, in a trial"
+    return "keeps the root"
+
+
+def nothing_asked(decision: Decision, *, hold: bool, trial: bool) -> str:
+    """Say what the next boot does by itself."""
+    if decision.action in (WIPED, BOOTED):
+        mistaken = f" ({NOT_OBEYED})" if trial and decision.action == WIPED else ""
+        usual = f"{foretold(decision)}{mistaken}"
+    elif hold and decision.action in (KEPT, UNKNOWN):
+        usual = (
+            "the next boot keeps the root: it is held since boots in a row did not complete "
+            "(impermanence next wipe)"
+        )
+    elif decision.action == TRIED or (trial and decision.action == UNKNOWN):
+        usual = "the next boot keeps the root: this is a trial (rollback.wipe is false)"
+    else:
+        usual = foretold(decision)
+    return f"nothing is asked for: {usual}\n"
+
+
+def asked(found: Pending, decision: Decision, now: float) -> str:
+    """Say what is asked for, and what the next boot will do where that is something else."""
+    lines = [pending(found, now)]
+    if found.request is not None and decision.action != ASKED_FOR[found.request.action]:
+        lines.append(foretold(decision))
+    return "\n".join(lines) + "\n"
 
 
 def waiting(hold: bool, request: Pending | None, now: float) -> Iterator[str]:
-    """Yield what waits for the next boot; `hold` says that wiping pauses."""
+    """Yield what waits for the next boot, in words; `hold`: wiping pauses."""
     if hold:
         yield HELD
     if request is not None:
@@ -49,9 +138,15 @@ def waiting(hold: bool, request: Pending | None, now: float) -> Iterator[str]:
 
 
 def pending(found: Pending, now: float) -> str:
-    """Return the request in words, with how to undo it."""
     if found.request is None:
         what = f"next: cannot be understood, and the hook will not wipe:\n  {found.fault}"
         return f"{what}\n  Remove it:  {UNDO}"
     asked = wording.age(found.time, now)
     return f"next: {requests.short(found.request)}, asked for {asked}  (undo: {UNDO})"
+
+
+def complain_of_another_root(config: bytes | None) -> None:
+    """Say on standard error where another root runs than the one that the set-up is about."""
+    found = outcome.look(history.this_boot_id()) if config is None else None
+    if found is not None and found.kind == outcome.OTHER:
+        output.complain(trouble.line(found), "impermanence doctor")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 
-from ..boots import outcome
+from ..boots import examine, outcome
 from ..boots.outcome import Trouble
 from ..text import to_text
 
 
 def line(found: Trouble) -> str:
     """Return what happened and since when, without control characters, whatever the hook said."""
-    reason = to_text(found.reason.encode())
+    why = reason(found)
     since = f" since {_moment(found.since)}" if found.since else ""
     if found.kind == outcome.HELD:
         return f"wiping pauses{since}, after boots that did not complete: the last good root is held"
+    if found.kind == outcome.OTHER:
+        return f"another root runs than the one that is rolled back{since}: {why}"
     row = f" for {found.boots:,} boots in a row{since}" if found.boots > 1 else since
     how = {
         outcome.REFUSED: "refused",
@@ -22,7 +24,7 @@ def line(found: Trouble) -> str:
         outcome.DIED: "broke off",
         outcome.ABSENT: "did not run",
     }[found.kind]
-    return f"not rolled back{row}: the rollback {how}, {reason}"
+    return f"not rolled back{row}: the rollback {how}, {why}"
 
 
 def login_line(found: Trouble) -> str:
@@ -39,7 +41,14 @@ def remedy(found: Trouble) -> str:
         return "Do not resume it any more: mkswap, or boot once with noresume"
     if found.kind == outcome.ABSENT:
         return "Nothing is lost. Build the initrd anew, with the hook in it"
-    return "Nothing is lost. See: impermanence boots"
+    row = examine.reason_of(found.code)
+    advice = f"To do: {row.advice}" if row is not None else "See: impermanence boots"
+    return f"Nothing is lost. {advice}"
+
+
+def reason(found: Trouble) -> str:
+    """Return the hook's reason, fit for a terminal."""
+    return to_text(found.reason.encode())
 
 
 def not_rolled_back(found: Trouble) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..alerts.levels import Levels
-from ..boots import requests
+from ..boots import examine, requests
+from ..boots.examine import Decision
 from ..losses import LossClass
 from ..model import Entry, Verdict
 from ..report import gate
@@ -28,6 +29,7 @@ EACH = 30.0  # seconds, or
 REST = 10  # times as long as a report takes, where that is longer
 SELDOM = 600.0  # seconds between two where only what is announced already was written to, or
 LONG_REST = 100  # times as long as a report takes
+FORETOLD = 60.0  # seconds for which the decision of the next boot is good: it takes a program to find out
 
 REGARDLESS = "systemctl reboot -i goes on regardless"
 _WHY = "The next boot takes away what must not be lost: impermanence gate"
@@ -71,6 +73,9 @@ class Limits:
         self._caught = False  # a loss class that the gate blocks for is among them
         self._stirred = False  # anything was written since a report was made for this
         self._shut = False  # reboots are refused
+        self._decision: Decision | None = None  # of the next boot
+        self._asked: str | None = None  # what the requests said then
+        self._decided = 0.0
         self._tokens = float(BURST)
         self._refilled = self._then = self._took = 0.0
 
@@ -102,7 +107,7 @@ class Limits:
 
     def unsettle(self) -> None:
         """Forget the last totals: the configuration is another one."""
-        self._tally = None
+        self._tally = self._decision = None
 
     def look(self) -> None:
         """Make a report if it is time for one; else judge the last totals by the present request for the next
@@ -179,14 +184,22 @@ class Limits:
 
     def _judge(self, tally: Tally) -> None:
         config, machine = self._manager.config, self._manager.machine
-        spared = requests.spared(machine, config.rollback.wipe)
-        judgement = gate.judge(tally, config.gate, machine.size(), spared)
-        if judgement.verdict != gate.BLOCK:
+        judgement = gate.judge(tally, config.gate, machine.size(), None)
+        # What the next boot will do takes a program to find out: only what would block is worth it.
+        if judgement.verdict != gate.BLOCK or self._spared() is not None:
             self._open()
         elif not self._shut:
             self._shut = True
             reasons = "; ".join(why for verdict, why in judgement.reasons if verdict == gate.BLOCK)
             self._inhibitor.hold(_WHY, lambda: _say_shut(reasons))
+
+    def _spared(self) -> str | None:
+        """Return why the next boot takes nothing away, or None if it may."""
+        machine, now = self._manager.machine, self._clock()
+        asked = requests.spared(machine, self._manager.config.rollback.wipe)
+        if self._decision is None or asked != self._asked or now - self._decided >= FORETOLD:
+            self._decision, self._asked, self._decided = examine.next_boot(machine), asked, now
+        return examine.why_spared(self._decision, asked)
 
     def _open(self) -> None:
         if self._shut:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..alerts import shutdown
 from ..alerts.shutdown import ShutdownSummary
-from ..boots import history, requests
+from ..boots import examine, history
 from ..bus.answers import Answers
 from ..errors import ImpermanenceError
 from ..report.report import Manager
@@ -65,7 +65,7 @@ class Shutdown:
             self._delay.release()
 
     def _summary(self) -> ShutdownSummary:
-        spared = requests.spared(self._manager.machine, self._manager.config.rollback.wipe)
+        spared = examine.spared(self._manager.machine, self._manager.config.rollback.wipe)
         with contextlib.closing(self._answers()) as answers:
             return answers.shutdown_summary(spared)
 

@@ -43,7 +43,8 @@ def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int]) -> Object:
         "kernel": record.release if record else None,
         "action": record.action if record else None,
         "reason": to_text(record.reason.encode()) if record else None,
-        "booted": record.boot if record else None,
+        "reason_code": record.reason_code if record else None,
+        "booted": record.boot if record and record.action == "booted" else None,
         "hold": record.hold if record else False,
         "ended": boot.ended,
         "last_entry": time_to_text(boot.last_entry),
@@ -55,6 +56,7 @@ def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int]) -> Object:
                 **path_fields(root.path),
                 "volume": root.volume,
                 "there": root.there,
+                "waits_in": None if root.waits is None else to_text(root.waits),
                 "bytes": sizes.get(root.path),
             }
             for root in boot.old_roots

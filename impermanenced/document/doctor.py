@@ -12,5 +12,8 @@ def doctor_to_json(found: Sequence[Finding]) -> Object:
     """Return the object with the findings."""
     return {
         "version": VERSION,
-        "findings": [{"severity": one.severity, "what": one.what, "hint": one.hint} for one in found],
+        "findings": [
+            {"severity": one.severity, "what": one.what, "hint": one.hint, "reason_code": one.code}
+            for one in found
+        ],
     }

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from impermanenced.boots.examine import Decision
 from impermanenced.config.load import ArchiveSettings, Config, GateSettings, LevelSettings, RollbackSettings
 from impermanenced.config.values import NOTHING, Space
 from impermanenced.daemon import limits
@@ -53,11 +54,18 @@ class Case:
         self.said: list[tuple[str, int, int]] = []
         self.held = False
         monkeypatch.setattr("impermanenced.boots.requests.spared", lambda machine, wipe: self.spared)
+        monkeypatch.setattr("impermanenced.boots.examine.next_boot", self.foretell)
         self.spared: str | None = None
+        self.decision = Decision("unknown")
+        self.foretold = 0
         self.manager = Manager(found)
         # What it asks of the manager is what the one above has, and of the inhibitor what is here.
         manager, inhibitor = cast(report.Manager, self.manager), cast(Inhibitor, self)
         self.limits = Limits(manager, self.report, self, inhibitor, lambda: self.now)
+
+    def foretell(self, machine: object) -> Decision:
+        self.foretold += 1
+        return self.decision
 
     def settle(self) -> None:
         self.limits.settle()
@@ -185,8 +193,7 @@ def test_the_gate_shuts_and_opens(
     case.write(LossClass.LOG, 10)
     assert case.reports == 4 and case.held
     assert capsys.readouterr().err.splitlines() == [
-        "impermanenced: a reboot is refused: secret: 1 path, 10 B "
-        "(systemctl reboot -i goes on regardless)",
+        "impermanenced: a reboot is refused: secret: 1 path, 10 B (systemctl reboot -i goes on regardless)",
         "impermanenced: a reboot is not refused any more",
         "impermanenced: a reboot is refused: 1000 B altogether, block-bytes is 1000 B "
         "(systemctl reboot -i goes on regardless)",
@@ -205,6 +212,23 @@ def test_a_request_to_keep_the_root_opens_it_without_a_report(monkeypatch: pytes
     case.spared = None
     case.limits.look()
     assert case.held and case.reports == reports
+
+
+def test_a_boot_that_will_be_refused_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program that foretells it runs once a minute, and only while the gate would block."""
+    case = Case(monkeypatch, levels=OFF, gate=GateSettings(inhibit=True))
+    case.settle()
+    case.write(LossClass.CONFIG, 10)
+    assert case.foretold == 0
+    case.write(LossClass.SECRET, 10)
+    assert case.held and case.foretold == 1
+    case.decision = Decision("refused", why="words", code="blank-missing")
+    case.now += limits.FORETOLD - 1
+    case.limits.look()
+    assert case.held and case.foretold == 1
+    case.now += 1
+    case.limits.look()
+    assert not case.held and case.foretold == 2
 
 
 def test_another_configuration_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

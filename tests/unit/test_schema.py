@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from impermanenced.boots.examine import Decision
 from impermanenced.boots.history import Boot, History
 from impermanenced.boots.listing import Listing
 from impermanenced.boots.old_roots import OldRoot
@@ -43,6 +44,7 @@ from .. import schema
 from .test_document import ENTRY, REPORT, paths, reports, seconds, sizes, writers
 
 DOCS = Path(schema.SCHEMA).parent
+WIPES = Decision("wiped")
 ID = "f3b2a1d0-1111-4222-8333-444455556666"
 
 
@@ -74,7 +76,7 @@ def test_it_has_the_kinds_of_the_program() -> None:
 
 
 def test_a_key_that_it_does_not_describe_is_found() -> None:
-    document = json.loads(dump(status_to_json(REPORT, all_verdicts=True)))
+    document = json.loads(dump(status_to_json(REPORT, all_verdicts=True, next_boot=WIPES)))
     schema.check("status", document)
     for place in (document, document["entries"][0], document["volumes"][0], document["entries"][0]["writer"]):
         place["more"] = 1
@@ -108,7 +110,7 @@ def test_the_man_page_names_every_key() -> None:
 def test_any_report_is_as_it_says(report: Report, whole: bool, since: str | None) -> None:
     for name, document in (
         ("report", report_to_json(report)),
-        ("status", status_to_json(report, all_verdicts=whole, since=since)),
+        ("status", status_to_json(report, all_verdicts=whole, since=since, next_boot=WIPES)),
         ("diff", diff_to_json(report)),
         ("explanation", explanation_to_json(explain(report, b"/"))),
     ):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from impermanenced.cli import output, wording
+from impermanenced.boots.examine import Decision
+from impermanenced.cli import next_boot, output, wording
 from impermanenced.cli.commands import status
 from impermanenced.document.status import status_to_json
 from impermanenced.losses import LossClass
@@ -16,6 +17,8 @@ from impermanenced.model import Others, Report
 
 from ..conftest import calls
 from .reports import BUSY, NOW, PLAIN, entry, report, writer
+
+WIPES = Decision("wiped")
 
 
 def shown(found: Report, options: status.Options | None = None, **more: Any) -> str:
@@ -60,10 +63,53 @@ Every difference:  impermanence diff
 
 def test_a_trial_loses_nothing() -> None:
     for entries, start in ((), "nothing"), ((entry("/a"),), "1 thing"):
-        text = shown(report(*entries), trial=True)
+        text = shown(report(*entries), unless=next_boot.TRIAL)
         assert text.startswith(
             f"{start} would be lost at the next boot, were this not a trial (rollback.wipe is"
         )
+
+
+@pytest.mark.parametrize(
+    ("decision", "trial", "will"),
+    [
+        (Decision("wiped"), False, "will be lost at the next boot"),
+        (Decision("unknown", why="words"), False, "will be lost at the next boot"),
+        (Decision("booted", 3), True, "will be lost at the next boot"),
+        (Decision("wiped"), True, "will be lost at the next boot"),  # setup has not been run since
+        (Decision("off", code="off-asked"), False, "will be lost at the next boot"),
+        (Decision("refused", code="command-line"), False, "will be lost at the next boot"),
+        (Decision("trial"), False, "would be lost at the next boot, were this not a trial"),
+        (Decision("unknown"), True, "would be lost at the next boot, were this not a trial"),
+        (
+            Decision("refused", code="x"),
+            False,
+            "would be lost at the next boot, were its rollback not refused",
+        ),
+        (Decision("failed", code="x"), True, "would be lost at the next boot, were its rollback not refused"),
+        (
+            Decision("other", code="x"),
+            True,
+            "would be lost at the next boot, were this the root that is rolled",
+        ),
+    ],
+)
+def test_what_the_next_boot_decides_is_in_the_first_line(decision: Decision, trial: bool, will: str) -> None:
+    text = shown(report(entry("/a")), unless=next_boot.unless(decision, trial=trial))
+    assert text.startswith(f"1 thing {will}")
+
+
+def test_what_is_not_known_of_the_next_boot_is_said() -> None:
+    text = shown(report(), unknown="only root can ask")
+    assert "\n  what the next boot will do is not known: only root can ask\n\nEvery" in text
+    document: Any = status_to_json(
+        report(), all_verdicts=False, next_boot=Decision("booted", 3, "asked for", None)
+    )
+    assert document["next_boot"] == {
+        "action": "booted",
+        "boot": 3,
+        "reason": "asked for",
+        "reason_code": None,
+    }
 
 
 def test_status_of_everything() -> None:
@@ -145,26 +191,26 @@ def test_colour_only_marks_what_the_words_say() -> None:
 
 
 def test_json_has_the_documented_keys() -> None:
-    public: Any = status_to_json(BUSY, all_verdicts=False)
+    public: Any = status_to_json(BUSY, all_verdicts=False, next_boot=WIPES)
     assert list(public) == [
         "version", "complete", "watching_since", "gaps", "overflows", "settled", "notes", "faults", "volumes",
-        "counts", "caches", "entries",
+        "counts", "caches", "next_boot", "entries",
     ]  # fmt: skip
     assert set(public["volumes"][0]) == {"name", "mountpoint", "subvolume", "blank"}
     assert public["counts"] == {"persisted": 1, "declared": 1, "regenerated": 0, "ignored": 2, "crud": 23}
     assert len(public["entries"]) == 23
     assert all("letters" not in one for one in public["entries"])
-    everything: Any = status_to_json(BUSY, all_verdicts=True)
+    everything: Any = status_to_json(BUSY, all_verdicts=True, next_boot=WIPES)
     assert everything["counts"] == public["counts"]
     assert len(everything["entries"]) == 27
-    mine: Any = status_to_json(report(others=Others(12, 4096)), all_verdicts=False)
+    mine: Any = status_to_json(report(others=Others(12, 4096)), all_verdicts=False, next_boot=WIPES)
     assert mine["others"] == {"entries": 12, "bytes": 4096}
 
 
 def test_work_grows_with_the_entries_and_no_faster() -> None:
     def work(count: int) -> None:
         many = report(*(entry(f"/srv/{n % 10}/{n % 50}/{n}") for n in range(count)))
-        json.dumps(status_to_json(many, all_verdicts=False))
+        json.dumps(status_to_json(many, all_verdicts=False, next_boot=WIPES))
         shown(many)
 
     assert calls(lambda: work(8000)) < 2.1 * calls(lambda: work(4000))

@@ -48,7 +48,7 @@ class BootRecord:
     release: str  # the release of the kernel
     action: str  # one of ACTIONS
     reason: str = ""  # in the hook's words
-    reason_code: str | None = None  # for what programs tell apart: IMAGE; any other is as none
+    reason_code: str | None = None  # of a row of `boots.reasons`; None: as asked, or not known
     boot: int | None = None  # the old root that was booted
     request: str | None = None  # the id of the request that this boot obeyed
     request_left: int | None = None  # boots for which that request still holds

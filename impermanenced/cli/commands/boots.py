@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ...boots import good, history, listing, outcome
+from ...boots import examine, good, history, listing, outcome
+from ...boots.examine import Decision
 from ...boots.history import BAD, RUNNING, Boot
 from ...boots.listing import Listing
 from ...boots.records import EndRecord
@@ -32,6 +33,7 @@ except ImportError:  # the package works without the library of the journal
 _WHEN = 17
 _KERNEL = 14
 _INDENT = " " * 8
+_DID = {"other": "another root runs than the one that is rolled back"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,12 @@ def _list(options: Options, shared: Shared) -> None:
             ours=shared.config is None,
             sizes=options.sizes,
         )
-    if shared.json:
+        decision = None if shared.json else examine.next_boot(manager.machine)
+    if decision is None:
         output.write(printed(boots_to_json(found)))
     else:
-        output.write_long(text(found, columns=output.columns(), now=time.time()), shared)
+        said = text(found, decision=decision, columns=output.columns(), now=time.time())
+        output.write_long(said, shared)
 
 
 def alert() -> None:
@@ -87,24 +91,22 @@ def alert() -> None:
     outcome.tell_logins(None if found is None else trouble.login_line(found))
     if found is None or journal is None:
         return
-    held = found.kind == outcome.HELD
-    journal.write(
-        trouble.line(found),
-        journal.LOG_WARNING if held else journal.LOG_ERR,
-        {
-            "MESSAGE_ID": journal.MESSAGE_HELD if held else journal.MESSAGE_NOT_ROLLED_BACK,
-            "SYSLOG_IDENTIFIER": "impermanence",
-            "IMPERMANENCE_ACTION": found.kind,
-            "IMPERMANENCE_REASON": to_text(found.reason.encode()),
-        },
-    )
+    message = {outcome.HELD: journal.MESSAGE_HELD, outcome.OTHER: journal.MESSAGE_OTHER_ROOT}.get(found.kind)
+    fields: dict[str, journal.Value] = {
+        "MESSAGE_ID": message or journal.MESSAGE_NOT_ROLLED_BACK,
+        "SYSLOG_IDENTIFIER": "impermanence",
+        "IMPERMANENCE_ACTION": found.kind,
+        "IMPERMANENCE_REASON": trouble.reason(found),
+        **({} if found.code is None else {"IMPERMANENCE_REASON_CODE": found.code}),
+    }
+    journal.write(trouble.line(found), journal.LOG_WARNING if message else journal.LOG_ERR, fields)
 
 
 # In words
 
 
-def text(found: Listing, *, columns: int, now: float) -> str:
-    """Return one line for each boot, with remarks below it."""
+def text(found: Listing, *, decision: Decision, columns: int, now: float) -> str:
+    """Return one line for each boot, with remarks below it; `decision` is that of the next boot."""
     boots = found.history.boots
     if not boots:
         return "no boot yet: the first one with the hook in the initrd makes the first record\n"
@@ -129,7 +131,8 @@ def text(found: Listing, *, columns: int, now: float) -> str:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-    lines += ["", *next_boot.waiting(found.history.hold, found.request, now)]
+    lines += ["", *next_boot.again(decision, None)]
+    lines += next_boot.waiting(found.history.hold, found.request, now)
     lines.append("Back into an old root:  impermanence next boot N")
     return "\n".join(lines) + "\n"
 
@@ -163,13 +166,18 @@ def _rollback(boot: Boot) -> str:
         return "?"
     if boot.record is None:
         return "-"
-    return boot.record.action if boot.record.boot is None else f"booted {boot.record.boot}"
+    # A request for an old root that was refused names one as well.
+    booted = boot.record.action == "booted" and boot.record.boot is not None
+    return f"booted {boot.record.boot}" if booted else boot.record.action
 
 
 def _old_roots(boot: Boot, sizes: Mapping[bytes, int]) -> Iterator[str]:
     if boot.went_on is not None:
         yield f"kept by boot {boot.went_on}"
     for root in boot.old_roots:
+        if root.waits is not None:
+            yield f"waits in {to_text(root.waits)}"
+            continue
         size = f"{size_to_text(sizes[root.path]):>9}  " if root.path in sizes else ""
         yield size + to_text(root.path) if root.there else "gone"
 
@@ -178,7 +186,9 @@ def _remarks(boot: Boot) -> Iterator[str]:
     if boot.fault:
         yield f"the record cannot be understood: {boot.fault}"
     if boot.record and boot.record.reason:
-        yield f"{boot.record.action}: {to_text(boot.record.reason.encode())}"
+        code = f" ({boot.record.reason_code})" if boot.record.reason_code else ""
+        did = _DID.get(boot.record.action, boot.record.action)
+        yield f"{did}: {to_text(boot.record.reason.encode())}{code}"
     if boot.old_roots and boot.left and boot.left.crud:
         yield _lost(boot.left)
     if boot.record and boot.record.hold:

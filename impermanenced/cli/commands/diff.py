@@ -12,7 +12,7 @@ from ...document.status import diff_to_json
 from ...model import Report
 from ...paths import within
 from ...text import to_text
-from .. import arguments, output, paths, source
+from .. import arguments, next_boot, output, paths, source
 from ..verb import Shared, Verb
 
 
@@ -31,6 +31,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
+    next_boot.complain_of_another_root(shared.config)
     report, path = source.fetch(shared.config), options.path
     if path is not None:
         report = below(report, paths.meant(report, path, paths.directory(path)))

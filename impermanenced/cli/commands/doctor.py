@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...boots import doctor, doctor_layout, history, outcome
+from ...boots import doctor, doctor_layout, examine, history, outcome
 from ...boots.doctor import ERROR, Finding, Running
 from ...document.doctor import doctor_to_json
 from ...document.fields import printed
+from ...errors import NotSetUp
 from ...report.report import Manager
 from .. import output, trouble, wording
 from ..arguments import add_json
@@ -31,7 +32,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
-    found = examine(shared.config)
+    found = look(shared.config)
     if shared.json:
         output.write(printed(doctor_to_json(found)))
     else:
@@ -42,18 +43,28 @@ def run(options: Options, shared: Shared) -> int:
 verb = Verb(add_arguments, read_options, run)
 
 
-def examine(config: bytes | None) -> list[Finding]:
-    """Return what is wrong.  With a configuration of its own another system is examined, not the
-    running one.
-    """
+def look(config: bytes | None) -> list[Finding]:
+    """Return what is wrong.
+
+    With a configuration of its own it is another system that is looked at, not the running one."""
     running = Running.read() if config is None else Running()
-    with Manager(config) as manager:
-        found = doctor.examine(manager.config, manager.machine, running)
-        found += doctor_layout.examine(manager.config, manager.machine)
-        found.sort(key=lambda finding: finding.severity != ERROR)
+    decision = examine.decide() if config is None else None
+    try:
+        with Manager(config) as manager:
+            decision = decision or examine.next_boot(manager.machine)
+            found = doctor.examine(manager.config, manager.machine, running, decision)
+            found += doctor_layout.examine(manager.config, manager.machine)
+            found.sort(key=lambda finding: finding.severity != ERROR)
+    except NotSetUp as error:
+        # Where another root runs, the configuration is not about it: that comes first.
+        found = list(doctor.foretold(decision)) if decision is not None else []
+        if not any(finding.severity == ERROR for finding in found):
+            raise
+        found.append(Finding(ERROR, error.message, error.hint or "impermanence setup --dry-run"))
     hook = outcome.look(history.this_boot_id()) if config is None else None
-    if hook is not None:
-        found.insert(0, Finding(ERROR, trouble.line(hook), trouble.remedy(hook)))
+    # What will be again is said once.
+    if hook is not None and (hook.code is None or hook.code not in {finding.code for finding in found}):
+        found.insert(0, Finding(ERROR, trouble.line(hook), trouble.remedy(hook), hook.code))
     return found
 
 
@@ -66,5 +77,12 @@ def text(found: Sequence[Finding], style: Style) -> str:
     be = "is" if len(found) == 1 else "are"
     lines = [style.bold(f"{wording.plural(len(found), 'thing')} {be} wrong{serious}."), ""]
     for finding in found:
-        lines += [f"  {finding.severity:<7}  {finding.what}", f"           hint: {finding.hint}"]
+        lines += [
+            f"  {finding.severity:<7}  {finding.what}{_code(finding)}",
+            f"           hint: {finding.hint}",
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _code(finding: Finding) -> str:
+    return f" ({finding.code})" if finding.code is not None else ""

@@ -13,7 +13,7 @@ from ...kernel import mounts
 from ...model import Change, Difference, Entry, FileType, Report, Verdict, Writer
 from ...report.explanation import Explanation, explain
 from ...text import size_to_text, to_text
-from .. import arguments, output, paths, remedies, source, wording
+from .. import arguments, next_boot, output, paths, remedies, source, wording
 from ..output import Style
 from ..verb import Shared, Verb
 
@@ -34,6 +34,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
+    next_boot.complain_of_another_root(shared.config)
     settings = source.settings(shared.config)
     answer = look_up(source.fetch(shared.config), options.path, paths.directory(options.path))
     shown = text(

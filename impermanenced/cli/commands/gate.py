@@ -6,7 +6,7 @@ import argparse
 import os
 from dataclasses import dataclass
 
-from ...boots import requests
+from ...boots import examine, requests
 from ...config.load import Config, load
 from ...document.fields import printed
 from ...document.gate import gate_to_json
@@ -15,7 +15,7 @@ from ...report import gate, totals
 from ...report.gate import Judgement
 from ...text import size_to_text
 from ...volumes.machine import Machine
-from .. import output, source, wording
+from .. import next_boot, output, source, wording
 from ..arguments import add_json
 from ..output import Style
 from ..verb import LOST, Shared, Verb
@@ -53,17 +53,18 @@ def judge(report: Report, config_file: bytes | None) -> Judgement:
     if config.gate.warn_bytes.percent or config.gate.block_bytes.percent:
         status = os.statvfs(report.volumes[0].mountpoint)
         total = status.f_blocks * status.f_frsize
-    return gate.judge(totals.of_report(report), config.gate, total, _spared(config))
+    return gate.judge(totals.of_report(report), config.gate, total, _spared(config, config_file))
 
 
-def _spared(config: Config) -> str | None:
+def _spared(config: Config, config_file: bytes | None) -> str | None:
     """Return why the next boot takes nothing away, or None; only root may know of a request for the next
     boot.
     """
     if os.geteuid() == 0:
         with Machine(config.volumes) as machine:
-            return requests.spared(machine, config.rollback.wipe)
-    return None if config.rollback.wipe else requests.TRIAL
+            return examine.spared(machine, config.rollback.wipe)
+    decision, _ = next_boot.outlook(config_file)
+    return examine.why_spared(decision, None if config.rollback.wipe else requests.TRIAL)
 
 
 def text(judgement: Judgement, style: Style) -> str:

@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from ...boots import requests
+from ...boots import examine, requests
 from ...boots.requests import CANCEL
 from ...config.load import Config
 from ...errors import UsageError
@@ -78,18 +78,9 @@ verb = Verb(add_arguments, read_options, run)
 
 def _asked_for(config: Config, machine: Machine) -> str:
     pending = requests.pending(machine)
+    decision = examine.next_boot(machine)
     if pending is not None:
-        return next_boot.pending(pending, time.time()) + "\n"
+        return next_boot.asked(pending, decision, time.time())
     newest = requests.newest_record(machine)
-    return nothing_asked(hold=newest is not None and newest.hold, trial=not config.rollback.wipe)
-
-
-def nothing_asked(*, hold: bool, trial: bool) -> str:
-    """Return what the next boot does without a request."""
-    if hold:
-        usual = "keeps the root: it is held since boots in a row did not complete (impermanence next wipe)"
-    elif trial:
-        usual = "keeps the root: this is a trial (rollback.wipe is false)"
-    else:
-        usual = "wipes"
-    return f"nothing is asked for: the next boot {usual}\n"
+    hold = newest is not None and newest.hold
+    return next_boot.nothing_asked(decision, hold=hold, trial=not config.rollback.wipe)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...boots.old_roots import Archive
 from ...report.report import Manager
-from .. import output
+from .. import next_boot, output
 from ..arguments import add_old_root, old_root_number
 from ..verb import Shared, Verb
 
@@ -26,6 +26,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
+    next_boot.complain_of_another_root(shared.config)
     with Manager(shared.config) as manager, Archive(manager.config, manager.machine) as archive:
         done = "pinned" if archive.pin(options.number) else "was pinned already"
     undo = f"impermanence unpin {options.number}"

@@ -25,7 +25,7 @@ from ...report.report import Manager
 from ...state import BootFile, boot_file, parse_unused_name
 from ...system import command
 from ...text import size_to_text, to_text
-from .. import output, wording
+from .. import next_boot, output, wording
 from ..arguments import add_dry_run, add_json
 from ..output import Style
 from ..verb import Shared, Verb
@@ -48,6 +48,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
+    next_boot.complain_of_another_root(shared.config)
     _give_way()
     stop = _Stop()
     pruned = None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ...boots.examine import UNKNOWN
 from ...document.fields import printed
 from ...document.status import status_to_json
 from ...losses import BAD, SERIOUS, mark
@@ -55,10 +56,13 @@ def read_options(found: argparse.Namespace) -> Options:
 
 def run(options: Options, shared: Shared) -> int:
     report, moment = since.only(source.fetch(shared.config), options.since, time.time())
+    decision, notices = next_boot.outlook(shared.config)
     if shared.json:
-        output.write(printed(status_to_json(report, all_verdicts=options.all, since=moment)))
+        document = status_to_json(report, all_verdicts=options.all, since=moment, next_boot=decision)
+        output.write(printed(document))
     else:
         settings = source.settings(shared.config)
+        trial = settings is not None and not settings.rollback.wipe
         shown = text(
             report,
             options,
@@ -66,8 +70,9 @@ def run(options: Options, shared: Shared) -> int:
             columns=output.columns(),
             now=time.time(),
             style=output.style(shared),
-            trial=settings is not None and not settings.rollback.wipe,
-            notices=next_boot.notices(shared.config),
+            unless=next_boot.unless(decision, trial=trial),
+            notices=notices,
+            unknown=decision.why if decision.action == UNKNOWN else None,
         )
         output.write_long(shown, shared)
     return LOST if options.exit_code and totals.counts(report)[Verdict.CRUD] else 0
@@ -84,17 +89,18 @@ def text(
     columns: int,
     now: float,
     style: Style,
-    trial: bool = False,
+    unless: str | None = None,
     notices: Sequence[str] = (),
+    unknown: str | None = None,
 ) -> str:
     """Return the report for a person.
 
-    `since`: it has only what came since then, in words; `trial`: the configuration says that nothing is
-    wiped; `notices`: what else is known of the next boot.
+    `since`: it has only what came since then, in words; `unless`: why nothing will be lost, as the end of a
+    sentence; `notices`: what else is known of the next boot; `unknown`: why its decision is not.
     """
     crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
     lost = rows(crud, options.order)
-    answer = _answer(lost, complete=report.complete, trial=trial, since=since)
+    answer = _answer(lost, complete=report.complete, unless=unless, since=since)
     lines = [style.bold(answer), *(f"error: {fault}." for fault in report.faults), *notices, ""]
     shown = by(options.view, crud, options.order) if options.view else lost
     if shown:
@@ -103,6 +109,8 @@ def text(
     if options.all:
         lines += _others(report, columns)
     lines += [style.dim(f"  {line}") for line in _notes(report, now, whole=options.all)]
+    if unknown is not None:
+        lines.append(style.dim(f"  what the next boot will do is not known: {unknown}"))
     lines += ["", _advice(lost)]
     return "\n".join(lines) + "\n"
 
@@ -113,9 +121,9 @@ def _rest(rest: list[Row]) -> Iterator[str]:
         yield f"  and {len(rest):,} more, {size} (--all shows them)"
 
 
-def _answer(lost: list[Row], *, complete: bool, trial: bool, since: str | None = None) -> str:
+def _answer(lost: list[Row], *, complete: bool, unless: str | None, since: str | None = None) -> str:
     when = "be lost at the next boot"
-    will = f"would {when}, were this not a trial (rollback.wipe is false)" if trial else f"will {when}"
+    will = f"will {when}" if unless is None else f"would {when}, {unless}"
     of = f" of what came since {since}" if since else ""
     if not lost:
         return f"nothing {'' if complete else 'that you may see '}{will}{of}."

@@ -20,7 +20,7 @@ from ...model import Report
 from ...paths import ancestors
 from ...report.suggest import Item, Suggestion, System, choose, item_of
 from ...text import to_text
-from .. import arguments, output, paths, source, wording
+from .. import arguments, next_boot, output, paths, source, wording
 from ..formats import modules, tmpfiles, toml, uncovered
 from ..formats.writing import Task, Written
 from ..verb import Shared, Verb
@@ -87,6 +87,7 @@ def _persist_volume(asked: bytes) -> bytes:
 
 
 def run(options: Options, shared: Shared) -> int:
+    next_boot.complain_of_another_root(shared.config)
     cwd = b"/" if all(path.startswith(b"/") for path in options.paths) else os.getcwdb()
     report, config = source.fetch(shared.config), source.settings(shared.config)
     if shared.json:

@@ -27,7 +27,7 @@ from ...errors import ServiceError, UsageError
 from ...losses import SERIOUS, LossClass
 from ...model import Change
 from ...text import size_to_text, to_text
-from .. import output, wording
+from .. import next_boot, output, wording
 from ..arguments import add_json
 from ..notify import Notices
 from ..output import Style
@@ -75,6 +75,7 @@ def run(options: Options, shared: Shared) -> int:
     Raises ServiceError if there is no daemon to follow, and BrokenPipeError when the reader of the output has
     gone.  A signal ends the process, as it ends journalctl.
     """
+    next_boot.complain_of_another_root(shared.config)
     if client is None:
         hint = "apt-get install python3-gi python3-pydbus"
         raise ServiceError("the libraries of the bus are missing", hint)

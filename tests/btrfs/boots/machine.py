@@ -112,3 +112,9 @@ def three_bad_boots(machine: Machine) -> None:
 def mark(booted: Boot) -> int | None:
     result = good.result(os.fsencode(booted.run / "impermanence/rollback.env"))
     return good.mark(result, history.this_boot_id())
+
+
+def with_other_root(machine: Machine) -> Boot:
+    """Another subvolume of the same filesystem boots."""
+    machine.filesystem.subvolume("other")
+    return machine.boot("rootflags=subvol=other")

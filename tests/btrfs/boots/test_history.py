@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from impermanenced.boots import history, records
+from impermanenced.boots.examine import Decision
 from impermanenced.boots.listing import Listing
 from impermanenced.cli.commands import boots
 from impermanenced.document.boots import boots_to_json
@@ -16,8 +17,9 @@ from impermanenced.state import NO_BOOT_ID
 from impermanenced.text import time_to_text
 from tests.conftest import sh
 from tests.schema import checked
+from tests.shell.cuts import disturbed
 
-from .machine import Machine, as_another_boot, boot_id_of, with_image
+from .machine import Machine, as_another_boot, boot_id_of, with_image, with_other_root
 
 
 def test_boots(machine: Machine) -> None:
@@ -77,6 +79,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
         "kernel": os.uname().release,
         "action": "kept",
         "reason": "impermanence= on the kernel command line",
+        "reason_code": None,
         "booted": None,
         "hold": False,
         "ended": "bad",
@@ -85,7 +88,13 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
         "left": {"paths": 5, "bytes": 38 << 20, "complete": True},
         "kept_by": None,
         "old_roots": [
-            {"path": f"old_roots/2-{boot_id_of(2)}", "volume": "root", "there": True, "bytes": None}
+            {
+                "path": f"old_roots/2-{boot_id_of(2)}",
+                "volume": "root",
+                "there": True,
+                "waits_in": None,
+                "bytes": None,
+            }
         ],
         "fault": None,
     }
@@ -94,7 +103,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     assert (one["left"], three["left"]) == (None, None)
     assert (three["ended"], three["shutdown"], three["boot_id"]) == ("running", None, history.this_boot_id())
     assert (zero["ended"], zero["shutdown"], zero["boot_id"]) == ("unknown", None, None)
-    text = boots.text(Listing(found), columns=200, now=time.time())
+    text = boots.text(Listing(found), decision=Decision("wiped"), columns=200, now=time.time())
     rows = {line.split()[0]: line for line in text.splitlines() if line[:6].strip().isdecimal()}
     today = time.strftime("%H:%M", time.localtime(times[0]))
     for row, words in {
@@ -170,6 +179,10 @@ def test_a_record_that_cannot_be_understood(machine: Machine) -> None:
     assert (faults[3], faults[1], faults[0]) == (None, None, None)
     text = " ".join(machine.say("boots").split())
     assert "the record cannot be understood: .impermanence/boots/2.env:3: not KEY=value" in text
+    assert machine.say("next").startswith(
+        "nothing is asked for: the rollback of the next boot will be refused: boots/7.env: "
+    )
+    (machine.state / "boots/7.env").rmdir()
     assert machine.say("next") == "nothing is asked for: the next boot wipes\n"
 
 
@@ -213,3 +226,39 @@ def test_the_hold_is_said_and_ends_with_a_wipe(machine: Machine) -> None:
     machine.say("next", "wipe")
     assert machine.boot().result.action == "wiped"
     assert "wiping pauses" not in machine.say("status")
+
+
+def test_an_old_root_that_waits_in_staging(machine: Machine, tmp_path: Path) -> None:
+    """The switch was made, and the old root could not be moved: the next boot does it."""
+    machine.filesystem.umount(machine.root)
+    machine.initrd.boot(wrap=disturbed(tmp_path))
+    steps = (tmp_path / "turns").read_text().splitlines()
+    renames = [turn for turn, step in enumerate(steps, 1) if "rename .impermanence/staging/next.root" in step]
+    assert len(renames) == 2, "the exchange, and the way to the archive"
+    booted = machine.initrd.boot(wrap=disturbed(tmp_path, fail=renames[1]))
+    machine.filesystem.mount(machine.root, "subvol=root")
+    assert booted.result.action == "wiped" and "waits in staging" in booted.result.reason, booted.said
+    roots = {boot["number"]: boot["old_roots"] for boot in machine.document()["boots"]}
+    (one,) = roots[1]
+    assert (one["there"], one["waits_in"]) == (False, ".impermanence/staging/next.root")
+    text = machine.say("boots")
+    assert "gone" not in text and "waits in" in text
+    machine.boot()
+    assert all(
+        root["waits_in"] is None and root["there"]
+        for boot in machine.document()["boots"]
+        for root in boot["old_roots"]
+    )
+
+
+def test_another_root_that_booted(machine: Machine) -> None:
+    machine.boot()
+    as_another_boot(machine, 1, boot_id_of(1))
+    booted = with_other_root(machine)
+    with Manager(os.fsencode(machine.config)) as manager:
+        known = history.read(manager.machine, b"old_roots", history.this_boot_id(), result=booted.result)
+    document: Any = boots_to_json(Listing(known))
+    here = document["boots"][0]
+    assert [here[key] for key in ("number", "action", "reason_code")] == [None, "other", "other-subvolume"]
+    text = boots.text(Listing(known), decision=Decision("other"), columns=200, now=time.time())
+    assert "other       -\n        another root runs than the one that is rolled back: subvol=other" in text

@@ -184,6 +184,23 @@ def test_a_directory_in_place_of_the_request(machine: Machine) -> None:
     assert [path.name for path in machine.state.glob(".next*")] == []
 
 
+def test_a_request_that_will_not_be_obeyed(machine: Machine) -> None:
+    machine.boot()
+    machine.say("next", "boot", "0")
+    (old,) = machine.filesystem.top.glob("old_roots/0-*")
+    sh("btrfs", "subvolume", "delete", old)
+    said = machine.say("next").splitlines()
+    assert said[0].startswith("next: boot 0, asked for just now")
+    assert said[1].startswith("the rollback of the next boot will be refused: ")
+    assert said[1].endswith(" (old-root-missing).")
+    booted = machine.boot()
+    assert (booted.result.action, booted.result.reason_code) == ("refused", "old-root-missing")
+    newest = machine.document()["boots"][0]
+    found = [newest[key] for key in ("action", "booted", "reason_code")]
+    assert found == ["refused", None, "old-root-missing"]
+    assert "booted" not in machine.say("boots").splitlines()[1]
+
+
 def test_status_says_what_is_asked_for(machine: Machine) -> None:
     machine.boot()
     assert "next:" not in machine.say("status")
@@ -213,7 +230,14 @@ def test_only_root_may_ask(machine: Machine) -> None:
 
 def test_a_wipe_in_a_trial(machine: Machine) -> None:
     machine.config.write_text(machine.config.read_text() + "[rollback]\nwipe = false\n")
+    assert machine.say("next") == (
+        "nothing is asked for: the next boot wipes "
+        "(setup has not been run since rollback.wipe became false)\n"
+    )
+    assert "1 thing" not in machine.say("status") and "trial" not in machine.say("status").splitlines()[0]
+    machine.say("setup")
     assert "keeps the root: this is a trial" in machine.say("next")
+    assert "were this not a trial" in machine.say("status").splitlines()[0]
     assert "but this is a trial: nothing is wiped" in machine.say("next", "wipe")
 
 

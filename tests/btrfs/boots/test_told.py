@@ -17,7 +17,7 @@ from tests.conftest import sh
 from tests.shell.cuts import disturbed
 from tests.shell.hook import Boot
 
-from .machine import Machine, boot_id_of, three_bad_boots, told, with_image
+from .machine import Machine, boot_id_of, three_bad_boots, told, with_image, with_other_root
 
 NOT_READ_ONLY = "the blank root-blank of volume root: it is not read-only"
 
@@ -61,8 +61,20 @@ def test_a_refusal_is_told_with_its_reason_and_since_when(machine: Machine) -> N
         if row == 2:
             assert "not rolled back for 2 boots in a row since " in trouble.login_line(found)
     said = machine.say("status").splitlines()
+    assert said[0] == "nothing would be lost at the next boot, were its rollback not refused."
     assert said[1].startswith("not rolled back") and NOT_READ_ONLY in said[1]
-    assert said[2] == "  Nothing is lost. See: impermanence boots"
+    remedy = "look at what was written, then btrfs property set -ts PATH ro true"
+    assert said[2:4] == [
+        f"  Nothing is lost. To do: {remedy}",
+        "  The rollback of the next boot will be refused too.",
+    ]
+    words = f"{NOT_READ_ONLY} (blank-writable).\n  To do: {remedy}"
+    refused = f"the rollback of the next boot will be refused: {words}"
+    assert machine.say("next") == f"nothing is asked for: {refused}\n"
+    assert f"\n{refused}\n" in machine.say("boots")
+    machine.say("next", "keep")
+    assert "blank-writable" not in machine.say("next"), "what is kept needs no blank"
+    machine.say("next", "cancel")
     sh("btrfs", "property", "set", "-ts", blank, "ro", "true")
     assert told(machine.boot()) is None
     assert "not rolled back" not in machine.say("status")
@@ -90,6 +102,19 @@ def test_an_image_that_was_not_resumed_is_told(machine: Machine, tmp_path: Path)
     line = trouble.login_line(found)
     assert "a hibernation image waits in " in line
     assert line.endswith("Do not resume it any more: mkswap, or boot once with noresume")
+
+
+def test_another_root_is_told(machine: Machine) -> None:
+    machine.boot()
+    booted = with_other_root(machine)
+    assert (booted.result.action, booted.result.number) == ("other", None)
+    found = told(booted)
+    assert found is not None
+    assert (found.kind, found.code, found.boots) == ("other", "other-subvolume", 1)
+    line = trouble.login_line(found)
+    assert line.startswith("impermanence: another root runs than the one that is rolled back since ")
+    assert "subvol=other boots" in line and "refused" not in line
+    assert line.endswith("for good, impermanence setup in the system that boots")
 
 
 def test_a_hook_that_broke_off_is_told(machine: Machine, tmp_path: Path) -> None:
@@ -214,3 +239,11 @@ def test_a_login_shows_that_an_image_waits(machine: Machine, tmp_path: Path) -> 
     assert {"PRIORITY=3", f"MESSAGE_ID={journal.MESSAGE_NOT_ROLLED_BACK}"} <= set(entry.splitlines())
     assert "IMPERMANENCE_REASON=a hibernation image waits in /dev/../" in entry
     assert "impermanence: not rolled back since " in shown and "a hibernation image waits in" in shown
+
+
+def test_a_login_shows_that_another_root_runs(machine: Machine) -> None:
+    (entry,), shown, _ = log_in(machine, with_other_root(machine))
+    lines = set(entry.splitlines())
+    assert {"PRIORITY=4", f"MESSAGE_ID={journal.MESSAGE_OTHER_ROOT}"} <= lines
+    assert {"IMPERMANENCE_ACTION=other", "IMPERMANENCE_REASON_CODE=other-subvolume"} <= lines
+    assert "impermanence: another root runs than the one that is rolled back" in shown

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Filesystem
+from tests.shell.hook import INSTALLED, built
 
 from .machine import System
 
@@ -21,6 +22,7 @@ def system(filesystem: Filesystem, tmp_path: Path) -> Iterator[System]:
     (root / "etc/motd").write_text("welcome\n")
     filesystem.snapshot("root", "root-blank", readonly=True)
     mounted = filesystem.mount(tmp_path / "root", "subvol=root")
+    built(INSTALLED)  # the commands of a checkout ask the program that lies there
     found = System(filesystem, mounted, tmp_path / "config.toml")
     found.configure()
     yield found

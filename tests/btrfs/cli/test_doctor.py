@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from impermanenced.boots import doctor
+from impermanenced.boots import doctor, examine, history, records
 from impermanenced.boots.doctor import Finding, Running
+from impermanenced.boots.examine import Decision
+from impermanenced.boots.records import BootRecord
 from impermanenced.report.report import Manager
 from tests.conftest import sh, swap_on
 from tests.schema import checked
@@ -20,7 +21,8 @@ from .machine import System
 
 def findings(system: System, running: Running | None = None) -> list[Finding]:
     with Manager(os.fsencode(system.config)) as manager:
-        return doctor.examine(manager.config, manager.machine, running or Running())
+        decision = examine.next_boot(manager.machine)
+        return doctor.examine(manager.config, manager.machine, running or Running(), decision)
 
 
 def whats(system: System, running: Running | None = None) -> list[tuple[str, str]]:
@@ -53,7 +55,8 @@ def test_nothing_is_wrong(system: System) -> None:
 
 
 def test_set_up_never_or_before_something_changed(system: System) -> None:
-    assert whats(system) == [("error", "the machine is not set up: nothing is rolled back")]
+    nothing = "nothing will be rolled back: no rollback.env in the initrd, and none on the disk"
+    assert whats(system) == [("error", nothing)]
     set_up(system)
     system.configure("[rollback]\nwipe = false\n")
     result = system.run("doctor")
@@ -66,14 +69,6 @@ def test_set_up_never_or_before_something_changed(system: System) -> None:
     )
     set_up(system)
     assert whats(system) == []
-
-
-def test_the_blank(system: System) -> None:
-    set_up(system)
-    sh("btrfs", "property", "set", "-ts", system.filesystem.top / "root-blank", "ro", "false")
-    assert whats(system) == [("error", "blank root-blank of volume root can be written to")]
-    found = document(system, 1)
-    assert found["findings"][0]["hint"] == "make it read-only: btrfs property set -ts PATH ro true"
 
 
 @pytest.mark.parametrize("by", ["256", "0x100", "0256"])
@@ -144,30 +139,50 @@ def test_an_active_swap_file(system: System) -> None:
 
 
 def test_what_the_hook_would_refuse(system: System) -> None:
-    """By rootflags=, or by the default subvolume; both are questions about the root that runs."""
+    """It is said once, whatever else does not go then: the program of the initrd says it."""
     set_up(system)
+    sh("btrfs", "property", "set", "-ts", system.filesystem.top / "root-blank", "ro", "false")
+    found = document(system, 1)
+    assert found["findings"] == [
+        {
+            "severity": "error",
+            "what": "the rollback of the next boot will be refused: "
+            "the blank root-blank of volume root: it is not read-only",
+            "hint": "look at what was written, then btrfs property set -ts PATH ro true",
+            "reason_code": "blank-writable",
+        }
+    ]
+    assert " it is not read-only (blank-writable)\n           hint: look" in system.run("doctor").stdout
+
+
+def test_a_blank_that_was_taken_anew_is_an_error(system: System) -> None:
+    set_up(system)
+    blank = system.filesystem.top / "root-blank"
+    sh("btrfs", "subvolume", "delete", blank)
+    system.filesystem.snapshot("root", "root-blank", readonly=True)
+    codes = [(finding.severity, finding.code) for finding in findings(system)]
+    assert codes == [("error", "blank-replaced"), ("warning", None)]
+
+
+def test_a_program_that_is_not_there(system: System) -> None:
+    set_up(system)
+    unknown = Decision("unknown", why="impermanence-rollback: not found")
     with Manager(os.fsencode(system.config)) as manager:
-        (volume,) = manager.machine.volumes
-        manager.machine.volumes = (dataclasses.replace(volume, mountpoint=b"/"),)
-
-        def said(cmdline: bytes) -> list[str]:
-            return [one.what for one in doctor.root_flags(manager.machine, Running(cmdline=cmdline))]
-
-        assert said(b"root=UUID=x rootflags=subvol=root quiet") == []
-        assert said(b"root=UUID=x rootflags=noatime,subvolid=256") == [
-            "rootflags= names the root by subvolid=: the hook refuses to roll back"
-        ]
-        assert said(b"root=UUID=x rootflags=subvolid=999") == []
-        sh("btrfs", "subvolume", "set-default", str(volume.root_id), system.filesystem.top)
-        assert said(b"root=UUID=x rootflags=subvol=root") == []
-        (what,) = said(b"root=UUID=x quiet")
-        assert what.startswith("volume root is the default subvolume, and rootflags= has no subvol=")
-        sh("btrfs", "subvolume", "set-default", "5", system.filesystem.top)
+        (one,) = doctor.examine(manager.config, manager.machine, Running(), unknown)
+    assert (one.severity, one.what) == (
+        "warning",
+        "what the next boot will do is not known: impermanence-rollback: not found",
+    )
 
 
 def test_a_record_that_cannot_be_understood(system: System) -> None:
+    """The newest one stops the next boot; any other loses only what it alone knew."""
     set_up(system)
     (system.filesystem.top / ".impermanence/boots/7.env").write_text("nonsense\n")
+    (one,) = findings(system)
+    assert (one.severity, one.code) == ("error", "last-record-invalid")
+    boot = BootRecord(8, history.this_boot_id(), 1_700_000_000, "6.1.0", "kept")
+    (system.filesystem.top / ".impermanence/boots/8.env").write_bytes(records.format_record(boot))
     ((severity, what),) = whats(system)
     assert severity == "warning"
     assert what.startswith("boot 7: .impermanence/boots/7.env:1: ")

@@ -11,7 +11,9 @@ import pytest
 
 from impermanenced.boots import requests
 from impermanenced.config.load import VolumeSettings
+from impermanenced.state import NO_BOOT_ID
 from impermanenced.volumes.machine import Machine
+from tests.conftest import sh
 from tests.schema import checked
 
 from .machine import NOBODY, System
@@ -60,10 +62,24 @@ def test_what_is_not_wiped_passes(system: System) -> None:
     system.configure()
     assert system.run("setup").returncode == 0
     assert gate(system)[0] == 3
+    system.filesystem.snapshot("root", f"old_roots/1-{NO_BOOT_ID}")
     for action, code in (("keep", 0), ("wipe", 3), ("boot", 3)):
         with Machine([VolumeSettings(mountpoint=os.fsencode(system.root), path=b"/")]) as machine:
             requests.write(machine, requests.new(action, boot=1 if action == "boot" else None))
         assert gate(system)[0] == code, action
+
+
+def test_a_rollback_that_will_be_refused_passes(system: System) -> None:
+    (system.root / "etc/key").write_text(KEY)
+    assert system.run("setup").returncode == 0
+    assert gate(system)[0] == 3
+    sh("btrfs", "property", "set", "-ts", system.filesystem.top / "root-blank", "ro", "false")
+    code, found = gate(system)
+    assert (code, found["gate"]) == (0, "pass")
+    assert found["spared"] == "the rollback will be refused (blank-writable)"
+    assert system.run("gate").stdout.startswith(
+        "pass: the rollback will be refused (blank-writable), the next boot does not take away 1 path, "
+    )
 
 
 def test_what_stops_it(system: System, tmp_path: Path) -> None:
