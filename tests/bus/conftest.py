@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,6 +70,24 @@ def wait_until(check: Callable[[], T], what: str, patience: float = PATIENCE) ->
     finally:
         GLib.source_remove(again)
     return answer
+
+
+def run_beside(
+    *argv: str | Path, env: Mapping[str, str], cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program; what it, or the daemon, asks of this process over the bus is answered meanwhile."""
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        subprocess.Popen(argv, stdout=out, stderr=err, env=env, cwd=cwd) as process,
+    ):
+        try:
+            wait_until(lambda: process.poll() is not None, f"the end of {argv[-1]}")
+        finally:
+            process.kill()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(argv, process.returncode, out.read(), err.read())
 
 
 # None is ever let go.  The collector could meet it in any line, holding Python's lock and wanting one of
@@ -324,10 +342,7 @@ def fetch(bus: Bus, config: Path, uid: int = 0, timeout: float = PATIENCE) -> An
         "except ImpermanenceError as error: print(json.dumps([type(error).__name__, error.message]))\n"
         "else: print(json.dumps(report and report_to_json(report)))\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program, config, str(uid), REPOSITORY, str(timeout)],
-        env=bus.environment,
-        check=True,
-        capture_output=True,
-    )
+    argv = (sys.executable, "-c", program, config, str(uid), REPOSITORY, str(timeout))
+    result = run_beside(*argv, env=bus.environment)
+    assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ..schema import checked
-from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, fetch, wait_until
+from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, fetch, run_beside, wait_until
 
 
 def run(bus: Bus, config: Path, *argv: str, uid: int = 0) -> subprocess.CompletedProcess[str]:
@@ -20,15 +20,8 @@ def run(bus: Bus, config: Path, *argv: str, uid: int = 0) -> subprocess.Complete
         "os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)\n"
         "sys.exit(command())\n"
     )
-    return subprocess.run(
-        [sys.executable, "-c", program, str(uid), REPOSITORY, "--config", config, *argv],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=bus.environment,
-        cwd="/",
-        timeout=60,
-    )
+    called = [sys.executable, "-c", program, str(uid), str(REPOSITORY), "--config", str(config), *argv]
+    return run_beside(*called, env=bus.environment, cwd=Path("/"))
 
 
 def write(bus: Bus, machine: Machine) -> None:

@@ -22,7 +22,7 @@ from impermanenced.document import fields
 from ..conftest import sh
 from ..isolation import PATIENCE
 from ..schema import checked
-from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, wait_until
+from .conftest import NOBODY, REPOSITORY, Bus, Daemon, Machine, run_beside, wait_until
 
 PROGRAM = (
     "import os, sys\n"
@@ -250,14 +250,8 @@ def test_a_daemon_killed_and_followed_again_tells_what_it_saw_before_that(
 
 
 def run(bus: Bus, *argv: str | Path, uid: int = 0) -> tuple[int, str]:
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(uid), REPOSITORY, "watch", *map(str, argv)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=bus.environment,
-        timeout=60,
-    )
+    called = (sys.executable, "-c", PROGRAM, str(uid), REPOSITORY, "watch", *argv)
+    result = run_beside(*called, env=bus.environment)
     assert result.stdout == ""
     return result.returncode, result.stderr
 
