@@ -193,6 +193,7 @@ def test_a_directory_of_the_root(system: System) -> None:
     write(system.root / "persist/var/lib/app/file", "x")
     say_so(system)
     system.configure(f"[rollback]\nwipe = false\n{PERSIST}")
+    assert system.run("setup").returncode == 0
     assert json.loads(system.run("gate", "--json").stdout)["gate"] == "pass", "nothing is wiped"
 
 
