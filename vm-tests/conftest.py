@@ -14,11 +14,19 @@ import kernel as kernels
 import machine
 import pytest
 
+from tests.isolation import own_mount_namespace
+
 if TYPE_CHECKING:
     import pluggy
 
 FAILED = Path(__file__).parent.parent / "build" / "vm-failed"
 outcome = pytest.StashKey[bool]()
+
+
+def pytest_configure() -> None:
+    """What a test mounts, no other process can keep mounted: this one has a mount namespace of its own."""
+    if os.geteuid() == 0:
+        own_mount_namespace()
 
 
 @pytest.hookimpl(hookwrapper=True)

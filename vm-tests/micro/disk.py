@@ -34,11 +34,7 @@ def mounted(image: Path) -> Iterator[Path]:
 
 
 def detach(device: str) -> None:
-    """The loop device of a filesystem that has been unmounted here.
-
-    Whoever made a mount namespace in the meantime, as services and other tests do, has a copy of the mount
-    until it is done; so long the kernel does not let go.
-    """
+    """Detach the loop device of a filesystem that has been unmounted, once the kernel has let go of it."""
     deadline = time.monotonic() + 30
     while subprocess.run(["btrfs", "device", "scan", "--forget", device], capture_output=True).returncode:
         assert time.monotonic() < deadline, f"{device} is still mounted somewhere"
