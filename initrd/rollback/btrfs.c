@@ -132,6 +132,24 @@ int mount_top_level(const char *device, const char *directory)
 	return mount(device, directory, "btrfs", MS_RDONLY | SAFE, "subvolid=5");
 }
 
+int open_top_level(const char *device)
+{
+	unsigned attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	int context = fsopen("btrfs", FSOPEN_CLOEXEC), detached = -1, top = -1;
+
+	if (context >= 0 && fsconfig(context, FSCONFIG_SET_STRING, "source", device, 0) == 0 &&
+	    fsconfig(context, FSCONFIG_SET_STRING, "subvolid", "5", 0) == 0 &&
+	    fsconfig(context, FSCONFIG_SET_FLAG, "ro", NULL, 0) == 0 &&
+	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		detached = fsmount(context, FSMOUNT_CLOEXEC, attributes);
+	closed(context, 0);
+	/* What fsmount gives is a place alone, which takes no ioctl. */
+	if (detached >= 0)
+		top = openat(detached, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	closed(detached, top);
+	return top;
+}
+
 int remount_writable(const char *directory)
 {
 	return mount("none", directory, NULL, MS_REMOUNT | SAFE, NULL);

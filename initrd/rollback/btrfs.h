@@ -31,6 +31,8 @@ bool is_straight(int directory, const char *path);
 bool is_immutable(int fd);
 
 int mount_top_level(const char *device, const char *directory);
+/* Read-only, on a mount that nobody else sees and that goes with the descriptor. */
+int open_top_level(const char *device);
 int remount_writable(const char *directory);
 int unmount(const char *directory);
 int make_snapshot(int directory, const char *from, const char *to);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,9 +101,25 @@ static bool make_private(const char *directory)
 	return mkdir(directory, 0700) == 0 || (errno == EEXIST && chmod(directory, 0700) == 0);
 }
 
+/* Nothing of the running system changes. */
+static void open_top_to_examine(struct run *run)
+{
+	run->top = open_top_level(run->device);
+	if (run->top < 0 && errno == EPERM) {
+		fprintf(stderr, "impermanence-rollback: %s: %s\n", run->device, strerror(errno));
+		exit(1);
+	}
+	if (run->top < 0)
+		fail(run, MOUNT_FAILED, "%s cannot be mounted", escaped(run->device));
+}
+
 static void open_top(struct run *run)
 {
-	if (!run->options.examine && !make_private(run->top_path))
+	if (run->options.examine) {
+		open_top_to_examine(run);
+		return;
+	}
+	if (!make_private(run->top_path))
 		fail(run, MOUNT_FAILED, "%s cannot be made", escaped(run->top_path));
 	if (mount_top_level(run->device, run->top_path) != 0)
 		fail(run, MOUNT_FAILED, "%s cannot be mounted", escaped(run->device));

@@ -6,11 +6,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -78,15 +76,6 @@ static void run_once(struct run *run)
 		say(ERROR, "failed: %s cannot be written; the previous root boots", run->options.run);
 		exit(0);
 	}
-}
-
-/* The mount is for this process alone, and goes with it: nothing of the running system changes. */
-static void leave_the_running_system(const struct run *run)
-{
-	if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
-		return;
-	fprintf(stderr, "impermanence-rollback: %s: %s\n", run->top_path, strerror(errno));
-	exit(1);
 }
 
 /* Reasons not even to mount. */
@@ -220,7 +209,7 @@ int main(int count, char **arguments)
 		return check(&run.options);
 	umask(022);
 	log_to(run.options.examine ? NULL : run.options.log);
-	run.top_path = run.options.examine ? run.options.run : words("%s/impermanence/top", run.options.run);
+	run.top_path = words("%s/impermanence/top", run.options.run);
 	if (!run.options.examine)
 		on_death_unmount(run.top_path);
 	know_this_boot(&run);
@@ -230,8 +219,6 @@ int main(int count, char **arguments)
 	look_before_mounting(&run);
 	read_settings_of_initrd(&run);
 	find_root_mount(&run);
-	if (run.options.examine)
-		leave_the_running_system(&run);
 	mount_root_filesystem(&run);
 	read_settings_of_disk(&run);
 	look_at_volumes(&run);

@@ -13,7 +13,7 @@ from impermanenced.boots.records import NextRequest
 
 from .conftest import NOBODY, Bus, Daemon, Emitted, Machine, fetch, wait_until
 from .test_cli import run
-from .test_shutdown import FakeLogind, bus, logind, state, wall
+from .test_shutdown import FakeLogind, bus, logind, refuse, state, wall
 from .test_watch import watching
 
 __all__ = ["bus", "logind", "state", "wall"]  # the fixtures
@@ -165,3 +165,18 @@ def test_levels_are_said_once_on_the_way_up(
         levels = [one for one in map(json.loads, watch.lines()) if one["kind"] == "level"]
         assert [one["level"] for one in levels][-1] == "warning"
         assert all("path" not in one for one in levels)
+
+
+def test_a_rollback_that_will_be_refused_takes_nothing_away(
+    bus: Bus, logind: FakeLogind, machine: Machine, state: Path, daemon: Daemon
+) -> None:
+    """The daemon asks the program of the initrd, as the command does."""
+    blocked(logind, machine, daemon)
+    refuse(machine)
+    # A configuration that is read anew makes it ask at once.
+    machine.write_config(INHIBIT)
+    wait_until(lambda: logind.held("block") == 0, "it let go")
+    result = run(bus, machine.config, "gate", "--json")
+    found = json.loads(result.stdout)
+    assert (result.returncode, found["gate"]) == (0, "pass"), result.stderr
+    assert found["spared"] == "the rollback will be refused (blank-writable)"

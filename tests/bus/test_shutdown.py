@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from gi.repository import GLib
 
-from impermanenced.boots import history, records
+from impermanenced.boots import history, records, setup
 from impermanenced.boots.records import BootRecord, NextRequest
+from impermanenced.report.report import Manager
 from impermanenced.system.dbus import Call, Registration, request_name
 from impermanenced.system.login1 import MANAGER
 
 from ..conftest import sh
+from ..shell.hook import INSTALLED, built
 from .conftest import SYSTEMD, Bus, Daemon, Emitted, FakeSystemd, Machine, a_bus, wait_until
 
 # As busctl introspects it on Debian 12, as far as it is used.
@@ -155,13 +157,28 @@ def test_nothing_lost_is_nothing_to_tell_everybody(logind: FakeLogind, daemon: D
     assert "takes away 0 undeclared paths" in daemon.output()
 
 
-@pytest.mark.parametrize("why", ["trial", "asked", "hold"])
+def refuse(machine: Machine) -> None:
+    """Set the machine up, and spoil what the next boot needs."""
+    built(INSTALLED)
+    with Manager(os.fsencode(machine.config)) as manager:
+        setup.run(manager.config, manager.machine, dry_run=False)
+    sh("btrfs", "property", "set", "-ts", machine.filesystem.top / "root-blank", "ro", "false")
+
+
+@pytest.mark.parametrize("why", ["trial", "asked", "hold", "refused"])
 def test_what_is_not_wiped_is_not_lost(
     why: str, bus: Bus, logind: FakeLogind, machine: Machine, state: Path, wall: Path, tmp_path: Path
 ) -> None:
-    words = {"trial": "this is a trial", "asked": "somebody asked to keep", "hold": "wiping pauses"}[why]
+    words = {
+        "trial": "this is a trial",
+        "asked": "somebody asked to keep",
+        "hold": "wiping pauses",
+        "refused": "the rollback will be refused (blank-writable)",
+    }[why]
     if why == "trial":
         machine.write_config("[rollback]\nwipe = false\n")
+    elif why == "refused":
+        refuse(machine)
     elif why == "asked":
         (state / "next").write_bytes(records.format_next(NextRequest("keep", "some-id")))
     else:
