@@ -186,12 +186,13 @@ def test_others_than_root_cannot_keep_it_busy(served: Served, monkeypatch: pytes
     served.call(INTERFACE, "Status")
     waiting = served.start_call(INTERFACE, "Status")
     served.call(PROPERTIES, "GetAll", GLib.Variant("(s)", (INTERFACE,)))
-    served.executor.submit(lambda: None).result(10)
+    served.executor.submit(lambda: None).result(PATIENCE)
     assert served.reports == 1 and not waiting
     uid[0] = 0
     served.call(INTERFACE, "Status")
     wait_until(lambda: waiting, "the one that waited has root's report")
     assert served.reports == 2
+    served.executor.submit(lambda: None).result(PATIENCE)  # the pause begins a moment after the answer
     uid[0] = NOBODY
     served.now += 5 * queue.REST + 1
     served.call(INTERFACE, "Status")
