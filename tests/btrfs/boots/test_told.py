@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -247,3 +248,19 @@ def test_a_login_shows_that_another_root_runs(machine: Machine) -> None:
     assert {"PRIORITY=4", f"MESSAGE_ID={journal.MESSAGE_OTHER_ROOT}"} <= lines
     assert {"IMPERMANENCE_ACTION=other", "IMPERMANENCE_REASON_CODE=other-subvolume"} <= lines
     assert "impermanence: another root runs than the one that is rolled back" in shown
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [("diff",), ("explain", "/etc"), ("suggest",), ("prune", "--dry-run"), ("pin", "1"), ("unpin", "1")],
+)
+def test_every_command_says_that_another_root_runs(machine: Machine, verb: tuple[str, ...]) -> None:
+    booted = with_other_root(machine)
+    script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
+    shell = 'mount -t tmpfs tmpfs /run && cp -r "$1" /run/impermanence && shift && exec "$@"'
+    wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c", shell, "sh"]
+    argv = [*wrap, os.fspath(booted.run / "impermanence"), sys.executable, "-c", script, *verb]
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    first, hint = result.stderr.splitlines()[:2]
+    assert first.startswith("impermanence: another root runs than the one that is rolled back since ")
+    assert hint == "hint: impermanence doctor"
