@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,13 +19,24 @@ from tests.isolation import attach, detach, own_mount_namespace
 LONGEST_ID = 32  # characters of a value in the name of a test
 
 
-def pytest_configure() -> None:
-    """What a test mounts, no other process can keep mounted: each pytest process has its own namespace."""
+def pytest_configure(config: pytest.Config) -> None:
+    """What a test mounts, no other process can keep mounted: each pytest process has its own namespace.
+
+    And a directory of its own: every pytest that starts closes /tmp/pytest-of-root to all other users.
+    """
+    if config.option.basetemp is None:  # a worker has it from the process that started it
+        config.option.basetemp = tempfile.mkdtemp(prefix="pytest-of-root-")
+        config.add_cleanup(functools.partial(_remove, config.option.basetemp))
     os.environ.pop("COLUMNS", None)  # of whoever looks at the tests; execnet has one as well
     hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis.settings.load_profile("busy")  # how long an example takes says nothing on a busy machine
     if os.geteuid() == 0:
         own_mount_namespace()
+
+
+def _remove(directory: str) -> None:
+    """Remove what the tests left; not by shutil, which waits for somebody at the other end of a fifo."""
+    subprocess.run(["rm", "-rf", "--one-file-system", directory], check=False)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -213,7 +213,7 @@ def test_only_root_may_ask(machine: Machine) -> None:
     if shutil.which("setpriv") is None:
         pytest.skip("needs setpriv: apt-get install util-linux")
     nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    # Every pytest that starts closes /tmp/pytest-of-root, and what is below it, to all others.
+    # The directories of the tests are closed to all others.
     with tempfile.TemporaryDirectory(prefix="impermanence-") as name:
         directory = Path(name)
         directory.chmod(0o755)
