@@ -171,13 +171,16 @@ def test_power_cuts(micro: Machine, workspace: Path) -> None:
     clean = workspace / "clean.img"
     shutil.copyfile(image, clean)
 
-    # How long the switch takes here, from an uncut boot.
+    # How many steps the switch takes, and how long one is here, from an uncut boot.
     micro.start()
     go(micro)
     first_step(micro)
     began = time.monotonic()
-    micro.wait_report("status", SECONDS)
-    window = time.monotonic() - began
+    whole = []
+    while not (line := micro.report(SECONDS)).startswith("status"):
+        whole.append(line)
+    count = len(steps(whole))
+    pause = (time.monotonic() - began) / count
     micro.kill()
 
     inside = 0
@@ -186,8 +189,8 @@ def test_power_cuts(micro: Machine, workspace: Path) -> None:
         micro.start()
         go(micro)
         first_step(micro)
-        moment = draw.uniform(0, 0.9 * window)
-        seen = cut_after(micro, moment)
+        number_of_step, moment = draw.randrange(count - 1), draw.uniform(0, pause)
+        seen = cut_after(micro, number_of_step, moment)
         fell_inside = not any(line.startswith("status") for line in seen)
         inside += fell_inside
         last = (steps(seen) or ["the first step"])[-1]
@@ -208,7 +211,9 @@ def test_power_cuts(micro: Machine, workspace: Path) -> None:
             numbers = disk.numbers(top)
         assert numbers == sorted(set(numbers))
         place = "inside" if fell_inside else "too late"
-        sys.stdout.write(f"cut {number} at {moment:.2f} of {window:.2f} s, {place}: {shorten(last)}\n")
+        sys.stdout.write(
+            f"cut {number}, {moment:.3f} s after step {number_of_step} of {count}, {place}: {shorten(last)}\n"
+        )
     assert inside >= CUTS * 7 // 10, f"only {inside} of {CUTS} cuts fell inside the switch"
 
 
@@ -217,10 +222,12 @@ def first_step(micro: Machine) -> None:
     micro.wait_report(f"step remount {TOP}", SECONDS)
 
 
-def cut_after(micro: Machine, seconds: float) -> list[str]:
-    """What the guest still reports until the power goes."""
+def cut_after(micro: Machine, count: int, seconds: float) -> list[str]:
+    """What the guest still reports until the power goes: so long after so many steps."""
+    seen: list[str] = []
+    while len(steps(seen)) < count:
+        seen.append(micro.report(SECONDS))
     deadline = time.monotonic() + seconds
-    seen = []
     try:
         while True:
             seen.append(micro.report(max(0.0, deadline - time.monotonic())))
