@@ -27,7 +27,7 @@ include initrd/rollback/rollback.mk
 .PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
 
 help:
-	@echo 'make demo | test | vm-test | vm-test-machines | bench [NAME=status] | lint | deb | venv'
+	@echo 'make demo | test | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | venv'
 
 venv: $(VENV)/.stamp
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 from collections.abc import Callable
@@ -13,19 +12,11 @@ import pytest
 from impermanenced.boots.records import NextRequest
 from impermanenced.state import NO_BOOT_ID
 from tests.conftest import Filesystem, sh
-from tests.shell.cuts import disturbed
-from tests.shell.hook import HOME, ROOT, Boot, System, uuid_of
+from tests.shell.hook import Boot, System
+from tests.shell.unchanged import unchanged
 
 pytestmark = pytest.mark.usefixtures("build")
 GOLDEN = Path(__file__).parent.parent / "golden"
-
-
-def unchanged(system: System, boot: Boot, reason: str, *, action: str = "refused", status: int = 0) -> None:
-    assert (boot.status, boot.result.action) == (status, action), boot.said
-    assert reason in boot.result.reason, boot.said
-    assert boot.result.reason in boot.said
-    assert (system.top / "root/crud").read_text() == "crud of root\n"
-    assert not os.path.ismount(boot.run / "impermanence/top")
 
 
 @pytest.fixture
@@ -230,92 +221,6 @@ def test_state_directory_is_no_subvolume(system: System) -> None:
     unchanged(system, system.initrd.boot(), ".impermanence is not a subvolume")
 
 
-# Blanks
-
-
-def missing(system: System) -> None:
-    sh("btrfs", "subvolume", "delete", system.top / "root-blank")
-
-
-def writable(system: System) -> None:
-    sh("btrfs", "property", "set", system.top / "root-blank", "ro", "false")
-
-
-def another(system: System) -> None:
-    missing(system)
-    system.filesystem.snapshot("root", "root-blank", readonly=True)
-
-
-def plain(system: System) -> None:
-    missing(system)
-    (system.top / "root-blank").mkdir()
-
-
-BLANKS = [
-    (missing, "it is missing"),
-    (writable, "it is not read-only"),
-    (another, "it is another one than recorded"),
-    (plain, "it is not a subvolume"),
-]
-
-
-@pytest.mark.parametrize(("change", "reason"), BLANKS)
-@pytest.mark.parametrize("setting", ["keep", "create-empty", "stop"])
-def test_blank(system: System, change: Callable[[System], None], reason: str, setting: str) -> None:
-    system.write(on_missing_blank=setting)
-    change(system)
-    boot = system.initrd.boot()
-    if setting == "create-empty":
-        assert boot.result.action == "wiped"
-        assert reason in boot.result.reason
-        assert boot.result.volumes[0].source == b""
-        assert list((system.top / "root").iterdir()) == []
-    else:
-        unchanged(system, boot, reason, status=0 if setting == "keep" else 1)
-        assert system.record(1) == boot.result
-        assert system.archive() == []
-
-
-def test_blank_lacks_what_is_required(system: System) -> None:
-    system.write(volumes=(dataclasses.replace(ROOT, require=(b"/etc/hostname", b"/bin/sh")),))
-    unchanged(system, system.initrd.boot(), "it has no /bin/sh")
-    # An empty root lacks it too: it is not made in the blank's place.
-    system.write(on_missing_blank="create-empty")
-    missing(system)
-    unchanged(system, system.initrd.boot(), "it has no /etc/hostname")
-    system.write(volumes=(dataclasses.replace(ROOT, blank=None, require=(b"/bin/sh",)),))
-    unchanged(system, system.initrd.boot(), "it has no /bin/sh")
-
-
-@pytest.mark.parametrize("base", ["lib", "usr/lib"])
-def test_modules_of_the_running_kernel(system: System, base: str) -> None:
-    """A kernel was installed after the blank was made: the blank would boot without its modules."""
-    release = os.uname().release
-    modules = system.top / "root" / base / "modules" / release
-    modules.mkdir(parents=True)
-    unchanged(system, system.initrd.boot(), f"it has no modules for kernel {release}")
-    missing(system)
-    blank = system.filesystem.snapshot("root", "root-blank", readonly=True)
-    system.write(volumes=(dataclasses.replace(ROOT, blank_uuid=uuid_of(blank)),))
-    assert system.initrd.boot().result.action == "wiped"
-
-
-def test_one_bad_blank_of_two_wipes_nothing(filesystem: Filesystem) -> None:
-    system = System(filesystem, ROOT, HOME)
-    sh("btrfs", "subvolume", "delete", system.top / "home-blank")
-    unchanged(system, system.initrd.boot(), "the blank home-blank of volume home: it is missing")
-    assert (system.top / "home/crud").exists()
-
-
-def test_missing_volume_is_made_of_its_blank(system: System) -> None:
-    shutil.move(system.top / "root", system.top / "away")
-    system.write(wipe=False)
-    boot = system.initrd.boot("impermanence=keep")
-    assert (boot.result.action, boot.result.reason) == ("wiped", "there was no volume root")
-    assert (system.top / "root/etc/hostname").exists()
-    assert boot.result.volumes[0].old is None
-
-
 # Requests
 
 
@@ -378,70 +283,3 @@ def test_leftovers_in_staging_are_archived(system: System) -> None:
     assert (system.top / f"old_roots/1-recovered-{end}.next.root/precious").exists()
     aside = {path.name for path in (system.state / "boots").iterdir()}
     assert {"1.recovered.plan.new", "1.recovered.directory", "1.recovered.leftover"} <= aside
-
-
-# Disks
-
-
-@pytest.mark.parametrize("setting", ["keep", "stop"])
-def test_read_only_device(system: System, setting: str) -> None:
-    system.write(on_failure=setting)
-    system.filesystem.umount(system.top)
-    sh("blockdev", "--setro", system.filesystem.device)
-    boot = system.initrd.boot()
-    sh("blockdev", "--setrw", system.filesystem.device)
-    system.filesystem.mount(system.top, "subvolid=5")
-    status = 0 if setting == "keep" else 1
-    unchanged(system, boot, "the filesystem cannot be written: ", action="failed", status=status)
-    assert boot.result.number is None
-
-
-def test_no_space_left(system: System) -> None:
-    """BTRFS keeps some room for metadata: the switch may succeed; what it must not do is lose or tear."""
-    life = uuid_of(system.top / "root")
-    with (
-        open(system.top / "root/filler", "wb", buffering=0) as stream,
-        pytest.raises(OSError, match="No space"),
-    ):
-        while True:
-            stream.write(bytes(1 << 20))
-    system.filesystem.sync()
-    boot = system.initrd.boot()
-    assert boot.result.action in {"wiped", "failed"}, boot.said
-    assert (system.top / "root/etc/hostname").exists()
-    places = [system.top / "root", *system.top.glob("old_roots/*")]
-    assert [path for path in places if uuid_of(path) == life]
-
-
-@pytest.mark.parametrize(
-    ("step", "reason"),
-    [
-        ("snapshot ", "volume root could not be staged: No space left on device"),
-        ("create .impermanence/staging/plan.new", "the plan could not be written: No space left on device"),
-        ("commit ", "the plan could not be written: No space left on device"),
-        ("rename .impermanence/staging/plan.new", "the plan could not be written: No space left on device"),
-        (
-            "rename .impermanence/staging/next.root",
-            "volume root could not be exchanged: No space left on device",
-        ),
-    ],
-)
-def test_full_disk(system: System, tmp_path: Path, step: str, reason: str) -> None:
-    """Steps that fail for want of space, each time they are tried."""
-    boot = system.initrd.boot(wrap=disturbed(tmp_path, deny=step))
-    unchanged(system, boot, reason, action="failed")
-    boot = system.initrd.boot()
-    assert boot.result.action == "wiped"
-    assert not (system.top / "root/crud").exists()
-
-
-def test_second_exchange_fails(filesystem: Filesystem, tmp_path: Path) -> None:
-    """All or none: the volume that was switched gets its old root back."""
-    system = System(filesystem, ROOT, HOME)
-    boot = system.initrd.boot(wrap=disturbed(tmp_path, deny="rename .impermanence/staging/next.home"))
-    unchanged(system, boot, "volume home could not be exchanged", action="failed")
-    assert (system.top / "home/crud").read_text() == "crud of home\n"
-    boot = system.initrd.boot()
-    assert boot.result.action == "wiped"
-    assert not (system.top / "root/crud").exists()
-    assert not (system.top / "home/crud").exists()
