@@ -129,7 +129,7 @@ class Guest:
         self.run("systemctl is-system-running --wait", timeout=timeout, check=False)
 
     def run(
-        self, script: str, *, user: str | None = None, timeout: float = 60.0, check: bool = True
+        self, script: str, *, user: str | None = None, timeout: float = 180.0, check: bool = True
     ) -> Result:
         """Run shell text in the guest as root, or as a user."""
         self.machine.say(json.dumps({"run": script, "timeout": timeout, "as": user}))
@@ -138,7 +138,7 @@ class Guest:
             raise MachineError(f"{script}: status {result.status}\n{result.output}")
         return result
 
-    def json(self, script: str, *, user: str | None = None, timeout: float = 60.0) -> Any:
+    def json(self, script: str, *, user: str | None = None, timeout: float = 180.0) -> Any:
         """What the guest prints on standard output, as JSON."""
         return json.loads(self.run(f"{script} 2>/dev/null", user=user, timeout=timeout).output)
 

@@ -71,6 +71,7 @@ def _typed(report: dict[str, Any], crud: list[dict[str, Any]]) -> tuple[Entry, .
             **entry,
             **unannounced,
             "unpushed": "".join(why for why in entry["because"] if why.startswith("git: ")),
+            "bookkeeping": entry["package"] == "dpkg",
         }
         for entry in crud
     ]
