@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import btrfsutil
 
@@ -57,7 +58,7 @@ def examine(config: Config, machine: Machine, running: Running, decision: Decisi
     found = [
         *foretold(decision),
         *_record(config, machine, decision),
-        *_fstabs(machine),
+        *mounted_by_number(machine, _fstab_lines(machine)),
         *_swap(machine, running),
         *_history(config, machine, decision),
     ]
@@ -106,32 +107,49 @@ def _record(config: Config, machine: Machine, decision: Decision) -> Iterator[Fi
 # -- by number ---------------------------------------------------------------------------------------
 
 
-def _fstabs(machine: Machine) -> Iterator[Finding]:
-    """Find volumes that are mounted by number: after a switch, that is the number of the old root."""
-    said = set()
-    for place, content in _tables(machine):
-        for number, words in _lines(content):
-            line = (words[1], words[3])
-            volume = meant_by_number(machine, *words[1:]) if line not in said else None
-            if volume is not None:
-                said.add(line)
-                yield Finding(
-                    ERROR,
-                    f"{place}:{number}: {to_text(words[1])} is mounted by subvolid=, "
-                    "after a rollback the number of the old root",
-                    f"name it there: subvol={to_text(volume.subvolume)}",
-                )
+class MountLine(NamedTuple):
+    """A line of an fstab(5), or a mount unit: where it stands, and the mount that it asks for."""
+
+    place: str
+    where: bytes
+    fstype: bytes
+    options: bytes
 
 
-def _tables(machine: Machine) -> Iterator[tuple[str, bytes]]:
-    """Yield the fstab of the running system, and that of the blank, which the next boot has."""
+def roots(machine: Machine) -> Iterator[tuple[str, bytes]]:
+    """Yield the running system and the blank that the next boot has: (prefix of its paths, where it is)."""
     root = system_root(machine.volumes)
     if root is not None:
-        yield "/etc/fstab", _content(os.path.join(root, _FSTAB))
+        yield "", root
     for volume in machine.volumes:
         if volume.path == b"/" and volume.blank is not None:
-            path = volume.blank + b"/" + _FSTAB
-            yield to_text(path), _content(machine.at(path), flags=os.O_NOFOLLOW)
+            yield to_text(volume.blank), machine.at(volume.blank)
+
+
+def mounted_by_number(machine: Machine, lines: Iterable[MountLine], key: str = "") -> Iterator[Finding]:
+    """Find volumes that are mounted by number: after a switch, that is the number of the old root.
+
+    `key` is what stands before the options at such a place.
+    """
+    said = set()
+    for line in lines:
+        volume = _meant_by_number(machine, line)
+        if volume is not None and (line.where, line.options) not in said:
+            said.add((line.where, line.options))
+            yield Finding(
+                ERROR,
+                f"{line.place}: {to_text(line.where)} is mounted by subvolid=, "
+                "after a rollback the number of the old root",
+                f"name it there: {key}subvol={to_text(volume.subvolume)}",
+            )
+
+
+def _fstab_lines(machine: Machine) -> Iterator[MountLine]:
+    for prefix, root in roots(machine):
+        # A link in the blank leads into the system that runs.
+        content = _content(os.path.join(root, _FSTAB), flags=os.O_NOFOLLOW if prefix else 0)
+        for number, (_, *mount) in _lines(content):
+            yield MountLine(f"{prefix}/{os.fsdecode(_FSTAB)}:{number}", *mount)
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
@@ -142,13 +160,12 @@ def _lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
             yield number, words[:4]
 
 
-def meant_by_number(machine: Machine, where: bytes, fstype: bytes, options: bytes) -> Volume | None:
-    """Return the volume that a line of fstab(5), or a mount unit, mounts by its number, or None."""
-    match = _SUBVOLID.search(options)
-    if match is None or fstype not in (b"btrfs", b"auto"):
+def _meant_by_number(machine: Machine, line: MountLine) -> Volume | None:
+    match = _SUBVOLID.search(line.options)
+    if match is None or line.fstype not in (b"btrfs", b"auto"):
         return None
     return next(
-        (volume for volume in machine.volumes if volume.path == where or _is(volume, match)),
+        (volume for volume in machine.volumes if volume.path == line.where or _is(volume, match)),
         None,
     )
 

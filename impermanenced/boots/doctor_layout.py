@@ -14,8 +14,8 @@ from ..model import Volume
 from ..system import mount_units
 from ..text import to_text
 from ..volumes import placement
-from ..volumes.machine import Machine, system_root
-from .doctor import ERROR, WARNING, Finding, meant_by_number
+from ..volumes.machine import Machine
+from .doctor import ERROR, WARNING, Finding, MountLine, mounted_by_number, roots
 
 MOST = 5  # stubs that are named
 
@@ -25,7 +25,7 @@ def examine(config: Config, machine: Machine) -> list[Finding]:
     misplaced = placement.misplaced(config.persist, machine.volumes)
     return [
         *(Finding(ERROR, one.words, one.hint) for one in misplaced),
-        *_mount_units(machine),
+        *mounted_by_number(machine, _mount_units(machine), "Options="),
         *_stubs(machine),
     ]
 
@@ -33,10 +33,8 @@ def examine(config: Config, machine: Machine) -> list[Finding]:
 # Mount units
 
 
-def _mount_units(machine: Machine) -> Iterator[Finding]:
-    """Find units that mount a volume by its number: after a switch, that is the number of the old root."""
-    said = set()
-    for place, root in _roots(machine):
+def _mount_units(machine: Machine) -> Iterator[MountLine]:
+    for prefix, root in roots(machine):
         try:
             fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
@@ -46,26 +44,7 @@ def _mount_units(machine: Machine) -> Iterator[Finding]:
         finally:
             os.close(fd)
         for unit in units:
-            volume = meant_by_number(machine, unit.where, unit.fstype, unit.options)
-            if volume is None or (unit.where, unit.options) in said:
-                continue
-            said.add((unit.where, unit.options))
-            yield Finding(
-                ERROR,
-                f"{place}{to_text(unit.file)}: {to_text(unit.where)} is mounted by subvolid=, "
-                "after a rollback the number of the old root",
-                f"name it there: Options=subvol={to_text(volume.subvolume)}",
-            )
-
-
-def _roots(machine: Machine) -> Iterator[tuple[str, bytes]]:
-    """Yield the running system and the blank that the next boot has: (prefix of its paths, where it is)."""
-    root = system_root(machine.volumes)
-    if root is not None:
-        yield "", root
-    for volume in machine.volumes:
-        if volume.path == b"/" and volume.blank is not None:
-            yield to_text(volume.blank), machine.at(volume.blank)
+            yield MountLine(f"{prefix}{to_text(unit.file)}", unit.where, unit.fstype, unit.options)
 
 
 # Stubs
