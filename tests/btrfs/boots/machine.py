@@ -15,8 +15,6 @@ from tests.conftest import Filesystem, sh
 from tests.schema import checked
 from tests.shell.hook import Boot, Initrd
 
-NOBODY = 65534
-
 
 @dataclass
 class Machine:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +10,8 @@ from impermanenced.boots import records, requests
 from impermanenced.boots.records import NextRequest
 from tests.conftest import sh
 
-from .machine import NOBODY, Machine, as_another_boot, boot_id_of
+from ..users import as_nobody, open_to_all
+from .machine import Machine, as_another_boot, boot_id_of
 
 
 def test_keep_is_obeyed_once(machine: Machine) -> None:
@@ -210,22 +207,9 @@ def test_status_says_what_is_asked_for(machine: Machine) -> None:
 
 
 def test_only_root_may_ask(machine: Machine) -> None:
-    if shutil.which("setpriv") is None:
-        pytest.skip("needs setpriv: apt-get install util-linux")
-    nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    # The directories of the tests are closed to all others.
-    with tempfile.TemporaryDirectory(prefix="impermanence-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        root = machine.filesystem.mount(directory / "root", "subvol=root")
-        config = directory / "config.toml"
-        config.write_text(machine.config.read_text().replace(os.fspath(machine.root), os.fspath(root)))
-        theirs = dataclasses.replace(machine, config=config)
-        try:
-            for words in (["next"], ["next", "keep"], ["boots"]):
-                assert "needs root" in theirs.refused(4, *words, wrap=nobody)
-        finally:
-            machine.filesystem.umount(root)
+    open_to_all(machine.config)
+    for words in (["next"], ["next", "keep"], ["boots"]):
+        assert "needs root" in machine.refused(4, *words, wrap=as_nobody())
 
 
 def test_a_wipe_in_a_trial(machine: Machine) -> None:

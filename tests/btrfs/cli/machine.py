@@ -12,8 +12,6 @@ from typing import Any
 from tests.conftest import Filesystem, sh
 from tests.schema import checked
 
-NOBODY = 65534
-
 
 @dataclass
 class System:

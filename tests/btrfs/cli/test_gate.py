@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from impermanenced.boots import requests
 from impermanenced.config.load import VolumeSettings
@@ -16,7 +13,8 @@ from impermanenced.volumes.machine import Machine
 from tests.conftest import sh
 from tests.schema import checked
 
-from .machine import NOBODY, System
+from ..users import as_nobody
+from .machine import System
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "x" * 400
 
@@ -87,6 +85,4 @@ def test_what_stops_it(system: System, tmp_path: Path) -> None:
     system.configure("[gate]\nblock = ['secrets']\n")
     assert 'did you mean "secret"?' in system.refused(1, "gate")
     system.configure()
-    if shutil.which("setpriv") is None:
-        pytest.skip("needs setpriv: apt-get install util-linux")
-    system.refused(4, "gate", wrap=("setpriv", f"--reuid={NOBODY}", "--clear-groups"))
+    system.refused(4, "gate", wrap=as_nobody())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import pytest
 
 from tests.conftest import sh
 
-from .machine import NOBODY, System, populate
+from ..users import as_nobody, open_to_all
+from .machine import System, populate
 
 
 def test_no_btrfs(system: System) -> None:
@@ -82,28 +80,15 @@ def test_a_missing_configuration(system: System) -> None:
     assert "no such configuration file" in system.refused(2)
 
 
-def as_nobody() -> tuple[str, ...]:
-    if shutil.which("setpriv") is None:
-        pytest.skip("needs setpriv: apt-get install util-linux")
-    return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-
-
-def open_to_all(path: Path) -> None:
-    for directory in (path, *path.parents):
-        if directory.owner() == "root" and directory != Path("/tmp"):
-            directory.chmod(directory.stat().st_mode | 0o011)
-
-
 def test_who_is_not_root(system: System) -> None:
-    open_to_all(system.config.parent)
-    system.config.chmod(0o644)
+    open_to_all(system.config)
     message = system.refused(4, wrap=as_nobody())
     assert "run it as root" in message
     assert "impermanenced.service" in message
 
 
 def test_a_configuration_of_somebody_else(system: System) -> None:
-    open_to_all(system.config.parent)
+    open_to_all(system.config)
     system.config.chmod(0o600)
     assert "config.toml: may not be read" in system.refused(4, wrap=as_nobody())
 
