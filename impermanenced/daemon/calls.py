@@ -9,22 +9,22 @@ from __future__ import annotations
 from ..boots import listing, requests
 from ..document.boots import boots_to_json
 from ..document.fields import Object
-from ..report.report import Manager
+from ..volumes.configured import configured
 
 
 def boots(config_file: bytes | None) -> Object:
     """Return the document of the boots."""
-    with Manager(config_file) as manager:
+    with configured(config_file) as (config, machine):
         ours = config_file is None
-        found = listing.read(manager.config, manager.machine, newest=listing.NEWEST, ours=ours)
+        found = listing.read(config, machine, newest=listing.NEWEST, ours=ours)
     return boots_to_json(found)
 
 
 def request(config_file: bytes | None, action: str, number: int) -> str:
     """Ask for something at the next boot; return what that boot does now, in words."""
-    with Manager(config_file) as manager:
+    with configured(config_file) as (config, machine):
         if action == requests.CANCEL:
-            return requests.withdraw(manager.machine)
+            return requests.withdraw(machine)
         boot = number if action == "boot" else None
         boots = number if action == "keep" else 1
-        return requests.ask(manager.config, manager.machine, action, boot=boot, boots=boots)
+        return requests.ask(config, machine, action, boot=boot, boots=boots)

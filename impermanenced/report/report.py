@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ..config import load
-from ..config.symlinks import check_paths
+from ..config.load import Config
 from ..drift import Drift
 from ..errors import TooMany
 from ..kernel import mounts
@@ -13,7 +12,8 @@ from ..kernel.mounts import Mount
 from ..model import Difference, Entry, Report, Volume
 from ..system.systemd import Systemctl, Systemd
 from ..volumes import placement
-from ..volumes.machine import Machine, mounted_inside, system_root
+from ..volumes.configured import open_configured
+from ..volumes.machine import mounted_inside
 from ..watch.attribution import Attribution, Writers
 from .appraisal import Judged
 from .context import Context
@@ -28,7 +28,7 @@ class Manager:
 
     def __init__(
         self,
-        source: bytes | load.Config | None = None,
+        source: bytes | Config | None = None,
         read_mounts: Callable[[], list[Mount]] = mounts.read,
         systemd: Systemd | None = None,
     ) -> None:
@@ -40,7 +40,7 @@ class Manager:
         self._source = source
         self._read_mounts = read_mounts
         self._systemd = systemd or Systemctl()
-        self.config, self.machine = self._load()
+        self.config, self.machine = open_configured(self._source)
         self._context = Context(self.config, self.machine, self._systemd)
 
     @property
@@ -63,22 +63,10 @@ class Manager:
 
     def reload(self) -> None:
         """Read the configuration again; if it cannot be used, everything stays as it was."""
-        fresh = self._load()
+        fresh = open_configured(self._source)
         self.close()
         self.config, self.machine = fresh
         self._context = Context(self.config, self.machine, self._systemd)
-
-    def _load(self) -> tuple[load.Config, Machine]:
-        source = self._source
-        fresh = source if isinstance(source, load.Config) else load.load(source)
-        machine = Machine(fresh.volumes)
-        try:
-            if (root := system_root(machine.volumes)) is not None:
-                check_paths(fresh, root)
-        except BaseException:
-            machine.close()
-            raise
-        return fresh, machine
 
     def root_ids(self) -> frozenset[int]:
         """Return the ids of the subvolumes whose files the next boot takes away: the volumes and those nested

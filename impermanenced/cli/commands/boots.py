@@ -19,8 +19,8 @@ from ...boots.listing import Listing
 from ...boots.records import EndRecord
 from ...document.boots import boots_to_json
 from ...document.fields import printed
-from ...report.report import Manager
 from ...text import size_to_text, time_to_text, to_text
+from ...volumes.configured import configured
 from .. import next_boot, output, trouble, wording
 from ..arguments import add_json
 from ..verb import Shared, Verb
@@ -68,16 +68,16 @@ verb = Verb(add_arguments, read_options, run)
 
 
 def _list(options: Options, shared: Shared) -> None:
-    with Manager(shared.config) as manager:
+    with configured(shared.config) as (config, machine):
         found = listing.read(
-            manager.config,
-            manager.machine,
+            config,
+            machine,
             # Asking the journal takes time for each boot, and a person looks only at the newest.
             newest=None if shared.json else listing.NEWEST,
             ours=shared.config is None,
             sizes=options.sizes,
         )
-        decision = None if shared.json else examine.next_boot(manager.machine)
+        decision = None if shared.json else examine.next_boot(machine)
     if decision is None:
         output.write(printed(boots_to_json(found)))
     else:

@@ -11,7 +11,7 @@ from ...boots.doctor import ERROR, Finding, Running
 from ...document.doctor import doctor_to_json
 from ...document.fields import printed
 from ...errors import NotSetUp
-from ...report.report import Manager
+from ...volumes.configured import configured
 from .. import output, trouble, wording
 from ..arguments import add_json
 from ..output import Style
@@ -43,17 +43,17 @@ def run(options: Options, shared: Shared) -> int:
 verb = Verb(add_arguments, read_options, run)
 
 
-def look(config: bytes | None) -> list[Finding]:
+def look(config_file: bytes | None) -> list[Finding]:
     """Return what is wrong.
 
     With a configuration of its own it is another system that is looked at, not the running one."""
-    running = Running.read() if config is None else Running()
-    decision = examine.decide() if config is None else None
+    running = Running.read() if config_file is None else Running()
+    decision = examine.decide() if config_file is None else None
     try:
-        with Manager(config) as manager:
-            decision = decision or examine.next_boot(manager.machine)
-            found = doctor.examine(manager.config, manager.machine, running, decision)
-            found += doctor_layout.examine(manager.config, manager.machine)
+        with configured(config_file) as (config, machine):
+            decision = decision or examine.next_boot(machine)
+            found = doctor.examine(config, machine, running, decision)
+            found += doctor_layout.examine(config, machine)
             found.sort(key=lambda finding: finding.severity != ERROR)
     except NotSetUp as error:
         # Where another root runs, the configuration is not about it: that comes first.
@@ -61,7 +61,7 @@ def look(config: bytes | None) -> list[Finding]:
         if not any(finding.severity == ERROR for finding in found):
             raise
         found.append(Finding(ERROR, error.message, error.hint or "impermanence setup --dry-run"))
-    hook = outcome.look(history.this_boot_id()) if config is None else None
+    hook = outcome.look(history.this_boot_id()) if config_file is None else None
     # What will be again is said once.
     if hook is not None and (hook.code is None or hook.code not in {finding.code for finding in found}):
         found.insert(0, Finding(ERROR, trouble.line(hook), trouble.remedy(hook), hook.code))

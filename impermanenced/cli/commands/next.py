@@ -11,7 +11,7 @@ from ...boots import examine, requests
 from ...boots.requests import CANCEL
 from ...config.load import Config
 from ...errors import UsageError
-from ...report.report import Manager
+from ...volumes.configured import configured
 from ...volumes.machine import Machine
 from .. import next_boot, output
 from ..arguments import add_dry_run, boot_number, did_you_mean
@@ -54,8 +54,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
-    with Manager(shared.config) as manager:
-        config, machine = manager.config, manager.machine
+    with configured(shared.config) as (config, machine):
         if options.request is None:
             said = _asked_for(config, machine)
         elif options.request == CANCEL:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from ...boots.old_roots import Archive
-from ...report.report import Manager
+from ...volumes.configured import configured
 from .. import next_boot, output
 from ..arguments import add_old_root, old_root_number
 from ..verb import Shared, Verb
@@ -27,7 +27,7 @@ def read_options(found: argparse.Namespace) -> Options:
 
 def run(options: Options, shared: Shared) -> int:
     next_boot.complain_of_another_root(shared.config)
-    with Manager(shared.config) as manager, Archive(manager.config, manager.machine) as archive:
+    with configured(shared.config) as (config, machine), Archive(config, machine) as archive:
         done = "pinned" if archive.pin(options.number) else "was pinned already"
     undo = f"impermanence unpin {options.number}"
     output.write(f"the old root of boot {options.number} {done}: it stays until  {undo}\n")

@@ -21,10 +21,10 @@ from ...boots.prune.sizes import Sizes
 from ...document.fields import printed
 from ...document.prune import prune_to_json
 from ...errors import CommandError, ImpermanenceError, UsageError
-from ...report.report import Manager
 from ...state import BootFile, boot_file, parse_unused_name
 from ...system import command
 from ...text import size_to_text, to_text
+from ...volumes.configured import configured
 from .. import next_boot, output, wording
 from ..arguments import add_dry_run, add_json
 from ..output import Style
@@ -52,8 +52,7 @@ def run(options: Options, shared: Shared) -> int:
     _give_way()
     stop = _Stop()
     pruned = None
-    with Manager(shared.config) as manager, Archive(manager.config, manager.machine) as archive:
-        config, machine = manager.config, manager.machine
+    with configured(shared.config) as (config, machine), Archive(config, machine) as archive:
         if not options.dry_run:
             archive.lock()
         # Measuring reads all that was written in every old root, so it is done only if the sizes decide

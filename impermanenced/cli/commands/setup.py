@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...boots import setup
-from ...report.report import Manager
+from ...volumes.configured import configured
 from .. import arguments, output
 from ..verb import Shared, Verb
 
@@ -26,8 +26,8 @@ def read_options(found: argparse.Namespace) -> Options:
 
 
 def run(options: Options, shared: Shared) -> int:
-    with Manager(shared.config) as manager:
-        steps = setup.run(manager.config, manager.machine, dry_run=options.dry_run)
+    with configured(shared.config) as (config, machine):
+        steps = setup.run(config, machine, dry_run=options.dry_run)
     output.write(text(steps, dry_run=options.dry_run))
     return 0
 
