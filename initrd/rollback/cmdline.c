@@ -1,29 +1,13 @@
 #define _GNU_SOURCE
 #include "cmdline.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "forms.h"
 #include "memory.h"
+#include "text.h"
 
 #define SPACE " \t\n"
-#define MOST (1 << 16) /* bytes; the kernel's own limit is lower on every architecture */
-
-static char *read_words(const char *file)
-{
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	char *text = keep(MOST + 1);
-	size_t size = 0;
-	ssize_t got;
-
-	while (fd >= 0 && size < MOST && (got = read(fd, text + size, MOST - size)) > 0)
-		size += (size_t)got;
-	if (fd >= 0)
-		close(fd);
-	return text;
-}
 
 /* What stands behind `key` in the word; NULL when it is another word. */
 static const char *after(const char *word, const char *key)
@@ -87,7 +71,7 @@ static char *next_word(char **rest)
 struct command_line read_command_line(const char *file)
 {
 	struct command_line line = { .wish = "", .root_flags = "" };
-	char *rest = read_words(file);
+	char *rest = text_of(file);
 
 	for (const char *word; (word = next_word(&rest));)
 		take(&line, word);

@@ -11,6 +11,7 @@
 #include "device.h"
 #include "forms.h"
 #include "memory.h"
+#include "text.h"
 
 #define PAGE UINT64_C(4096) /* of resume_offset= */
 #define MARK 10		    /* bytes at the end of the first page of a swap area */
@@ -64,14 +65,9 @@ static const char *firmware_says(const char *efivars)
 /* The device that was written to /sys/power/resume; NULL when there is none. */
 static const char *resume_of_kernel(void)
 {
-	char text[32] = { 0 };
-	int fd = open("/sys/power/resume", O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	const char *number = first_line_of("/sys/power/resume");
 
-	if (fd >= 0)
-		close(fd);
-	text[strcspn(text, "\n")] = '\0';
-	return got <= 0 || strcmp(text, "0:0") == 0 ? NULL : words("/dev/block/%s", text);
+	return !number[0] || strcmp(number, "0:0") == 0 ? NULL : words("/dev/block/%s", number);
 }
 
 static bool waits_on(const char *written, uint64_t offset, const char **image)

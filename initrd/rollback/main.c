@@ -27,22 +27,10 @@
 #include "source.h"
 #include "state.h"
 #include "switch.h"
+#include "text.h"
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define LATEST 999999999999 /* seconds: twelve digits */
-
-/* The first line of a small file, "" when it cannot be read. */
-static const char *first_line(const char *path)
-{
-	char text[128] = { 0 };
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-
-	if (fd >= 0)
-		close(fd);
-	text[got < 0 ? 0 : strcspn(text, "\n")] = '\0';
-	return words("%s", text);
-}
 
 static void know_this_boot(struct run *run)
 {
@@ -52,7 +40,7 @@ static void know_this_boot(struct run *run)
 	/* No clock at all is a clock in 1970. */
 	run->time = words("%lld", now < 0 || now > LATEST ? 0LL : (long long)now);
 	run->release = uname(&name) == 0 && is_release(name.release) ? words("%s", name.release) : "unknown";
-	run->boot_id = first_line(BOOT_ID);
+	run->boot_id = first_line_of(BOOT_ID);
 	if (!is_uuid(run->boot_id))
 		die("failed: no boot id in " BOOT_ID "; the previous root boots");
 	run->boot_id_of_record = run->boot_id;
@@ -66,7 +54,7 @@ static void run_once(struct run *run)
 	bool written;
 	FILE *file;
 
-	if (strcmp(first_line(stamp), run->boot_id) == 0) {
+	if (strcmp(first_line_of(stamp), run->boot_id) == 0) {
 		say(NOTICE, "has run in this boot");
 		exit(0);
 	}

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "text.h"
 
 #define BLOCKS "/sys/class/block"
 
@@ -71,33 +72,18 @@ static bool is_held(const char *name)
 	return held;
 }
 
-/* One line of a file in /sys, without its end. */
-static bool read_line(const char *path, char *line, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, line, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	if (got < 0)
-		return false;
-	line[got] = '\0';
-	return true;
-}
-
 /* The node of a block device; NULL when there is none, or it belongs to something else. */
 static const char *node_of(const char *name)
 {
-	char *path = words("/dev/%s", name), number[32];
+	char *path = words("/dev/%s", name);
 	struct stat status;
 
 	for (char *mark = path; (mark = strchr(mark, '!'));)
 		*mark = '/';
-	if (!read_line(words(BLOCKS "/%s/dev", name), number, sizeof number) || stat(path, &status) != 0)
+	if (stat(path, &status) != 0 || !S_ISBLK(status.st_mode))
 		return NULL;
-	number[strcspn(number, "\n")] = '\0';
-	if (!S_ISBLK(status.st_mode) ||
-	    strcmp(number, words("%u:%u", major(status.st_rdev), minor(status.st_rdev))) != 0)
+	if (strcmp(first_line_of(words(BLOCKS "/%s/dev", name)),
+		   words("%u:%u", major(status.st_rdev), minor(status.st_rdev))) != 0)
 		return NULL;
 	return path;
 }
@@ -133,11 +119,12 @@ const char *partition_by(const char *key, const char *value)
 {
 	const char *wanted = words("%s=%s", key, value), *found = NULL;
 	DIR *blocks = opendir(BLOCKS);
-	char text[4096];
+	char *text;
 
 	for (const struct dirent *entry; blocks && !found && (entry = readdir(blocks));) {
-		if (entry->d_name[0] == '.' || !read_line(words(BLOCKS "/%s/uevent", entry->d_name), text, sizeof text))
+		if (entry->d_name[0] == '.')
 			continue;
+		text = text_of(words(BLOCKS "/%s/uevent", entry->d_name));
 		for (char *line = text, *end; !found && (end = strchr(line, '\n')); line = end + 1) {
 			*end = '\0';
 			if (strcasecmp(line, wanted) == 0)
