@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import time
 from collections.abc import Callable
 
@@ -119,9 +118,7 @@ class Flusher:
             self._limits.look()
         finally:
             self._flushing = False
-            # What many files took for a moment goes back to the kernel: 3 MB of 50,000.
-            gc.collect()
-            libc.malloc_trim()
+            libc.malloc_trim()  # what many files took for a moment goes back to the kernel: 3 MB of 50,000
 
     def _look_at(self, root_id: int, written: Dirty) -> None:
         volume = next((found for found in self._manager.volumes if found.root_id == root_id), None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import gc
 import os
 import signal
 import sys
@@ -122,7 +121,6 @@ class Daemon:
         wanted = int(os.environ.get("WATCHDOG_USEC", "0")) // 3000
         GLib.timeout_add(min(wanted, HEARTBEAT) or HEARTBEAT, self._beat)
         self._boot.ask()
-        gc.freeze()  # what is there now stays, and no search for garbage has to look at it
         systemd.daemon.notify(f"READY=1\nSTATUS={self._watch.status}")
         try:
             self._loop.run()
