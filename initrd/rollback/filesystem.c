@@ -48,6 +48,13 @@ static void look_for_device(struct run *run, const struct name *name)
 	}
 }
 
+/* The kernel counts a device that has gone since it was scanned; what can be read now has to be enough, too. */
+static bool is_whole(struct run *run)
+{
+	tell_kernel(run->device);
+	return is_seed_there() || (is_complete(run->device) && devices_there(&run->super) >= run->super.devices);
+}
+
 static void wait_for_device(struct run *run, const struct name *name)
 {
 	for (unsigned waited = 0;; waited++) {
@@ -55,11 +62,8 @@ static void wait_for_device(struct run *run, const struct name *name)
 		/* Where there is no BTRFS, or a whole one, there is nothing to wait for. */
 		if (run->device && (!read_superblock(run->device, &run->super) || run->super.devices == 1))
 			return;
-		if (run->device) {
-			tell_kernel(run->device);
-			if (is_complete(run->device) || is_seed_there())
-				return;
-		}
+		if (run->device && is_whole(run))
+			return;
 		if (waited >= run->options.wait)
 			break;
 		sleep(1);

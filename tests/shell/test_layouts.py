@@ -165,14 +165,15 @@ def test_default_subvolume_is_the_volume(filesystem: Filesystem) -> None:
 
 
 @contextlib.contextmanager
-def attached(image: Path, filesystem: Filesystem) -> Iterator[str]:
+def attached(image: Path, filesystem: Filesystem, forgotten: bool = True) -> Iterator[str]:
     device = attach(image)
     try:
         yield device
     finally:
         for mount in list(filesystem.mounts):
             filesystem.umount(mount)
-        sh("btrfs", "device", "scan", "--forget", device)
+        if forgotten:
+            sh("btrfs", "device", "scan", "--forget", device)
         detach(device, image)
 
 
@@ -212,3 +213,18 @@ def test_raid1_with_one_device_is_left_alone(filesystem: Filesystem, tmp_path: P
         filesystem.mount(system.top, "subvolid=5")
         assert (system.top / "root/crud").exists()
         assert system.archive() == []
+
+
+def test_raid1_whose_device_is_only_remembered_is_left_alone(filesystem: Filesystem, tmp_path: Path) -> None:
+    """The kernel's list keeps a device that has gone, and calls the array ready: no mount works."""
+    system = System(filesystem)
+    image = tmp_path / "second.img"
+    mirror(filesystem, image)
+    with attached(image, filesystem, forgotten=False) as device:
+        sh("btrfs", "device", "scan", device)
+    boot = system.initrd.boot(extra=("--wait", "1"))
+    assert (boot.result.action, boot.result.reason_code) == ("refused", "device-incomplete"), boot.said
+    assert "is there, but only 1 of the 2 devices" in boot.result.reason
+    with attached(image, filesystem):
+        boot = system.initrd.boot(extra=("--wait", "10"))
+        assert boot.result.action == "wiped", boot.said

@@ -244,9 +244,9 @@ def test_root_that_runs_foretells(system: System) -> None:
     for subvolume, expected in (("root", "wiped"), ("other", "other")):
         root = directory / f"root-{subvolume}"
         system.filesystem.mount(root, f"subvol={subvolume}")
-        # Its /: everything else is bound into it.
+        # Its /: everything else is bound into it, and where the program stands.
         script = (
-            f"for d in bin lib lib64 usr etc dev proc sys tmp work run; do [ ! -e /$d ] || "
+            f"for d in bin lib lib64 usr etc dev proc sys tmp run {program.parts[1]}; do [ ! -e /$d ] || "
             f'{{ mkdir -p {root}/$d; mount --rbind /$d {root}/$d; }}; done; exec chroot {root} "$@"'
         )
         wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
