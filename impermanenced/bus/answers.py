@@ -31,7 +31,9 @@ class Answers(Protocol):
         """Return a sealed file with the report that this user may see."""
 
     def explanation(self, path: bytes, uid: int) -> int:
-        """Return a sealed file about one path.  Raises UsageError if no volume has the path."""
+        """Return a sealed file about one path.  Raises UsageError if no volume has the path, before anything
+        is made.
+        """
 
     def announcements(
         self, unannounced: Unannounced, subvolumes: Collection[int] | None = None

@@ -214,11 +214,11 @@ def test_boots_come_in_a_file_too(bus: Bus, served: Served) -> None:
 
 def test_one_user_cannot_have_the_others_wait(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "EACH", 3)
-    monkeypatch.setattr(queue, "uid_of", lambda con, sender: NOBODY)
+    served.callers.be(NOBODY)
     served.service._reports._not_before = served.now + 1000
     calls = [served.start_call(INTERFACE, "Status") for _ in range(5)]
     wait_until(lambda: sum(map(bool, calls)) == 2, "the refusal of two")
-    assert all("wait for their answer already" in call[0][1] for call in calls if call)
+    assert all("too many calls of yours" in call[0][1] for call in calls if call)
 
 
 # News
@@ -278,8 +278,8 @@ def test_who_has_gone_is_forgotten(bus: Bus, served: Served) -> None:
     wait_until(lambda: not served.signals.news._users[0].followers, "it to be forgotten")
 
 
-def test_followers_are_bounded(bus: Bus, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(news, "ask_uid", lambda con, sender, then: then(NOBODY))
+def test_followers_are_bounded(bus: Bus, served: Served) -> None:
+    served.callers.be(NOBODY)
     for _ in range(news.FOLLOWERS_EACH):
         Heard(served, bus.connect()).follow(0)
     got = served.start_call(INTERFACE, "Follow", GLib.Variant("(u)", (0,)), bus.connect())
