@@ -12,10 +12,11 @@ from typing import Any
 from gi.repository import GLib
 
 from ..alerts.group import ROOT, Alert, Rest
-from ..config.values import PATH_MAX
 from ..document.fields import dump
 from ..document.news import Announcement, Overflow, Reached, Sum, Undeclared, news_to_json
 from ..errors import NotPermitted, ServiceError
+from ..paths import PATH_MAX
+from ..report.visible import LEAST_COUNT, LEAST_SIZE, blurred
 from ..system.callers import Caller, Callers
 from ..system.dbus import Call, ask_present, watch_caller
 
@@ -88,9 +89,10 @@ class News:
             self._tell(uid, Overflow(self._clock(), overflows))
 
     def level(self, name: str, size: int, count: int) -> None:
-        """Send to everybody that a level was reached: the sum is everybody's."""
+        """Send to everybody that a level was reached; only root gets the sum of all exactly."""
+        about = blurred(size, LEAST_SIZE), blurred(count, LEAST_COUNT)
         for uid in list(self._users):
-            self._tell(uid, Reached(self._clock(), name, size, count))
+            self._tell(uid, Reached(self._clock(), name, *((size, count) if uid == ROOT else about)))
 
     def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None:
         """Send to each user what was written and belongs to that user; root gets it by `alert` and `rest`."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from gi.repository import GLib
 
-from ..document.fields import Object, dump
+from ..boots.listing import Listing
+from ..document.boots import boots_to_json
+from ..document.fields import dump
 from ..errors import NotPermitted, UsageError
 from ..report.explanation import absolute
 from ..system.callers import ROOT, Caller, Callers
@@ -35,7 +37,7 @@ class Work:
     """The work behind the methods.  All of it takes time, and an executor does it."""
 
     report: Callable[[], Answers]
-    boots: Callable[[], Object]  # the document of `impermanence boots`
+    boots: Callable[[], Listing]  # what `impermanence boots` shows
     request: Callable[[str, int], str]  # one of REQUESTS and its number -> what it does, in words
     rescan: Callable[[], int]  # compares and announces everything -> the number of undeclared paths
 
@@ -63,7 +65,7 @@ class Service:
         self._loans = Loans()
         self._reports = CallQueue(worker, self._make_report, clock, done=Batch[Answers].close)
         self._rescans = CallQueue(worker, work.rescan, clock)
-        self._boots = CallQueue(calls, self._make_boots, clock, done=Batch[Object].close)
+        self._boots = CallQueue(calls, self._make_boots, clock, done=Batch[Listing].close)
         methods = {
             "Status": self._status,
             "StatusAll": self._status_all,
@@ -82,7 +84,7 @@ class Service:
     def _make_report(self) -> Batch[Answers]:
         return Batch(self._loans, self._work.report(), lambda report: report.close())
 
-    def _make_boots(self) -> Batch[Object]:
+    def _make_boots(self) -> Batch[Listing]:
         return Batch(self._loans, self._work.boots())
 
     def _known(self, call: Call, then: Callable[[Caller], None]) -> None:
@@ -161,9 +163,10 @@ def _answer_document(call: Call, batch: Batch[Answers], caller: Caller, view: in
     passed_on(fd, call.reply_fd)
 
 
-def _answer_boots(call: Call, batch: Batch[Object], caller: Caller) -> None:
-    fd = batch.reader(caller, "boots", lambda: sealed_file([dump(batch.made)]))
-    passed_on(fd, call.reply_fd)
+def _answer_boots(call: Call, batch: Batch[Listing], caller: Caller) -> None:
+    exact = caller.uid == ROOT
+    document = dump(boots_to_json(batch.made, exact=exact))
+    passed_on(batch.reader(caller, ("boots", exact), lambda: sealed_file([document])), call.reply_fd)
 
 
 def _answer_words(call: Call, words: str, caller: Caller) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ..config.values import PATH_MAX
 from ..errors import UsageError
 from ..model import Entry, Report
-from ..paths import within
+from ..paths import PATH_MAX, within
 from ..text import to_text
 
 

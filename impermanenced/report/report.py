@@ -10,6 +10,7 @@ from ..errors import TooMany
 from ..kernel import mounts
 from ..kernel.mounts import Mount
 from ..model import Difference, Entry, Report, Volume
+from ..paths import DEEPEST
 from ..system.systemd import Systemctl, Systemd
 from ..volumes import placement
 from ..volumes.configured import open_configured
@@ -18,6 +19,8 @@ from ..watch.attribution import Attribution, Writers
 from .appraisal import Judged
 from .context import Context
 from .rules import Rules
+
+LENGTH = 256  # bytes of the average path in a report that is to be small
 
 
 class Manager:
@@ -80,17 +83,18 @@ class Manager:
     def status(self, writers: Writers | None = None, most: int | None = None) -> Report:
         """Return the report of all volumes.
 
-        Raises TooMany if one volume has more than about `most` differences or changed inodes.
+        Raises TooMany if one volume has more than about `most` differences or changed inodes, or longer paths
+        than these may have.
         """
         self.machine.sync()
         self._context.renew()
         entries: list[Entry] = []
-        complete = True
+        complete, cut = True, 0
         for volume in self.volumes:
             drift = Drift(self.machine.top, volume, self.machine.baseline(volume), most)
             judged = self._judge(volume, _at_most(most, drift.differences()), writers)
             entries.extend(self._context.appraise(volume, judged))
-            complete = complete and drift.complete
+            complete, cut = complete and drift.complete, cut + drift.cut
         span = self._context.span()
         return Report(
             complete=complete,
@@ -100,13 +104,15 @@ class Manager:
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
-            notes=tuple(self._context.notes),
+            notes=(*self._context.notes, *_deeper(cut)),
             faults=tuple(one.words for one in placement.misplaced(self.config.persist, self.volumes)),
         )
 
-    def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
+    def entries_of(
+        self, root_id: int, inodes: Iterable[int], writers: Writers | None = None, most: int | None = None
+    ) -> list[Entry]:
         """Return what became of some inodes of a volume, sorted by path; an inode that is as in the blank
-        gives nothing.
+        gives nothing.  Raises TooMany as `status` does.
         """
         volume = next((volume for volume in self.volumes if volume.root_id == root_id), None)
         if volume is None:
@@ -114,7 +120,8 @@ class Manager:
         self.machine.sync()
         drift = Drift(self.machine.top, volume, None)  # single inodes need no baseline
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
-        return self._context.appraise(volume, self._judge(volume, differences, writers))
+        judged = self._judge(volume, _at_most(most, differences), writers)
+        return self._context.appraise(volume, judged)
 
     def _mounts_around(self, volume: Volume) -> list[Mount]:
         table = self._read_mounts()
@@ -133,7 +140,20 @@ class Manager:
 
 
 def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Difference]:
+    if most is None:
+        yield from differences
+        return
+    length = 0
     for number, difference in enumerate(differences):
-        if most is not None and number >= most:
-            raise TooMany(f"more than {most} differences")
+        length += len(difference.path)
+        if number >= most or length > most * LENGTH:
+            raise TooMany(f"more than {most} differences, or {most * LENGTH} bytes of paths")
         yield difference
+
+
+def _deeper(cut: int) -> Iterator[str]:
+    if cut:
+        yield (
+            f"not listed: what is in {cut:,} {'directory' if cut == 1 else 'directories'} "
+            f"with a path of more than {DEEPEST:,} bytes"
+        )

@@ -14,6 +14,7 @@ from impermanenced.alerts import group
 from impermanenced.alerts.group import Alert, Rest
 from impermanenced.boots.history import Boot, History
 from impermanenced.boots.listing import Listing
+from impermanenced.boots.records import EndRecord
 from impermanenced.bus import news, queue
 from impermanenced.bus.answers import FromReport
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
@@ -206,10 +207,13 @@ def test_a_large_answer_comes_whole(served: Served) -> None:
 
 
 def test_boots_come_in_a_file_too(bus: Bus, served: Served) -> None:
-    boots = tuple(Boot(number, fault="x" * 100) for number in range(1000))
-    served.boots = boots_to_json(Listing(History(boots, ("root",), b"old_roots", False)))
-    assert document(served.call(INTERFACE, "Boots"), "boots") == served.boots
-    assert json.loads(Caller(bus, NOBODY, "Boots").answer()[0]) == served.boots
+    left = EndRecord("", 1_700_000_000, 17, 123_456_789, True)
+    boots = tuple(Boot(number, left=left, fault="x" * 100) for number in range(1000))
+    served.boots = Listing(History(boots, ("root",), b"old_roots", False))
+    assert document(served.call(INTERFACE, "Boots"), "boots") == boots_to_json(served.boots)
+    theirs = json.loads(Caller(bus, NOBODY, "Boots").answer()[0])
+    assert theirs == boots_to_json(served.boots, exact=False)
+    assert theirs["boots"][0]["left"] == {"paths": 32, "bytes": 1 << 27, "complete": True}
 
 
 def test_one_user_cannot_have_the_others_wait(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from gi.repository import GLib
 
+from impermanenced.boots.history import History
+from impermanenced.boots.listing import Listing
 from impermanenced.bus import client, queue
 from impermanenced.bus.answers import FromReport
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
@@ -73,7 +75,7 @@ class Served:
         self.short_calls = ThreadPoolExecutor(1)
         self.now = 1000.0
         self.requests: list[tuple[str, int]] = []
-        self.boots: dict[str, Any] = {"version": 1, "hold": False, "next": None, "boots": []}
+        self.boots = Listing(History((), ("root",), b"old_roots", False))
         properties = {
             "Version": lambda: GLib.Variant("s", "1"),
             "ConfigFile": lambda: GLib.Variant("ay", self.config),
@@ -291,7 +293,7 @@ def test_who_sees_what() -> None:
     assert len(seen_by(0)["entries"]) == 3
     theirs = seen_by(NOBODY)
     assert [one["path"] for one in theirs["entries"]] == ["/b"]
-    assert theirs["others"] == {"entries": 2, "bytes": 40}
+    assert theirs["others"] == {"entries": 16, "bytes": 1 << 20}, "not exactly, and small sums not at all"
     assert not theirs["complete"]
     only_theirs = dataclasses.replace(REPORT, entries=REPORT.entries[1:2])
     assert seen_by(NOBODY, only_theirs)["complete"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from ...config.values import PATH_MAX
+from ...paths import PATH_MAX
 from ...report.suggest import Wanted
 from ...text import to_text
 from .writing import Option, Task, Written, about, by_user, differs, fields, hides
