@@ -11,7 +11,8 @@ from impermanenced.bus.introspection import INTERFACE, OBJECT_PATH
 from impermanenced.system.dbus import PROPERTIES
 
 METHODS = (
-    "Status", "StatusAll", "Explain", "Boots", "Next", "Rescan", "Follow", "Get", "GetAll", "Set", "status", "X",
+    "Status", "StatusAll", "Explain", "Boots", "Next", "Rescan", "Follow", "Get", "GetAll", "Set",
+    "status", "X",
 )  # fmt: skip
 INTERFACES = (
     *(INTERFACE,) * 6, PROPERTIES, PROPERTIES, "org.freedesktop.DBus.Introspectable",
