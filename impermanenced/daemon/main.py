@@ -43,6 +43,7 @@ from .volume_watch import VolumeWatch
 from .workers import Workers
 
 SWITCH = 0.0005  # seconds that a report keeps the watch from new programs; Python's own is ten times that
+PATIENCE = 1.0  # seconds for what the threads have begun, when this ends
 HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 
 log = logger.get()
@@ -82,15 +83,13 @@ class Daemon:
         self._workers = workers = Workers()
         self._signals = signals = Signals(self._registration)
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
-        reports = Reports(manager, asked.known, writes)
+        self._reports = reports = Reports(manager, asked.known, writes)
         inhibitor = Inhibitor(con, workers.calls, "block", "a reboot cannot be refused")
         self._limits = Limits(manager, reports.total, signals, inhibitor)
         flusher = Flusher(
             manager, writes, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
-        self._shutdown = Shutdown(
-            con, manager, reports.make, self._say_leaving, workers.submit, workers.calls
-        )
+        self._shutdown = Shutdown(con, manager, reports, self._say_leaving, workers)
         reports.subscribe(self._limits.take)
         writes.subscribe(
             on_news=lambda: GLib.idle_add(flusher.arm), on_many=lambda: workers.store(flusher.store_many)
@@ -137,14 +136,16 @@ class Daemon:
         self._watch.stop()
         self._signals.close()
         self._registration.close()
-        self._workers.close()
         if leaving:
-            self._shutdown.leave_record()
+            self._shutdown.leave_record(self._workers.last())
+        self._reports.close()  # nobody is left who could get its answer
+        ended = self._workers.close(PATIENCE)
         self._writes.store()
         self._ledger_file.close()
         with contextlib.suppress(GLib.Error):  # it may be why this closes
             self._con.flush_sync(None)
-        self._manager.close()
+        if ended:  # or a thread still reads through the manager's descriptors
+            self._manager.close()
 
     def _quit(self) -> bool:
         self._loop.quit()
@@ -188,6 +189,7 @@ class Daemon:
 
     def _loaded(self) -> None:
         self._writes.unsettle()
+        self._reports.forget()
         self._limits.unsettle()
         self._limits.look()
         if self._manager.device != self._watch.device:

@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from ..bus.answers import Answers
+from ..alerts.shutdown import ShutdownSummary
+from ..bus.answers import Answers, FromReport
 from ..report.report import Manager
 from ..report.totals import Tally
 from ..system.systemd import KnownSystemd
 from ..watch.pending import PendingWrites
 from . import report_process
+from .report_process import Child
 
 
 def _nobody(tally: Tally) -> None:
     pass
 
 
-class Reports:
-    """The maker of reports of everything; only the worker calls it."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the newest report says of a shutdown."""
 
-    def __init__(self, manager: Manager, known: Callable[[], KnownSystemd], writes: PendingWrites) -> None:
+    summary: ShutdownSummary  # without what the next boot does
+    at: float  # when the report began, in seconds since 1970
+    noted: int  # the writes that had been noted by then
+
+
+class Reports:
+    """The maker of reports of everything, one at a time; any thread may ask what is known, and end it."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        systemd: Callable[[], KnownSystemd],
+        writes: PendingWrites,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.known: Known | None = None
         self._manager = manager
-        self._known = known
+        self._systemd = systemd
         self._writes = writes
+        self._clock = clock
         self._told: Callable[[Tally], None] = _nobody
+        self._child: Child | None = None
+        self._closed = False
 
     def subscribe(self, told: Callable[[Tally], None]) -> None:
         """Have `told` called with the totals of each report."""
@@ -32,14 +55,52 @@ class Reports:
 
     def make(self) -> Answers:
         """Compare everything as it is now, and return the report's answers, which the caller closes."""
-        self._writes.store()
-        with contextlib.ExitStack() as stack:
-            answers = report_process.answers(self._manager, self._known, self._writes)
-            stack.callback(answers.close)
-            self._told(answers.tally())
-            stack.pop_all()
-        return answers
+        return self._finish(self._answers)
+
+    def make_here(self) -> Answers:
+        """Do as `make` does, but never start a process: for one that ends with this report, whose memory
+        does not matter.
+        """
+        return self._finish(lambda: FromReport(self._manager.status(self._writes)))
 
     def total(self) -> None:
         """Make a report for its totals alone."""
         self.make().close()
+
+    def forget(self) -> None:
+        """Forget what is known: the configuration is another one."""
+        self.known = None
+
+    @property
+    def unseen(self) -> int:
+        """Return how many paths were written to since the newest report, or since the watch began."""
+        return self._writes.noted - (self.known.noted if self.known is not None else 0)
+
+    def cut(self) -> None:
+        """End the process that makes a report, if there is one: who waits for the report gets an error."""
+        if (child := self._child) is not None:
+            child.kill()
+
+    def close(self) -> None:
+        """End the process that makes a report, and any that is started later."""
+        self._closed = True
+        self.cut()
+
+    def _finish(self, make: Callable[[], Answers]) -> Answers:
+        at, noted = self._clock(), self._writes.noted
+        self._writes.store()
+        with contextlib.ExitStack() as stack:
+            answers = make()
+            stack.callback(answers.close)
+            self.known = Known(answers.shutdown_summary(None), at, noted)
+            self._told(answers.tally())
+            stack.pop_all()
+        return answers
+
+    def _answers(self) -> Answers:
+        return report_process.answers(self._manager, self._systemd, self._writes, started=self._started)
+
+    def _started(self, child: Child) -> None:
+        self._child = child
+        if self._closed:
+            child.kill()

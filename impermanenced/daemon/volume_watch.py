@@ -49,6 +49,6 @@ class VolumeWatch:
         self._start()
 
     def stop(self) -> None:
-        """End the watch; events that were not read are lost."""
+        """End the watch; what was written until now is noted."""
         self._source.stop()
         self._nesting.close()

@@ -140,11 +140,28 @@ def test_what_fails_there_is_raised_here(manager: Manager, writes: PendingWrites
 def test_one_that_is_killed_is_said_to_be(manager: Manager, writes: PendingWrites) -> None:
     _, there = both(manager, writes)
     assert isinstance(there, report_process.ReportProcess)
-    os.kill(there._pid, signal.SIGKILL)
+    os.kill(there._child.pid, signal.SIGKILL)
     with pytest.raises(ServiceError, match="large reports"):
         there.document(0)
     there.close()
-    assert str(there._pid) not in children().split()
+    assert str(there._child.pid) not in children().split()
+
+
+def test_one_whose_time_is_up_is_killed_while_it_makes_the_report(
+    manager: Manager, writes: PendingWrites
+) -> None:
+    before = children(), os.listdir("/proc/self/fd")
+
+    def started(child: report_process.Child) -> None:
+        os.kill(child.pid, signal.SIGSTOP)  # it never gets any further
+        child.kill()
+        ended.append(child)
+
+    ended: list[report_process.Child] = []
+    with pytest.raises(ServiceError, match="large reports"):
+        report_process.answers(manager, lambda: ASKED, writes, most=5, started=started)
+    assert (children(), os.listdir("/proc/self/fd")) == before
+    ended[0].kill()  # nobody else is hit: the number may be another's
 
 
 def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, writes: PendingWrites) -> None:

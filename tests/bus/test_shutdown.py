@@ -12,13 +12,14 @@ from gi.repository import GLib
 
 from impermanenced.boots import history, records, setup
 from impermanenced.boots.records import BootRecord, NextRequest
+from impermanenced.daemon import report_process
 from impermanenced.report.report import Manager
 from impermanenced.system.dbus import Call, Registration, request_name
 from impermanenced.system.login1 import MANAGER
 
 from ..conftest import sh
 from ..shell.hook import INSTALLED, built
-from .conftest import SYSTEMD, Bus, Daemon, Emitted, FakeSystemd, Machine, a_bus, wait_until
+from .conftest import SYSTEMD, Bus, Daemon, Emitted, FakeSystemd, Machine, a_bus, fetch, wait_until
 
 # As busctl introspects it on Debian 12, as far as it is used.
 LOGIND = f"""<node><interface name="{MANAGER.interface}">
@@ -251,3 +252,46 @@ def test_a_boot_without_a_record_has_no_end(
     wait_until(lambda: "takes away" in daemon.output(), "the last words")
     assert daemon.stop() == 0
     assert not (state / "boots/7.end").exists()
+
+
+class BusySystemd(FakeSystemd):
+    """A systemd that has something else to do than to tell of its units: it never answers that."""
+
+    XML = f"""<node><interface name="{SYSTEMD}.Manager">
+        <method name="ListUnitsByPatterns">
+          <arg type="as" direction="in"/><arg type="as" direction="in"/>
+          <arg type="a(ssssssouso)" direction="out"/>
+        </method>
+        <property name="SystemState" type="s" access="read"/>
+        <property name="KernelTimestamp" type="t" access="read"/></interface></node>"""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(bus)
+        self.state = "running"
+        self.waiting: list[Call] = []
+        self.registration.close()
+        self.registration = Registration(
+            self.con, "/org/freedesktop/systemd1", self.XML, {"ListUnitsByPatterns": self.waiting.append},
+            {"SystemState": self._answer, "KernelTimestamp": self._answer},
+        )  # fmt: skip
+
+
+def test_a_report_that_takes_too_long_holds_up_no_shutdown(
+    bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon, state: Path
+) -> None:
+    """It took SIGKILL after half a minute at most shutdowns of a slow machine."""
+    wait_until(lambda: logind.held() == 1, "the inhibitor")
+    (machine.mountpoint / "etc/before").write_text("12345")
+    fetch(bus, machine.config)
+    systemd = BusySystemd(bus)
+    for number in range(2 * report_process.BIG):  # a process of its own makes that report
+        (machine.mountpoint / f"srv/{number}").touch()
+    logind.shut_down()
+    wait_until(lambda: systemd.waiting, "the question of the last report")
+    wait_until(lambda: logind.held() == 0, "the inhibitor let go")
+    assert "the last report was cut at 3 s" in daemon.output()
+    assert daemon.stop() == 0
+    said = daemon.output().partition("the last report was cut at 3 s")[2]
+    assert "the last report was cut at 2 s" in said, "and what was cut once is not begun again"
+    end = records.parse_end((state / "boots/7.end").read_bytes())
+    assert (end.crud, end.size, end.complete) == (1, 5, False), "what the report before it found, at least"

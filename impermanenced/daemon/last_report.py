@@ -1,0 +1,81 @@
+"""The last report before the end of a boot, which has a deadline.
+
+A shutdown waits for it, and on a slow machine with a large volume a report takes longer than a shutdown.  So
+it is cut: the process that makes it ends, and what the report before it found stands in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, wait
+from typing import Any
+
+from ..alerts import shutdown
+from ..alerts.shutdown import ShutdownSummary
+from ..boots import examine, requests
+from ..bus.answers import Answers
+from ..report.report import Manager
+from .reports import Reports
+
+FRESH = 60.0  # seconds for which a report is good if nothing was written since
+
+
+def _done(future: Future[Any], seconds: float) -> bool:
+    return bool(wait([future], seconds).done)
+
+
+class LastReport:
+    """The last report, and what stands in for it.
+
+    `done` waits for a future, for so many seconds at most, and tells whether it is done.
+    """
+
+    def __init__(
+        self,
+        manager: Manager,
+        reports: Reports,
+        clock: Callable[[], float] = time.time,
+        done: Callable[[Future[Any], float], bool] = _done,
+    ) -> None:
+        self._manager = manager
+        self._reports = reports
+        self._clock = clock
+        self._done = done
+        self._was_cut = False
+
+    def again(self) -> None:
+        """Have the next one made, even if one was cut: the shutdown was called off."""
+        self._was_cut = False
+
+    def within(
+        self, seconds: float, executor: Executor, make: Callable[[], Answers]
+    ) -> ShutdownSummary | None:
+        """Return the last words on what `make` finds, which `executor` runs, within so many seconds.
+
+        Where that is not enough, return those on the newest report, or None if there is none; the journal
+        says so.  What could not be finished once is not begun again.  Raises what `make` raises.
+        """
+        if not self._was_cut:
+            future = executor.submit(self._summary, make)
+            if self._done(future, seconds):
+                return future.result()
+            future.cancel()
+            self._was_cut = True
+            self._reports.cut()
+        known = self._reports.known
+        shutdown.say_cut(seconds, self._reports.unseen, known.at if known else None)
+        if known is None:
+            return None
+        asked = requests.spared(self._manager.machine, self._manager.config.rollback.wipe)
+        return dataclasses.replace(known.summary, complete=False, spared=asked)
+
+    def _summary(self, make: Callable[[], Answers]) -> ShutdownSummary:
+        spared = examine.spared(self._manager.machine, self._manager.config.rollback.wipe)
+        known = self._reports.known
+        if known is not None and not self._reports.unseen and 0 <= self._clock() - known.at < FRESH:
+            return dataclasses.replace(known.summary, spared=spared)
+        with contextlib.closing(make()) as answers:
+            return answers.shutdown_summary(spared)
