@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.kernel.btrfs import Tree
 from impermanenced.model import Change, Difference, FileType
 
 from ..conftest import Filesystem, as_unit, sh
@@ -379,6 +380,37 @@ def test_of_inode_agrees_with_the_whole(volumes: Volumes) -> None:
         assert list(drift.of_inode(2**40)) == []
     finally:
         os.close(volumes.fd)
+
+
+def test_the_weight_of_what_came_since_the_blank(volumes: Volumes) -> None:
+    root = volumes.top / "root"
+
+    def weighed() -> int | None:
+        return volumes.check_weight("root", "root-blank", volumes.check())
+
+    assert weighed() == 0
+    (root / "new/below").mkdir(parents=True)
+    (root / "new/below/file").write_bytes(b"x" * 10_000)
+    os.link(root / "new/below/file", root / "new/second")
+    (root / "var/big/file3").write_text("changed")
+    weight = weighed()
+    assert weight is not None and 20_007 <= weight < 40_000
+    (root / "new/below").rename(root / "elsewhere")
+    assert weighed() == weight, "what is new itself is met, wherever it lies"
+    (root / "var/big").rename(root / "moved")
+    assert weighed() is None, "the files below it are old, and the search does not meet them"
+
+
+def test_a_weight_that_takes_long_is_not_known(volumes: Volumes) -> None:
+    for number in range(100):
+        (volumes.top / f"root/{number}").touch()
+    fd = os.open(volumes.top, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        volumes.filesystem.sync()
+        assert Tree(fd, volumes.subvolume("root").id).weight(0, 50) is None
+        assert Tree(fd, volumes.subvolume("root").id).weight(0, 100_000) is not None
+    finally:
+        os.close(fd)
 
 
 def test_the_content_of_another_users_file_is_read_with_the_daemons_capabilities(

@@ -177,6 +177,35 @@ def test_too_many_is_said_before_they_are_all_in_memory(manager: Manager) -> Non
     assert len(manager.status(most=1000).entries) == FILES + 4
 
 
+def test_what_single_entries_are_judged_by_is_asked_again_only_when_a_source_of_it_has_changed(
+    manager: Manager, tmp_path: Path
+) -> None:
+    """Every half minute all lists of all packages were read, as long as anything was written."""
+    (volume,) = manager.volumes
+    root = tmp_path / "root"
+    inode = (root / "var/lib/one").stat().st_ino
+
+    def facts() -> object:
+        manager.entries_of(volume.root_id, [inode])
+        return manager._context._kept[volume.name][-1]
+
+    first = facts()
+    assert facts() is first
+    with pytest.raises(TooMany):
+        manager.status(most=5)
+    assert facts() is first, "another process makes that report"
+    (root / "var/lib/dpkg").mkdir()
+    (root / "var/lib/dpkg/status").write_text("Package: one\n")
+    second = facts()
+    assert second is not first
+    (root / "var/lib/dpkg/new").write_text("Package: two\n")
+    (root / "var/lib/dpkg/new").rename(root / "var/lib/dpkg/status")
+    third = facts()
+    assert third is not second
+    manager.status()
+    assert facts() is not third, "a report asks anew"
+
+
 def test_what_was_asked_of_the_manager_travels() -> None:
     here, there = (Channel(end) for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
     with contextlib.closing(here), contextlib.closing(there):
