@@ -104,7 +104,7 @@ class Daemon:
             functools.partial(calls.request, config_file),
             flusher.rescan,
         )
-        properties = _properties(manager, writes, self._watch)
+        properties = _properties(manager, writes, reports, self._watch)
         Service(self._registration, workers.worker, workers.calls, work, properties, signals.news)
         self._boot = BootWatch(con, workers.submit, self._settle)
         self._reloader = Reloader(manager, config_file is None, workers.submit, self._loaded)
@@ -204,12 +204,18 @@ class Daemon:
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
 
-def _properties(manager: Manager, writes: PendingWrites, watch: VolumeWatch) -> dict[str, Property]:
+def _properties(
+    manager: Manager, writes: PendingWrites, reports: Reports, watch: VolumeWatch
+) -> dict[str, Property]:
+    def progress() -> Any:
+        return GLib.Variant("(tt)", tuple(int(seconds * 1_000_000) for seconds in reports.progress()))
+
     return {
         "Version": lambda: GLib.Variant("s", __version__),
         "ConfigFile": lambda: GLib.Variant("ay", manager.config.path),
         "WatchingSince": lambda: GLib.Variant("t", int((writes.since or 0) * 1_000_000)),
         "Overflows": lambda: GLib.Variant("t", writes.overflows),
+        "Progress": progress,
         "Source": lambda: GLib.Variant("s", watch.source),
     }
 

@@ -25,7 +25,7 @@ from ..alerts.shutdown import ShutdownSummary
 from ..bus.answers import Answers, FromReport, Unannounced
 from ..config.load import Config
 from ..errors import ImpermanenceError, ServiceError, TooMany
-from ..kernel import mounts
+from ..kernel import mounts, proc
 from ..report.report import Manager
 from ..report.totals import Tally
 from ..system import logger
@@ -56,6 +56,11 @@ class Child:
         with self._lock:
             if self._there:
                 os.kill(self.pid, signal.SIGKILL)
+
+    def processor(self) -> float:
+        """Return the seconds of processor time that the process has taken, or 0 when it has ended."""
+        with self._lock:
+            return proc.processor(self.pid) if self._there else 0.0
 
     def wait(self) -> None:
         """Wait until the process has ended."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..alerts.shutdown import ShutdownSummary
 from ..bus.answers import Answers, FromReport
@@ -30,6 +32,14 @@ class Known:
     noted: int  # the writes that had been noted by then
 
 
+class _Making(NamedTuple):
+    """A report that is being made."""
+
+    at: float  # when it was begun, in seconds since 1970
+    clock: int  # the processor time of the thread that makes it
+    before: float  # what that was then
+
+
 class Reports:
     """The maker of reports of everything, one at a time; any thread may ask what is known, and end it."""
 
@@ -48,6 +58,7 @@ class Reports:
         self._told: Callable[[Tally], None] = _nobody
         self._child: Child | None = None
         self._closed = False
+        self._making: _Making | None = None
 
     def subscribe(self, told: Callable[[Tally], None]) -> None:
         """Have `told` called with the totals of each report."""
@@ -86,16 +97,36 @@ class Reports:
         self._closed = True
         self.cut()
 
+    def progress(self) -> tuple[float, float]:
+        """Return when the report that is being made was begun, in seconds since 1970, and the seconds of
+        processor time that it has taken so far; zeros while none is made.
+        """
+        making, child = self._making, self._child
+        if making is None:
+            return 0.0, 0.0
+        try:
+            here = time.clock_gettime(making.clock) - making.before
+        except OSError:  # the thread has ended
+            here = 0.0
+        return making.at, here + (child.processor() if child is not None else 0.0)
+
     def _finish(self, make: Callable[[], Answers]) -> Answers:
         at, noted = self._clock(), self._writes.noted
+        clock = time.pthread_getcpuclockid(threading.get_ident())
         self._writes.store()
         with contextlib.ExitStack() as stack:
+            self._making = _Making(at, clock, time.clock_gettime(clock))
+            stack.callback(self._made)
             answers = make()
             stack.callback(answers.close)
             self.known = Known(answers.shutdown_summary(None), at, noted)
             self._told(answers.tally())
             stack.pop_all()
+        self._made()
         return answers
+
+    def _made(self) -> None:
+        self._making = None
 
     def _answers(self) -> Answers:
         return report_process.answers(self._manager, self._systemd, self._writes, started=self._started)

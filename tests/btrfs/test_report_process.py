@@ -15,8 +15,10 @@ import pytest
 from impermanenced.bus.answers import Answers, FromReport, Unannounced
 from impermanenced.daemon import report_process
 from impermanenced.daemon.channel import Channel
+from impermanenced.daemon.reports import Reports
 from impermanenced.errors import NotSetUp, ServiceError, TooMany, UsageError
 from impermanenced.report.report import Manager
+from impermanenced.report.totals import Tally
 from impermanenced.system.systemd import KnownSystemd, Span
 from impermanenced.system.unit_files import Owner, Units
 from impermanenced.watch.ledger import Ledger, Origin
@@ -169,6 +171,26 @@ def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, writes: Pen
     assert isinstance(there, report_process.ReportProcess)
     there._channel.send("announcements", (None,))
     there.close()  # which waits until it has ended
+
+
+def test_how_far_a_report_is(manager: Manager, writes: PendingWrites) -> None:
+    reports = Reports(manager, lambda: ASKED, writes, lambda: 123.0)
+    seen: list[tuple[float, float]] = []
+    reports.subscribe(lambda tally: seen.append(reports.progress()))
+    assert reports.progress() == (0.0, 0.0)
+    reports.total()
+    ((at, processor),) = seen
+    assert at == 123.0 and processor > 0
+    assert reports.progress() == (0.0, 0.0)
+    assert reports.known is not None and reports.known.summary.count > 20 and reports.unseen == 0
+
+    def fails(tally: Tally) -> None:
+        raise ServiceError("broken")
+
+    reports.subscribe(fails)
+    with pytest.raises(ServiceError):
+        reports.total()
+    assert reports.progress() == (0.0, 0.0), "one that failed is not made any more"
 
 
 def test_too_many_is_said_before_they_are_all_in_memory(manager: Manager) -> None:
