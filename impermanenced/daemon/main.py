@@ -254,7 +254,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     _be_frugal()
     sys.setswitchinterval(SWITCH)
-    logger.configure()
     try:
         return Daemon(os.path.abspath(arguments.config) if arguments.config else None).run()
     except ImpermanenceError as error:

@@ -28,7 +28,6 @@ from ..errors import ImpermanenceError, ServiceError, TooMany
 from ..kernel import mounts, proc
 from ..report.report import Manager
 from ..report.totals import Tally
-from ..system import logger
 from ..system.systemd import KnownSystemd
 from ..watch.ledger import LedgerCopy
 from ..watch.pending import PendingWrites
@@ -190,7 +189,6 @@ def _task(config: Config, systemd: KnownSystemd, writes: PendingWrites) -> Itera
 
 def main() -> None:
     """Serve the daemon that has started this process, until it closes the channel."""
-    logger.configure()
     gc.disable()  # the process ends before garbage in cycles could matter
     try:
         with contextlib.suppress(EOFError):  # the daemon has closed the channel
