@@ -81,7 +81,7 @@ def stopped(guest: Guest) -> float:
 @pytest.mark.timeout(3600)
 def test_a_slow_machine(product: Guest, figures: dict[str, object]) -> None:
     product.boot()
-    product.run("impermanence setup && useradd --create-home alice")
+    product.run("impermanence setup")
     product.run(FILL, timeout=600)
     product.shutdown(timeout=240)
 
