@@ -1,8 +1,8 @@
 """The daemon beside much drift: the processor time of its start and its first minutes, and how soon it stops.
 
 The blank has the package database and the units of this machine, and the drift is that of a packager, of a
-person and of nobody that is known.  A program that is started anywhere on the machine costs the daemon a look:
-measure on a quiet one.
+person and of nobody that is known.  A program that is started anywhere on the machine costs the daemon a
+look: measure on a quiet one.
 """
 
 from __future__ import annotations
