@@ -56,12 +56,16 @@ class LastReport:
         """Return the last words on what `make` finds, which `executor` runs, within so many seconds.
 
         Where that is not enough, return those on the newest report, or None if there is none; the journal
-        says so.  What could not be finished once is not begun again.  Raises what `make` raises.
+        says so.  What could not be finished once is not begun again.  None also if `executor` drops the work.
+        Raises what `make` raises.
         """
         if not self._was_cut:
-            future = executor.submit(self._summary, make)
+            try:
+                future = executor.submit(self._summary, make)
+            except RuntimeError:  # shut down: the daemon ends, and its very last report is another
+                return None
             if self._done(future, seconds):
-                return future.result()
+                return None if future.cancelled() else future.result()
             future.cancel()
             self._was_cut = True
             self._reports.cut()

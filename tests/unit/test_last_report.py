@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,8 @@ from impermanenced.daemon.reports import Known, Reports
 from impermanenced.errors import ServiceError
 from impermanenced.report import report
 from impermanenced.system import journal
+
+from ..isolation import PATIENCE
 
 FOUND = ShutdownSummary(7, 700, True, (), None)
 BEFORE = ShutdownSummary(3, 300, True, (), None)
@@ -130,6 +133,28 @@ def test_no_report_is_made_twice(case: Case) -> None:
     case.now = 0.0
     case.within(2.0)
     assert case.made == 3, "the clock was set back"
+
+
+def test_what_waits_behind_another_report_when_the_daemon_ends_is_dropped(case: Case) -> None:
+    executor = ThreadPoolExecutor(1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    def end(future: Future[Any], seconds: float) -> bool:
+        executor.shutdown(wait=False, cancel_futures=True)
+        return future.done()
+
+    running = executor.submit(busy)
+    assert begun.wait(PATIENCE)
+    last = LastReport(case.last._manager, cast(Reports, case), lambda: case.now, end)
+    assert last.within(2.0, executor, case.make) is None
+    assert last.within(2.0, executor, case.make) is None, "and nothing can be asked of it any more"
+    assert (case.made, case.cuts, case.said) == (0, 0, [])
+    go_on.set()
+    running.result()
 
 
 def test_what_fails_is_raised(case: Case) -> None:
