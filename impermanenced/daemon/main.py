@@ -22,6 +22,7 @@ from ..alerts.shutdown import ShutdownSummary
 from ..bus.introspection import BUS_NAME, OBJECT_PATH, XML
 from ..bus.service import Service, Work
 from ..bus.signals import Signals
+from ..config.load import DEFAULT
 from ..errors import ImpermanenceError, ServiceError
 from ..kernel import libc, mounts
 from ..report.report import Manager
@@ -33,6 +34,7 @@ from ..text import to_text
 from ..watch.pending import PendingWrites
 from . import calls
 from .boot import BootWatch
+from .config_watch import fingerprint
 from .flush import Flusher
 from .ledger_file import LedgerFile
 from .limits import Limits
@@ -71,6 +73,8 @@ class Daemon:
         self._failed = False
         self._con = con = connect()
         asked = SystemdBus(con)
+        self._drop_ins = config_file is None
+        self._as_read = fingerprint(config_file or DEFAULT, self._drop_ins)
         # PID 1's table is read, because the unit's sandbox has mounts of its own.
         self._manager = manager = Manager(config_file, lambda: mounts.read(1), asked)
         # The order matters: a call that comes with the name waits for the loop, and only the owner of the
@@ -107,7 +111,6 @@ class Daemon:
         properties = _properties(manager, writes, reports, self._watch)
         Service(self._registration, workers.worker, workers.calls, work, properties, signals.news)
         self._boot = BootWatch(con, workers.submit, self._settle)
-        self._reloader = Reloader(manager, config_file is None, workers.submit, self._loaded)
 
     # Life
 
@@ -121,6 +124,11 @@ class Daemon:
         GLib.timeout_add(min(wanted, HEARTBEAT) or HEARTBEAT, self._beat)
         self._boot.ask()
         systemd.daemon.notify(f"READY=1\nSTATUS={self._watch.status}")
+        # Logins wait for the line above; these load the logger and watchdog, which takes as long again.
+        self._watch.say()
+        self._reloader = Reloader(
+            self._manager, self._drop_ins, self._as_read, self._workers.submit, self._loaded
+        )
         try:
             self._loop.run()
         finally:
@@ -200,6 +208,7 @@ class Daemon:
 
     def _watch_again(self) -> bool:
         self._watch.restart()
+        self._watch.say()
         systemd.daemon.notify(f"STATUS={self._watch.status}")
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 

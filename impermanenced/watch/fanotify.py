@@ -224,5 +224,4 @@ def start(
         source = InotifyWatch(volumes, writes)
     writes.knows_writers = isinstance(source, FanotifyWatch)
     source.start()
-    log.info("watching", source=source.source)
     return source
