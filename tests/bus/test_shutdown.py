@@ -6,6 +6,7 @@ import os
 import select
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from gi.repository import GLib
@@ -254,8 +255,19 @@ def test_a_boot_without_a_record_has_no_end(
     assert not (state / "boots/7.end").exists()
 
 
+class Busy(Registration):
+    """Answers only what the state of the system is."""
+
+    def _called(self, *arguments: Any) -> None:
+        _, _, _, _, method, parameters, invocation = arguments
+        if method == "Get" and parameters.unpack()[1] == "SystemState":
+            super()._called(*arguments)
+        else:
+            BusySystemd.waiting.append(invocation)
+
+
 class BusySystemd(FakeSystemd):
-    """A systemd that has something else to do than to tell of its units: it never answers that."""
+    """A systemd that has something else to do than to tell of its units, and of its times."""
 
     XML = f"""<node><interface name="{SYSTEMD}.Manager">
         <method name="ListUnitsByPatterns">
@@ -264,16 +276,15 @@ class BusySystemd(FakeSystemd):
         </method>
         <property name="SystemState" type="s" access="read"/>
         <property name="KernelTimestamp" type="t" access="read"/></interface></node>"""
+    waiting: ClassVar[list[Any]] = []
 
     def __init__(self, bus: Bus) -> None:
-        super().__init__(bus)
         self.state = "running"
-        self.waiting: list[Call] = []
-        self.registration.close()
-        self.registration = Registration(
-            self.con, "/org/freedesktop/systemd1", self.XML, {"ListUnitsByPatterns": self.waiting.append},
-            {"SystemState": self._answer, "KernelTimestamp": self._answer},
-        )  # fmt: skip
+        self.con = bus.connect()
+        self.waiting.clear()
+        Busy(self.con, "/org/freedesktop/systemd1", self.XML, {}, {"SystemState": self._answer})
+        self.asked = 0
+        request_name(self.con, SYSTEMD)
 
 
 def test_a_report_that_takes_too_long_holds_up_no_shutdown(
