@@ -7,13 +7,14 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping
 
-from ..boots import examine, listing
-from ..boots.examine import Decision
+from ..boots import listing
 from ..boots.history import BAD, RUNNING, Boot
 from ..boots.listing import Listing
 from ..boots.records import EndRecord
 from ..document.boots import boots_to_json
 from ..document.fields import printed
+from ..model import Decision
+from ..report.forecast import foretell
 from ..text import size_to_text, time_to_text, to_text
 from ..volumes.configured import configured
 from . import next_boot, output, wording
@@ -36,7 +37,7 @@ def show(shared: Shared, *, sizes: bool) -> None:
             ours=shared.config is None,
             sizes=sizes,
         )
-        decision = None if shared.json else examine.next_boot(machine)
+        decision = None if shared.json else foretell(config, machine).decision
     if decision is None:
         output.write(printed(boots_to_json(found)))
     else:

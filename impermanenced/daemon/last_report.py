@@ -15,12 +15,16 @@ from typing import Any
 
 from ..alerts import shutdown
 from ..alerts.shutdown import ShutdownSummary
-from ..boots import examine, requests
+from ..boots.examine import UNKNOWN
 from ..bus.answers import Answers
+from ..model import Decision
+from ..report import forecast
 from ..report.report import Manager
 from .reports import Reports
 
 FRESH = 60.0  # seconds for which a report is good if nothing was written since
+
+_NOT_ASKED = Decision(UNKNOWN)
 
 
 def _done(future: Future[Any], seconds: float) -> bool:
@@ -73,13 +77,17 @@ class LastReport:
         shutdown.say_cut(seconds, self._reports.unseen, known.at if known else None)
         if known is None:
             return None
-        asked = requests.spared(self._manager.machine, self._manager.config.rollback.wipe)
-        return dataclasses.replace(known.summary, complete=False, spared=asked)
+        return dataclasses.replace(known.summary, complete=False, spared=self._spared_without_the_program())
 
     def _summary(self, make: Callable[[], Answers]) -> ShutdownSummary:
-        spared = examine.spared(self._manager.machine, self._manager.config.rollback.wipe)
         known = self._reports.known
         if known is not None and not self._reports.unseen and 0 <= self._clock() - known.at < FRESH:
-            return dataclasses.replace(known.summary, spared=spared)
+            return dataclasses.replace(known.summary, spared=forecast.why(self._manager.forecast()))
         with contextlib.closing(make()) as answers:
-            return answers.shutdown_summary(spared)
+            return answers.shutdown_summary()
+
+    def _spared_without_the_program(self) -> str | None:
+        """Return why the next boot takes nothing away, as far as it can be told at once."""
+        config, machine = self._manager.config, self._manager.machine
+        known, set_up = forecast.known(config, machine), forecast.is_set_up(machine)
+        return forecast.why(forecast.of(_NOT_ASKED, known, set_up=set_up))

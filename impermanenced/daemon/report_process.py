@@ -79,14 +79,16 @@ def answers(
     writes: PendingWrites,
     most: int = BIG,
     started: Callable[[Child], None] = _nobody,
+    large: bool = False,
 ) -> Answers:
     """Compare everything as it is now, and return the answers of the report.
 
     `known` returns what the second process cannot ask for itself; `started` gets that process as soon as it
-    is there.
+    is there.  With `large` it is not tried here first.
     """
-    with contextlib.suppress(TooMany):
-        return FromReport(manager.status(writes, most))
+    if not large:
+        with contextlib.suppress(TooMany):
+            return FromReport(manager.status(writes, most))
     return ReportProcess(manager.config, known(), writes, started)
 
 
@@ -143,9 +145,9 @@ class ReportProcess:
                 self._channel.send(list(unannounced(said)))
         return said
 
-    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
+    def shutdown_summary(self) -> ShutdownSummary:
         with _as_error():
-            self._channel.send("shutdown_summary", (spared,))
+            self._channel.send("shutdown_summary", ())
             last: ShutdownSummary = self._channel.receive_one()
         return last
 

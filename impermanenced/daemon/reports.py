@@ -27,7 +27,7 @@ def _nobody(tally: Tally) -> None:
 class Known:
     """What the newest report says of a shutdown."""
 
-    summary: ShutdownSummary  # without what the next boot does
+    summary: ShutdownSummary
     at: float  # when the report began, in seconds since 1970
     noted: int  # the writes that had been noted by then
 
@@ -119,7 +119,7 @@ class Reports:
             stack.callback(self._made)
             answers = make()
             stack.callback(answers.close)
-            self.known = Known(answers.shutdown_summary(None), at, noted)
+            self.known = Known(answers.shutdown_summary(), at, noted)
             self._told(answers.tally())
             stack.pop_all()
         self._made()
@@ -129,7 +129,11 @@ class Reports:
         self._making = None
 
     def _answers(self) -> Answers:
-        return report_process.answers(self._manager, self._systemd, self._writes, started=self._started)
+        # What was too much to be made here is so still, and trying it would be half of a report.
+        large = self.known is not None and self.known.summary.count > report_process.BIG
+        return report_process.answers(
+            self._manager, self._systemd, self._writes, started=self._started, large=large
+        )
 
     def _started(self, child: Child) -> None:
         self._child = child

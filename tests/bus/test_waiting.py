@@ -101,6 +101,8 @@ def test_what_goes_wrong_while_one_waits_is_not_hidden(slow: SlowDaemon) -> None
     def fails() -> Report:
         raise ServiceError("broken", "mend it")
 
+    numbers = itertools.count(1)
+    slow.progress = lambda: (7, next(numbers))
     slow.report = fails
     with pytest.raises(ServiceError, match="broken") as raised:
         slow.fetch(lambda seconds: None)

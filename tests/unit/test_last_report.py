@@ -15,12 +15,14 @@ from impermanenced.bus.answers import Answers
 from impermanenced.daemon.last_report import FRESH, LastReport
 from impermanenced.daemon.reports import Known, Reports
 from impermanenced.errors import ServiceError
+from impermanenced.model import Decision, Forecast, Spared
 from impermanenced.report import report
 from impermanenced.system import journal
 
 from ..isolation import PATIENCE
 
 FOUND = ShutdownSummary(7, 700, True, (), None)
+ASKED = "somebody asked to keep the root"
 BEFORE = ShutdownSummary(3, 300, True, (), None)
 
 
@@ -53,10 +55,10 @@ class Case:
         self.closed = 0
         self.worker = Worker()
         monkeypatch.setattr(journal, "write", lambda text, priority, fields: self.said.append(text))
-        monkeypatch.setattr("impermanenced.boots.requests.spared", lambda machine, wipe: "asked")
-        monkeypatch.setattr("impermanenced.boots.examine.spared", lambda machine, wipe: None)
+        monkeypatch.setattr("impermanenced.report.forecast.known", lambda config, machine: Spared.ASKED)
+        monkeypatch.setattr("impermanenced.report.forecast.is_set_up", lambda machine: True)
         manager = cast(report.Manager, type("Manager", (), {
-            "machine": None, "config": type("Config", (), {"rollback": type("R", (), {"wipe": True})}),
+            "machine": None, "config": None, "forecast": lambda: Forecast(Decision("wiped")),
         }))  # fmt: skip
         self.last = LastReport(manager, cast(Reports, self), lambda: self.now, self.done)
 
@@ -71,7 +73,7 @@ class Case:
         self.made += 1
         return cast(Answers, self)
 
-    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
+    def shutdown_summary(self) -> ShutdownSummary:
         return FOUND
 
     def close(self) -> None:
@@ -95,12 +97,12 @@ def test_in_time_it_is_the_report(case: Case) -> None:
 def test_one_that_takes_too_long_is_cut_and_the_one_before_stands_in(case: Case) -> None:
     case.known, case.unseen, case.worker.stuck = Known(BEFORE, 900.0, 5), 12, True
     last = case.within(2.0)
-    assert last == ShutdownSummary(3, 300, False, (), "asked"), "not complete, and what is asked for counts"
+    assert last == ShutdownSummary(3, 300, False, (), ASKED), "not complete, and what is asked for counts"
     assert case.cuts == 1, "whatever makes it ends"
     (said,) = case.said
     assert said.startswith("the last report was cut at 2 s: 12 paths written to since ")
     assert said.endswith(" not looked at")
-    assert "at least 3 undeclared paths" in shutdown.message(ShutdownSummary(3, 300, False, (), None))
+    assert "at least 3 paths" in shutdown.message(ShutdownSummary(3, 300, False, (), None))
 
 
 def test_without_one_before_there_is_none(case: Case) -> None:
