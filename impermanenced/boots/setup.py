@@ -17,7 +17,7 @@ import btrfsutil
 from ..config.load import Config, VolumeSettings
 from ..errors import NotSetUp, RecordError
 from ..model import Volume
-from ..state import DIRECTORIES, ROLLBACK, STATE, VOLUME_NAME
+from ..state import DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -107,7 +107,7 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     content = records.format_rollback(rollback)
     there = machine.has_state()
     record = machine.at(ROLLBACK)
-    before = _read(record) if there else None
+    before = _read(record, ROLLBACK) if there else None
     _check_place(machine, rollback, before)
     steps = []
     if not there:
@@ -122,7 +122,17 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     if before != content:
         words = f"write {to_text(ROLLBACK)}, which the initrd obeys"
         steps.append(Step(words, lambda: atomic.replace(record, content)))
+    if there and _switched_off(machine):
+        words = f"remove {to_text(NEXT)}, by which setup --off keeps the root"
+        steps.append(Step(words, lambda: os.unlink(machine.at(NEXT))))
     return steps
+
+
+def _switched_off(machine: Machine) -> bool:
+    with contextlib.suppress(RecordError):
+        asked = _read(machine.at(NEXT), NEXT)
+        return asked is not None and records.parse_next(asked, NEXT).off
+    return False
 
 
 def _check_place(machine: Machine, rollback: RollbackEnv, before: bytes | None) -> None:
@@ -142,8 +152,8 @@ def _maker(path: bytes) -> Callable[[], None]:
     return lambda: os.mkdir(path, 0o700)
 
 
-def _read(path: bytes) -> bytes | None:
+def _read(path: bytes, name: bytes) -> bytes | None:
     try:
-        return records.read(path, ROLLBACK)
+        return records.read(path, name)
     except FileNotFoundError:
         return None
