@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import CommandError
@@ -17,8 +17,8 @@ from ..state import SOURCE
 from ..system import command
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
-from . import requests
-from .reasons import REASONS, Reason
+from . import remedy, requests
+from .remedy import NO_NAMES, Names, Remedy
 from .requests import TRIAL
 
 INSTALLED = b"/usr/lib/impermanence/impermanence-rollback"
@@ -46,22 +46,22 @@ class Decision:
     boot: int | None = None  # of BOOTED: the number of the old root
     why: str = ""  # in the program's words, printable; of UNKNOWN: why it is not known
     code: str | None = None  # of a row in `reasons`
+    names: Names = NO_NAMES  # of the machine, for what is to be done
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """Return what to do about it, or None where the table of reasons has nothing."""
+        return remedy.of(self.code, self.names)
 
     @property
     def advice(self) -> str | None:
-        """Return what to do about it, or None where the table of reasons has nothing."""
-        found = reason_of(self.code)
-        return None if found is None else found.advice
+        """Return the remedy in one line, or None."""
+        return None if self.remedy is None else self.remedy.line
 
     @property
     def fails(self) -> bool:
         """Return whether the rollback comes to nothing although it was to happen."""
         return self.action in (REFUSED, FAILED)
-
-
-def reason_of(code: str | None) -> Reason | None:
-    """Return the row of a reason, or None for a code that is not in the table."""
-    return next((reason for reason in REASONS if reason.code == code), None)
 
 
 def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = None) -> Decision:
@@ -79,14 +79,21 @@ def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = Non
     return parse(said)
 
 
+def this_system() -> Decision:
+    """Return the decision for the running system, with its names."""
+    found = decide()
+    return found if found.code is None else replace(found, names=remedy.names_of_root(b"/"))
+
+
 def next_boot(machine: Machine) -> Decision:
     """Return the decision for the system that the volumes belong to."""
     root = system_root(machine.volumes)
     if root == b"/":
-        return decide()
+        return this_system()
     # The command line that runs here is not theirs: what boots is what their record says.
     record = _NOWHERE if root is None else os.path.join(root, SOURCE)
-    return decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
+    found = decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
+    return found if found.code is None else replace(found, names=remedy.names_of_machine(machine))
 
 
 def parse(said: bytes) -> Decision:

@@ -31,8 +31,8 @@ BOOTS = 999_999_999  # the most that a request can ask for
 def run(volumes: Sequence[VolumeSettings], *, dry_run: bool) -> list[str] | None:
     """Do what is still to be done, or with `dry_run` nothing, and return the steps in words.
 
-    Returns None where no volume is mounted from a BTRFS: nothing is rolled back there.  Raises NotSetUp if the
-    record is about another system, and OSError.
+    Returns None where no volume is mounted from a BTRFS: nothing is rolled back there.  Raises NotSetUp if
+    the record is about another system, and OSError.
     """
     for mountpoint in _roots(volumes):
         with contextlib.ExitStack() as stack:

@@ -21,7 +21,7 @@ from ..state import DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import identity, places, records
+from . import identity, places, records, remedy
 from .records import RollbackEnv, RollbackVolume, path_fault
 
 _VOLUME_NAME = re.compile(VOLUME_NAME)
@@ -58,18 +58,19 @@ def _volume(settings: VolumeSettings, volume: Volume, config: Config, machine: M
     _check_names(volume)
     if volume.blank is None or volume.blank_id is None:
         if settings.blank is None:
-            name = to_text(volume.subvolume)
+            blank = volume.subvolume + b"-blank"
             raise NotSetUp(
                 f"volume {volume.name} has no blank to go back to",
-                f"take one (btrfs subvolume snapshot -r, as {name}-blank at the top level), "
-                'or configure blank = "" for an empty one',
+                'configure blank = "" for an empty one, or take one: '
+                + remedy.joined(remedy.snapshot(machine.device, volume.subvolume, blank)),
             )
         return RollbackVolume(volume.name, volume.subvolume, None, None, require)
     path = to_text(volume.blank)
     if not btrfsutil.get_subvolume_read_only(machine.at(volume.blank)):
         raise NotSetUp(
             f"blank {path} of volume {volume.name} can be written to",
-            "make it read-only: btrfs property set -ts PATH ro true",
+            "make it read-only: "
+            + remedy.joined(remedy.set_read_only(machine.device, volume.blank, value=True)),
         )
     blank_uuid = str(uuid.UUID(bytes=machine.subvolume(volume.blank_id).uuid))
     return RollbackVolume(volume.name, volume.subvolume, volume.blank, blank_uuid, require)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from ..boots import examine, history, outcome, requests
+from ..boots import examine, history, outcome, remedy, requests
 from ..boots.examine import BOOTED, KEPT, OFF, OTHER, TRIED, TYPED, UNKNOWN, WIPED, Decision
 from ..boots.outcome import Trouble
 from ..boots.requests import UNDO, Pending
@@ -27,7 +27,7 @@ NOBODY = Decision(UNKNOWN, why="only root can ask")
 
 def outlook(config: bytes | None) -> tuple[Decision, list[str]]:
     """Return the decision of the next boot, and what `status` adds about it; only root may know all."""
-    decision, lines = NOBODY, []
+    decision, lines, names = NOBODY, [], None
     try:
         # What the hook left for all to read is about this machine, and not about another that is looked at.
         found = outcome.look(history.this_boot_id()) if config is None else None
@@ -37,13 +37,14 @@ def outlook(config: bytes | None) -> tuple[Decision, list[str]]:
         if os.geteuid() == 0:
             with Machine(load(config).volumes) as machine:
                 decision = examine.next_boot(machine)
+                names = remedy.names_of_machine(machine)
                 if machine.has_state():
                     newest, request = requests.newest_record(machine), requests.pending(machine)
                     hold = newest is not None and newest.hold
                     if found is None and newest is not None and newest.boot_id == history.this_boot_id():
                         found = outcome.of(newest)
         if found is not None and found.kind != outcome.HELD:
-            lines.append(trouble.not_rolled_back(found))
+            lines.append(trouble.not_rolled_back(found, names))
         lines += [*again(decision, found), *waiting(hold, request, time.time())]
     except (ImpermanenceError, OSError):
         pass
