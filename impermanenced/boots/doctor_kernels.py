@@ -16,7 +16,7 @@ from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import initrds, kernels, remedy
 from .doctor import ERROR, NOTE, WARNING, Finding
-from .examine import UNKNOWN, Decision
+from .examine import UNKNOWN, WIPED, Decision
 from .kernels import Kernel
 from .remedy import Names, Remedy
 
@@ -38,14 +38,17 @@ def examine(machine: Machine, decision: Decision) -> list[Finding]:
     return [*_modules(machine, decision, names), *_initrds(machine)]
 
 
-def refused(machine: Machine) -> str | None:
-    """Return in words that the newest kernel will be refused at its boot, with what to do, or None.
+def refused(machine: Machine, decision: Decision) -> str | None:
+    """Return in words that the newest kernel will be refused when it boots, and what to do, or None.
 
-    That of the kernel which runs is what the program of the initrd foretells.
+    It is no more than `decision` says where that is of the kernel, or where the next boot wipes nothing.
     """
-    for finding in _modules(machine, Decision(UNKNOWN), remedy.names_of_machine(machine)):
-        if finding.severity == ERROR and not _runs(_newest(machine)):
-            return f"{finding.what} ({finding.code}).\n  To do: {Remedy(finding.hint, finding.commands).line}"
+    if decision.action != WIPED or _runs(_newest(machine)):
+        return None
+    for finding in _modules(machine, decision, remedy.names_of_machine(machine)):
+        if finding.severity == ERROR:
+            to_do = Remedy(finding.hint, finding.commands).line
+            return f"{finding.what} ({finding.code}).\n  To do: {to_do}"
     return None
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 from dataclasses import dataclass
 
 from ..errors import CommandError
@@ -15,6 +16,8 @@ from ..text import to_text
 LISTERS = ("lsinitramfs", "lsinitrd", "lsinitcpio")  # initramfs-tools, dracut, mkinitcpio: each reads all
 TIMEOUT = 120.0  # seconds
 LARGEST = 1 << 30  # bytes of an image that is looked into
+
+_OURS = b"/proc/self/"
 
 # The end of a line: a lister shows a name alone, or in the form of `ls -l`.
 _HOOK = re.compile(rb"(?:^|[\s/])usr/lib/impermanence/impermanence-rollback$", re.MULTILINE)
@@ -35,12 +38,17 @@ def look(path: bytes) -> Content:
     if lister is None:
         raise CommandError(f"there is none of {', '.join(LISTERS)}", "install the one of your initrd")
     try:
-        size = os.stat(path).st_size
+        facts = os.lstat(path)
+        if stat.S_ISLNK(facts.st_mode):  # zstd reads no links
+            path = os.path.realpath(path)
+            facts = os.lstat(path)
     except OSError as error:
         raise CommandError(f"{to_text(path)}: {error.strerror}") from None
-    if size > LARGEST:
-        raise CommandError(f"{to_text(path)} is larger than {LARGEST >> 20} MiB")
-    said = command.run([lister, path], timeout=TIMEOUT)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST:
+        raise CommandError(f"{to_text(path)} is no file of at most {LARGEST >> 20} MiB")
+    # A descriptor of ours is another one for a child.
+    found = path.replace(_OURS, b"/proc/%d/" % os.getpid(), 1) if path.startswith(_OURS) else path
+    said = command.run([lister, found], timeout=TIMEOUT)
     return Content(_HOOK.search(said) is not None, _RECORD.search(said) is not None)
 
 
