@@ -66,7 +66,7 @@ def examine(config: Config, machine: Machine, running: Running, decision: Decisi
     found = [
         *foretold(decision),
         *_record(config, machine, decision),
-        *mounted_by_number(machine, _fstab_lines(machine)),
+        *mounted_by_number(machine, _tables(machine)),
         *_swap(machine, running),
         *_history(config, machine, decision),
     ]
@@ -158,15 +158,15 @@ def mounted_by_number(machine: Machine, lines: Iterable[MountLine], key: str = "
             )
 
 
-def _fstab_lines(machine: Machine) -> Iterator[MountLine]:
+def _tables(machine: Machine) -> Iterator[MountLine]:
     for prefix, root in roots(machine):
         # A link in the blank leads into the system that runs.
         content = _content(os.path.join(root, _FSTAB), flags=os.O_NOFOLLOW if prefix else 0)
-        for number, (_, *mount) in _lines(content):
+        for number, (_, *mount) in fstab_lines(content):
             yield MountLine(f"{prefix}/{os.fsdecode(_FSTAB)}:{number}", *mount)
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
+def fstab_lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
     """Yield number and the first four words of each line of an fstab(5)."""
     for number, line in enumerate(content.splitlines(), 1):
         words = [mounts.unescape(word) for word in line.split()]

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...boots import doctor, doctor_kernels, doctor_layout, examine, history, outcome, remedy
+from ...boots import doctor, doctor_blank, doctor_kernels, doctor_layout, examine, history, outcome, remedy
 from ...boots.doctor import ERROR, NOTE, WARNING, Finding, Running
 from ...boots.examine import BOOTED, KEPT, TRIED, WIPED, Decision
 from ...boots.outcome import Trouble
@@ -62,6 +62,7 @@ def look(config_file: bytes | None) -> list[Finding]:
             decision = decision or examine.next_boot(machine)
             found = doctor.examine(config, machine, running, decision)
             found += doctor_layout.examine(config, machine)
+            found += doctor_blank.examine(machine, decision)
             found += doctor_kernels.examine(machine, decision)
             mended = hook is not None and _is_mended(hook, decision, machine)
     except NotSetUp as error:
