@@ -139,6 +139,15 @@ LEFT = {
 }
 
 
+def test_a_file_that_has_to_be_created_is_no_program(machine: Home) -> None:
+    """What is declared is made, empty, where it is missing: then 0755 of a file makes no sense."""
+    machine.write("etc/hook").chmod(0o755)
+    machine.write("etc/secret-hook").chmod(0o700)
+    files = machine.persists()["files"]
+    assert "/etc/hook" in files
+    assert {"path": "/etc/secret-hook", "mode": "0600"} in files
+
+
 def test_what_is_suggested(machine: Home) -> None:
     live(machine)
     before = machine.files()
