@@ -18,12 +18,12 @@ import btrfsutil
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
 from ..kernel import btrfs, mounts
-from ..model import Volume
+from ..model import Decision, Volume
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import history, setup
-from .examine import OFF, OTHER, TYPED, UNKNOWN, Decision
-from .remedy import Remedy
+from .examine import OFF, OTHER, TYPED, UNKNOWN
+from .remedy import NO_NAMES, Names, Remedy, names_of_machine, of
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 SEVERITIES = (ERROR, WARNING, NOTE)  # the worst first
@@ -64,7 +64,7 @@ class Running:
 def examine(config: Config, machine: Machine, running: Running, decision: Decision) -> list[Finding]:
     """Return what is wrong, the errors first; `decision` is that of the next boot."""
     found = [
-        *foretold(decision),
+        *foretold(decision, names_of_machine(machine)),
         *_record(config, machine, decision),
         *mounted_by_number(machine, _tables(machine)),
         *_swap(machine, running),
@@ -78,9 +78,12 @@ def worst_first(found: Iterable[Finding]) -> list[Finding]:
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def foretold(decision: Decision) -> Iterator[Finding]:
-    """Yield what the program of the initrd foretells, unless the next boot will do as it is told."""
-    remedy = decision.remedy or Remedy("the kernel log of a boot has what it says")
+def foretold(decision: Decision, names: Names = NO_NAMES) -> Iterator[Finding]:
+    """Yield what the program of the initrd foretells, unless the next boot will do as it is told.
+
+    `names` are those of the machine.
+    """
+    remedy = of(decision.code, names) or Remedy("the kernel log of a boot has what it says")
     if decision.action == UNKNOWN:
         what = f"what the next boot will do is not known: {decision.why}"
         yield Finding(WARNING, what, "install the package's initrd hook, and run this as root")

@@ -17,14 +17,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..kernel import mounts, openat2
-from ..model import Volume
+from ..model import Decision, Volume
 from ..paths import ancestors
 from ..system import mount_units
 from ..text import to_text
 from ..volumes.machine import Machine
 from . import remedy
 from .doctor import ERROR, LARGEST, WARNING, Finding, fstab_lines
-from .examine import BOOTED, WIPED, Decision
+from .examine import BOOTED, WIPED
 
 FSTAB = b"etc/fstab"
 CONFIGURATION = (b"etc/impermanence", b"etc/impermanence/config.d", b"etc/impermanence/knowledge.d")

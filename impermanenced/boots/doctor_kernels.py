@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..errors import CommandError
+from ..model import Decision
 from ..state import ROLLBACK, SOURCE
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import initrds, kernels, remedy
 from .doctor import ERROR, NOTE, WARNING, Finding
-from .examine import UNKNOWN, WIPED, Decision
+from .examine import UNKNOWN, WIPED
 from .kernels import Kernel
 from .remedy import Names, Remedy
 

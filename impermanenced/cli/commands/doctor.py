@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from ...boots import doctor, doctor_blank, doctor_kernels, doctor_layout, examine, history, outcome, remedy
 from ...boots.doctor import ERROR, NOTE, WARNING, Finding, Running
-from ...boots.examine import BOOTED, KEPT, TRIED, WIPED, Decision
+from ...boots.examine import BOOTED, KEPT, TRIED, WIPED
 from ...boots.outcome import Trouble
 from ...document.doctor import doctor_to_json
 from ...document.fields import printed
 from ...errors import NotSetUp
+from ...model import Decision
+from ...report.forecast import foretell
 from ...volumes.configured import configured
 from ...volumes.machine import Machine
 from .. import next_boot, output, trouble, wording
@@ -59,7 +61,7 @@ def look(config_file: bytes | None) -> list[Finding]:
     mended = False
     try:
         with configured(config_file) as (config, machine):
-            decision = decision or examine.next_boot(machine)
+            decision = foretell(config, machine).decision
             found = doctor.examine(config, machine, running, decision)
             found += doctor_layout.examine(config, machine)
             found += doctor_blank.examine(machine, decision)
@@ -67,7 +69,8 @@ def look(config_file: bytes | None) -> list[Finding]:
             mended = hook is not None and _is_mended(hook, decision, machine)
     except NotSetUp as error:
         # Where another root runs, the configuration is not about it: that comes first.
-        found = list(doctor.foretold(decision)) if decision is not None else []
+        names = remedy.names_of_root(b"/")
+        found = list(doctor.foretold(decision, names)) if decision is not None else []
         if not any(finding.severity == ERROR for finding in found):
             raise
         found.append(Finding(ERROR, error.message, error.hint or "impermanence setup --dry-run"))
