@@ -14,8 +14,8 @@ from ...document.doctor import doctor_to_json
 from ...document.fields import printed
 from ...errors import NotSetUp
 from ...model import Decision
-from ...report.forecast import foretell
-from ...volumes.configured import configured
+from ...report import unkept
+from ...report.report import Manager
 from ...volumes.machine import Machine
 from .. import next_boot, output, trouble, wording
 from ..arguments import add_json
@@ -60,12 +60,14 @@ def look(config_file: bytes | None) -> list[Finding]:
     hook = outcome.look(history.this_boot_id()) if config_file is None else None
     mended = False
     try:
-        with configured(config_file) as (config, machine):
-            decision = foretell(config, machine).decision
+        with Manager(config_file) as manager:
+            config, machine = manager.config, manager.machine
+            decision = manager.forecast().decision
             found = doctor.examine(config, machine, running, decision)
             found += doctor_layout.examine(config, machine)
             found += doctor_blank.examine(machine, decision)
             found += doctor_kernels.examine(machine, decision)
+            found += unkept.examine(manager, decision)
             mended = hook is not None and _is_mended(hook, decision, machine)
     except NotSetUp as error:
         # Where another root runs, the configuration is not about it: that comes first.
