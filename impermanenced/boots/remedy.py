@@ -37,7 +37,7 @@ class Names:
     @property
     def top(self) -> str:
         """Return the command that shows the top level of the filesystem at /mnt."""
-        return mount_top(self.device)
+        return mount_top(self.device.encode())
 
     def fill(self, text: str) -> str:
         """Return a text of the table with these names."""
@@ -87,24 +87,25 @@ def joined(commands: Sequence[str]) -> str:
     return " && ".join(commands)
 
 
-def mount_top(device: str) -> str:
-    """Return the command that shows the top level of the filesystem on a device at /mnt."""
-    return f"mount -o subvolid=5 {shlex.quote(device)} /mnt"
+def mount_top(device: bytes | None) -> str:
+    """Return the command that shows the top level of a filesystem at /mnt; None: that of the root."""
+    named = '"$(findmnt -nvo SOURCE /)"' if device is None else shlex.quote(to_text(device))
+    return f"mount -o subvolid=5 {named} /mnt"
 
 
-def set_read_only(device: bytes, subvolume: bytes, *, value: bool) -> tuple[str, ...]:
+def set_read_only(device: bytes | None, subvolume: bytes, *, value: bool) -> tuple[str, ...]:
     """Return the commands that make a subvolume read-only or writable."""
     place = shlex.quote(f"/mnt/{to_text(subvolume)}")
-    return mount_top(to_text(device)), f"btrfs property set -ts {place} ro {str(value).lower()}"
+    return mount_top(device), f"btrfs property set -ts {place} ro {str(value).lower()}"
 
 
 def snapshot(device: bytes, source: bytes, target: bytes) -> tuple[str, ...]:
     """Return the commands that take a read-only snapshot; both paths are from the top level."""
     places = (shlex.quote(f"/mnt/{to_text(path)}") for path in (source, target))
-    return mount_top(to_text(device)), f"btrfs subvolume snapshot -r {' '.join(places)}"
+    return mount_top(device), f"btrfs subvolume snapshot -r {' '.join(places)}"
 
 
-def in_blank(device: bytes, blank: bytes, *commands: str) -> tuple[str, ...]:
+def in_blank(device: bytes | None, blank: bytes, *commands: str) -> tuple[str, ...]:
     """Return the commands with the blank at /mnt/BLANK writable for as long as they take."""
     _, read_only = set_read_only(device, blank, value=True)
     return *set_read_only(device, blank, value=False), *commands, read_only
@@ -116,7 +117,7 @@ def persist_volume(device: bytes, path: bytes) -> tuple[str, ...]:
     here, there = shlex.quote(to_text(path)), shlex.quote(f"/mnt/{name}")
     line = f"UUID=$(findmnt -no UUID /) {to_text(path)} btrfs subvol={name} 0 0"
     return (
-        mount_top(to_text(device)),
+        mount_top(device),
         f"btrfs subvolume create {there}",
         f"mkdir -p {here} && cp -a --reflink=auto {here}/. {there}/",
         f'echo "{line}" >> /etc/fstab',

@@ -403,3 +403,16 @@ def test_from_a_trial_to_wiping_with_the_real_hook(machine: Home, tmp_path: Path
     assert (machine.root / "home/alice/.ssh/id_ed25519").read_text() == KEY
     assert (machine.root / "var/lib/sonarr/sonarr.db").stat().st_gid == 951
     assert machine.crud() == set()
+
+
+def test_what_programs_replace_goes_into_the_blank(machine: Home) -> None:
+    """passwd(1) renames a new file over /etc/shadow: on a mount it fails, and of a link it makes a file."""
+    machine.write("etc/shadow", "alice:$y$new:1::::::\n").chmod(0o640)
+    assert "/etc/shadow" not in machine.suggest().split("# Not by these")[0]
+    text = machine.suggest()
+    assert "neither a mount nor a link holds: put it into the blank after each change" in text
+    assert "#     /etc/shadow\n" in text
+    said = machine.run("explain", "/etc/shadow").stdout
+    assert " && cp -a /etc/shadow /mnt/root-blank/etc/shadow && btrfs property set " in said
+    assert "mount -o subvolid=5 \"$(findmnt -nvo SOURCE /)\" /mnt && " in said
+    assert "users.users and hashedPasswordFile" in said
