@@ -166,7 +166,8 @@ def pending(found: Pending, now: float) -> str:
         what = f"next: cannot be understood, and the hook will not wipe:\n  {found.fault}"
         return f"{what}\n  Remove it:  {UNDO}"
     asked = wording.age(found.time, now)
-    return f"next: {requests.short(found.request)}, asked for {asked}  (undo: {UNDO})"
+    undo = "impermanence setup" if found.request.off else UNDO
+    return f"next: {requests.short(found.request)}, asked for {asked}  (undo: {undo})"
 
 
 def complain_of_another_root(config: bytes | None) -> None:

@@ -26,6 +26,9 @@ def test_no_initrd_wipes_after_it(machine: Machine) -> None:
         assert (booted.result.action, booted.result.reason_code) == ("off", "no-record")
         assert (machine.root / "crud").exists()
     assert machine.say("setup", "--off") == "already off: nothing to do\n"
+    asked = "next: keep, as setup --off asked, asked for just now  (undo: impermanence setup)\n"
+    assert machine.say("next").startswith(asked)
+    assert asked in machine.say("status")
 
 
 def test_an_initrd_with_a_record_of_its_own_keeps_the_root(machine: Machine) -> None:
