@@ -19,6 +19,7 @@ from ..volumes.configured import open_configured
 from ..volumes.mounted import changed, faults, mounted_inside
 from ..volumes.placement import Misplaced
 from ..watch.attribution import Attribution, Writers
+from . import booted
 from .appraisal import Judged
 from .context import Context
 from .covered import Covered
@@ -101,14 +102,14 @@ class Manager:
         forecast = self.forecast()
         misplaced = placement.misplaced(self.config.persist, self.volumes)
         seen = self._mounted()
-        entries, complete = self._entries(seen, misplaced, writers, most)
+        entries, complete = self._entries(seen, misplaced, forecast, writers, most)
         came_and_went = changed(seen, self._mounted())
         if came_and_went:
             # What is no longer there keeps nothing, and what has just come may go again.
             stable = {
                 name: [one for one in found if one.path not in came_and_went] for name, found in seen.items()
             }
-            entries, complete = self._entries(stable, misplaced, writers, most)
+            entries, complete = self._entries(stable, misplaced, forecast, writers, most)
         span = self._context.span()
         return Report(
             complete=complete,
@@ -127,6 +128,7 @@ class Manager:
         self,
         mounted: Mapping[str, list[Mounted]],
         misplaced: Sequence[Misplaced],
+        forecast: Forecast,
         writers: Writers | None,
         most: int | None,
     ) -> tuple[list[Entry], bool]:
@@ -136,7 +138,8 @@ class Manager:
             drift = Drift(self.machine.top, volume, self.machine.baseline(volume), most)
             differences = _at_most(most, drift.differences())
             judged = self._judge(volume, differences, mounted[volume.name], misplaced, writers)
-            entries.extend(self._context.appraise(volume, judged))
+            found = self._context.appraise(volume, judged)
+            entries.extend(booted.spare(found, self.config, self.machine, volume, forecast))
             complete = complete and drift.complete
         return entries, complete
 

@@ -37,7 +37,12 @@ def end(root: int, volume: bytes, link: bytes, target: bytes, stops: Container[b
             continue
         at = at + b"/" + name
         if at in stops:
-            return at
+            whole = os.path.normpath(b"/".join([at, *names[::-1]]))
+            if within(whole, at):
+                return at
+            # It leads out again.  The names in between are taken as they stand: nobody looks into the mount.
+            at, names = b"", whole.split(b"/")[::-1]
+            continue
         onward = _read(root, volume, at)
         if onward is not None:
             followed += 1
