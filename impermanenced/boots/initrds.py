@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..errors import CommandError
 from ..system import command
+from ..state import SOURCE
 from ..text import to_text
 
 LISTERS = ("lsinitramfs", "lsinitrd", "lsinitcpio")  # initramfs-tools, dracut, mkinitcpio: each reads all
@@ -21,7 +22,7 @@ _OURS = b"/proc/self/"
 
 # The end of a line: a lister shows a name alone, or in the form of `ls -l`.
 _HOOK = re.compile(rb"(?:^|[\s/])usr/lib/impermanence/impermanence-rollback$", re.MULTILINE)
-_RECORD = re.compile(rb"(?:^|[\s/])etc/impermanence/rollback\.env$", re.MULTILINE)
+_RECORD = re.compile(rb"(?:^|[\s/])" + re.escape(SOURCE) + rb"$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
