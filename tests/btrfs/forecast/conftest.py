@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Filesystem, sh
+from tests.conftest import Filesystem
 from tests.shell.hook import Initrd
 
 from .machine import Machine
@@ -37,5 +37,4 @@ def machine(
     yield found
     for hold in found.fuses:
         hold()
-    sh("umount", "-R", mountpoint)
-    filesystem.mounts.remove(mountpoint)
+    found.umount()
