@@ -16,9 +16,7 @@ BLANK = ("etc/impermanence/config.d", "home/alice", "tmp", "var/lib/app", "var/l
 
 
 @pytest.fixture
-def machine(
-    filesystem: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Machine]:
+def machine(filesystem: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     root = filesystem.subvolume("root")
     for directory in BLANK:
         (root / directory).mkdir(parents=True)
