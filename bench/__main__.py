@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 NAMES = (
-    *("status", "daemon", "watch", "directories", "attribution"),
+    *("status", "daemon", "beside", "watch", "directories", "attribution"),
     *("storm", "soak", "siege", "rollback", "verdicts"),
 )
 

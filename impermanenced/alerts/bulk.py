@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ..drift import Drift
 from ..kernel.btrfs import Tree
-from ..model import Change, Entry, Verdict, Volume
+from ..model import LOSSES, Change, Entry, Volume
 from ..watch.ledger import Origin
 from ..watch.pending import Dirty
 from .group import Alert, bulk_alert, plus, who
@@ -104,7 +104,7 @@ class BulkWrites:
         if not found.new:
             self._settle(root_id, ordered)
         key = root_id, found.path, who(origin)
-        if verdicts == {Verdict.CRUD} and not (found.new and key in self._said):
+        if verdicts <= LOSSES and not (found.new and key in self._said):
             count, size = sifter.tree.sizes(ordered)
             self._add(key, bulk_alert(found.path, entries, count, size))
         return True

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ..losses import LossClass, weight
-from ..model import Change, Entry, FileType, Writer
+from ..model import Change, Entry, FileType, Verdict, Writer
 from ..watch.ledger import Origin
 from .seen import SeenPaths
 
@@ -56,8 +56,8 @@ class Announcements:
 
 
 def rank(alert: Alert) -> tuple[int, int, bytes]:
-    """Return a key that sorts as `status` does: the worst first, and of equals the largest."""
-    return -alert.score, -alert.size, alert.path
+    """Return a key that sorts as `status` does: declared ones, the worst, and of equals the largest first."""
+    return -alert.score - 1000 * (alert.verdict == Verdict.DECLARED), -alert.size, alert.path
 
 
 def _last(entry: Entry) -> float:
@@ -110,9 +110,10 @@ def _top(path: bytes, made: Set[bytes]) -> bytes | None:
 
 
 def group(entries: Sequence[Entry]) -> list[Alert]:
-    """Return one alert for each directory and writer (its unit, or else its program), the worst first.
+    """Return one alert for each directory, writer and verdict, the worst first.
 
-    A tree that was made as a whole counts as one directory: its top.
+    A writer is its unit, or else its program.  A tree that was made as a whole counts as one directory: its
+    top.
     """
     made = {
         entry.difference.path
@@ -121,12 +122,12 @@ def group(entries: Sequence[Entry]) -> list[Alert]:
     }
     tops = [_top(entry.difference.path, made) for entry in entries]
     trees = set(tops)
-    groups: dict[tuple[bytes, bytes], list[Entry]] = {}
+    groups: dict[tuple[bytes, bytes, str], list[Entry]] = {}
     for entry, top in zip(entries, tops, strict=True):
         path = entry.difference.path
         place = top or (path if path in trees else os.path.dirname(path))
-        groups.setdefault((place, who(entry.writer)), []).append(entry)
-    return sorted((_alert(directory, members) for (directory, _), members in groups.items()), key=rank)
+        groups.setdefault((place, who(entry.writer), entry.verdict), []).append(entry)
+    return sorted((_alert(directory, members) for (directory, *_), members in groups.items()), key=rank)
 
 
 def rest(alerts: Sequence[Alert | Rest]) -> Rest:

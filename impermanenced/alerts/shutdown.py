@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..boots import records, requests
 from ..boots.records import EndRecord
 from ..errors import CommandError, ImpermanenceError
-from ..model import Report, Verdict
+from ..model import LOSSES, Report
+from ..report.forecast import why
 from ..state import BootFile, boot_file
 from ..system import atomic, command, journal, logger
 from ..text import size_to_text
@@ -29,32 +31,51 @@ log = logger.get()
 class ShutdownSummary:
     """The sum of what is about to be lost."""
 
-    count: int  # undeclared paths
+    count: int  # paths that do not persist
     size: int  # the bytes of these
     complete: bool
     worst: tuple[Alert, ...]
     spared: str | None  # why the next boot takes nothing away; None if it may take something
 
 
-def compose(report: Report, spared: str | None) -> ShutdownSummary:
+def compose(report: Report) -> ShutdownSummary:
     """Return the last words on a report."""
-    crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
+    lost = [entry for entry in report.entries if entry.verdict in LOSSES]
     return ShutdownSummary(
-        count=len(crud),
-        size=sum(entry.difference.size for entry in crud),
+        count=len(lost),
+        size=sum(entry.difference.size for entry in lost),
         complete=report.complete,
-        worst=tuple(group.group(crud)[:WORST]),
-        spared=spared,
+        worst=tuple(group.group(lost)[:WORST]),
+        spared=None if report.forecast is None else why(report.forecast),
     )
 
 
 def message(summary: ShutdownSummary) -> str:
     """Return the first line."""
-    paths = "1 undeclared path" if summary.count == 1 else f"{summary.count} undeclared paths"
-    sums = f"{paths}, {size_to_text(summary.size)}"
+    paths = "1 path" if summary.count == 1 else f"{summary.count} paths"
+    sums = f"{'' if summary.complete else 'at least '}{paths}, {size_to_text(summary.size)}"
     if summary.spared is not None:
         return f"{summary.spared}: the next boot does not take away {sums}"
     return f"the next boot takes away {sums}"
+
+
+def cut_message(seconds: float, unseen: int, at: float | None) -> str:
+    """Return the line about a last report that was not finished within its time.
+
+    `unseen` paths were written to since the report that stands in for it, which began `at`, in seconds since
+    1970; None stands for none.
+    """
+    paths = "1 path" if unseen == 1 else f"{unseen} paths"
+    if at is None:
+        return f"the last report was cut at {seconds:g} s, and there is none before it: {paths} not looked at"
+    when = time.strftime("%H:%M:%S", time.localtime(at))
+    return f"the last report was cut at {seconds:g} s: {paths} written to since {when} not looked at"
+
+
+def say_cut(seconds: float, unseen: int, at: float | None) -> None:
+    """Log that the last report was cut."""
+    fields: dict[str, journal.Value] = {"MESSAGE_ID": journal.MESSAGE_CUT, "IMPERMANENCE_UNSEEN": unseen}
+    journal.write(cut_message(seconds, unseen, at), journal.LOG_WARNING, fields)
 
 
 def details(summary: ShutdownSummary) -> list[str]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CommandError
+from ..model import Decision
 from ..state import SOURCE
 from ..system import command
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
-from . import requests
-from .reasons import REASONS, Reason
-from .requests import TRIAL
+from . import remedy
+from .remedy import Names
 
 INSTALLED = b"/usr/lib/impermanence/impermanence-rollback"
 CHECKOUT = os.fsencode(Path(__file__).parents[2] / "build/impermanence-rollback")  # of a developer
@@ -38,30 +38,6 @@ _FIRST = re.compile(rb"([a-z]+)(?: (\d{1,9}))?(?:: (.*))?")
 _CODE = re.compile(rb"REASON_CODE=([a-z-]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the next boot will do."""
-
-    action: str  # one of the above
-    boot: int | None = None  # of BOOTED: the number of the old root
-    why: str = ""  # in the program's words, printable; of UNKNOWN: why it is not known
-    code: str | None = None  # of a row in `reasons`
-
-    @property
-    def advice(self) -> str | None:
-        """Return what to do about it, or None where the table of reasons has nothing."""
-        found = reason_of(self.code)
-        return None if found is None else found.advice
-
-    @property
-    def fails(self) -> bool:
-        """Return whether the rollback comes to nothing although it was to happen."""
-        return self.action in (REFUSED, FAILED)
-
-
-def reason_of(code: str | None) -> Reason | None:
-    """Return the row of a reason, or None for a code that is not in the table."""
-    return next((reason for reason in REASONS if reason.code == code), None)
 
 
 def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = None) -> Decision:
@@ -79,14 +55,27 @@ def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = Non
     return parse(said)
 
 
+def this_system() -> Decision:
+    """Return the decision for the running system, with what to do in its names."""
+    found = decide()
+    return found if found.code is None else _advised(found, remedy.names_of_root(b"/"))
+
+
 def next_boot(machine: Machine) -> Decision:
-    """Return the decision for the system that the volumes belong to."""
+    """Return the decision for the system that the volumes belong to, with what to do in its names."""
     root = system_root(machine.volumes)
     if root == b"/":
-        return decide()
-    # The command line that runs here is not theirs: what boots is what their record says.
-    record = _NOWHERE if root is None else os.path.join(root, SOURCE)
-    return decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
+        found = decide()
+    else:
+        # The command line that runs here is not theirs: what boots is what their record says.
+        record = _NOWHERE if root is None else os.path.join(root, SOURCE)
+        found = decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
+    return found if found.code is None else _advised(found, remedy.names_of_machine(machine))
+
+
+def _advised(decision: Decision, names: Names) -> Decision:
+    found = remedy.of(decision.code, names)
+    return decision if found is None else replace(decision, advice=found.line)
 
 
 def parse(said: bytes) -> Decision:
@@ -96,37 +85,15 @@ def parse(said: bytes) -> Decision:
     if found is None:
         return Decision(UNKNOWN, why=f"the program said: {to_text(first)}")
     action, boot, why = found.groups()
+    word = None if code is None else code[1].decode()
+    to_do = remedy.of(word)
     return Decision(
         action=action.decode(),
         boot=None if boot is None else int(boot),
         why=to_text(why or b""),
-        code=None if code is None else code[1].decode(),
+        code=word,
+        advice=None if to_do is None else to_do.line,
     )
-
-
-def spared(machine: Machine, wipe: bool) -> str | None:
-    """Return why the next boot takes nothing away, or None if it may; `wipe` is the setting."""
-    return why_spared(next_boot(machine), requests.spared(machine, wipe))
-
-
-def why_spared(decision: Decision, asked: str | None) -> str | None:
-    """Return why this decision takes nothing away, or None if it may.
-
-    `asked` is what the configuration and the requests say about it; they decide where the program cannot, and
-    where it rests on words that may have been typed for this boot alone.
-    """
-    if decision.code in TYPED:
-        return asked
-    if decision.fails:
-        return f"the rollback will be refused ({decision.code})"
-    match decision.action:
-        case "other":
-            return f"another root boots ({decision.code})"
-        case "trial":
-            return TRIAL
-        case "wiped" | "booted":
-            return None
-    return asked
 
 
 def _program() -> bytes:

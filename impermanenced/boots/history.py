@@ -11,10 +11,10 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import btrfsutil
 
+from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp, RecordError, UsageError
 from ..state import (
     BOOTS,
@@ -31,6 +31,7 @@ from ..state import (
 from ..text import to_text
 from ..volumes.machine import Machine
 from . import records
+from .boot_id import this_boot_id as this_boot_id
 from .old_roots import OldRoot, archived_times, by_age
 from .records import BootRecord, EndRecord
 
@@ -90,11 +91,6 @@ class History:
         if found is None:
             raise UsageError(f"there is no boot {wanted}", "impermanence boots")
         return found
-
-
-def this_boot_id() -> str:
-    """Return the boot id of the running system."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def rollback_env(machine: Machine) -> records.RollbackEnv | None:
@@ -314,6 +310,15 @@ def _old_root(
 
 def _hex(uuid: str) -> str:
     return uuid.replace("-", "")
+
+
+def number_of(wanted: int, config: Config, machine: Machine) -> int:
+    """Return the number of a boot: itself, or counted back from the running one, as in `History.boot`."""
+    if wanted >= 0:
+        return wanted
+    number = read(machine, config.archive.directory, this_boot_id()).boot(wanted).number
+    assert number is not None
+    return number
 
 
 def bootable(history: History, wanted: int) -> int:

@@ -3,7 +3,8 @@ configured, an inhibitor against reboots while the gate blocks.
 
 Both need the totals of a report.  Every report that somebody asks for brings them.  One is made for the
 limits alone when what was written since may change the answer, and seldom when anything was written at all: a
-file that only grows is announced once.
+file that only grows is announced once.  Where all that came since the blank is less than the lowest level, a
+look at its size is enough, and when a boot has settled that is mostly so.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..alerts.levels import Levels
-from ..boots import examine, requests
-from ..boots.examine import Decision
+from ..drift import weight
 from ..losses import LossClass
-from ..model import Entry, Verdict
+from ..model import LOSSES, Entry
 from ..report import gate
+from ..report.forecast import Remembered, why
 from ..report.report import Manager
 from ..report.totals import Tally
 from ..system import journal
@@ -29,7 +30,6 @@ EACH = 30.0  # seconds, or
 REST = 10  # times as long as a report takes, where that is longer
 SELDOM = 600.0  # seconds between two where only what is announced already was written to, or
 LONG_REST = 100  # times as long as a report takes
-FORETOLD = 60.0  # seconds for which the decision of the next boot is good: it takes a program to find out
 
 REGARDLESS = "systemctl reboot -i goes on regardless"
 _WHY = "The next boot takes away what must not be lost: impermanence gate"
@@ -69,13 +69,12 @@ class Limits:
         self._levels = Levels()
         self._settled = False
         self._tally: Tally | None = None
+        self._size: int | None = None  # the undeclared bytes of the last look; of a look at sizes, at most
         self._added = 0  # undeclared bytes that were announced since then
         self._caught = False  # a loss class that the gate blocks for is among them
         self._stirred = False  # anything was written since a report was made for this
         self._shut = False  # reboots are refused
-        self._decision: Decision | None = None  # of the next boot
-        self._asked: str | None = None  # what the requests said then
-        self._decided = 0.0
+        self._forecast = Remembered(clock)
         self._tokens = float(BURST)
         self._refilled = self._then = self._took = 0.0
 
@@ -89,9 +88,9 @@ class Limits:
         self._stirred = True
 
     def note(self, entries: Iterable[Entry]) -> None:
-        """Add the undeclared ones among these to what was written."""
+        """Add what would be lost of these to what was written."""
         for entry in entries:
-            if entry.verdict is Verdict.CRUD:
+            if entry.verdict in LOSSES:
                 self.add(entry.loss or LossClass.UNKNOWN, entry.difference.size)
 
     def add(self, loss: str, size: int) -> None:
@@ -107,7 +106,8 @@ class Limits:
 
     def unsettle(self) -> None:
         """Forget the last totals: the configuration is another one."""
-        self._tally = self._decision = None
+        self._tally = self._size = None
+        self._forecast.forget()
 
     def look(self) -> None:
         """Make a report if it is time for one; else judge the last totals by the present request for the next
@@ -123,7 +123,8 @@ class Limits:
             self._tokens -= 1
             self._stirred = False
             try:
-                self._report()
+                if not self._light():
+                    self._report()
             finally:
                 self._then = self._clock()
                 self._took = self._then - now
@@ -138,13 +139,26 @@ class Limits:
         passed, since = now - self._then, now - self._refilled
         more = since / max(EACH, REST * self._took)
         self._tokens, self._refilled = min(BURST, self._tokens + more), now
-        if self._tally is not None and self._stirred and passed >= max(SELDOM, LONG_REST * self._took):
+        if self._size is not None and self._stirred and passed >= max(SELDOM, LONG_REST * self._took):
             return True
         if self._tokens < 1:
             return False
-        return self._tally is None or (self._stirred and self._pressing(self._tally))
+        return self._size is None or (self._stirred and self._pressing(self._size))
 
-    def _pressing(self, tally: Tally) -> bool:
+    def _light(self) -> bool:
+        """Tell whether all that came since the blank cannot reach a level; if so, no report is needed."""
+        settings, total = self._manager.config, self._manager.machine.size()
+        seldom = self._size is not None and not self._pressing(self._size)
+        if settings.gate.inhibit or self._levels.reached or seldom:
+            return False
+        most = weight.at_most(self._manager.machine, self._manager.volumes)
+        limit = self._levels.next(settings.levels, total)
+        if most is None or limit is None or most >= limit:
+            return False
+        self._size, self._added, self._caught = most, 0, False
+        return True
+
+    def _pressing(self, size: int) -> bool:
         """Tell whether what was announced since the last report may change the answer."""
         settings, total = self._manager.config.gate, self._manager.machine.size()
         if settings.inhibit and (self._caught or self._shut):
@@ -152,11 +166,11 @@ class Limits:
         limits = [self._levels.next(self._manager.config.levels, total)]
         if settings.inhibit:
             limits.append(settings.block_bytes.of(total))
-        return any(limit and tally.size + self._added >= limit for limit in limits)
+        return any(limit and size + self._added >= limit for limit in limits)
 
     def take(self, tally: Tally) -> None:
         """Take the totals of a report, and announce and refuse what follows from them."""
-        self._tally = tally
+        self._tally, self._size = tally, tally.size
         self._added, self._caught = 0, False
         if self._settled:
             self._say_level(tally)
@@ -169,12 +183,15 @@ class Limits:
         if reached is None:
             return
         name, begins = reached
+        spared = why(self._forecast.of(self._manager.config, self._manager.machine))
         paths = "1 path" if tally.count == 1 else f"{tally.count} paths"
         message = (
-            f"undeclared state has come to {size_to_text(tally.size)} in {paths}, "
+            f"state that does not persist has come to {size_to_text(tally.size)} in {paths}, "
             f"{name}-bytes is {size_to_text(begins)}"
         )
-        journal.write(message, _PRIORITIES[name], {
+        if spared is not None:
+            message += f"; {spared}, the next boot does not take it away"
+        journal.write(message, _PRIORITIES[name] if spared is None else journal.LOG_INFO, {
             "MESSAGE_ID": journal.MESSAGE_LEVEL,
             "IMPERMANENCE_LEVEL": name,
             "IMPERMANENCE_BYTES": tally.size,
@@ -186,20 +203,12 @@ class Limits:
         config, machine = self._manager.config, self._manager.machine
         judgement = gate.judge(tally, config.gate, machine.size(), None)
         # What the next boot will do takes a program to find out: only what would block is worth it.
-        if judgement.verdict != gate.BLOCK or self._spared() is not None:
+        if judgement.verdict != gate.BLOCK or self._forecast.of(config, machine).spared is not None:
             self._open()
         elif not self._shut:
             self._shut = True
-            reasons = "; ".join(why for verdict, why in judgement.reasons if verdict == gate.BLOCK)
+            reasons = "; ".join(words for verdict, words in judgement.reasons if verdict == gate.BLOCK)
             self._inhibitor.hold(_WHY, lambda: _say_shut(reasons))
-
-    def _spared(self) -> str | None:
-        """Return why the next boot takes nothing away, or None if it may."""
-        machine, now = self._manager.machine, self._clock()
-        asked = requests.spared(machine, self._manager.config.rollback.wipe)
-        if self._decision is None or asked != self._asked or now - self._decided >= FORETOLD:
-            self._decision, self._asked, self._decided = examine.next_boot(machine), asked, now
-        return examine.why_spared(self._decision, asked)
 
     def _open(self) -> None:
         if self._shut:

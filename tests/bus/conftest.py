@@ -20,11 +20,14 @@ import pydbus
 import pytest
 from gi.repository import Gio, GLib
 
+from impermanenced.boots import setup
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from impermanenced.report.report import Manager
 from impermanenced.system.dbus import Registration, request_name
 
 from ..conftest import Filesystem
 from ..isolation import PATIENCE
+from ..shell.hook import INSTALLED, built
 
 REPOSITORY = Path(__file__).parents[2]
 NOBODY = 65534
@@ -255,6 +258,12 @@ class Machine:
         temporary.write_text(f'[[volume]]\nmountpoint = "{self.mountpoint}"\npath = "/"\n{more}')
         temporary.rename(self.config)
 
+    def set_up(self) -> None:
+        """Have the next boot wipe, as the configuration says."""
+        built(INSTALLED)
+        with Manager(os.fsencode(self.config)) as manager:
+            setup.run(manager.config, manager.machine, dry_run=False)
+
 
 def until_heard(con: Any) -> None:
     """The bus does what it is asked in turn: this answered, it knows what the connection listens to."""
@@ -329,7 +338,7 @@ def get_properties(bus: Bus, con: Any = None) -> dict[str, Any]:
     return properties
 
 
-def fetch(bus: Bus, config: Path, uid: int = 0, timeout: float = PATIENCE) -> Any:
+def fetch(bus: Bus, config: Path, uid: int = 0) -> Any:
     """What the client gets as this user, by a process of its own; an error as its class and message."""
     program = (
         "import json, os, sys\n"
@@ -338,11 +347,11 @@ def fetch(bus: Bus, config: Path, uid: int = 0, timeout: float = PATIENCE) -> An
         "from impermanenced.document.report import report_to_json\n"
         "from impermanenced.errors import ImpermanenceError\n"
         "os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(*[int(sys.argv[2])] * 3)\n"
-        "try: report = fetch_report(float(sys.argv[4]), os.fsencode(sys.argv[1]))\n"
+        "try: report = fetch_report(os.fsencode(sys.argv[1]))\n"
         "except ImpermanenceError as error: print(json.dumps([type(error).__name__, error.message]))\n"
         "else: print(json.dumps(report and report_to_json(report)))\n"
     )
-    argv = (sys.executable, "-c", program, config, str(uid), REPOSITORY, str(timeout))
+    argv = (sys.executable, "-c", program, config, str(uid), REPOSITORY)
     result = run_beside(*argv, env=bus.environment)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

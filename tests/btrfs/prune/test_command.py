@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import sh
+from tests.conftest import as_unit, sh
 from tests.schema import checked
 
 from .machine import QUIET, System, fill, sh_subvolume
@@ -113,6 +113,19 @@ def test_pin_and_unpin(system: System) -> None:
     assert system.old_roots() == []
 
 
+def test_a_boot_is_counted_back_as_for_next(system: System) -> None:
+    system.boot(400)
+    system.boot(300)  # the boot of this machine has no record: the newest one is -1
+    assert "1 pinned: it stays until  impermanence unpin 1\n" in system.command("pin", "-2").stdout
+    assert "boot 1 was pinned already" in system.command("pin", "1").stdout
+    assert "boot 1 is not pinned any more" in system.command("unpin", "-2").stdout
+    refused = system.command("pin", "-9")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "impermanence: there is no boot -9\nhint: impermanence boots\n",
+    )
+
+
 def test_machine_that_is_not_set_up(system: System) -> None:
     sh("btrfs", "subvolume", "delete", system.top / ".impermanence")
     result = system.command("prune", "--yes")
@@ -132,11 +145,7 @@ def test_the_capabilities_of_the_service_are_enough(system: System) -> None:
     os.chown(old / "home/alice/sub", 1000, 1000)
     sh("btrfs", "property", "set", "-ts", old, "ro", "true")
     sh("btrfs", "property", "set", "-ts", old / "home/alice/sub", "ro", "true")
-    unit = Path(__file__).parents[3] / "systemd/impermanence-prune.service"
-    (line,) = [line for line in unit.read_text().splitlines() if line.startswith("CapabilityBoundingSet=")]
-    wanted = "".join(f",+{name.removeprefix('CAP_').lower()}" for name in line.partition("=")[2].split())
-    wrap = ["setpriv", f"--bounding-set=-all{wanted}", f"--inh-caps=-all{wanted}"]
-    argv = [*wrap, *system.argv("prune", "--yes")]
+    argv = [*as_unit("impermanence-prune.service"), *system.argv("prune", "--yes")]
     result = subprocess.run(argv, check=False, text=True, **QUIET)
     assert (result.returncode, result.stderr) == (0, "")
     assert system.old_roots() == []
