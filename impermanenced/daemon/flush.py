@@ -12,6 +12,7 @@ from ..alerts.announce import Announcer
 from ..alerts.bulk import GROWING, BulkWrites
 from ..bus.answers import Answers
 from ..bus.news import News
+from ..errors import TooMany
 from ..kernel import libc
 from ..model import Entry
 from ..report.report import Manager
@@ -130,7 +131,13 @@ class Flusher:
             self._too_many = True
             self._limits.stir()
         else:
-            self._announcer.announce(self._look_up(root_id, inodes))
+            try:
+                entries = self._look_up(root_id, inodes)
+            except TooMany:  # their paths are too long
+                self._too_many = True
+                self._limits.stir()
+            else:
+                self._announcer.announce(entries)
 
     def _say_bulk(self) -> None:
         settled = self._bulk.settled()
@@ -174,7 +181,7 @@ class Flusher:
         return announcements.count
 
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
-        entries = self._manager.entries_of(root_id, inodes, self._writes)
+        entries = self._manager.entries_of(root_id, inodes, self._writes, report_process.BIG)
         found = {entry.difference.inode for entry in entries}
         self._writes.settle(root_id, found)
         # The writer of a file that is as in the blank, or gone again, does not matter.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from ..kernel.btrfs import DirEntry, Facts, Inode, Tree
 from ..model import Change, Difference, Volume
+from ..paths import DEEPEST
 from . import data
 from .describe import SAME, describe, describe_subvolume, letters
 from .place import Places
@@ -32,11 +33,19 @@ class Drift:
         self.complete = True  # False once something could not be read
         self._fd = fd
         self._most = most
+        self._cut = 0
         self._prefix = volume.path.rstrip(b"/")
         self._base = base if volume.blank_id is not None else None
         self._now = Side.of(fd, volume.root_id)
         self._was = Side.of(fd, volume.blank_id)
         self._places = Places(self._prefix, self._now, self._was, self._base)
+
+    @property
+    def cut(self) -> int:
+        """Return how many directories were not looked into, or came up, because a path there would be longer
+        than DEEPEST.
+        """
+        return self._cut + self._places.cut
 
     # All of it
 
@@ -49,6 +58,7 @@ class Drift:
             yield from self._walk(self._prefix, self._now.root, self._was.root)
         else:
             yield from self._changed(base)
+        self.complete = self.complete and not self.cut
 
     def _changed(self, base: int) -> Iterator[Difference]:
         new = {number for number, inode in self._now.known.inodes.items() if inode.generation > base}
@@ -116,8 +126,12 @@ class Drift:
                 yield from self._compare(path, now, new, was, old)
             below_now = now.objectid if now and new and stat.S_ISDIR(new.mode) and not now.is_root else None
             below_was = was.objectid if was and old and stat.S_ISDIR(old.mode) and not was.is_root else None
-            if below_now is not None or below_was is not None:
+            if below_now is None and below_was is None:
+                continue
+            if len(path) <= DEEPEST:
                 stack.extend(self._pairs(path, below_now, below_was))
+            else:
+                self._cut += 1
 
     def _is_subvolume(self, entry: DirEntry) -> bool:
         """Return whether the entry is a real subvolume: in a snapshot such an entry is an empty directory."""

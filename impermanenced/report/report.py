@@ -11,7 +11,7 @@ from ..errors import TooMany
 from ..kernel import mounts
 from ..kernel.mounts import Mount
 from ..model import Advice, Difference, Entry, Forecast, Mounted, Report, Volume
-from ..paths import within
+from ..paths import DEEPEST, within
 from ..system.systemd import Systemctl, Systemd
 from ..text import to_text
 from ..volumes import links, placement
@@ -29,6 +29,8 @@ from .rules import Rules, Ruling
 from .standing import difference_of
 
 MOST_NAMED = 5  # mounts that are named
+
+LENGTH = 256  # bytes of the average path in a report that is to be small
 
 
 class Manager:
@@ -95,21 +97,22 @@ class Manager:
     def status(self, writers: Writers | None = None, most: int | None = None) -> Report:
         """Return the report of all volumes.
 
-        Raises TooMany if one volume has more than about `most` differences or changed inodes.
+        Raises TooMany if one volume has more than about `most` differences or changed inodes, or longer paths
+        than these may have.
         """
         self.machine.sync()
         self._context.renew()
         forecast = self.forecast()
         misplaced = placement.misplaced(self.config.persist, self.volumes)
         seen = self._mounted()
-        entries, complete = self._entries(seen, misplaced, forecast, writers, most)
+        entries, complete, cut = self._entries(seen, misplaced, forecast, writers, most)
         came_and_went = changed(seen, self._mounted())
         if came_and_went:
             # What is no longer there keeps nothing, and what has just come may go again.
             stable = {
                 name: [one for one in found if one.path not in came_and_went] for name, found in seen.items()
             }
-            entries, complete = self._entries(stable, misplaced, forecast, writers, most)
+            entries, complete, cut = self._entries(stable, misplaced, forecast, writers, most)
         span = self._context.span()
         return Report(
             complete=complete,
@@ -119,7 +122,7 @@ class Manager:
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
-            notes=(*self._context.notes, *_fleeting(came_and_went)),
+            notes=(*self._context.notes, *_fleeting(came_and_went), *_deeper(cut)),
             faults=(*(one.words for one in misplaced), *faults(self.config.declarations, seen)),
             forecast=forecast,
         )
@@ -131,21 +134,24 @@ class Manager:
         forecast: Forecast,
         writers: Writers | None,
         most: int | None,
-    ) -> tuple[list[Entry], bool]:
+    ) -> tuple[list[Entry], bool, int]:
+        """Return the entries, whether all could be read, and how many directories were too deep."""
         entries: list[Entry] = []
-        complete = True
+        complete, cut = True, 0
         for volume in self.volumes:
             drift = Drift(self.machine.top, volume, self.machine.baseline(volume), most)
             differences = _at_most(most, drift.differences())
             judged = self._judge(volume, differences, mounted[volume.name], misplaced, writers)
             found = self._context.appraise(volume, judged)
             entries.extend(booted.spare(found, self.config, self.machine, volume, forecast))
-            complete = complete and drift.complete
-        return entries, complete
+            complete, cut = complete and drift.complete, cut + drift.cut
+        return entries, complete, cut
 
-    def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
+    def entries_of(
+        self, root_id: int, inodes: Iterable[int], writers: Writers | None = None, most: int | None = None
+    ) -> list[Entry]:
         """Return what became of some inodes of a volume, sorted by path; an inode that is as in the blank
-        gives nothing.
+        gives nothing.  Raises TooMany as `status` does.
         """
         volume = next((volume for volume in self.volumes if volume.root_id == root_id), None)
         if volume is None:
@@ -154,7 +160,8 @@ class Manager:
         drift = Drift(self.machine.top, volume, None)  # single inodes need no baseline
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
         misplaced = placement.misplaced(self.config.persist, self.volumes)
-        judged = self._judge(volume, differences, self._mounted()[volume.name], misplaced, writers)
+        mounted = self._mounted()[volume.name]
+        judged = self._judge(volume, _at_most(most, differences), mounted, misplaced, writers)
         return self._context.appraise(volume, judged)
 
     def _mounted(self) -> dict[str, list[Mounted]]:
@@ -219,7 +226,20 @@ def _fleeting(came_and_went: Collection[bytes]) -> Iterator[str]:
 
 
 def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Difference]:
+    if most is None:
+        yield from differences
+        return
+    length = 0
     for number, difference in enumerate(differences):
-        if most is not None and number >= most:
-            raise TooMany(f"more than {most} differences")
+        length += len(difference.path)
+        if number >= most or length > most * LENGTH:
+            raise TooMany(f"more than {most} differences, or {most * LENGTH} bytes of paths")
         yield difference
+
+
+def _deeper(cut: int) -> Iterator[str]:
+    if cut:
+        yield (
+            f"not listed: what is in {cut:,} {'directory' if cut == 1 else 'directories'} "
+            f"with a path of more than {DEEPEST:,} bytes"
+        )
