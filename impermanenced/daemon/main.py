@@ -91,7 +91,7 @@ class Daemon:
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
         self._reports = reports = Reports(manager, asked.known, writes)
         inhibitor = Inhibitor(con, workers.calls, "block", "a reboot cannot be refused")
-        self._limits = Limits(manager, reports.total, signals, inhibitor)
+        self._limits = Limits(manager, reports.total, signals, inhibitor, reports.weigh)
         flusher = Flusher(
             manager, writes, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
