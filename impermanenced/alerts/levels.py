@@ -14,6 +14,11 @@ class Levels:
     def __init__(self) -> None:
         self._at = 0  # how many of NAMES were reached
 
+    @property
+    def reached(self) -> bool:
+        """Return whether any level was reached and is not left again."""
+        return self._at > 0
+
     def reach(self, size: int, settings: LevelSettings, total: int) -> tuple[str, int] | None:
         """Return the highest level that these bytes have newly reached, and where it begins, or None."""
         begins = _begins(settings, total)

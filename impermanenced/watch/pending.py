@@ -49,6 +49,8 @@ class PendingWrites:
         self.knows_writers = True
         self.overflows = 0
         self.forgotten = 0  # inodes that were not stored in time
+        # Inodes that were written to; one that is written to again after a `store` counts again.
+        self.noted = 0
         self.last = 0.0  # when there was something new to look at, by the clock
         self.ledger = ledger
         self._clock = clock
@@ -98,6 +100,7 @@ class PendingWrites:
                     waiting = self._waiting[root_id] = {}
                 old = waiting.get(inode)
                 if old is None:
+                    self.noted += 1
                     if self._size >= self._limit:
                         self.forgotten += 1
                         continue
@@ -147,6 +150,7 @@ class PendingWrites:
         """Note that the kernel dropped events."""
         with self._lock:
             self.overflows += 1
+            self.noted += 1  # of events that are lost nobody knows how many there were
             self.last = self._clock()
             self._overflowed = True
         self._on_news()

@@ -15,6 +15,7 @@ from .items import (
     BTRFS_FILE_EXTENT_INLINE,
     BTRFS_FILE_EXTENT_PREALLOC,
     BTRFS_FIRST_FREE_OBJECTID,
+    BTRFS_FT_DIR,
     BTRFS_INODE_EXTREF_KEY,
     BTRFS_INODE_ITEM_KEY,
     BTRFS_INODE_REF_KEY,
@@ -41,6 +42,7 @@ from .items import (
     Extent,
     Facts,
     Inode,
+    Weight,
     attributes,
     dir_entry,
     name_hash,
@@ -243,6 +245,46 @@ class Tree:
             if most is not None and len(inodes) > most:
                 raise TooMany(f"more than {most} changed inodes")
         return changes
+
+    def weight(self, since: int, most: int) -> Weight | None:
+        """Return what the files weigh whose inodes came or changed after a transaction, each once for every
+        name: as they appear or on the disk, whichever is more.
+
+        None means that it is not known: there are more than about `most` items, or a directory that is older
+        has a new name, and with it everything below it.
+        """
+        buffer = bytearray(_ARGS.size + _LARGE)
+        header, transid_at, unpack = HEADER_SHORT.unpack_from, U64.unpack_from, INODE.unpack_from
+        new, changed = 0, {}
+        made, named = set(), set()
+        last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
+        key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
+        while key is not None and (count := self._fill(buffer, key, last, since + 1)):
+            where = _ARGS.size
+            for _ in range(count):
+                objectid, kind, length = header(buffer, where)
+                where += 32  # HEADER.size
+                if kind == 1:  # BTRFS_INODE_ITEM_KEY
+                    inode = Inode._make(unpack(buffer, where))
+                    if inode.generation > since and stat.S_ISDIR(inode.mode):
+                        made.add(objectid)
+                    elif inode.generation > since:
+                        new += max(inode.size, inode.nbytes) * inode.nlink
+                    elif inode.transid > since and not stat.S_ISDIR(inode.mode):
+                        changed[objectid] = inode
+                elif (
+                    kind == 96  # BTRFS_DIR_INDEX_KEY
+                    and buffer[where + 29] == BTRFS_FT_DIR
+                    and buffer[where + 8] == 1  # BTRFS_INODE_ITEM_KEY: no subvolume
+                    and transid_at(buffer, where + 17)[0] > since
+                ):
+                    named.add(transid_at(buffer, where)[0])
+                where += length
+            offset = transid_at(buffer, where - length - 16)[0]  # of the last item's header
+            key = _go_on(buffer, where, (objectid, kind, offset), last)
+            if (most := most - count) < 0:
+                return None
+        return None if named - made else Weight(new, changed)
 
     def written(self, since: int) -> tuple[dict[int, int], int]:
         """Return what was written after a transaction: {address: bytes on the disk} of extents, and bytes in
