@@ -150,6 +150,8 @@ class _Choice:
             return RemedyKind.PACKAGE
         if item.type is FileType.SUBVOLUME:
             return RemedyKind.SUBVOLUME
+        if item.advice and item.advice[0].kind is AdviceKind.INTO_BLANK:
+            return RemedyKind.INTO_BLANK
         if item.loss is LossClass.CACHE or (item.advice and item.advice[0].kind is AdviceKind.IGNORE):
             return RemedyKind.CACHE
         if item.type in _NODES:
