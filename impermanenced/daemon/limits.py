@@ -199,7 +199,8 @@ class Limits:
             "IMPERMANENCE_BYTES": tally.size,
             "IMPERMANENCE_COUNT": tally.count,
         })  # fmt: skip
-        self._listener.level(name, tally.size, tally.count)
+        if spared is None:
+            self._listener.level(name, tally.size, tally.count)
 
     def _judge(self, tally: Tally) -> None:
         config, machine = self._manager.config, self._manager.machine

@@ -191,7 +191,10 @@ class Daemon:
         self._limits.look()  # before much is written, while a report is small
 
     def _say_leaving(self, last: ShutdownSummary) -> None:
-        self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
+        if last.spared is None:
+            self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
+        else:
+            self._signals.emit_leaving(0, 0, [])
         self._con.flush_sync(None)
 
     # Another configuration

@@ -182,6 +182,7 @@ def test_what_is_not_wiped_is_not_lost(
         record = BootRecord(7, BOOT_ID, 1_700_000_000, "6.1.0", "kept", hold=True)
         (state / "boots/7.env").write_bytes(records.format_record(record))
     (machine.mountpoint / "etc/new").write_text("x")
+    leaving = Emitted(bus, "Leaving")
     daemon = Daemon(bus, tmp_path, "--config", machine.config)
     try:
         daemon.wait_ready()
@@ -191,6 +192,8 @@ def test_what_is_not_wiped_is_not_lost(
         assert f"{words}" in daemon.output()
         assert "does not take away 1 path" in daemon.output()
         assert not wall.exists()
+        wait_until(lambda: leaving.got, "the signal")
+        assert leaving.got[0] == (0, 0, [])
     finally:
         assert daemon.stop() == 0, daemon.output()
 

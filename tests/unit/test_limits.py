@@ -209,6 +209,7 @@ def test_a_level_says_why_nothing_will_be_lost(monkeypatch: pytest.MonkeyPatch) 
             journal.LOG_INFO,
         )
     ]
+    assert case.said == [], "nobody is alarmed"
 
 
 def test_a_file_that_only_grows_is_seen_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
