@@ -177,7 +177,11 @@ class Archive:
             elif path not in archived:
                 unknown[path] = "is in no record"
             else:
-                found = self.machine.subvolume(children[name])
+                try:
+                    found = self.machine.subvolume(children[name])
+                except OSError as error:
+                    unknown[path] = f"cannot be looked up: {error.strerror}"
+                    continue
                 wanted, number = archived[path]
                 if wanted is None or uuid.UUID(wanted).bytes != found.uuid:
                     unknown[path] = f"is not the subvolume that boot {number} put there"

@@ -140,10 +140,22 @@ class Machine:
         return frozenset(found)
 
     def nested_paths(self, root_id: int) -> list[bytes]:
-        """Return the paths from the top level of the subvolumes below one, at any depth, sorted."""
+        """Return the paths from the top level of the subvolumes below one, at any depth, sorted.
+
+        Such a path may be longer than PATH_MAX.
+        """
         with _btrfs_errors(b"subvolume %d" % root_id):
-            paths = [btrfsutil.subvolume_path(self.top, number) for number in self.nested(root_id)]
-        return sorted(os.fsencode(path) for path in paths)
+            paths = {root_id: b"/" + os.fsencode(btrfsutil.subvolume_path(self.top, root_id))}
+        waiting = [root_id]
+        while waiting:
+            number = waiting.pop()
+            tree = btrfs.Tree(self.top, number)
+            for child, (directory, name) in tree.nested().items():
+                if child not in paths:
+                    paths[child] = paths[number] + tree.path(directory) + b"/" + name
+                    waiting.append(child)
+        del paths[root_id]
+        return sorted(path[1:] for path in paths.values())
 
     def sync(self) -> None:
         """Commit what is only in memory, so that the trees have it."""

@@ -22,6 +22,7 @@ from impermanenced.watch.pending import PendingWrites
 
 from ..conftest import Filesystem, sh
 from ..isolation import wait_until
+from .nesting import nest
 
 
 def descriptors() -> dict[str, str]:
@@ -130,6 +131,16 @@ def test_an_overflow_is_counted(filesystem: Filesystem, monkeypatch: pytest.Monk
         assert watched.writes.take()[2]
     finally:
         watched.close()
+
+
+def test_subvolumes_nested_without_end_belong_to_their_volume(watched: Watched) -> None:
+    # The way up once ended after a hundred of them, and what was written below was dropped.
+    nest(watched.root, "s", 150)
+    deepest = watched.root.joinpath(*["s"] * 150, "file")
+    sh("touch", deepest)  # what this process does is not watched
+    number = int(sh("btrfs", "inspect-internal", "rootid", deepest.parent))
+    assert watched.owners(number) == watched.root_id
+    wait_until(lambda: watched.writer(deepest, number), "its writer")
 
 
 def test_short_lived_writers_are_mostly_known(watched: Watched) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import stat
 import struct
@@ -298,10 +299,15 @@ class Tree:
         return found
 
     def path(self, directory: int) -> bytes:
-        """Return the path of a directory in this tree, with a slash before each name; its root is b""."""
+        """Return the path of a directory in this tree, with a slash before each name; its root is b"".
+
+        Raises FileNotFoundError if it has been removed.
+        """
         parts: list[bytes] = []
         while directory != BTRFS_FIRST_FREE_OBJECTID:
-            directory, name = self.names(directory)[0]
+            if not (names := self.names(directory)):
+                raise FileNotFoundError(errno.ENOENT, f"inode {directory} of tree {self.root_id} has no name")
+            directory, name = names[0]
             parts.append(b"/" + name)
         return b"".join(reversed(parts))
 
