@@ -106,9 +106,11 @@ class Announcer:
         crud = self._limit.fresh(entry for entry in entries if entry.verdict is Verdict.CRUD)
         self.tell(group.announcements(crud, crud))
 
-    def unannounced(self, paths: Sequence[bytes]) -> list[int]:
-        """Return the indices of paths that were not announced before, and remember them as announced."""
-        return self._limit.unannounced(paths)
+    def unannounced(self, asked: Sequence[group.Asked]) -> list[int]:
+        """Return the indices of paths that were not announced before, or not with so bad a loss, and remember
+        them as announced.
+        """
+        return self._limit.unannounced(asked)
 
     def tell(self, announcements: Announcements) -> None:
         """Announce groups, and what belongs to each user."""
@@ -117,8 +119,8 @@ class Announcer:
         self.announce_groups(announcements.groups)
 
     def announce_groups(self, found: Sequence[Alert | Rest]) -> None:
-        """Announce groups of paths that are all new, as many as may be announced at once, and the sum of the
-        others.
+        """Announce groups of paths that are all new, as many as each account may announce at once, and the
+        sum of its others.
         """
         if not found:
             return
@@ -135,12 +137,9 @@ class Announcer:
             self._emit(alert.path, alert.verdict, unit, alert.size, alert.count)
             if self._listener:
                 self._listener.alert(alert)
-        if held_back:
-            self._say_rest(
-                group.rest(held_back),
-                journal.MESSAGE_HELD_BACK,
-                "and {count} more undeclared paths in {path}, {size}",
-            )
+        for rest in group.rests(held_back):
+            words = "and {count} more undeclared paths in {path}, {size}"
+            self._say_rest(rest, journal.MESSAGE_HELD_BACK, words)
 
     def settle(self) -> None:
         """Announce what the boot wrote, because it has finished."""

@@ -19,7 +19,7 @@ from . import group
 from .announce import describe
 from .group import Alert
 
-WORST = 5  # groups that are named
+WORST = 5  # groups of each account that are named
 WALL_TIMEOUT = 3.0  # seconds; logind waits for five by default
 
 log = logger.get()
@@ -43,7 +43,7 @@ def compose(report: Report, spared: str | None) -> ShutdownSummary:
         count=len(crud),
         size=sum(entry.difference.size for entry in crud),
         complete=report.complete,
-        worst=tuple(group.group(crud)[:WORST]),
+        worst=tuple(group.worst(group.group(crud), WORST)[0]),
         spared=spared,
     )
 

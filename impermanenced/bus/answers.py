@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from ..alerts import group, shutdown
-from ..alerts.group import Announcements
+from ..alerts.group import Announcements, Asked
 from ..alerts.shutdown import ShutdownSummary
 from ..document.explanation import explanation_to_json
 from ..document.fields import dump
@@ -19,7 +19,7 @@ from ..report.totals import Tally
 from ..report.visible import visible
 from .sealed import sealed_file
 
-Unannounced = Callable[[Sequence[bytes]], Iterable[int]]  # paths -> indices of unannounced ones, now marked
+Unannounced = Callable[[Sequence[Asked]], Iterable[int]]  # indices of those to announce, now marked
 
 PIECE = 1000  # paths in one question
 
@@ -71,7 +71,8 @@ class FromReport:
         fresh: list[Entry] = []
         for start in range(0, len(asked), PIECE):
             piece = asked[start : start + PIECE]
-            fresh += [piece[index] for index in unannounced([entry.difference.path for entry in piece])]
+            paths = [(entry.difference.path, group.loss_of(entry)) for entry in piece]
+            fresh += [piece[index] for index in unannounced(paths)]
         return group.announcements(fresh, crud)
 
     def shutdown_summary(self, spared: str | None) -> ShutdownSummary:

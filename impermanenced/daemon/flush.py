@@ -13,7 +13,7 @@ from ..alerts.bulk import GROWING, BulkWrites
 from ..bus.answers import Answers
 from ..bus.news import News
 from ..kernel import libc
-from ..model import Entry
+from ..model import Entry, FileType
 from ..report.report import Manager
 from ..system import journal, logger
 from ..watch.pending import Dirty, PendingWrites
@@ -176,7 +176,13 @@ class Flusher:
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
         entries = self._manager.entries_of(root_id, inodes, self._writes)
         found = {entry.difference.inode for entry in entries}
-        self._writes.settle(root_id, found)
+        # What is still empty says nothing of what it will be, so the next write to it is looked at as well.
+        empty = {
+            entry.difference.inode
+            for entry in entries
+            if entry.difference.type is FileType.FILE and not entry.difference.size
+        }
+        self._writes.settle(root_id, found - empty)
         # The writer of a file that is as in the blank, or gone again, does not matter.
         self._writes.ledger.drop(root_id, inodes - found)
         self._limits.stir()

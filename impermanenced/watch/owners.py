@@ -12,7 +12,7 @@ UNKNOWN = -1
 
 
 def owner_of(uid: int | None) -> int:
-    """Return the owner that a uid belongs to: a number below zero for a block, and for one that is unknown."""
+    """Return the owner that a uid belongs to: a number below zero for a block or an unknown one."""
     if uid is None or uid < 0:
         return UNKNOWN
     return uid if not uid >> _BLOCK else UNKNOWN - (uid >> _BLOCK)
