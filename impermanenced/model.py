@@ -102,6 +102,15 @@ class Difference:
     target: bytes | None = None  # of a symlink
     subvolume: int | None = None  # id of a nested subvolume
     ctime: int = 0  # nanoseconds since 1970; no program can set it; 0: not known
+    allocated: int | None = None  # bytes on the disk, where these are not `size`: of a sparse file, for one
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes it really takes, the share of one name where a file has several.
+
+        Sums are made of these: `size` is a number that whoever writes the file may choose.
+        """
+        return self.size if self.allocated is None else self.allocated
 
 
 @dataclass(frozen=True, slots=True)

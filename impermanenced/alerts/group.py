@@ -92,7 +92,7 @@ def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
     return Alert(
         path=entries[0].difference.path if len(entries) == 1 else directory,
         count=len(entries),
-        size=sum(entry.difference.size for entry in entries),
+        size=sum(entry.difference.held for entry in entries),
         verdict=entries[0].verdict.value,
         change=changes.pop() if len(changes) == 1 else "changed",
         loss=max(map(loss_of, entries), key=weight),
@@ -202,7 +202,7 @@ def announcements(fresh: Sequence[Entry], undeclared: Sequence[Entry]) -> Announ
             owned.setdefault(entry.difference.uid, []).append(entry)
     return Announcements(
         count=len(undeclared),
-        size=sum(entry.difference.size for entry in undeclared),
+        size=sum(entry.difference.held for entry in undeclared),
         groups=_worst(group(fresh)),
         of_users={uid: _worst(group(theirs)) for uid, theirs in owned.items()},
     )

@@ -41,7 +41,7 @@ def compose(report: Report, spared: str | None) -> ShutdownSummary:
     crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
     return ShutdownSummary(
         count=len(crud),
-        size=sum(entry.difference.size for entry in crud),
+        size=sum(entry.difference.held for entry in crud),
         complete=report.complete,
         worst=tuple(group.worst(group.group(crud), WORST)[0]),
         spared=spared,

@@ -124,13 +124,13 @@ def _key(entry: Entry, tops: Tops) -> Key:
 
 
 def _row(directory: bytes, group: list[Entry]) -> Row:
-    worst = max(group, key=lambda entry: (entry.score, entry.difference.size))
+    worst = max(group, key=lambda entry: (entry.score, entry.difference.held))
     packages = _packages(group)
     differences = [entry.difference for entry in group]
     return Row(
         path=_names(packages, group) if packages else _path(directory, group),
         what=_what(group),
-        size=sum(one.size for one in differences if one.change is not Change.DELETED),
+        size=sum(one.held for one in differences if one.change is not Change.DELETED),
         who=_who(group),
         when=max(_when(entry) for entry in group),
         loss=PACKAGES if packages else _loss(worst, group),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 
 from ..bus.answers import Answers
@@ -36,7 +37,7 @@ class Reports:
         with contextlib.ExitStack() as stack:
             answers = report_process.answers(self._manager, self._known, self._writes)
             stack.callback(answers.close)
-            self._told(answers.tally())
+            self._told(dataclasses.replace(answers.tally(), used=self._manager.machine.used()))
             stack.pop_all()
         return answers
 

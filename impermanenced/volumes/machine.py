@@ -105,6 +105,11 @@ class Machine:
         status = os.fstatvfs(self.top)
         return status.f_blocks * status.f_frsize
 
+    def used(self) -> int:
+        """Return how many bytes of the filesystem are used, whatever for."""
+        status = os.fstatvfs(self.top)
+        return (status.f_blocks - status.f_bfree) * status.f_frsize
+
     def subvolume(self, root_id: int) -> Subvolume:
         """Return what is known of the subvolume with this id.  Raises OSError if there is none."""
         with _btrfs_errors(b"subvolume %d" % root_id):

@@ -377,3 +377,21 @@ def test_of_inode_agrees_with_the_whole(volumes: Volumes) -> None:
         assert list(drift.of_inode(2**40)) == []
     finally:
         os.close(volumes.fd)
+
+
+def test_what_a_file_takes_is_not_what_it_says(volumes: Volumes) -> None:
+    root = volumes.top / "root"
+    with open(root / "sparse", "wb") as stream:
+        stream.truncate(1 << 62)
+        stream.write(b"x" * 5000)
+    (root / "room").touch()
+    sh("fallocate", "--keep-size", "--length", "8MiB", root / "room")
+    (root / "dense").write_bytes(os.urandom(300_001))
+    (root / "several").write_bytes(os.urandom(8192))
+    for number in range(3):
+        os.link(root / "several", root / f"etc/several{number}")
+    found = {one.path: one for one in volumes.differences()}
+    assert (found[b"/sparse"].size, found[b"/sparse"].held) == (1 << 62, 8192)
+    assert (found[b"/room"].size, found[b"/room"].held) == (0, 8 << 20)
+    assert (found[b"/dense"].size, found[b"/dense"].held) == (300_001, 300_001)
+    assert sum(one.held for path, one in found.items() if b"several" in path) == 8192

@@ -161,6 +161,8 @@ def _facts(difference: Difference, now: float) -> str:
     file = difference.type is FileType.FILE
     kind = "" if file else f"{difference.type.value}, "
     size = f"{size_to_text(difference.size)}, " if file else ""
+    if file and difference.allocated is not None:
+        size = f"{size_to_text(difference.size)} ({size_to_text(difference.allocated)} on the disk), "
     when = f"the blank's is of {age}" if difference.change is Change.DELETED else f"last modified {age}"
     return f"{kind}{change}, {when}, {size}{wording.user(difference.uid)} {difference.mode:04o}"
 

@@ -27,6 +27,7 @@ from .items import (
     Extent,
     Facts,
     Inode,
+    held,
 )
 from .tree import Tree
 
@@ -42,5 +43,6 @@ __all__ = [
     "Tree",
     "devices",
     "fs_info",
+    "held",
     "open_inode",
 ]

@@ -44,6 +44,7 @@ from .items import (
     Inode,
     attributes,
     dir_entry,
+    held,
     name_hash,
     references,
 )
@@ -110,7 +111,7 @@ class Tree:
         return None
 
     def sizes(self, inodes: Iterable[int]) -> tuple[int, int]:
-        """Return how many of these inodes still have a name, and the bytes of the files among them.
+        """Return how many of these inodes still have a name, and the bytes that the files among them take.
 
         Numbers that follow each other closely cost one search together.
         """
@@ -126,10 +127,10 @@ class Tree:
                     objectid, kind, length = header(buffer, where)
                     where += 32  # HEADER.size
                     if kind == 1 and objectid in wanted:  # BTRFS_INODE_ITEM_KEY
-                        bytes_, nlink, mode = unpack(buffer, where)
+                        bytes_, nbytes, nlink, mode = unpack(buffer, where)
                         if nlink:
                             count += 1
-                            size += 0 if stat.S_ISDIR(mode) else bytes_
+                            size += 0 if stat.S_ISDIR(mode) else held(bytes_, nbytes)
                     where += length
                 offset = U64.unpack_from(buffer, where - length - 16)[0]  # of the last item's header
                 key = _go_on(buffer, where, (objectid, kind, offset), last)
