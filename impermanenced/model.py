@@ -126,6 +126,13 @@ class Writer:
     last: float
     kind: str = ""  # the kind of the unit: "system", "user", "session", "container"
 
+    @property
+    def whose(self) -> str:
+        """Return the unit, with its kind before it where that names it as it likes: a user may have an
+        `sshd.service`, which is `user:sshd.service`.
+        """
+        return f"{self.kind}:{self.unit}" if self.unit and self.kind in ("user", "container") else self.unit
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -33,16 +33,19 @@ def _name(writer: Writer | None) -> str:
     if writer is None:
         return ""
     program = to_text(writer.comm or os.path.basename(writer.exe))
-    if writer.unit and program:
-        return f"{to_text(writer.unit.encode())} ({program})"
-    return to_text(writer.unit.encode()) or program or f"process {writer.pid}"
+    unit = to_text(writer.whose.encode())
+    if unit and program:
+        return f"{unit} ({program})"
+    return unit or program or f"process {writer.pid}"
 
 
 def _writer_fields(writer: Writer | None) -> dict[str, journal.Value]:
     if writer is None:
         return {}
     fields: dict[str, journal.Value] = {
-        "IMPERMANENCE_WRITER_UNIT": writer.unit,
+        # As the journal's own _SYSTEMD_UNIT and _SYSTEMD_USER_UNIT: one name may be in both.
+        f"IMPERMANENCE_WRITER_{'USER_' if writer.kind == 'user' else ''}UNIT": writer.unit,
+        "IMPERMANENCE_WRITER_KIND": writer.kind,
         "IMPERMANENCE_WRITER_EXE": to_text(writer.exe),
         "IMPERMANENCE_WRITER_COMM": to_text(writer.comm),
         "IMPERMANENCE_WRITER_PID": writer.pid,
@@ -133,7 +136,7 @@ class Announcer:
         for alert in said:
             message, fields = alert_entry(alert)
             journal.write(message, journal.LOG_NOTICE, fields)
-            unit = alert.writer.unit if alert.writer else ""
+            unit = alert.writer.whose if alert.writer else ""
             self._emit(alert.path, alert.verdict, unit, alert.size, alert.count)
             if self._listener:
                 self._listener.alert(alert)

@@ -104,7 +104,9 @@ def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
 
 def who(writer: Writer | Origin | None) -> bytes:
     """Return what two writers must have in common to be one for a person: the unit, or else the program."""
-    return (writer.unit.encode() or writer.exe or writer.comm) if writer else b""
+    if writer is None:
+        return b""
+    return f"{writer.kind}:{writer.unit}".encode() if writer.unit else writer.exe or writer.comm
 
 
 def bulk_alert(

@@ -74,16 +74,17 @@ def _fields(summary: ShutdownSummary) -> Mapping[str, journal.Value]:
 
 
 def say(summary: ShutdownSummary) -> None:
-    """Log the last words, and show them to everybody who is logged in if anything will be lost."""
+    """Log the last words, and tell everybody who is logged in how much will be lost, if anything will."""
     lost = summary.count > 0 and summary.spared is None
     journal.write(message(summary), journal.LOG_WARNING if lost else journal.LOG_INFO, _fields(summary))
     if not lost:
         return
     for line in details(summary):
         journal.write(line, journal.LOG_WARNING)
-    text = "\n  ".join([f"impermanence: {message(summary)}", *details(summary)]) + "\n"
+    # A terminal shows it to anybody, so it names no path: whose files these are says impermanence status.
+    text = f"impermanence: {message(summary)}\n  what of it is yours: impermanence status\n"
     try:
-        command.run(["wall"], input=text.encode("utf-8", "surrogateescape"), timeout=WALL_TIMEOUT)
+        command.run(["wall"], input=text.encode(), timeout=WALL_TIMEOUT)
     except CommandError as error:
         log.info("nobody who is logged in could be told", error=error.message)
 

@@ -190,3 +190,26 @@ def test_a_crowd_is_whose_all_are_that_were_looked_at() -> None:
     assert of(7, 0).owner is None
     assert group.plus(of(7), of(7)).owner == 7
     assert group.plus(of(7), of(8)).owner is None
+
+
+def test_a_unit_of_a_user_does_not_pass_for_one_of_the_system() -> None:
+    """A user may call a unit of the user's own manager `sshd.service`."""
+    real = dataclasses.replace(WRITER, unit="sshd.service", kind="system", uid=0)
+    forged = dataclasses.replace(real, kind="user", uid=1000)
+    sent: list[str] = []
+    announcer = announce.Announcer(lambda path, verdict, unit, size, count: sent.append(unit))
+    announcer.settle()
+    alerts = [*group.group([entry(b"/a/b", real)]), *group.group([entry(b"/c/d", forged)])]
+    announcer.announce_groups(alerts)
+    (_, fields), (_, forged_fields) = map(announce.alert_entry, alerts)
+    assert fields["IMPERMANENCE_WRITER_UNIT"] == "sshd.service"
+    assert "IMPERMANENCE_WRITER_UNIT" not in forged_fields
+    assert forged_fields["IMPERMANENCE_WRITER_USER_UNIT"] == "sshd.service"
+    kinds = [found["IMPERMANENCE_WRITER_KIND"] for found in (fields, forged_fields)]
+    assert kinds == ["system", "user"]
+    texts = [announce.describe(alert) for alert in alerts]
+    assert ["by sshd.service (a)" in text for text in texts] == [True, False]
+    assert "by user:sshd.service (a)" in texts[1]
+    assert sent == ["sshd.service", "user:sshd.service"]
+    uid = dataclasses.replace(real, uid=1000)
+    assert len(group.group([entry(b"/e/1", uid), entry(b"/e/2", forged)])) == 2, "nor in a group of its own"

@@ -174,6 +174,6 @@ def _written(writer: Writer | None, now: float) -> str:
     if writer.uid is not None:
         details.append(f"uid {wording.user(writer.uid)}")
     said = ", ".join(filter(None, details)) if writer.unit else ", ".join(details)
-    by = f"{wording.unit(writer.unit)} ({said})" if writer.unit else said
+    by = f"{wording.unit(writer.whose)} ({said})" if writer.unit else said
     first, last = (wording.clock(moment, now, exact=True) for moment in (writer.first, writer.last))
     return f"by {by}, {f'first {first}, last {last}' if first != last else f'at {first}'}"
