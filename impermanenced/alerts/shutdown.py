@@ -13,7 +13,7 @@ from ..errors import CommandError, ImpermanenceError
 from ..model import Report, Verdict
 from ..state import BootFile, boot_file
 from ..system import atomic, command, journal, logger
-from ..text import size_to_text
+from ..text import failure_to_text, size_to_text
 from ..volumes.machine import Machine
 from . import group
 from .announce import describe
@@ -107,7 +107,7 @@ def leave_record(machine: Machine, boot_id: str, now: float, summary: ShutdownSu
             record = EndRecord(boot_id, int(max(now, 0)), summary.count, summary.size, summary.complete)
             atomic.replace(path, records.format_end(record))
     except (ImpermanenceError, OSError) as error:
-        log.warning("the end of this boot could not be recorded", error=str(error))
+        log.warning("the end of this boot could not be recorded", error=failure_to_text(error))
 
 
 def forget_record(machine: Machine, boot_id: str) -> None:

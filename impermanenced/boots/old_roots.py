@@ -283,8 +283,7 @@ class Archive:
         return True
 
     def _pin(self, number: int) -> bytes:
-        name = os.path.basename(boot_file(number, BootFile.PIN))
-        return b"/proc/self/fd/%d/%s" % (self._boots, name)
+        return self.machine.at(boot_file(number, BootFile.PIN))
 
 
 def archived_times(known: Mapping[int, BootRecord]) -> dict[int, int | None]:

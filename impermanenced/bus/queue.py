@@ -16,6 +16,7 @@ from gi.repository import GLib
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from ..system import logger
 from ..system.dbus import Call, uid_of
+from ..text import failure_to_text
 
 REST = 3  # how many times as long as it took, before the next one is made for another user than root
 EACH = 100  # calls of one user that may wait
@@ -114,7 +115,7 @@ class CallQueue(Generic[T]):
             finally:
                 self._done(made)
         except (ImpermanenceError, OSError) as error:
-            log.warning("a call cannot be answered", error=str(error))
+            log.warning("a call cannot be answered", error=failure_to_text(error))
             problem = error
         finally:
             for call, _, _ in calls:

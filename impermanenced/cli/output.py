@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from ..text import to_text
 from .verb import Shared
 
 UNCUT = 1 << 16  # columns
@@ -75,11 +74,6 @@ def complain(message: str, hint: str | None = None) -> None:
         lines = [f"impermanence: {message}"] + ([f"hint: {hint}"] if hint else [])
         # A message may contain what was typed, and a terminal obeys control characters.
         sys.stderr.write("".join(f"{_printable(line)}\n" for line in lines))
-
-
-def file_name(name: object) -> str:
-    """Return what an OSError calls a file as text: a path, or the number of a descriptor."""
-    return to_text(os.fsencode(name)) if isinstance(name, str | bytes) else str(name)
 
 
 def _printable(line: str) -> str:

@@ -17,6 +17,7 @@ from ..report.report import Manager
 from ..system import logger
 from ..system.login1 import ShutdownDelay
 from ..system.systemd1 import system_is_stopping
+from ..text import failure_to_text
 
 log = logger.get()
 
@@ -74,6 +75,6 @@ class Shutdown:
         try:
             last = self._summary()
         except (ImpermanenceError, OSError) as error:
-            log.warning("there is no last report", error=str(error))
+            log.warning("there is no last report", error=failure_to_text(error))
         else:
             shutdown.leave_record(self._manager.machine, history.this_boot_id(), time.time(), last)

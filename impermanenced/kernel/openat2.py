@@ -53,7 +53,10 @@ def read(root_fd: int, path: bytes, limit: int, *, owner: int | None = None) -> 
             raise OSError(errno.EINVAL, "not a regular file", path)
         if owner is not None and facts.st_uid != owner:
             raise PermissionError(errno.EPERM, "not this user's file", path)
-        fd = os.open(b"/proc/self/fd/%d" % found, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fd = os.open(b"/proc/self/fd/%d" % found, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
     finally:
         os.close(found)
     try:

@@ -143,6 +143,34 @@ def test_subvolumes_nested_without_end_belong_to_their_volume(watched: Watched) 
     wait_until(lambda: watched.writer(deepest, number), "its writer")
 
 
+def test_who_drops_root_after_its_exec_is_not_shown_as_root(watched: Watched) -> None:
+    """Its uid was that of its exec, for as long as it ran the same program."""
+    watched.root.chmod(0o777)
+    program = (
+        "import os, sys\n"
+        "os.chdir(sys.argv[1])\n"
+        "open('first', 'w').close()\n"
+        "print(flush=True); sys.stdin.readline()\n"
+        "os.setresuid(65534, 65534, 65534)\n"
+        "open('second', 'w').close()\n"
+        "print(flush=True); sys.stdin.readline()\n"
+    )
+    argv = [sys.executable, "-c", program, os.fspath(watched.root)]
+    pipe = subprocess.PIPE
+
+    def uid_of(name: str) -> int | None:
+        writer = wait_until(lambda: watched.writer(watched.root / name), name)
+        return writer.uid if writer else None
+
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin and process.stdout
+        for name, uid in (("first", 0), ("second", 65534)):
+            process.stdout.readline()
+            assert uid_of(name) == uid
+            process.stdin.write("\n")
+            process.stdin.flush()
+
+
 def test_short_lived_writers_are_mostly_known(watched: Watched) -> None:
     """In one round at least: on a busy machine many have gone before anybody can look."""
     touch = os.fsencode(os.path.realpath(shutil.which("touch") or ""))

@@ -22,7 +22,7 @@ from typing import TypeVar
 from ...model import Writer
 from ...state import LEDGER
 from ...system import logger
-from ...text import to_text
+from ...text import failure_to_text, to_text
 from . import limits
 from .copy import Pieces, pieces
 from .database import ASIDE, Database, Inside
@@ -119,7 +119,7 @@ class Ledger:
             log.warning(
                 "the ledger cannot be read and is put aside: who wrote what before this is not known",
                 aside=to_text(LEDGER + ASIDE),
-                error=str(error),
+                error=failure_to_text(error),
             )
             try:
                 self._database.put_aside()
@@ -131,7 +131,7 @@ class Ledger:
                 return
         log.warning(
             "the ledger cannot be written and goes on in memory: after a restart writers are not known",
-            error=str(error),
+            error=failure_to_text(error),
         )
         self._database.go_on_in_memory()
         self._look_around()
