@@ -100,7 +100,7 @@ class Difference:
     mode: int  # permission bits only
     mtime: int  # nanoseconds since 1970
     target: bytes | None = None  # of a symlink
-    subvolume: int | None = None  # id of a nested subvolume
+    subvolume: int | None = None  # id of the nested subvolume that it is, or lies in
     ctime: int = 0  # nanoseconds since 1970; no program can set it; 0: not known
     allocated: int | None = None  # bytes on the disk, where these are not `size`: of a sparse file, for one
 

@@ -121,11 +121,12 @@ class Flusher:
             libc.malloc_trim()  # what many files took for a moment goes back to the kernel: 3 MB of 50,000
 
     def _look_at(self, root_id: int, written: Dirty) -> None:
-        volume = next((found for found in self._manager.volumes if found.root_id == root_id), None)
-        if volume is None:
-            self._nested.setdefault(root_id, False)
+        if (found := self._manager.tree_of(root_id)) is None:
             return
-        inodes = self._bulk.sift(self._manager.machine.top, volume, written)
+        volume, tree = found
+        if tree is not volume:  # what was in it when it came, nothing has told
+            self._nested.setdefault(root_id, False)
+        inodes = self._bulk.sift(self._manager.machine.top, tree, written)
         if len(inodes) > report_process.BIG:
             self._too_many = True
             self._limits.stir()

@@ -75,6 +75,7 @@ def describe(
         mtime=inode.mtime * 10**9 + inode.mtime_nsec,
         ctime=inode.ctime * 10**9 + inode.ctime_nsec,
         target=side.target(entry.objectid) if kind is FileType.SYMLINK else None,
+        subvolume=side.nested_in,
         allocated=None if taken == size else taken,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..config.values import PATH_MAX
 from ..errors import UsageError
-from ..model import Entry, Report
+from ..model import Entry, FileType, Report
 from ..paths import within
 from ..text import to_text
 
@@ -32,7 +32,7 @@ def explain(report: Report, path: bytes) -> Explanation:
             entry = one
         elif within(place, path):
             below += 1
-        elif one.difference.subvolume and within(path, place):
+        elif one.difference.type is FileType.SUBVOLUME and within(path, place):
             subvolume = one
     return Explanation(without_entries(report), path, entry, subvolume, below)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ..config.load import Config
-from ..drift import Drift
+from ..config.values import PATH_MAX
+from ..drift import Drift, Whole, nested_volume
+from ..drift.whole import LISTED
 from ..errors import TooMany
 from ..kernel import mounts
 from ..kernel.mounts import Mount
 from ..model import Difference, Entry, Report, Volume
 from ..system.systemd import Systemctl, Systemd
+from ..text import to_text
 from ..volumes import placement
 from ..volumes.configured import open_configured
 from ..volumes.machine import mounted_inside
@@ -18,6 +21,8 @@ from ..watch.attribution import Attribution, Writers
 from .appraisal import Judged
 from .context import Context
 from .rules import Rules
+
+NAMED = 3  # nested subvolumes that a note names
 
 
 class Manager:
@@ -86,11 +91,13 @@ class Manager:
         self._context.renew()
         entries: list[Entry] = []
         complete = True
+        cut: list[bytes] = []
         for volume in self.volumes:
-            drift = Drift(self.machine.top, volume, self.machine.baseline(volume), most)
+            drift = Whole(self.machine.top, volume, self.machine.baseline(volume), most)
             judged = self._judge(volume, _at_most(most, drift.differences()), writers)
             entries.extend(self._context.appraise(volume, judged))
             complete = complete and drift.complete
+            cut += drift.cut
         span = self._context.span()
         return Report(
             complete=complete,
@@ -100,21 +107,37 @@ class Manager:
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
-            notes=tuple(self._context.notes),
+            notes=(*self._context.notes, *_cut(cut)),
             faults=tuple(one.words for one in placement.misplaced(self.config.persist, self.volumes)),
         )
 
     def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
-        """Return what became of some inodes of a volume, sorted by path; an inode that is as in the blank
-        gives nothing.
+        """Return what became of some inodes of a volume, or of a subvolume nested in one, sorted by path; an
+        inode that is as in the blank gives nothing.
         """
-        volume = next((volume for volume in self.volumes if volume.root_id == root_id), None)
-        if volume is None:
-            return []
         self.machine.sync()
-        drift = Drift(self.machine.top, volume, None)  # single inodes need no baseline
+        if (found := self.tree_of(root_id)) is None:
+            return []
+        volume, tree = found
+        # Single inodes need no baseline.
+        drift = Drift(self.machine.top, tree, None, nested=tree is not volume)
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
         return self._context.appraise(volume, self._judge(volume, differences, writers))
+
+    def tree_of(self, root_id: int) -> tuple[Volume, Volume] | None:
+        """Return the volume with this subvolume, and the same once more; of a nested subvolume the volume
+        that holds it, and itself as a volume without a blank.  None: no volume has it.
+        """
+        try:
+            found = self.machine.holder(root_id)
+        except OSError:  # it has gone, or a directory above it
+            return None
+        if found is None:
+            return None
+        volume, path = found
+        if not path:
+            return volume, volume
+        return volume, nested_volume(volume, volume.path.rstrip(b"/") + path, root_id)
 
     def _mounts_around(self, volume: Volume) -> list[Mount]:
         table = self._read_mounts()
@@ -130,6 +153,16 @@ class Manager:
             ruling = rules.judge(difference)
             writer = attribution.of(difference) if attribution is not None else None
             yield Judged(difference, ruling.verdict, ruling.words, writer, ruling.hidden)
+
+
+def _cut(paths: list[bytes]) -> list[str]:
+    """Return a note on the nested subvolumes that were not listed as a whole."""
+    if not paths:
+        return []
+    named = ", ".join(to_text(path[:PATH_MAX]) for path in paths[:NAMED])
+    more = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
+    bound = f"of nested subvolumes {LISTED:,} paths of each user are looked at"
+    return [f"more is in {named}{more} than is listed: {bound}"]
 
 
 def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Difference]:

@@ -144,6 +144,28 @@ class Machine:
             waiting.extend(children)
         return frozenset(found)
 
+    def holder(self, root_id: int) -> tuple[Volume, bytes] | None:
+        """Return the volume that a subvolume is nested in, and its path from there, or None.
+
+        Raises OSError if it is gone.
+        """
+        volumes = {volume.root_id: volume for volume in self.volumes}
+        names: list[bytes] = []
+        seen: set[int] = set()  # one that is moved meanwhile may be met twice
+        while root_id not in volumes and root_id not in seen:
+            seen.add(root_id)
+            with _btrfs_errors(b"subvolume %d" % root_id):
+                parent = btrfsutil.subvolume_info(self.top, root_id).parent_id
+            if not parent:
+                return None
+            tree = btrfs.Tree(self.top, parent)
+            if (place := tree.nested().get(root_id)) is None:
+                return None
+            names.append(tree.path(place[0]) + b"/" + place[1])
+            root_id = parent
+        volume = volumes.get(root_id)
+        return None if volume is None else (volume, b"".join(reversed(names)))
+
     def nested_paths(self, root_id: int) -> list[bytes]:
         """Return the paths from the top level of the subvolumes below one, at any depth, sorted.
 

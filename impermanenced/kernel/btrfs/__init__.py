@@ -29,6 +29,7 @@ from .items import (
     Inode,
     held,
 )
+from .subvolumes import by_uuid, weigh
 from .tree import Tree
 
 __all__ = [
@@ -41,8 +42,10 @@ __all__ = [
     "Facts",
     "Inode",
     "Tree",
+    "by_uuid",
     "devices",
     "fs_info",
     "held",
     "open_inode",
+    "weigh",
 ]

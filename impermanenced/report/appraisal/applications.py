@@ -27,7 +27,7 @@ def learn(facts: VolumeFacts, findings: Sequence[Finding]) -> None:
             _take_fact(finding, fact)
         if finding.verdict is Verdict.CRUD and difference.path.startswith(_OF_UNITS):
             _take_unit(finding, facts.units)
-        if difference.subvolume is not None:
+        if difference.type is FileType.SUBVOLUME:
             finding.loss = LossClass.SUBVOLUME
 
 
@@ -44,7 +44,7 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
         finding.named = finding.named or not fact.default
         return
     whole = difference.change in (Change.CREATED, Change.REPLACED) or difference.type not in DIRECTORIES
-    if whole and not finding.judged.hidden and difference.subvolume is None:
+    if whole and not finding.judged.hidden and difference.type is not FileType.SUBVOLUME:
         finding.loss, finding.application = fact.loss, fact.application
         finding.verdict = Verdict.REGENERATED if fact.verdict_hint == "regenerated" else Verdict.IGNORED
         finding.rule = fact.because

@@ -85,6 +85,6 @@ def _excused_at_first(facts: VolumeFacts, finding: Finding) -> bool:
     if finding.named or finding.unit or not finding.loss.traits.boot or person(finding.judged.writer):
         return False
     difference = finding.judged.difference
-    if difference.change is Change.DELETED or difference.subvolume is not None:
+    if difference.change is Change.DELETED or difference.type is FileType.SUBVOLUME:
         return False
     return not facts.in_home(difference.path) and _by_boot(facts, finding)

@@ -155,14 +155,14 @@ def test_one_that_cannot_be_read_stays_and_the_others_go(
     system.configure('keep-min = 0\nkeep-bytes = "1KiB"')
     old, other = system.boot(90), system.boot(80)
     number = system.subvolumes()[f"old_roots/{old.name}"]
-    fill = btrfs.Tree._fill
+    fill = btrfs.Tree.fill
 
     def fail(self: btrfs.Tree, *arguments: Any, **options: Any) -> int:
         if number in (self.root_id, arguments[1][0]):  # its own tree, and what it has nested
             raise OSError(5, "Input/output error")
         return fill(self, *arguments, **options)
 
-    monkeypatch.setattr(btrfs.Tree, "_fill", fail)
+    monkeypatch.setattr(btrfs.Tree, "fill", fail)
     plan = system.plan()
     assert "Input/output error" in plan.faults[number]
     assert [root.number for root, _ in plan.stay] == [0]
