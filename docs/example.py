@@ -12,13 +12,13 @@ import sys
 from collections import Counter
 
 import impermanenced
-from impermanenced import Entry, System, Verdict, to_text
+from impermanenced import LOSSES, Entry, System, to_text
 
 SHOWN = 10  # losses
 
 
 def losses(system: System) -> list[Entry]:
-    crud = [entry for entry in system.report().entries if entry.verdict is Verdict.CRUD]
+    crud = [entry for entry in system.report().entries if entry.verdict in LOSSES]
     return sorted(crud, key=lambda entry: (-entry.score, entry.difference.path))
 
 

@@ -22,14 +22,18 @@ if TYPE_CHECKING:
     from .library import System, open
     from .losses import LossClass
     from .model import (
+        LOSSES,
         Advice,
         AdviceKind,
         Change,
+        Decision,
         Difference,
         Entry,
         FileType,
+        Forecast,
         Others,
         Report,
+        Spared,
         Verdict,
         Volume,
         Writer,
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from .text import to_text
 
 __all__ = [
+    "LOSSES",
     "Advice",
     "AdviceKind",
     "Boot",
@@ -44,10 +49,12 @@ __all__ = [
     "BootVolume",
     "Change",
     "ConfigError",
+    "Decision",
     "Difference",
     "EndRecord",
     "Entry",
     "FileType",
+    "Forecast",
     "ImpermanenceError",
     "LossClass",
     "NotPermitted",
@@ -55,6 +62,7 @@ __all__ = [
     "OldRoot",
     "Others",
     "Report",
+    "Spared",
     "System",
     "UsageError",
     "Verdict",

@@ -61,9 +61,10 @@ class System:
     def report(self) -> Report:
         """Compare all volumes with their blanks, judge each difference, and return what the next boot loses.
 
-        Entries are sorted by volume and path, and all verdicts are among them: what is lost has the verdict
-        `Verdict.CRUD`.  Sizes are in bytes.  The daemon alone knows writers, so `writer` and `watching_since`
-        are None.  `complete` is False where something could not be read.
+        Entries are sorted by volume and path, and all verdicts are among them: what is lost has one of the
+        verdicts in `LOSSES`, and `forecast` says whether the next boot takes it away.  Sizes are in
+        bytes.  The daemon alone knows writers, so `writer` and `watching_since` are None.  `complete` is
+        False where something could not be read.
 
         Raise OSError where the filesystem fails.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .losses import LossClass
@@ -33,13 +33,17 @@ class Change(enum.StrEnum):
 
 
 class Verdict(enum.StrEnum):
-    """The judgement on a difference; only CRUD is a loss."""
+    """The judgement on a difference; those of LOSSES are losses."""
 
-    PERSISTED = "persisted"
-    DECLARED = "declared"
+    PERSISTED = "persisted"  # mounted or linked from outside, now
+    DECLARED = "declared"  # but nothing is mounted there
+    HIDDEN = "hidden"  # under a mount that has it too
     REGENERATED = "regenerated"
     IGNORED = "ignored"
     CRUD = "crud"
+
+
+LOSSES = frozenset((Verdict.DECLARED, Verdict.CRUD))
 
 
 class AdviceKind(enum.StrEnum):
@@ -58,6 +62,9 @@ class AdviceKind(enum.StrEnum):
     WITH_PACKAGE = "with-package"  # the name of one that others need
     BLANK = "blank"  # no argument: the next boot brings it back
     COPY = "copy"  # no argument: what is mounted there persists, what the mount hides does not
+    FSTAB = "fstab"  # the line of fstab(5) that mounts the declared path
+    TMPFILES = "tmpfiles"  # the line of tmpfiles.d(5) that makes the declared link
+    MODULE = "module"  # the persist volume, in which a module of NixOS mounts what is declared
 
 
 class Advice(NamedTuple):
@@ -158,6 +165,41 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What the next boot does, as the program of the initrd foretells it."""
+
+    action: str  # of a record, or one that only a forecast has: `boots/examine` lists them
+    boot: int | None = None  # if an old root is booted: its number
+    why: str = ""  # in the program's words, printable; of an unknown one: why it is not known
+    code: str | None = None  # the stable word of the reason
+    advice: str | None = field(default=None, compare=False)  # what to do about it, by the table of reasons
+
+    @property
+    def fails(self) -> bool:
+        """Return whether the rollback comes to nothing although it was to happen."""
+        return self.action in ("refused", "failed")
+
+
+class Spared(enum.StrEnum):
+    """Why the next boot takes nothing away."""
+
+    NOT_SET_UP = "not-set-up"
+    TRIAL = "trial"
+    ASKED = "asked"  # somebody asked to keep the root
+    HELD = "held"  # wiping pauses
+    REFUSED = "refused"  # the rollback will be
+    OTHER = "other"  # another root boots
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the next boot does, and whether it takes anything away: one answer for everybody who asks."""
+
+    decision: Decision
+    spared: Spared | None = None  # None: it takes away what does not persist, or may
+
+
+@dataclass(frozen=True, slots=True)
 class Others:
     """The differences that a report leaves out because they belong to other users."""
 
@@ -179,6 +221,7 @@ class Report:
     notes: tuple[str, ...] = ()  # sources that could not be used, in words
     others: Others | None = None  # None: the report is for a user who may see everything
     faults: tuple[str, ...] = ()  # why what is declared would be lost all the same, in words
+    forecast: Forecast | None = None  # None: whoever made the report could not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +242,12 @@ class Mounted:
     fstype: str
     source: bytes  # for a person: the device, or the subvolume and directory that it comes from
     ephemeral: bool  # whether nothing in it persists: tmpfs, proc and the like
+    goes: str = ""  # why its content goes although the filesystem persists, in words
+    volume: str = ""  # the name of the volume that is mounted there, with entries of its own
+    place: bytes | None = None  # where its content is, from the top level; None: on another filesystem
+    origin: tuple[bytes, bytes] = (b"", b"")  # device and root, as mountinfo has them
+
+    @property
+    def lasts(self) -> bool:
+        """Return whether the next boot leaves what is mounted there alone."""
+        return not (self.ephemeral or self.goes or self.volume)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from ..model import Entry, Verdict, Writer
+from ..model import LOSSES, Entry, Verdict, Writer
 from ..system import journal
 from ..text import size_to_text, to_text
 from . import group
@@ -66,7 +66,8 @@ def describe(alert: Alert) -> str:
 
 def alert_entry(alert: Alert) -> tuple[str, dict[str, journal.Value]]:
     """Return message and fields of the journal's entry."""
-    return f"undeclared: {describe(alert)}", {
+    what = "declared, but not mounted" if alert.verdict == Verdict.DECLARED else "undeclared"
+    return f"{what}: {describe(alert)}", {
         "MESSAGE_ID": journal.MESSAGE_CRUD,
         **journal.path_fields(alert.path),
         "IMPERMANENCE_VERDICT": alert.verdict,
@@ -105,9 +106,9 @@ class Announcer:
         self._boot: list[Alert | Rest] = []
 
     def announce(self, entries: Iterable[Entry]) -> None:
-        """Announce the entries that are crud and were not announced before."""
-        crud = self._limit.fresh(entry for entry in entries if entry.verdict is Verdict.CRUD)
-        self.tell(group.announcements(crud, crud))
+        """Announce the entries that are losses and were not announced before."""
+        lost = self._limit.fresh(entry for entry in entries if entry.verdict in LOSSES)
+        self.tell(group.announcements(lost, lost))
 
     def unannounced(self, asked: Sequence[group.Asked]) -> list[int]:
         """Return the indices of paths that were not announced before, or not with so bad a loss, and remember

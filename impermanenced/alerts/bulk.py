@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..drift import Drift
 from ..kernel.btrfs import Tree
 from ..losses import LossClass, weight
-from ..model import Change, Entry, Verdict, Volume
+from ..model import LOSSES, Change, Entry, Volume
 from ..watch.ledger import Origin
 from ..watch.owners import owner_of
 from ..watch.pending import Dirty
@@ -109,7 +109,7 @@ class BulkWrites:
         key = root_id, found.path, who(origin), account
         said = self._said.get(key) if found.new else None
         worst = max(map(loss_of, entries), key=weight)
-        if verdicts == {Verdict.CRUD} and (said is None or weight(worst) > weight(said)):
+        if verdicts <= LOSSES and (said is None or weight(worst) > weight(said)):
             count, size = sifter.tree.sizes(ordered)
             self._add(key, bulk_alert(found.path, entries, count, size, account))
         return True

@@ -141,10 +141,10 @@ def _top(path: bytes, made: Set[bytes]) -> bytes | None:
 
 
 def group(entries: Sequence[Entry]) -> list[Alert]:
-    """Return one alert for each account, directory and writer (its unit, or else its program), the worst
-    first.
+    """Return one alert for each account, directory, writer and verdict, the worst first.
 
-    A tree that was made as a whole counts as one directory: its top.
+    A writer is its unit, or else its program.  A tree that was made as a whole counts as one directory: its
+    top.
     """
     made = {
         entry.difference.path
@@ -153,11 +153,12 @@ def group(entries: Sequence[Entry]) -> list[Alert]:
     }
     tops = [_top(entry.difference.path, made) for entry in entries]
     trees = set(tops)
-    groups: dict[tuple[bytes, bytes, int], list[Entry]] = {}
+    groups: dict[tuple[bytes, bytes, int, str], list[Entry]] = {}
     for entry, top in zip(entries, tops, strict=True):
         path = entry.difference.path
         place = top or (path if path in trees else os.path.dirname(path))
-        groups.setdefault((place, who(entry.writer), account_of(entry)), []).append(entry)
+        key = place, who(entry.writer), account_of(entry), entry.verdict
+        groups.setdefault(key, []).append(entry)
     return sorted((_alert(directory, members) for (directory, *_), members in groups.items()), key=rank)
 
 

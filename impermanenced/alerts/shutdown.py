@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ..boots import records, requests
 from ..boots.records import EndRecord
 from ..errors import CommandError, ImpermanenceError
-from ..model import Report, Verdict
+from ..model import LOSSES, Report
+from ..report.forecast import why
 from ..state import BootFile, boot_file
 from ..system import atomic, command, journal, logger
 from ..text import failure_to_text, size_to_text
@@ -29,28 +30,28 @@ log = logger.get()
 class ShutdownSummary:
     """The sum of what is about to be lost."""
 
-    count: int  # undeclared paths
+    count: int  # paths that do not persist
     size: int  # the bytes of these
     complete: bool
     worst: tuple[Alert, ...]
     spared: str | None  # why the next boot takes nothing away; None if it may take something
 
 
-def compose(report: Report, spared: str | None) -> ShutdownSummary:
+def compose(report: Report) -> ShutdownSummary:
     """Return the last words on a report."""
-    crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
+    lost = [entry for entry in report.entries if entry.verdict in LOSSES]
     return ShutdownSummary(
-        count=len(crud),
-        size=sum(entry.difference.held for entry in crud),
+        count=len(lost),
+        size=sum(entry.difference.held for entry in lost),
         complete=report.complete,
-        worst=tuple(group.worst(group.group(crud), WORST)[0]),
-        spared=spared,
+        worst=tuple(group.worst(group.group(lost), WORST)[0]),
+        spared=None if report.forecast is None else why(report.forecast),
     )
 
 
 def message(summary: ShutdownSummary) -> str:
     """Return the first line."""
-    paths = "1 undeclared path" if summary.count == 1 else f"{summary.count} undeclared paths"
+    paths = "1 path" if summary.count == 1 else f"{summary.count} paths"
     sums = f"{paths}, {size_to_text(summary.size)}"
     if summary.spared is not None:
         return f"{summary.spared}: the next boot does not take away {sums}"

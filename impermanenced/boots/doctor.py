@@ -18,11 +18,11 @@ import btrfsutil
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
 from ..kernel import btrfs, mounts
-from ..model import Volume
+from ..model import Decision, Volume
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import history, setup
-from .examine import OFF, OTHER, TYPED, UNKNOWN, Decision
+from .examine import OFF, OTHER, TYPED, UNKNOWN
 
 ERROR, WARNING = "error", "warning"
 LARGEST = 1 << 20  # bytes of a table that are read

@@ -9,17 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CommandError
+from ..model import Decision
 from ..state import SOURCE
 from ..system import command
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
-from . import requests
 from .reasons import REASONS, Reason
-from .requests import TRIAL
 
 INSTALLED = b"/usr/lib/impermanence/impermanence-rollback"
 CHECKOUT = os.fsencode(Path(__file__).parents[2] / "build/impermanence-rollback")  # of a developer
@@ -36,27 +34,6 @@ TYPED = ("off-asked", "command-line")
 _NOWHERE = b"/dev/null/none"
 _FIRST = re.compile(rb"([a-z]+)(?: (\d{1,9}))?(?:: (.*))?")
 _CODE = re.compile(rb"REASON_CODE=([a-z-]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the next boot will do."""
-
-    action: str  # one of the above
-    boot: int | None = None  # of BOOTED: the number of the old root
-    why: str = ""  # in the program's words, printable; of UNKNOWN: why it is not known
-    code: str | None = None  # of a row in `reasons`
-
-    @property
-    def advice(self) -> str | None:
-        """Return what to do about it, or None where the table of reasons has nothing."""
-        found = reason_of(self.code)
-        return None if found is None else found.advice
-
-    @property
-    def fails(self) -> bool:
-        """Return whether the rollback comes to nothing although it was to happen."""
-        return self.action in (REFUSED, FAILED)
 
 
 def reason_of(code: str | None) -> Reason | None:
@@ -96,37 +73,15 @@ def parse(said: bytes) -> Decision:
     if found is None:
         return Decision(UNKNOWN, why=f"the program said: {to_text(first)}")
     action, boot, why = found.groups()
+    word = None if code is None else code[1].decode()
+    reason = reason_of(word)
     return Decision(
         action=action.decode(),
         boot=None if boot is None else int(boot),
         why=to_text(why or b""),
-        code=None if code is None else code[1].decode(),
+        code=word,
+        advice=None if reason is None else reason.advice,
     )
-
-
-def spared(machine: Machine, wipe: bool) -> str | None:
-    """Return why the next boot takes nothing away, or None if it may; `wipe` is the setting."""
-    return why_spared(next_boot(machine), requests.spared(machine, wipe))
-
-
-def why_spared(decision: Decision, asked: str | None) -> str | None:
-    """Return why this decision takes nothing away, or None if it may.
-
-    `asked` is what the configuration and the requests say about it; they decide where the program cannot, and
-    where it rests on words that may have been typed for this boot alone.
-    """
-    if decision.code in TYPED:
-        return asked
-    if decision.fails:
-        return f"the rollback will be refused ({decision.code})"
-    match decision.action:
-        case "other":
-            return f"another root boots ({decision.code})"
-        case "trial":
-            return TRIAL
-        case "wiped" | "booted":
-            return None
-    return asked
 
 
 def _program() -> bytes:

@@ -21,7 +21,6 @@ from .history import NO_STATE, Boot
 from .old_roots import OldRoot
 from .records import BootRecord, NextRequest
 
-TRIAL = "this is a trial"
 CANCEL = "cancel"  # beside the actions that a request can have
 UNDO = "impermanence next cancel"
 MOST_NAMED = 5  # nested subvolumes that are named
@@ -66,20 +65,6 @@ def newest_record(machine: Machine) -> BootRecord | None:
             path = boot_file(max(numbers), BootFile.RECORD)
             return records.parse_record(records.read(machine.at(path), path), path)
     return None
-
-
-def spared(machine: Machine, wipe: bool) -> str | None:
-    """Return why the next boot will not wipe, as far as is known, or None if it will."""
-    if not wipe:
-        return TRIAL
-    try:
-        waiting = pending(machine)
-        newest = newest_record(machine)
-    except (ImpermanenceError, OSError):
-        return None
-    if waiting is not None and waiting.request is not None:
-        return "somebody asked to keep the root" if waiting.request.action == "keep" else None
-    return "wiping pauses" if newest is not None and newest.hold else None
 
 
 def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:

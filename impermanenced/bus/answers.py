@@ -12,7 +12,7 @@ from ..alerts.shutdown import ShutdownSummary
 from ..document.explanation import explanation_to_json
 from ..document.fields import dump
 from ..document.report import report_pieces
-from ..model import Entry, Report, Verdict
+from ..model import LOSSES, Entry, Report
 from ..report import totals
 from ..report.explanation import explain, on_a_volume
 from ..report.totals import Tally
@@ -38,8 +38,8 @@ class Answers(Protocol):
     ) -> Announcements:
         """Return what to announce of everything undeclared, or only of these nested subvolumes."""
 
-    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
-        """Return the last words before a shutdown; `spared` is why the next boot takes nothing away."""
+    def shutdown_summary(self) -> ShutdownSummary:
+        """Return the last words before a shutdown."""
 
     def tally(self) -> Tally:
         """Return the totals of the report."""
@@ -64,19 +64,19 @@ class FromReport:
     def announcements(
         self, unannounced: Unannounced, subvolumes: Collection[int] | None = None
     ) -> Announcements:
-        crud = [entry for entry in self._report.entries if entry.verdict is Verdict.CRUD]
-        asked: Sequence[Entry] = crud
+        lost = [entry for entry in self._report.entries if entry.verdict in LOSSES]
+        asked: Sequence[Entry] = lost
         if subvolumes is not None:
-            asked = [entry for entry in crud if entry.difference.subvolume in subvolumes]
+            asked = [entry for entry in lost if entry.difference.subvolume in subvolumes]
         fresh: list[Entry] = []
         for start in range(0, len(asked), PIECE):
             piece = asked[start : start + PIECE]
             paths = [(entry.difference.path, group.loss_of(entry)) for entry in piece]
             fresh += [piece[index] for index in unannounced(paths)]
-        return group.announcements(fresh, crud)
+        return group.announcements(fresh, lost)
 
-    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
-        return shutdown.compose(self._report, spared)
+    def shutdown_summary(self) -> ShutdownSummary:
+        return shutdown.compose(self._report)
 
     def tally(self) -> Tally:
         return totals.of_report(self._report)

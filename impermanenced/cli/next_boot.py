@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from ..boots import examine, history, outcome, requests
-from ..boots.examine import BOOTED, KEPT, OFF, OTHER, TRIED, TYPED, UNKNOWN, WIPED, Decision
+from ..boots import history, outcome, requests
+from ..boots.examine import BOOTED, KEPT, OFF, OTHER, TYPED, UNKNOWN, WIPED
 from ..boots.outcome import Trouble
 from ..boots.requests import UNDO, Pending
 from ..config.load import load
 from ..errors import ImpermanenceError
+from ..model import Decision, Forecast, Report, Spared
+from ..report.forecast import foretell, of
 from ..volumes.machine import Machine
 from . import output, trouble, wording
 
@@ -19,24 +21,48 @@ HELD = (
     "wiping pauses: boots did not complete, and the last good root is held.\n"
     "  To go on, once the blank is mended:  impermanence next wipe"
 )
-TRIAL = "were this not a trial (rollback.wipe is false)"
 NOT_OBEYED = "setup has not been run since rollback.wipe became false"
 ASKED_FOR = {"wipe": WIPED, "keep": KEPT, "boot": BOOTED}
-NOBODY = Decision(UNKNOWN, why="only root can ask")
+
+WILL = "will be lost at the next boot"
+_WOULD = "would be lost at the next boot, were "
+_UNLESS: Mapping[Spared, tuple[str, str]] = {
+    Spared.NOT_SET_UP: ("would be lost if this root were wiped", "; it is not set up"),
+    Spared.TRIAL: (_WOULD + "this not a trial (rollback.wipe is false)", ""),
+    Spared.ASKED: (_WOULD + "the root not kept, as somebody asked", ""),
+    Spared.HELD: (_WOULD + "the root not held, since wiping pauses", ""),
+    Spared.REFUSED: (_WOULD + "its rollback not refused", ""),
+    Spared.OTHER: (_WOULD + "this the root that is rolled back", ""),
+}
 
 
-def outlook(config: bytes | None) -> tuple[Decision, list[str]]:
-    """Return the decision of the next boot, and what `status` adds about it; only root may know all."""
-    decision, lines = NOBODY, []
+def forecast_of(report: Report, config: bytes | None) -> Forecast:
+    """Return the forecast of a report, or what can be found out where it has none: an older daemon's."""
+    if report.forecast is not None:
+        return report.forecast
+    try:
+        settings = load(config)
+        if os.geteuid() == 0:
+            with Machine(settings.volumes) as machine:
+                return foretell(settings, machine)
+        trial = not settings.rollback.wipe
+    except (ImpermanenceError, OSError):
+        trial = False
+    found = outcome.look(history.this_boot_id()) if config is None else None
+    if found is not None and found.kind == outcome.OTHER:
+        return of(Decision(OTHER, why=trouble.reason(found), code=found.code), None)
+    return of(Decision(UNKNOWN, why="only root can ask"), Spared.TRIAL if trial else None)
+
+
+def notices(decision: Decision, config: bytes | None) -> list[str]:
+    """Return what `status` adds about this boot and the next one; only root may know of requests."""
+    lines: list[str] = []
     try:
         # What the hook left for all to read is about this machine, and not about another that is looked at.
         found = outcome.look(history.this_boot_id()) if config is None else None
         hold, request = found is not None and found.kind == outcome.HELD, None
-        if found is not None and found.kind == outcome.OTHER:
-            decision = Decision(OTHER, why=trouble.reason(found), code=found.code)
         if os.geteuid() == 0:
             with Machine(load(config).volumes) as machine:
-                decision = examine.next_boot(machine)
                 if machine.has_state():
                     newest, request = requests.newest_record(machine), requests.pending(machine)
                     hold = newest is not None and newest.hold
@@ -47,21 +73,14 @@ def outlook(config: bytes | None) -> tuple[Decision, list[str]]:
         lines += [*again(decision, found), *waiting(hold, request, time.time())]
     except (ImpermanenceError, OSError):
         pass
-    return decision, lines
+    return lines
 
 
-def unless(decision: Decision, *, trial: bool) -> str | None:
-    """Return the words after "would be lost at the next boot", or None where it will be.
-
-    `trial`: the configuration says that nothing is wiped.
-    """
-    if decision.action == OTHER:
-        return "were this the root that is rolled back"
-    if decision.fails and decision.code not in TYPED:
-        return "were its rollback not refused"
-    if decision.action == TRIED or (trial and decision.action not in (WIPED, BOOTED)):
-        return TRIAL
-    return None
+def losing(forecast: Forecast | None) -> tuple[str, str]:
+    """Return what becomes of losses, as the words after their number, and the end of the sentence."""
+    if forecast is None or forecast.spared is None:
+        return WILL, ""
+    return _UNLESS[forecast.spared]
 
 
 def again(decision: Decision, found: Trouble | None) -> Iterator[str]:
@@ -104,18 +123,21 @@ def _does(decision: Decision) -> str:
     return "keeps the root"
 
 
-def nothing_asked(decision: Decision, *, hold: bool, trial: bool) -> str:
+def nothing_asked(forecast: Forecast, *, trial: bool) -> str:
     """Say what the next boot does by itself."""
-    if decision.action in (WIPED, BOOTED):
+    decision = forecast.decision
+    if forecast.spared is None and decision.action in (WIPED, BOOTED):
         mistaken = f" ({NOT_OBEYED})" if trial and decision.action == WIPED else ""
         usual = f"{foretold(decision)}{mistaken}"
-    elif hold and decision.action in (KEPT, UNKNOWN):
+    elif forecast.spared is Spared.HELD:
         usual = (
             "the next boot keeps the root: it is held since boots in a row did not complete "
             "(impermanence next wipe)"
         )
-    elif decision.action == TRIED or (trial and decision.action == UNKNOWN):
+    elif forecast.spared is Spared.TRIAL:
         usual = "the next boot keeps the root: this is a trial (rollback.wipe is false)"
+    elif forecast.spared is Spared.NOT_SET_UP:
+        usual = "the next boot rolls nothing back: this machine is not set up (impermanence setup)"
     else:
         usual = foretold(decision)
     return f"nothing is asked for: {usual}\n"

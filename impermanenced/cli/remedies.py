@@ -34,6 +34,9 @@ _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
     AdviceKind.WITH_PACKAGE: "{} comes back with the packages that need it".format,
     AdviceKind.BLANK: lambda _: BRINGS_BACK,
     AdviceKind.COPY: lambda _: HIDES,
+    AdviceKind.FSTAB: "copy it to the persist volume, then in /etc/fstab:  {}".format,
+    AdviceKind.TMPFILES: "move it to the persist volume, then in a file of /etc/tmpfiles.d:  {}".format,
+    AdviceKind.MODULE: "nixos-rebuild switch, with the module that mounts what is declared in {}".format,
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..losses import LossClass, weight
-from ..model import AdviceKind, Change, Difference, Entry, FileType
+from ..model import AdviceKind, Change, Difference, Entry, FileType, Verdict
 from ..paths import Inherited
 from ..text import to_text
 from . import wording
@@ -39,6 +39,11 @@ class Row:
     note: str  # further remarks
     entries: tuple[Entry, ...]
 
+    @property
+    def declared(self) -> bool:
+        """Return whether these are declared, and nothing is mounted there."""
+        return self.entries[0].verdict is Verdict.DECLARED
+
 
 def _parent(path: bytes) -> bytes:
     return path[: path.rfind(b"/")]
@@ -56,7 +61,8 @@ def _tops(entries: Iterable[Entry]) -> Tops:
 
 
 ORDERS: Mapping[str, Callable[[Row], tuple[float, float, str]]] = {
-    "score": lambda row: (-row.score, -row.size, row.path),
+    # What somebody wants to persist, and nothing makes persist, comes before everything else.
+    "score": lambda row: (-row.score - 1000 * row.declared, -row.size, row.path),
     "size": lambda row: (-row.size, 0, row.path),
     "time": lambda row: (-row.when, 0, row.path),
     "path": lambda row: (0, 0, row.path),
@@ -77,7 +83,8 @@ def rows(entries: Iterable[Entry], order: str = "score") -> list[Row]:
     for volume in dict.fromkeys(entry.volume for entry in entries):
         tops[volume] = _tops(entry for entry in entries if entry.volume == volume)
     for entry in entries:
-        groups.setdefault(_key(entry, tops[entry.volume]), []).append(entry)
+        volume, directory, common = _key(entry, tops[entry.volume])
+        groups.setdefault((volume, directory, (*common, entry.verdict)), []).append(entry)
     ways = _ways(entries)
     found = [_row(key[1], group) for key, group in groups.items() if not _leads_on(group, ways)]
     return sorted(found, key=ORDERS[order])

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..alerts.levels import Levels
-from ..boots import examine, requests
-from ..boots.examine import Decision
 from ..losses import LossClass
-from ..model import Entry, Verdict
+from ..model import LOSSES, Entry
 from ..report import gate
+from ..report.forecast import Remembered, why
 from ..report.report import Manager
 from ..report.totals import Tally
 from ..system import journal
@@ -31,7 +30,6 @@ SELDOM = 600.0  # seconds between two where only what is announced already was w
 LONG_REST = 100  # times as long as a report takes
 WORDS = 10  # refusals that are logged one after the other; anybody can cause them, so the next one is after
 WORDS_EACH = 60.0  # seconds
-FORETOLD = 60.0  # seconds for which the decision of the next boot is good: it takes a program to find out
 
 REGARDLESS = "systemctl reboot -i goes on regardless"
 _WHY = "The next boot takes away what must not be lost: impermanence gate"
@@ -77,9 +75,7 @@ class Limits:
         self._shut = False  # reboots are refused
         self._told = False  # that was logged
         self._words, self._counted = float(WORDS), 0.0  # how many more may be logged, and when that was so
-        self._decision: Decision | None = None  # of the next boot
-        self._asked: str | None = None  # what the requests said then
-        self._decided = 0.0
+        self._forecast = Remembered(clock)
         self._tokens = float(BURST)
         self._refilled = self._then = self._took = 0.0
 
@@ -93,9 +89,9 @@ class Limits:
         self._stirred = True
 
     def note(self, entries: Iterable[Entry]) -> None:
-        """Add the undeclared ones among these to what was written."""
+        """Add what would be lost of these to what was written."""
         for entry in entries:
-            if entry.verdict is Verdict.CRUD:
+            if entry.verdict in LOSSES:
                 self.add(entry.loss or LossClass.UNKNOWN, entry.difference.held)
 
     def add(self, loss: str, size: int) -> None:
@@ -111,7 +107,8 @@ class Limits:
 
     def unsettle(self) -> None:
         """Forget the last totals: the configuration is another one."""
-        self._tally = self._decision = None
+        self._tally = None
+        self._forecast.forget()
 
     def look(self) -> None:
         """Make a report if it is time for one; else judge the last totals by the present request for the next
@@ -173,12 +170,15 @@ class Limits:
         if reached is None:
             return
         name, begins = reached
+        spared = why(self._forecast.of(self._manager.config, self._manager.machine))
         paths = "1 path" if tally.count == 1 else f"{tally.count} paths"
         message = (
-            f"undeclared state has come to {size_to_text(tally.size)} in {paths}, "
+            f"state that does not persist has come to {size_to_text(tally.size)} in {paths}, "
             f"{name}-bytes is {size_to_text(begins)}"
         )
-        journal.write(message, _PRIORITIES[name], {
+        if spared is not None:
+            message += f"; {spared}, the next boot does not take it away"
+        journal.write(message, _PRIORITIES[name] if spared is None else journal.LOG_INFO, {
             "MESSAGE_ID": journal.MESSAGE_LEVEL,
             "IMPERMANENCE_LEVEL": name,
             "IMPERMANENCE_BYTES": tally.size,
@@ -190,10 +190,10 @@ class Limits:
         config, machine = self._manager.config, self._manager.machine
         judgement = gate.judge(tally, config.gate, machine.size(), None)
         # What the next boot will do takes a program to find out: only what would block is worth it.
-        if judgement.verdict != gate.BLOCK or self._spared() is not None:
+        if judgement.verdict != gate.BLOCK or self._forecast.of(config, machine).spared is not None:
             self._open()
         elif not (self._shut and self._told):
-            reasons = "; ".join(why for verdict, why in judgement.reasons if verdict == gate.BLOCK)
+            reasons = "; ".join(words for verdict, words in judgement.reasons if verdict == gate.BLOCK)
             self._told = self._may_log()
             if self._told or not self._shut:
                 self._inhibitor.hold(_WHY, (lambda: _say_shut(reasons)) if self._told else None)
@@ -207,14 +207,6 @@ class Limits:
             return False
         self._words -= 1
         return True
-
-    def _spared(self) -> str | None:
-        """Return why the next boot takes nothing away, or None if it may."""
-        machine, now = self._manager.machine, self._clock()
-        asked = requests.spared(machine, self._manager.config.rollback.wipe)
-        if self._decision is None or asked != self._asked or now - self._decided >= FORETOLD:
-            self._decision, self._asked, self._decided = examine.next_boot(machine), asked, now
-        return examine.why_spared(self._decision, asked)
 
     def _open(self) -> None:
         if self._shut:

@@ -99,9 +99,9 @@ class ReportProcess:
                 self._channel.send(list(unannounced(said)))
         return said
 
-    def shutdown_summary(self, spared: str | None) -> ShutdownSummary:
+    def shutdown_summary(self) -> ShutdownSummary:
         with _as_error():
-            self._channel.send("shutdown_summary", (spared,))
+            self._channel.send("shutdown_summary", ())
             last: ShutdownSummary = self._channel.receive_one()
         return last
 

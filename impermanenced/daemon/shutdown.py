@@ -10,7 +10,7 @@ from typing import Any
 
 from ..alerts import shutdown
 from ..alerts.shutdown import ShutdownSummary
-from ..boots import examine, history
+from ..boots import history
 from ..bus.answers import Answers
 from ..errors import ImpermanenceError
 from ..report.report import Manager
@@ -66,9 +66,8 @@ class Shutdown:
             self._delay.release()
 
     def _summary(self) -> ShutdownSummary:
-        spared = examine.spared(self._manager.machine, self._manager.config.rollback.wipe)
         with contextlib.closing(self._answers()) as answers:
-            return answers.shutdown_summary(spared)
+            return answers.shutdown_summary()
 
     def leave_record(self) -> None:
         """Record what the boot leaves behind, now that the sessions with their last writes have ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..report.gate import Judgement
 from .fields import VERSION, Object
+from .report import forecast_to_json
 
 
 def gate_to_json(judgement: Judgement) -> Object:
@@ -18,4 +19,5 @@ def gate_to_json(judgement: Judgement) -> Object:
         "classes": {loss: {"count": count, "bytes": size} for loss, (count, size) in tally.classes.items()},
         "reasons": [{"gate": verdict, "why": why} for verdict, why in judgement.reasons],
         "spared": judgement.spared,
+        **({} if judgement.forecast is None else {"next_boot": forecast_to_json(judgement.forecast)}),
     }

@@ -19,11 +19,14 @@ from ..model import (
     Advice,
     AdviceKind,
     Change,
+    Decision,
     Difference,
     Entry,
     FileType,
+    Forecast,
     Others,
     Report,
+    Spared,
     Verdict,
     Volume,
     Writer,
@@ -36,6 +39,7 @@ _TYPES: Mapping[str, FileType] = {one.value: one for one in FileType}
 _CHANGES: Mapping[str, Change] = {one.value: one for one in Change}
 _VERDICTS: Mapping[str, Verdict] = {one.value: one for one in Verdict}
 _ADVICE: Mapping[str, AdviceKind] = {one.value: one for one in AdviceKind}
+_SPARED: Mapping[str, Spared] = {one.value: one for one in Spared}
 _LETTERS = re.compile(r"[-+ct.][p.][u.][g.][x.][a.][m.]")
 
 
@@ -139,9 +143,24 @@ def head_to_json(report: Report) -> Object:
         "notes": list(report.notes),
         "faults": list(report.faults),
     }
+    if report.forecast is not None:
+        head["next_boot"] = forecast_to_json(report.forecast)
     if report.others is not None:
         head["others"] = {"entries": report.others.entries, "bytes": report.others.size}
     return head
+
+
+def forecast_to_json(forecast: Forecast) -> Object:
+    """Return the object of a forecast."""
+    decision = forecast.decision
+    return {
+        "action": decision.action,
+        "boot": decision.boot,
+        "reason": decision.why or None,
+        "reason_code": decision.code,
+        "advice": decision.advice,
+        "spared": forecast.spared,
+    }
 
 
 def whole_head_to_json(report: Report) -> Object:
@@ -194,6 +213,7 @@ def head_from_json(fields: Object) -> Report:
         notes=f.texts(fields, "notes"),
         others=f.inside(fields, "others", _others) if "others" in fields else None,
         faults=f.texts(fields, "faults") if "faults" in fields else (),
+        forecast=f.inside(fields, "next_boot", _forecast) if "next_boot" in fields else None,
     )
 
 
@@ -206,6 +226,21 @@ def _gaps(fields: Object) -> Iterator[tuple[float, float]]:
             yield f.time(ends, "[0]"), f.time(ends, "[1]")
         except Misfit as error:
             raise error.below(f"gaps[{place}]") from None
+
+
+def _forecast(fields: Object) -> Forecast:
+    decision = Decision(
+        f.text(fields, "action"),
+        f.optional(f.number, fields, "boot"),
+        f.optional(f.text, fields, "reason") or "",
+        f.optional(f.text, fields, "reason_code"),
+        f.optional(f.text, fields, "advice"),
+    )
+    return Forecast(decision, f.optional(_spared, fields, "spared"))
+
+
+def _spared(fields: Object, key: str) -> Spared:
+    return f.one_of(fields, key, _SPARED)
 
 
 def _others(fields: Object) -> Others:

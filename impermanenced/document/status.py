@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from ..boots.examine import Decision
-from ..model import Entry, Report, Verdict
+from ..model import LOSSES, Entry, Report
 from ..report import totals
+from ..report.forecast import fate
 from .fields import Object
 from .report import entry_to_json, head_to_json, volume_to_json
 
 
-def status_to_json(
-    report: Report, *, all_verdicts: bool, since: str | None = None, next_boot: Decision
-) -> Object:
+def status_to_json(report: Report, *, all_verdicts: bool, since: str | None = None) -> Object:
     """Return the object with the losses, or with every entry; `counts` covers all in either case.
 
-    `since` says in words that the report has only what came since then; `next_boot` is the decision of the
-    next boot.
+    `since` says in words that the report has only what came since then.
     """
     return {
         **head_to_json(report),
@@ -23,21 +20,11 @@ def status_to_json(
         "volumes": [volume_to_json(volume) for volume in report.volumes],
         "counts": {verdict.value: count for verdict, count in totals.counts(report).items()},
         "caches": totals.caches(report),
-        "next_boot": _decision_to_json(next_boot),
         "entries": [
-            _without_letters(entry)
+            {**_without_letters(entry), "afterwards": fate(entry, report.forecast).value}
             for entry in report.entries
-            if all_verdicts or entry.verdict is Verdict.CRUD
+            if all_verdicts or entry.verdict in LOSSES
         ],
-    }
-
-
-def _decision_to_json(decision: Decision) -> Object:
-    return {
-        "action": decision.action,
-        "boot": decision.boot,
-        "reason": decision.why or None,
-        "reason_code": decision.code,
     }
 
 

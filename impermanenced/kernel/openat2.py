@@ -31,9 +31,16 @@ def open_directory(root_fd: int, path: bytes, flags: int = os.O_PATH) -> int:
     return _open(root_fd, relative(path), flags | os.O_DIRECTORY)
 
 
+def open_path(root_fd: int, path: bytes) -> int:
+    """Return a descriptor that only names what is at this path, whatever it is; a link at its end counts as
+    itself.
+    """
+    return _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
+
+
 def facts(root_fd: int, path: bytes) -> os.stat_result:
     """Return the lstat(2) of the file at this path."""
-    fd = _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
+    fd = open_path(root_fd, path)
     try:
         return os.fstat(fd)
     finally:
@@ -45,20 +52,26 @@ def read(root_fd: int, path: bytes, limit: int, *, owner: int | None = None) -> 
 
     Raises OSError if it is no regular file, or if it does not belong to `owner`.
     """
-    # The type is checked before the file is opened for reading: opening a device may have effects.
-    found = _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
+    found = open_path(root_fd, path)
     try:
-        facts = os.fstat(found)
-        if not stat.S_ISREG(facts.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", path)
-        if owner is not None and facts.st_uid != owner:
-            raise PermissionError(errno.EPERM, "not this user's file", path)
-        try:
-            fd = os.open(b"/proc/self/fd/%d" % found, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, path) from None
+        return read_descriptor(found, limit, owner=owner)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
     finally:
         os.close(found)
+
+
+def read_descriptor(found: int, limit: int, *, owner: int | None = None) -> bytes:
+    """Return the first `limit` bytes of the regular file that an O_PATH descriptor names.  Raises OSError as
+    `read` does.
+    """
+    # The type is checked before the file is opened for reading: opening a device may have effects.
+    facts = os.fstat(found)
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    if owner is not None and facts.st_uid != owner:
+        raise PermissionError(errno.EPERM, "not this user's file")
+    fd = os.open(b"/proc/self/fd/%d" % found, os.O_RDONLY | os.O_CLOEXEC)
     try:
         chunks = []
         while limit > 0:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import functools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ..config.load import Config
 from ..config.values import PATH_MAX
@@ -11,18 +12,24 @@ from ..drift.whole import LISTED
 from ..errors import TooMany
 from ..kernel import mounts
 from ..kernel.mounts import Mount
-from ..model import Difference, Entry, Report, Volume
+from ..model import Difference, Entry, Forecast, Mounted, Report, Volume
 from ..system.systemd import Systemctl, Systemd
 from ..text import to_text
-from ..volumes import placement
+from ..volumes import links, placement
 from ..volumes.configured import open_configured
-from ..volumes.machine import mounted_inside
+from ..volumes.mounted import changed, faults, mounted_inside
+from ..volumes.placement import Misplaced
 from ..watch.attribution import Attribution, Writers
+from . import booted
 from .appraisal import Judged
 from .context import Context
+from .covered import Covered
+from .forecast import foretell
+from .fulfilment import Fulfilment
 from .rules import Rules
 
 NAMED = 3  # nested subvolumes that a note names
+MOST_NAMED = 5  # mounts that are named
 
 
 class Manager:
@@ -82,6 +89,10 @@ class Manager:
             found |= {volume.root_id} | self.machine.nested(volume.root_id)
         return frozenset(found)
 
+    def forecast(self) -> Forecast:
+        """Return what the next boot does."""
+        return foretell(self.config, self.machine)
+
     def status(self, writers: Writers | None = None, most: int | None = None) -> Report:
         """Return the report of all volumes.
 
@@ -89,15 +100,17 @@ class Manager:
         """
         self.machine.sync()
         self._context.renew()
-        entries: list[Entry] = []
-        complete = True
-        cut: list[bytes] = []
-        for volume in self.volumes:
-            drift = Whole(self.machine.top, volume, self.machine.baseline(volume), most)
-            judged = self._judge(volume, _at_most(most, drift.differences()), writers)
-            entries.extend(self._context.appraise(volume, judged))
-            complete = complete and drift.complete
-            cut += drift.cut
+        forecast = self.forecast()
+        misplaced = placement.misplaced(self.config.persist, self.volumes)
+        seen = self._mounted()
+        entries, complete, cut = self._entries(seen, misplaced, forecast, writers, most)
+        came_and_went = changed(seen, self._mounted())
+        if came_and_went:
+            # What is no longer there keeps nothing, and what has just come may go again.
+            stable = {
+                name: [one for one in found if one.path not in came_and_went] for name, found in seen.items()
+            }
+            entries, complete, cut = self._entries(stable, misplaced, forecast, writers, most)
         span = self._context.span()
         return Report(
             complete=complete,
@@ -107,9 +120,32 @@ class Manager:
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
-            notes=(*self._context.notes, *_cut(cut)),
-            faults=tuple(one.words for one in placement.misplaced(self.config.persist, self.volumes)),
+            notes=(*self._context.notes, *_fleeting(came_and_went), *_cut(cut)),
+            faults=(*(one.words for one in misplaced), *faults(self.config.declarations, seen)),
+            forecast=forecast,
         )
+
+    def _entries(
+        self,
+        mounted: Mapping[str, list[Mounted]],
+        misplaced: Sequence[Misplaced],
+        forecast: Forecast,
+        writers: Writers | None,
+        most: int | None,
+    ) -> tuple[list[Entry], bool, list[bytes]]:
+        """Return the entries, whether they are complete, and the nested subvolumes that were cut."""
+        entries: list[Entry] = []
+        complete = True
+        cut: list[bytes] = []
+        for volume in self.volumes:
+            drift = Whole(self.machine.top, volume, self.machine.baseline(volume), most)
+            differences = _at_most(most, drift.differences())
+            judged = self._judge(volume, differences, mounted[volume.name], misplaced, writers)
+            found = self._context.appraise(volume, judged)
+            entries.extend(booted.spare(found, self.config, self.machine, volume, forecast))
+            complete = complete and drift.complete
+            cut += drift.cut
+        return entries, complete, cut
 
     def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
         """Return what became of some inodes of a volume, or of a subvolume nested in one, sorted by path; an
@@ -122,7 +158,9 @@ class Manager:
         # Single inodes need no baseline.
         drift = Drift(self.machine.top, tree, None, nested=tree is not volume)
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
-        return self._context.appraise(volume, self._judge(volume, differences, writers))
+        misplaced = placement.misplaced(self.config.persist, self.volumes)
+        judged = self._judge(volume, differences, self._mounted()[volume.name], misplaced, writers)
+        return self._context.appraise(volume, judged)
 
     def tree_of(self, root_id: int) -> tuple[Volume, Volume] | None:
         """Return the volume with this subvolume, and the same once more; of a nested subvolume the volume
@@ -139,20 +177,42 @@ class Manager:
             return volume, volume
         return volume, nested_volume(volume, volume.path.rstrip(b"/") + path, root_id)
 
-    def _mounts_around(self, volume: Volume) -> list[Mount]:
+    def _mounted(self) -> dict[str, list[Mounted]]:
+        """Return what is mounted in each volume's tree now, by the name of the volume."""
         table = self._read_mounts()
-        return table if any(mount.path == volume.mountpoint for mount in table) else mounts.read()
+        there = {mount.path for mount in table}
+        if not all(volume.mountpoint in there for volume in self.volumes):
+            table = mounts.read()
+        return {volume.name: mounted_inside(volume, self.volumes, table) for volume in self.volumes}
 
     def _judge(
-        self, volume: Volume, differences: Iterable[Difference], writers: Writers | None
+        self,
+        volume: Volume,
+        differences: Iterable[Difference],
+        mounted: Sequence[Mounted],
+        misplaced: Sequence[Misplaced],
+        writers: Writers | None,
     ) -> Iterator[Judged]:
-        mounted = mounted_inside(volume, self._mounts_around(volume))
-        rules = Rules(self.config.declarations, mounted, self.config.ignore, self.config.persist)
+        config = self.config
+        wiped = {one.persist for one in misplaced}
         attribution = Attribution(self.machine.top, volume, writers) if writers is not None else None
-        for difference in differences:
-            ruling = rules.judge(difference)
-            writer = attribution.of(difference) if attribution is not None else None
-            yield Judged(difference, ruling.verdict, ruling.words, writer, ruling.hidden)
+        with Covered(self.machine, volume) as covered:
+            follow = functools.partial(links.end, covered.root, volume.path)
+            persist = [path for path in config.persist if path not in wiped]
+            rules = Rules(config.declarations, mounted, config.ignore, persist, follow)
+            fulfilment = Fulfilment(config.placements, covered.root, volume)
+            for difference in differences:
+                ruling, hidden = covered.judge(difference, rules.judge(difference))
+                writer = attribution.of(difference) if attribution is not None else None
+                advice = fulfilment.advice(ruling.declaration)
+                yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice)
+
+
+def _fleeting(came_and_went: Collection[bytes]) -> Iterator[str]:
+    if came_and_went:
+        named = ", ".join(to_text(path) for path in sorted(came_and_went)[:MOST_NAMED])
+        more = f" and {len(came_and_went) - MOST_NAMED} more" if len(came_and_went) > MOST_NAMED else ""
+        yield f"what is mounted changed while this was made, and does not count: {named}{more}"
 
 
 def _cut(paths: list[bytes]) -> list[str]:

@@ -3,21 +3,24 @@
 The rules, in the order in which they are asked:
 
     1  a mount point, or a directory made on the way to one   persisted, or ignored (tmpfs, proc ...)
-    2  a symlink into a persist volume or below a mount       persisted
-    3  hidden under a mount                                   ignored by a pattern, else crud
+       what is mounted there goes with the boot               declared if it is, else crud
+    2  a symlink that leads, over others or not, into a       persisted
+       persist volume or below a mount
+    3  under a mount                                          ignored by a pattern, else hidden
     4  declared, below a declared directory, or on the way    declared
     5  a pattern of the user                                  ignored
     6  anything else                                          crud
 
-The rule on mounts comes before the declarations: a declaration keeps what is mounted there, not what lies
-hidden beneath it.
+A declaration keeps nothing; what is mounted there does.  So the rule on mounts comes before the
+declarations, and a declaration that no mount fulfils is a loss.  Whether something hidden is one depends on
+what is mounted over it (`covered`).
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import NamedTuple
 
 from ..config.ignore import Patterns
@@ -28,13 +31,17 @@ from ..text import to_text
 NOTHING = "nothing declares it"
 NOT_MOUNTED = "but nothing is mounted there: this boot's writes go to the volume"
 
+# Of a link and its target the first of some places that it leads to, over links of the volume, or None.
+Follow = Callable[[bytes, bytes, Container[bytes]], bytes | None]
+
 
 class Ruling(NamedTuple):
     """The verdict of the rules on one difference."""
 
     verdict: Verdict
     words: str  # the rule, in words
-    hidden: bool = False  # whether it is crud that a mount hides
+    mount: Mounted | None = None  # the one that it is the place of, or that hides it
+    declaration: Declaration | None = None  # the one that nothing fulfils
 
 
 _CRUD = Ruling(Verdict.CRUD, NOTHING)
@@ -51,17 +58,18 @@ class _Place:
         self.hidden = self.declared = _CRUD
         if mounted is not None:
             words = f"hidden under the mount of {_words(mounted)} at {to_text(mounted.path)}"
-            self.hidden = Ruling(Verdict.CRUD, words, hidden=True)
+            self.hidden = Ruling(Verdict.HIDDEN, words, mounted)
         if declaration is not None:
             words = f"below {to_text(declaration.path)}, declared by {declaration.source}, {NOT_MOUNTED}"
-            self.declared = Ruling(Verdict.DECLARED, words)
+            self.declared = Ruling(Verdict.DECLARED, words, declaration=declaration)
 
 
 class Rules:
     """The verdicts for one volume.
 
-    `mounted` are the mounts inside this volume's tree from elsewhere, not the volume's own mount.
-    The constructor raises ValueError for a pattern that matches nothing, which no configuration has.
+    `mounted` are the mounts inside this volume's tree from elsewhere, not the volume's own mount; `persist`
+    the persist volumes that no boot wipes.  `follow` follows links.  The constructor raises ValueError for a
+    pattern that matches nothing, which no configuration has.
     """
 
     def __init__(
@@ -70,16 +78,19 @@ class Rules:
         mounted: Sequence[Mounted],
         ignore: Sequence[str],
         persist: Sequence[bytes],
+        follow: Follow | None = None,
     ) -> None:
         self._mounted = {mount.path: mount for mount in mounted}
-        kept = {path: mount for path, mount in self._mounted.items() if not mount.ephemeral}
+        kept = {path: mount for path, mount in self._mounted.items() if mount.lasts}
         passing = {path: mount for path, mount in self._mounted.items() if mount.ephemeral}
         self._kept = {**kept, **dict.fromkeys(persist)}
+        self._stops = {*self._mounted, *persist}
         self._way_to_kept = _ways(kept)
         self._way_to_passing = _ways(passing)
         self._declared = {declaration.path: declaration for declaration in declarations}
         self._way_to_declared = _ways(self._declared)
         self._patterns = Patterns(ignore)
+        self._follow = follow
         self._places: Inherited[_Place] = Inherited(
             _Place(None, None), functools.partial(_below, self._mounted, self._declared)
         )
@@ -92,12 +103,12 @@ class Rules:
             found = self._mount_point(difference)
             if found is not None:
                 return found
+        if place.mounted is not None:
+            return self._ignored(difference) or place.hidden
         if difference.target is not None:
             found = self._symlink(difference)
             if found is not None:
                 return found
-        if place.mounted is not None:
-            return self._ignored(difference) or place.hidden
         if place.declaration is not None or path in self._declared or difference.type is FileType.DIRECTORY:
             found = self._declaration(difference, place)
             if found is not None:
@@ -105,13 +116,17 @@ class Rules:
         return self._ignored(difference) or _CRUD
 
     def _mount_point(self, difference: Difference) -> Ruling | None:
-        mount = self._mounted.get(difference.path)
+        path = difference.path
+        mount = self._mounted.get(path)
         if mount is not None:
+            if mount.goes:
+                declaration = self._declared.get(path)
+                verdict = Verdict.CRUD if declaration is None else Verdict.DECLARED
+                return Ruling(verdict, mount.goes, mount, declaration)
             verdict = Verdict.IGNORED if mount.ephemeral else Verdict.PERSISTED
-            return Ruling(verdict, f"mount point of {_words(mount)}")
+            return Ruling(verdict, f"mount point of {_words(mount)}", mount)
         if difference.type is not FileType.DIRECTORY or difference.change is not Change.CREATED:
             return None
-        path = difference.path
         if path in self._way_to_kept:
             return Ruling(Verdict.PERSISTED, f"made for the mount point {to_text(self._way_to_kept[path])}")
         if path in self._way_to_passing and path not in self._way_to_declared:
@@ -124,25 +139,32 @@ class Rules:
         target = os.path.normpath(os.path.join(os.path.dirname(difference.path), difference.target))
         # POSIX leaves two leading slashes alone, and so does normpath.
         target = b"/" + target.lstrip(b"/")
-        for place in (target, *ancestors(target), b"/"):
+        for place in (target, *ancestors(target)):
             if place in self._kept:
                 return Ruling(Verdict.PERSISTED, f"symlink into {to_text(place)}")
             if place in self._mounted:
                 return None
-        return None
+        if self._follow is None:
+            return None
+        end = self._follow(difference.path, difference.target, self._stops)
+        if end is None or end not in self._kept:
+            return None
+        return Ruling(Verdict.PERSISTED, f"symlink over others into {to_text(end)}")
 
     def _declaration(self, difference: Difference, place: _Place) -> Ruling | None:
         path = difference.path
         declaration = self._declared.get(path)
         if declaration is not None:
-            return Ruling(Verdict.DECLARED, f"declared by {declaration.source}, {NOT_MOUNTED}")
+            words = f"declared by {declaration.source}, {NOT_MOUNTED}"
+            return Ruling(Verdict.DECLARED, words, declaration=declaration)
         if place.declaration is not None:
             return place.declared
         if difference.type is FileType.DIRECTORY and difference.change is Change.CREATED:
             below = self._way_to_declared.get(path)
             if below is not None:
-                source = self._declared[below].source
-                return Ruling(Verdict.DECLARED, f"parent of {to_text(below)}, declared by {source}")
+                on_the_way = self._declared[below]
+                words = f"parent of {to_text(below)}, declared by {on_the_way.source}, {NOT_MOUNTED}"
+                return Ruling(Verdict.DECLARED, words, declaration=on_the_way)
         return None
 
     def _ignored(self, difference: Difference) -> Ruling | None:
@@ -176,6 +198,8 @@ def _ways(paths: Mapping[bytes, object]) -> dict[bytes, bytes]:
 
 
 def _words(mount: Mounted) -> str:
+    if mount.volume:
+        return f"volume {mount.volume}"
     if mount.ephemeral or not mount.source:
         return mount.fstype
     return f"{to_text(mount.source)} ({mount.fstype})"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..losses import LossClass
-from ..model import Change, Report, Verdict
+from ..model import LOSSES, Change, Report, Verdict
 
 _BROUGHT_BACK = (Change.DELETED, Change.METADATA)
 
@@ -62,7 +62,7 @@ def of_report(report: Report, used: int | None = None) -> Tally:
     """Return the totals of a report; `used` is how many bytes its filesystem holds."""
     found: dict[LossClass, list[int]] = {loss: [0, 0] for loss in LossClass}
     for entry in report.entries:
-        if entry.verdict is Verdict.CRUD and entry.difference.change not in _BROUGHT_BACK:
+        if entry.verdict in LOSSES and entry.difference.change not in _BROUGHT_BACK:
             share = found[entry.loss or LossClass.UNKNOWN]
             share[0] += 1
             share[1] += entry.difference.held

@@ -14,7 +14,7 @@ from ..errors import NotPermitted, NotSetUp
 from ..kernel import btrfs, mounts
 from ..kernel.btrfs import superblock
 from ..kernel.mounts import Mount
-from ..model import Mounted, Volume
+from ..model import Volume
 from ..state import STATE
 from ..text import to_text
 from .lineage import Subvolume, baseline
@@ -36,13 +36,6 @@ _ROOT_BLANK_NAMES = (
     b"@snapshots/@blank",
     b"snapshots/blank",
 )
-
-# Filesystems whose content does not outlive a reboot.
-_EPHEMERAL = {
-    b"autofs", b"binfmt_misc", b"bpf", b"cgroup", b"cgroup2", b"configfs", b"debugfs", b"devpts",
-    b"devtmpfs", b"efivarfs", b"fusectl", b"hugetlbfs", b"mqueue", b"nsfs", b"proc", b"pstore",
-    b"ramfs", b"rpc_pipefs", b"securityfs", b"selinuxfs", b"sysfs", b"tmpfs", b"tracefs",
-}  # fmt: skip
 
 _CONFIG_HINT = "every command takes --config FILE; see impermanence-config(5)"
 
@@ -301,24 +294,6 @@ def system_root(volumes: Sequence[Volume]) -> bytes | None:
     return b"/" if all(volume.path == volume.mountpoint for volume in volumes) else None
 
 
-def mounted_inside(volume: Volume, table: list[Mount] | None = None) -> list[Mounted]:
-    """Return what is mounted in a volume's tree from elsewhere, without bind mounts of the volume itself."""
-    table = mounts.read() if table is None else table
-    above = volume.mountpoint.rstrip(b"/") + b"/"
-    own = b"/" + volume.subvolume
-    volume_device = next((mount.device for mount in reversed(table) if mount.path == volume.mountpoint), b"")
-    found = {}
-    for mount in table:
-        if not mount.path.startswith(above) or mount.path == volume.mountpoint:
-            continue
-        if mount.device == volume_device and (mount.root == own or mount.root.startswith(own + b"/")):
-            continue
-        path = volume.path.rstrip(b"/") + b"/" + mount.path[len(above) :]
-        source = mount.source if mount.root == b"/" else mount.source + b"[" + mount.root + b"]"
-        found[path] = Mounted(path, to_text(mount.fstype), source, mount.fstype in _EPHEMERAL)
-    return list(found.values())
-
-
 def _mount_of(fd: int) -> Mount:
     number = mounts.mount_id(fd)
     for mount in mounts.read():
@@ -339,9 +314,7 @@ def _seeds_last(devices: list[bytes]) -> list[bytes]:
 
 
 def _subvolume(info: btrfsutil.SubvolumeInfo) -> Subvolume:
-    return Subvolume(
-        info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid, info.generation
-    )
+    return Subvolume(info.id, info.uuid, info.parent_uuid, info.otransid, info.ctransid, info.generation)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from ..model import Volume
 from ..paths import within
 from ..text import to_text
 from .machine import system_root
+from .mounted import AUTOMOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ def misplaced(persist: Iterable[bytes], volumes: Sequence[Volume]) -> list[Mispl
     """Return the persist volumes that lie in one of the volumes, as this mount namespace shows them.
 
     One that does not exist or cannot be looked up is left out, and so is an empty directory in a system that
-    does not run: what is mounted there when it runs, nobody knows.
+    does not run: what is mounted there when it runs, nobody knows.  An automount that nothing has entered is
+    not entered here either.
     """
     root = system_root(volumes)
     if root is None:
@@ -57,6 +59,8 @@ def misplaced(persist: Iterable[bytes], volumes: Sequence[Volume]) -> list[Mispl
     table = mounts.read()
     found: list[Misplaced] = []
     for path in persist:
+        if _waits(root.rstrip(b"/") + path, table):
+            continue
         try:
             fd = _open(root, path, runs=runs)
         except OSError:
@@ -69,6 +73,12 @@ def misplaced(persist: Iterable[bytes], volumes: Sequence[Volume]) -> list[Mispl
         finally:
             os.close(fd)
     return found
+
+
+def _waits(path: bytes, table: list[Mount]) -> bool:
+    """Return whether looking the path up would have something mounted there."""
+    top = [mount.fstype for mount in table if within(path, mount.path)]
+    return bool(top) and top[-1] == AUTOMOUNT.encode()
 
 
 def _open(root: bytes, path: bytes, *, runs: bool) -> int:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from impermanenced.boots import doctor, examine
-from impermanenced.boots.examine import KEPT, OTHER, REFUSED, UNKNOWN, WIPED, Decision
+from impermanenced.boots.examine import KEPT, OTHER, REFUSED, UNKNOWN, WIPED
 from impermanenced.boots.reasons import REASONS, Reason
-from impermanenced.boots.requests import TRIAL
 from impermanenced.cli import next_boot
+from impermanenced.model import Decision, Spared
+from impermanenced.report import forecast
 from tests.conftest import Filesystem
 from tests.shell.cuts import disturbed
 from tests.shell.hook import INSTALLED, System, built
@@ -62,8 +63,8 @@ def test_doctor_foretells(
     assert finding.severity == (doctor.WARNING if reason.code == "off-asked" else doctor.ERROR)
     said = next_boot.foretold(decision)
     assert decision.why in said and "wipes" not in said
-    spared = examine.why_spared(decision, None)
-    assert (spared is not None) == (reason.result != "off" and reason.code != "command-line")
+    spared = forecast.of(decision, None).spared
+    assert (spared is None) == (reason.code in ("off-asked", "command-line", "no-root"))
 
 
 def test_every_reason_that_can_be_foretold_is_provoked() -> None:
@@ -113,21 +114,24 @@ def test_what_the_program_says(said: bytes, decision: Decision) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "asked", "spared"),
+    ("decision", "known", "spared"),
     [
         (Decision(WIPED), None, None),
-        (Decision(WIPED), TRIAL, None),  # setup has not been run since
+        (Decision(WIPED), Spared.TRIAL, None),  # setup has not been run since
         (Decision("booted", 3), None, None),
-        (Decision(KEPT), "wiping pauses", "wiping pauses"),
+        (Decision(KEPT), Spared.HELD, "wiping pauses"),
         (Decision(KEPT), None, None),  # impermanence=keep, which may have been typed for this boot alone
-        (Decision("trial"), None, TRIAL),
-        (Decision("off", code="no-record"), None, None),  # another hook may wipe
-        (Decision("off", code="off-asked"), TRIAL, TRIAL),
+        (Decision("trial"), None, "this is a trial"),
+        (Decision("off", code="no-record"), None, "this machine is not set up"),
+        (Decision("off", code="no-record"), Spared.TRIAL, "this is a trial"),
+        (Decision("off", code="no-root"), None, None),
+        (Decision("off", code="off-asked"), None, None),
+        (Decision("off", code="off-asked"), Spared.TRIAL, "this is a trial"),
         (Decision(REFUSED, code="command-line"), None, None),
         (Decision(REFUSED, code="blank-missing"), None, "the rollback will be refused (blank-missing)"),
         (Decision(OTHER, code="other-subvolume"), None, "another root boots (other-subvolume)"),
-        (Decision(UNKNOWN), TRIAL, TRIAL),
+        (Decision(UNKNOWN), Spared.TRIAL, "this is a trial"),
     ],
 )
-def test_what_is_not_taken_away(decision: Decision, asked: str | None, spared: str | None) -> None:
-    assert examine.why_spared(decision, asked) == spared
+def test_what_is_not_taken_away(decision: Decision, known: Spared | None, spared: str | None) -> None:
+    assert forecast.why(forecast.of(decision, known)) == spared

@@ -88,7 +88,7 @@ def test_it_answers_as_one_made_here(manager: Manager, writes: PendingWrites) ->
     assert {entry["writer"]["unit"] for entry in entries if entry["writer"]} == {"one.service"}
     path = b"/var/lib/one/7\xff\n"
     assert read(there.explanation(path, NOBODY)) == read(here.explanation(path, NOBODY))
-    assert there.shutdown_summary("words") == here.shutdown_summary("words")
+    assert there.shutdown_summary() == here.shutdown_summary()
     assert there.tally() == here.tally() and there.tally().count > 0
     there.close()
     assert (children(), os.listdir("/proc/self/fd")) == before

@@ -15,7 +15,8 @@ from impermanenced.config.load import VolumeSettings
 from impermanenced.errors import NotSetUp
 from impermanenced.kernel import mounts
 from impermanenced.model import Volume
-from impermanenced.volumes.machine import Machine, mounted_inside
+from impermanenced.volumes.machine import Machine
+from impermanenced.volumes.mounted import mounted_inside
 
 from ..conftest import Filesystem, sh
 from .conftest import Volumes
@@ -144,7 +145,7 @@ garbage
 
 
 def test_what_is_mounted_inside() -> None:
-    found = {one.path: one for one in mounted_inside(VOLUME, list(mounts.parse(TABLE)))}
+    found = {one.path: one for one in mounted_inside(VOLUME, [VOLUME], list(mounts.parse(TABLE)))}
     assert found.keys() == {b"/proc", b"/var/log", b"/mnt/my disk"}
     assert found[b"/proc"].ephemeral and not found[b"/var/log"].ephemeral
     assert found[b"/var/log"].source == b"/dev/vda2[/persist/var/log]"
@@ -153,4 +154,4 @@ def test_what_is_mounted_inside() -> None:
 def test_mounts_of_a_volume_that_is_mounted_elsewhere() -> None:
     table = TABLE.replace(b" / rw", b" /mnt/sys rw", 1).replace(b" /var", b" /mnt/sys/var")
     volume = Volume("root", b"/mnt/sys", b"/", b"@root", 256, None, None)
-    assert {one.path for one in mounted_inside(volume, list(mounts.parse(table)))} == {b"/var/log"}
+    assert {one.path for one in mounted_inside(volume, [volume], list(mounts.parse(table)))} == {b"/var/log"}

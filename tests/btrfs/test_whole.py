@@ -82,7 +82,7 @@ def test_one_that_replaces_what_the_blank_has(nested: Nested) -> None:
     root = nested.top / "root"
     sh("mv", root / "etc", root / "old")
     etc = nested.sub("etc")
-    sh("cp", "-a", root / "old/.", etc)
+    sh("cp", "-a", f"{root}/old/.", etc)
     sh("rm", "-r", root / "old")
     (etc / "hosts").write_text("another")
     (etc / "link").unlink()

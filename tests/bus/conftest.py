@@ -20,11 +20,14 @@ import pydbus
 import pytest
 from gi.repository import Gio, GLib
 
+from impermanenced.boots import setup
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from impermanenced.report.report import Manager
 from impermanenced.system.dbus import Registration, request_name
 
 from ..conftest import Filesystem
 from ..isolation import PATIENCE
+from ..shell.hook import INSTALLED, built
 
 REPOSITORY = Path(__file__).parents[2]
 NOBODY = 65534
@@ -254,6 +257,12 @@ class Machine:
         temporary = self.config.with_suffix(".new")
         temporary.write_text(f'[[volume]]\nmountpoint = "{self.mountpoint}"\npath = "/"\n{more}')
         temporary.rename(self.config)
+
+    def set_up(self) -> None:
+        """Have the next boot wipe, as the configuration says."""
+        built(INSTALLED)
+        with Manager(os.fsencode(self.config)) as manager:
+            setup.run(manager.config, manager.machine, dry_run=False)
 
 
 def until_heard(con: Any) -> None:

@@ -26,6 +26,7 @@ LEVELS = '[watch]\nnotice-bytes = "8KiB"\nwarning-bytes = "16KiB"\n'
 @pytest.fixture
 def daemon(bus: Bus, machine: Machine, tmp_path: Path) -> Iterator[Daemon]:
     machine.write_config(INHIBIT + LEVELS)
+    machine.set_up()
     daemon = Daemon(bus, tmp_path, "--config", machine.config)
     try:
         daemon.wait_ready()
@@ -124,6 +125,7 @@ def test_who_is_not_root_is_told_what_was_not_looked_at(
     (machine.mountpoint / "etc/key").write_text(KEY)
     config = bus.directory / "config.toml"  # where everybody may read it
     config.write_text(machine.config.read_text())
+    machine.set_up()
     daemon = Daemon(bus, tmp_path, "--config", config)
     try:
         daemon.wait_ready()
@@ -159,8 +161,11 @@ def test_levels_are_said_once_on_the_way_up(
         fetch(bus, machine.config)
         said = [line for line in daemon.output().splitlines() if "has come to" in line]
         assert said == [
-            "impermanenced: undeclared state has come to 8.8 KiB in 1 path, notice-bytes is 8.0 KiB",
-            "impermanenced: undeclared state has come to 17.6 KiB in 2 paths, warning-bytes is 16.0 KiB",
+            f"impermanenced: state that does not persist has come to {sums}"
+            for sums in (
+                "8.8 KiB in 1 path, notice-bytes is 8.0 KiB",
+                "17.6 KiB in 2 paths, warning-bytes is 16.0 KiB",
+            )
         ]
         levels = [one for one in map(json.loads, watch.lines()) if one["kind"] == "level"]
         assert [one["level"] for one in levels][-1] == "warning"

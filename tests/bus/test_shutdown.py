@@ -10,14 +10,12 @@ from pathlib import Path
 import pytest
 from gi.repository import GLib
 
-from impermanenced.boots import history, records, setup
+from impermanenced.boots import history, records
 from impermanenced.boots.records import BootRecord, NextRequest
-from impermanenced.report.report import Manager
 from impermanenced.system.dbus import Call, Registration, request_name
 from impermanenced.system.login1 import MANAGER
 
 from ..conftest import sh
-from ..shell.hook import INSTALLED, built
 from .conftest import SYSTEMD, Bus, Daemon, Emitted, FakeSystemd, Machine, a_bus, wait_until
 
 # As busctl introspects it on Debian 12, as far as it is used.
@@ -95,9 +93,8 @@ def wall(bus: Bus, tmp_path: Path) -> Path:
 @pytest.fixture
 def state(machine: Machine) -> Path:
     """The state directory, with the record of this boot."""
-    path = machine.filesystem.subvolume(".impermanence")
-    path.chmod(0o700)
-    (path / "boots").mkdir()
+    machine.set_up()
+    path = machine.filesystem.top / ".impermanence"
     record = BootRecord(7, BOOT_ID, 1_700_000_000, "6.1.0", "wiped")
     (path / "boots/7.env").write_bytes(records.format_record(record))
     return path
@@ -126,11 +123,11 @@ def test_a_shutdown_waits_for_the_last_words(
     logind.shut_down()
     wait_until(lambda: logind.held() == 0, "the inhibitor let go")
     assert wall.read_text().splitlines() == [
-        "impermanence: the next boot takes away 2 undeclared paths, 4.9 KiB",
+        "impermanence: the next boot takes away 2 paths, 4.9 KiB",
         "  what of it is yours: impermanence status",
     ], "no path: every terminal shows it"
     said = daemon.output().splitlines()
-    first = said.index("impermanenced: the next boot takes away 2 undeclared paths, 4.9 KiB")
+    first = said.index("impermanenced: the next boot takes away 2 paths, 4.9 KiB")
     assert said[first + 1].startswith("impermanenced: /srv/big created"), "what hurts most first"
     assert said[first + 2].startswith("impermanenced: /etc/small\\x0aforged created")
     wait_until(lambda: leaving.got, "the signal")
@@ -156,14 +153,11 @@ def test_nothing_lost_is_nothing_to_tell_everybody(logind: FakeLogind, daemon: D
     logind.shut_down()
     wait_until(lambda: logind.held() == 0, "the inhibitor let go")
     assert not wall.exists()
-    assert "takes away 0 undeclared paths" in daemon.output()
+    assert "takes away 0 paths" in daemon.output()
 
 
 def refuse(machine: Machine) -> None:
-    """Set the machine up, and spoil what the next boot needs."""
-    built(INSTALLED)
-    with Manager(os.fsencode(machine.config)) as manager:
-        setup.run(manager.config, manager.machine, dry_run=False)
+    """Spoil what the next boot needs."""
     sh("btrfs", "property", "set", "-ts", machine.filesystem.top / "root-blank", "ro", "false")
 
 
@@ -179,6 +173,7 @@ def test_what_is_not_wiped_is_not_lost(
     }[why]
     if why == "trial":
         machine.write_config("[rollback]\nwipe = false\n")
+        machine.set_up()
     elif why == "refused":
         refuse(machine)
     elif why == "asked":
@@ -194,7 +189,7 @@ def test_what_is_not_wiped_is_not_lost(
         logind.shut_down()
         wait_until(lambda: logind.held() == 0, "the inhibitor let go")
         assert f"{words}" in daemon.output()
-        assert "does not take away 1 undeclared path" in daemon.output()
+        assert "does not take away 1 path" in daemon.output()
         assert not wall.exists()
     finally:
         assert daemon.stop() == 0, daemon.output()

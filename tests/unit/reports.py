@@ -6,10 +6,22 @@ from typing import Any
 
 from impermanenced.cli.output import Style
 from impermanenced.losses import LossClass
-from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume, Writer
+from impermanenced.model import (
+    Change,
+    Decision,
+    Difference,
+    Entry,
+    FileType,
+    Forecast,
+    Report,
+    Verdict,
+    Volume,
+    Writer,
+)
 
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
 PLAIN = Style(color=False)
+WIPES = Forecast(Decision("wiped"))
 ROOT = Volume("root", b"/", b"/", b"root", 256, b"root-blank", 257)
 
 
@@ -55,8 +67,16 @@ def directory(path: str, **fields: Any) -> Entry:
 
 
 def report(*entries: Entry, **fields: Any) -> Report:
-    """`fields`: of the Report; it is complete and nobody watches, unless they say otherwise."""
-    usual = {"complete": True, "watching_since": None, "overflows": 0, "volumes": (ROOT,)}
+    """`fields`: of the Report; it is complete, nobody watches and the next boot wipes, unless they say
+    otherwise.
+    """
+    usual = {
+        "complete": True,
+        "watching_since": None,
+        "overflows": 0,
+        "volumes": (ROOT,),
+        "forecast": WIPES,
+    }
     return Report(entries=entries, **{**usual, **fields})
 
 

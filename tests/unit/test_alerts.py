@@ -122,7 +122,7 @@ def test_a_report_names_the_worst_of_each_user() -> None:
     (more,) = [one for one in found.groups if isinstance(one, group.Rest)]
     assert more.count == 1000 - group.BURST
     report = Report(True, None, 0, (), (*farm, mine))
-    assert b"/tmp/7/canary" in [alert.path for alert in shutdown.compose(report, None).worst]
+    assert b"/tmp/7/canary" in [alert.path for alert in shutdown.compose(report).worst]
 
 
 def test_uids_of_a_user_namespace_are_one_account() -> None:

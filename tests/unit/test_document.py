@@ -23,11 +23,14 @@ from impermanenced.model import (
     Advice,
     AdviceKind,
     Change,
+    Decision,
     Difference,
     Entry,
     FileType,
+    Forecast,
     Others,
     Report,
+    Spared,
     Verdict,
     Volume,
     Writer,
@@ -107,6 +110,18 @@ def volumes(name: str) -> st.SearchStrategy[Volume]:
     return st.builds(Volume, st.just(name), paths, paths, names, sizes, st.none() | names, st.none() | sizes)
 
 
+forecasts = st.builds(
+    Forecast,
+    st.builds(
+        Decision,
+        st.sampled_from(["wiped", "booted", "kept", "trial", "refused", "failed", "other", "off", "unknown"]),
+        st.none() | st.integers(0, 999),
+        texts,
+        st.none() | st.sampled_from(["no-record", "blank-missing"]),
+        st.none() | texts,
+    ),
+    st.none() | st.sampled_from(Spared),
+)
 reports = st.builds(
     Report,
     complete=st.booleans(),
@@ -118,6 +133,7 @@ reports = st.builds(
     settled=st.none() | seconds,
     notes=st.lists(texts, max_size=2).map(tuple),
     others=st.none() | st.builds(Others, sizes, sizes),
+    forecast=st.none() | forecasts,
 )
 
 

@@ -42,6 +42,7 @@ def test_explain() -> None:
   verdict  crud
   because  nothing declares it
   written  by sonarr.service (x, pid 812, uid root), at 12:09:20
+  then     after the next boot it is gone
   keep it  add it to files below [persist."/persist"] in /c.toml
 """,
         0,
@@ -53,6 +54,8 @@ def test_explain() -> None:
   verdict  declared
   because  declared by config.toml, here
   written  writer unknown (not watched, or the event was lost)
+  then     after the next boot it is gone
+  keep it  add it to directories below [persist."/persist"] in /c.toml
 """
     )
     assert "deleted, the blank's is of 1 h ago" in explained(BUSY, b"/etc/motd")[0]

@@ -10,11 +10,22 @@ from impermanenced.config.load import GateSettings
 from impermanenced.config.values import Space
 from impermanenced.document.gate import gate_to_json
 from impermanenced.losses import LossClass
-from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict
+from impermanenced.model import (
+    Change,
+    Decision,
+    Difference,
+    Entry,
+    FileType,
+    Forecast,
+    Report,
+    Spared,
+    Verdict,
+)
 from impermanenced.report import gate, totals
 from impermanenced.report.totals import Share, Tally
 
 MIB = 1 << 20
+TRIAL = Forecast(Decision("trial"), Spared.TRIAL)
 
 
 def entry(
@@ -83,7 +94,7 @@ def test_a_gate(
 ) -> None:
     found = gate.judge(Tally(classes), settings, 1000 * MIB, None)
     assert (found.verdict, [words for _, words in found.reasons]) == (verdict, why)
-    spared = gate.judge(Tally(classes), settings, 1000 * MIB, "this is a trial")
+    spared = gate.judge(Tally(classes), settings, 1000 * MIB, TRIAL)
     assert (spared.verdict, spared.reasons, spared.spared) == ("pass", (), "this is a trial")
 
 
@@ -105,7 +116,7 @@ def test_in_words() -> None:
     )
     nothing = gate.judge(Tally({}), GateSettings(), 1, None)
     assert text(nothing, plain) == "pass: the next boot takes nothing away.\n"
-    trial = gate.judge(Tally(EVERYTHING), GateSettings(), 1, "this is a trial")
+    trial = gate.judge(Tally(EVERYTHING), GateSettings(), 1, TRIAL)
     assert text(trial, plain) == (
         "pass: this is a trial, the next boot does not take away 4 paths, 332 B.\n"
     )

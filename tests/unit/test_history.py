@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from impermanenced.boots.examine import Decision
 from impermanenced.boots.history import CLEAN, CUT, Boot, History, bootable
 from impermanenced.boots.journal import LastEntries
 from impermanenced.boots.listing import Listing
@@ -20,6 +19,7 @@ from impermanenced.cli.commands import boots
 from impermanenced.cli.parse import parse
 from impermanenced.document.boots import boots_to_json
 from impermanenced.errors import UsageError
+from impermanenced.model import Decision
 
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
 WIPES = Decision("wiped")
@@ -182,7 +182,10 @@ def test_text_of_an_old_root_that_waits() -> None:
 def test_text_of_what_the_next_boot_will_not_do() -> None:
     one = a_history(boot(5, 99, "running", action="wiped"))
     refused = Decision(
-        "refused", why="the blank root-blank of volume root: it is missing", code="blank-missing"
+        "refused",
+        why="the blank root-blank of volume root: it is missing",
+        code="blank-missing",
+        advice="take one again, and run impermanence setup",
     )
     text = boots.text(Listing(one), decision=refused, columns=80, now=NOW)
     assert (

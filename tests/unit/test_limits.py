@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from impermanenced.boots.examine import Decision
 from impermanenced.config.load import ArchiveSettings, Config, GateSettings, LevelSettings, RollbackSettings
 from impermanenced.config.values import NOTHING, Space
 from impermanenced.daemon import limits
 from impermanenced.daemon.limits import Limits
 from impermanenced.losses import LossClass
-from impermanenced.report import report
+from impermanenced.model import Decision, Spared
+from impermanenced.report import forecast, report
 from impermanenced.report.totals import Share, Tally
 from impermanenced.system import journal
 from impermanenced.system.login1 import Inhibitor
@@ -53,9 +53,10 @@ class Case:
         self.classes: dict[LossClass, Share] = {}
         self.said: list[tuple[str, int, int]] = []
         self.held = False
-        monkeypatch.setattr("impermanenced.boots.requests.spared", lambda machine, wipe: self.spared)
+        monkeypatch.setattr("impermanenced.report.forecast.known", lambda config, machine: self.known)
+        monkeypatch.setattr("impermanenced.report.forecast.is_set_up", lambda machine: True)
         monkeypatch.setattr("impermanenced.boots.examine.next_boot", self.foretell)
-        self.spared: str | None = None
+        self.known: Spared | None = None
         self.decision = Decision("unknown")
         self.foretold = 0
         self.manager = Manager(found)
@@ -237,10 +238,10 @@ def test_a_request_to_keep_the_root_opens_it_without_a_report(monkeypatch: pytes
     case.write(LossClass.SECRET, 10)
     reports = case.reports
     assert case.held
-    case.spared = "somebody asked to keep the root"
+    case.known = Spared.ASKED
     case.limits.look()
     assert not case.held
-    case.spared = None
+    case.known = None
     case.limits.look()
     assert case.held and case.reports == reports
 
@@ -254,7 +255,7 @@ def test_a_boot_that_will_be_refused_opens_it(monkeypatch: pytest.MonkeyPatch) -
     case.write(LossClass.SECRET, 10)
     assert case.held and case.foretold == 1
     case.decision = Decision("refused", why="words", code="blank-missing")
-    case.now += limits.FORETOLD - 1
+    case.now += forecast.FRESH - 1
     case.limits.look()
     assert case.held and case.foretold == 1
     case.now += 1

@@ -108,8 +108,8 @@ ARTICLE = Rules(
         (difference(b"/var/lib/bluetooth2"), Verdict.CRUD, NOTHING),
         (difference(b"/var/lib/colord", change=Change.DELETED), Verdict.DECLARED, "declared by"),
         # What lies under a mount was there before it.
-        (difference(b"/var/log/early.log"), Verdict.CRUD, "hidden under the mount of /dev/vg/root"),
-        (difference(b"/tmp/x"), Verdict.CRUD, "hidden under the mount of tmpfs at /tmp"),
+        (difference(b"/var/log/early.log"), Verdict.HIDDEN, "hidden under the mount of /dev/vg/root"),
+        (difference(b"/tmp/x"), Verdict.HIDDEN, "hidden under the mount of tmpfs at /tmp"),
         (difference(b"/var/log/a.swp"), Verdict.IGNORED, "ignored by the pattern *.swp"),
         # Patterns.
         (difference(b"/scratch/a/b"), Verdict.IGNORED, "ignored by the pattern /scratch/"),
@@ -128,7 +128,7 @@ def test_the_articles_layout(entry: Difference, verdict: Verdict, rule: str) -> 
     found = ARTICLE.judge(entry)
     assert found.verdict is verdict, found
     assert rule in found.words
-    assert found.hidden == rule.startswith("hidden under the mount")
+    assert (found.verdict is Verdict.HIDDEN) == rule.startswith("hidden under the mount")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced.boots.examine import Decision
 from impermanenced.boots.history import Boot, History
 from impermanenced.boots.listing import Listing
 from impermanenced.boots.old_roots import OldRoot
@@ -36,7 +36,7 @@ from impermanenced.document.status import diff_to_json, status_to_json
 from impermanenced.document.suggest import suggestion_to_json
 from impermanenced.errors import ServiceError
 from impermanenced.losses import LossClass
-from impermanenced.model import Advice, AdviceKind, Change, FileType, Report, Verdict
+from impermanenced.model import Advice, AdviceKind, Change, Decision, FileType, Forecast, Report, Verdict
 from impermanenced.report.explanation import explain
 from impermanenced.report.suggest import Remedy, RemedyKind, Suggestion, Wanted
 
@@ -44,7 +44,8 @@ from .. import schema
 from .test_document import ENTRY, REPORT, paths, reports, seconds, sizes, writers
 
 DOCS = Path(schema.SCHEMA).parent
-WIPES = Decision("wiped")
+WIPES = Forecast(Decision("wiped"))
+FORETOLD = dataclasses.replace(REPORT, forecast=WIPES)
 ID = "f3b2a1d0-1111-4222-8333-444455556666"
 
 
@@ -76,7 +77,7 @@ def test_it_has_the_kinds_of_the_program() -> None:
 
 
 def test_a_key_that_it_does_not_describe_is_found() -> None:
-    document = json.loads(dump(status_to_json(REPORT, all_verdicts=True, next_boot=WIPES)))
+    document = json.loads(dump(status_to_json(FORETOLD, all_verdicts=True)))
     schema.check("status", document)
     for place in (document, document["entries"][0], document["volumes"][0], document["entries"][0]["writer"]):
         place["more"] = 1
@@ -92,6 +93,8 @@ def test_the_man_page_names_every_key() -> None:
         "head",
         "volume",
         "entry",
+        "next_boot",
+        "foretold_entry",
         "status",
         "diff",
         "suggest",
@@ -108,9 +111,10 @@ def test_the_man_page_names_every_key() -> None:
 @hypothesis.settings(deadline=None, max_examples=50)
 @given(reports, st.booleans(), st.none() | st.just("09:30"))
 def test_any_report_is_as_it_says(report: Report, whole: bool, since: str | None) -> None:
+    foretold = report if report.forecast else dataclasses.replace(report, forecast=WIPES)
     for name, document in (
         ("report", report_to_json(report)),
-        ("status", status_to_json(report, all_verdicts=whole, since=since, next_boot=WIPES)),
+        ("status", status_to_json(foretold, all_verdicts=whole, since=since)),
         ("diff", diff_to_json(report)),
         ("explanation", explanation_to_json(explain(report, b"/"))),
     ):

@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 
-from impermanenced.boots.examine import Decision
-from impermanenced.cli import next_boot, output, wording
+from impermanenced.cli import output, wording
 from impermanenced.cli.commands import status
 from impermanenced.document.status import status_to_json
 from impermanenced.losses import LossClass
-from impermanenced.model import Others, Report
+from impermanenced.model import Advice, AdviceKind, Decision, Forecast, Others, Report, Spared, Verdict
+from impermanenced.report import forecast
 
 from ..conftest import calls
 from .reports import BUSY, NOW, PLAIN, entry, report, writer
-
-WIPES = Decision("wiped")
 
 
 def shown(found: Report, options: status.Options | None = None, **more: Any) -> str:
@@ -30,8 +28,9 @@ def test_status() -> None:
     assert (
         shown(BUSY)
         == """\
-7 things will be lost at the next boot (38.0 MiB).
+8 things will be lost at the next boot (38.0 MiB).
 
+  /var/log/journal/                 empty            not mounted, 1 h ago
   /var/lib/sonarr/               12 files  38.0 MiB  sonarr.service, 4 min ago
   /home/alice/                    2 files  41.0 KiB  nvim (root), 12 min ago
   /etc/ssh/…_{ed25519,rsa}_key    2 files   2.9 KiB  sshd-keyg…service, just now
@@ -40,7 +39,7 @@ def test_status() -> None:
   /srv/empty/                       empty            1 h ago
   /var/lib/machines/            subvolume            1 h ago
 
-  not counted: 1 persisted, 1 declared, 2 ignored by you (--all shows them)
+  not counted: 1 persisted, 2 ignored by you (--all shows them)
   writers known since 09:14, complete.
 
 Why, and what keeps it:  impermanence explain PATH    All at once:  impermanence suggest
@@ -63,52 +62,84 @@ Every difference:  impermanence diff
 
 def test_a_trial_loses_nothing() -> None:
     for entries, start in ((), "nothing"), ((entry("/a"),), "1 thing"):
-        text = shown(report(*entries), unless=next_boot.TRIAL)
+        text = shown(report(*entries, forecast=Forecast(Decision("trial"), Spared.TRIAL)))
         assert text.startswith(
             f"{start} would be lost at the next boot, were this not a trial (rollback.wipe is"
         )
 
 
 @pytest.mark.parametrize(
-    ("decision", "trial", "will"),
+    ("decision", "known", "will"),
     [
-        (Decision("wiped"), False, "will be lost at the next boot"),
-        (Decision("unknown", why="words"), False, "will be lost at the next boot"),
-        (Decision("booted", 3), True, "will be lost at the next boot"),
-        (Decision("wiped"), True, "will be lost at the next boot"),  # setup has not been run since
-        (Decision("off", code="off-asked"), False, "will be lost at the next boot"),
-        (Decision("refused", code="command-line"), False, "will be lost at the next boot"),
-        (Decision("trial"), False, "would be lost at the next boot, were this not a trial"),
-        (Decision("unknown"), True, "would be lost at the next boot, were this not a trial"),
+        (Decision("wiped"), None, "will be lost at the next boot"),
+        (Decision("unknown", why="words"), None, "will be lost at the next boot"),
+        (Decision("booted", 3), Spared.TRIAL, "will be lost at the next boot"),
+        (Decision("wiped"), Spared.TRIAL, "will be lost at the next boot"),  # setup has not been run since
+        (Decision("off", code="off-asked"), None, "will be lost at the next boot"),
+        (Decision("refused", code="command-line"), None, "will be lost at the next boot"),
+        (Decision("trial"), None, "would be lost at the next boot, were this not a trial"),
+        (Decision("unknown"), Spared.TRIAL, "would be lost at the next boot, were this not a trial"),
         (
             Decision("refused", code="x"),
-            False,
+            None,
             "would be lost at the next boot, were its rollback not refused",
         ),
-        (Decision("failed", code="x"), True, "would be lost at the next boot, were its rollback not refused"),
+        (
+            Decision("failed", code="x"),
+            Spared.TRIAL,
+            "would be lost at the next boot, were its rollback not refused",
+        ),
         (
             Decision("other", code="x"),
-            True,
+            Spared.TRIAL,
             "would be lost at the next boot, were this the root that is rolled",
         ),
     ],
 )
-def test_what_the_next_boot_decides_is_in_the_first_line(decision: Decision, trial: bool, will: str) -> None:
-    text = shown(report(entry("/a")), unless=next_boot.unless(decision, trial=trial))
+def test_what_the_next_boot_decides_is_in_the_first_line(
+    decision: Decision, known: Spared | None, will: str
+) -> None:
+    text = shown(report(entry("/a"), forecast=forecast.of(decision, known)))
     assert text.startswith(f"1 thing {will}")
 
 
-def test_what_is_not_known_of_the_next_boot_is_said() -> None:
-    text = shown(report(), unknown="only root can ask")
-    assert "\n  what the next boot will do is not known: only root can ask\n\nEvery" in text
-    document: Any = status_to_json(
-        report(), all_verdicts=False, next_boot=Decision("booted", 3, "asked for", None)
+def test_before_set_up_it_says_what_would_be_lost() -> None:
+    nowhere = forecast.of(Decision("off", code="no-record"), None)
+    text = shown(report(entry("/a", loss=LossClass.SECRET, score=95), entry("/b/c"), forecast=nowhere))
+    assert text.startswith(
+        "2 things would be lost if this root were wiped (0 B), 1 of them serious; it is not set up.\n"
     )
+    assert shown(report(forecast=nowhere)).startswith("nothing would be lost if this root were wiped; it is ")
+
+
+def test_what_is_declared_and_not_mounted_comes_first_with_its_line() -> None:
+    line = "/persist/var/lib/x /var/lib/x none bind 0 0"
+    declared = entry(
+        "/var/lib/x/a",
+        verdict=Verdict.DECLARED,
+        loss=LossClass.LOG,
+        score=15,
+        advice=(Advice(AdviceKind.FSTAB, line),),
+    )
+    text = shown(report(entry("/a", loss=LossClass.SECRET, score=95), declared), columns=120)
+    rows = text.split("\n\n")[1].splitlines()
+    assert "/var/lib/x/a" in rows[0] and rows[0].endswith("  not mounted, 1 h ago")
+    assert f"in /etc/fstab:  {line}\n" in text
+
+
+def test_what_is_not_known_of_the_next_boot_is_said() -> None:
+    unknown = Forecast(Decision("unknown", why="only root can ask"))
+    text = shown(report(forecast=unknown))
+    assert "\n  what the next boot will do is not known: only root can ask\n\nEvery" in text
+    booted = Forecast(Decision("booted", 3, "asked for", None))
+    document: Any = status_to_json(report(forecast=booted), all_verdicts=False)
     assert document["next_boot"] == {
         "action": "booted",
         "boot": 3,
         "reason": "asked for",
         "reason_code": None,
+        "advice": None,
+        "spared": None,
     }
 
 
@@ -118,9 +149,6 @@ def test_status_of_everything() -> None:
         """
   persisted:
     /etc/machine-id  mount point of /dev/vda[/persist/etc] (btrfs)
-
-  declared:
-    /var/log/journal  declared by config.toml, here
 
   ignored by you:
     /tmp/x  ignored by the pattern /tmp/
@@ -182,7 +210,7 @@ def test_rows_fit_the_terminal(columns: int) -> None:
 
 def test_colour_only_marks_what_the_words_say() -> None:
     coloured = shown(BUSY, style=output.Style(color=True))
-    assert "\x1b[1m7 things" in coloured
+    assert "\x1b[1m8 things" in coloured
     plain = coloured.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "")
     assert plain == shown(BUSY)
 
@@ -191,26 +219,28 @@ def test_colour_only_marks_what_the_words_say() -> None:
 
 
 def test_json_has_the_documented_keys() -> None:
-    public: Any = status_to_json(BUSY, all_verdicts=False, next_boot=WIPES)
+    public: Any = status_to_json(BUSY, all_verdicts=False)
     assert list(public) == [
-        "version", "complete", "watching_since", "gaps", "overflows", "settled", "notes", "faults", "volumes",
-        "counts", "caches", "next_boot", "entries",
+        "version", "complete", "watching_since", "gaps", "overflows", "settled", "notes", "faults",
+        "next_boot", "volumes", "counts", "caches", "entries",
     ]  # fmt: skip
     assert set(public["volumes"][0]) == {"name", "mountpoint", "subvolume", "blank"}
-    assert public["counts"] == {"persisted": 1, "declared": 1, "regenerated": 0, "ignored": 2, "crud": 23}
-    assert len(public["entries"]) == 23
+    assert public["counts"] == {
+        "persisted": 1, "declared": 1, "hidden": 0, "regenerated": 0, "ignored": 2, "crud": 23,
+    }  # fmt: skip
+    assert len(public["entries"]) == 24, "what is declared, and not mounted, is a loss"
     assert all("letters" not in one for one in public["entries"])
-    everything: Any = status_to_json(BUSY, all_verdicts=True, next_boot=WIPES)
+    everything: Any = status_to_json(BUSY, all_verdicts=True)
     assert everything["counts"] == public["counts"]
     assert len(everything["entries"]) == 27
-    mine: Any = status_to_json(report(others=Others(12, 4096)), all_verdicts=False, next_boot=WIPES)
+    mine: Any = status_to_json(report(others=Others(12, 4096)), all_verdicts=False)
     assert mine["others"] == {"entries": 12, "bytes": 4096}
 
 
 def test_work_grows_with_the_entries_and_no_faster() -> None:
     def work(count: int) -> None:
         many = report(*(entry(f"/srv/{n % 10}/{n % 50}/{n}") for n in range(count)))
-        json.dumps(status_to_json(many, all_verdicts=False, next_boot=WIPES))
+        json.dumps(status_to_json(many, all_verdicts=False))
         shown(many)
 
     assert calls(lambda: work(8000)) < 2.1 * calls(lambda: work(4000))

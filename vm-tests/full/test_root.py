@@ -1,37 +1,45 @@
-"""What boots decides, where the initrd's systemd mounts the root by a unit of its own."""
+"""What boots decides, where the initrd's systemd mounts the root by a unit or an fstab of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from micro.initramfs import extended
 
 from full.guest import TOP, Guest
 
-UNIT = """[Unit]
+UUID = "8d4f5a9c-6d3e-4c57-9a52-1f1de5e1c0de"
+UNIT = f"""[Unit]
 Before=initrd-root-fs.target
 [Mount]
-What=/dev/disk/by-uuid/8d4f5a9c-6d3e-4c57-9a52-1f1de5e1c0de
+What=/dev/disk/by-uuid/{UUID}
 Where=/sysroot
 Type=btrfs
-Options=rw,subvol={subvolume}
+Options=rw,subvol={{subvolume}}
 """
+FSTAB = f"UUID={UUID} /sysroot btrfs rw,subvol={{subvolume}} 0 0\n"
 RESULT = "/run/impermanence/rollback.env"
 
 
-def mount_by_unit(guest: Guest, initrd: Path, workspace: Path, subvolume: str) -> None:
-    """The next boots have an initrd with that unit in a second archive behind the first."""
-    more = workspace / f"with-{subvolume}"
-    unit = more / "etc/systemd/system/sysroot.mount"
-    unit.parent.mkdir(parents=True)
-    unit.write_text(UNIT.format(subvolume=subvolume))
-    guest.machine.initrd = extended(initrd, more, workspace / f"initrd-{subvolume}")
+def extend(guest: Guest, initrd: Path, workspace: Path, name: str, content: str) -> None:
+    """The next boots have an initrd with this file in a second archive behind the first."""
+    more = workspace / f"more-{len(list(workspace.glob('more-*')))}"
+    file = more / name
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    guest.machine.initrd = extended(initrd, more, more.with_suffix(".initrd"))
 
 
-def test_unit_of_the_initrd_decides(product: Guest, workspace: Path) -> None:
-    """It counts, whatever the words say: a volume is rolled back, and beside another root none is touched."""
+@pytest.mark.parametrize("by", ["unit", "fstab"])
+def test_initrd_decides(product: Guest, workspace: Path, by: str) -> None:
+    """A volume is rolled back, and beside another root none is touched.
+
+    A unit counts, whatever the words say.  Where they name no root, systemd makes a unit of an fstab.
+    """
     initrd = product.machine.initrd
     assert initrd is not None
+    name, content = {"unit": ("etc/systemd/system/sysroot.mount", UNIT), "fstab": ("etc/fstab", FSTAB)}[by]
     product.boot()
     product.run("impermanence setup")
     product.open_top()
@@ -39,15 +47,19 @@ def test_unit_of_the_initrd_decides(product: Guest, workspace: Path) -> None:
         f"touch /of-the-root && btrfs subvolume snapshot / {TOP}/other && touch {TOP}/other/of-the-other"
     )
 
-    mount_by_unit(product, initrd, workspace, "other")
+    extend(product, initrd, workspace, name, content.format(subvolume="other"))
+    if by == "fstab":
+        product.words = "rw"
     product.reboot()
     assert product.fields(RESULT)["ACTION"] == "other"
     assert product.fields(RESULT)["REASON_CODE"] == "other-subvolume"
+    said = product.run("findmnt --noheadings --output FSROOT / && cat /proc/cmdline").output
+    assert said.startswith("/other\n") and (" root=" in said) == (by == "unit"), said
     product.open_top()
     product.run(f"test -e /of-the-other && test -e {TOP}/root/of-the-root")
     assert product.run(f"ls {TOP}/.impermanence/boots").output == ""
 
-    mount_by_unit(product, initrd, workspace, "root")
-    product.reboot("rootflags=subvol=other")
+    extend(product, initrd, workspace, name, content.format(subvolume="root"))
+    product.reboot("rootflags=subvol=other" if by == "unit" else "")
     assert product.fields(RESULT)["ACTION"] == "wiped"
     product.run("test ! -e /of-the-other && test ! -e /of-the-root")

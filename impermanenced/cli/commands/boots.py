@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ...boots import examine, good, history, listing, outcome
-from ...boots.examine import Decision
+from ...boots import good, history, listing, outcome
 from ...boots.history import BAD, RUNNING, Boot
 from ...boots.listing import Listing
 from ...boots.records import EndRecord
 from ...document.boots import boots_to_json
 from ...document.fields import printed
+from ...model import Decision
+from ...report.forecast import foretell
 from ...text import size_to_text, time_to_text, to_text
 from ...volumes.configured import configured
 from .. import next_boot, output, trouble, wording
@@ -77,7 +78,7 @@ def _list(options: Options, shared: Shared) -> None:
             ours=shared.config is None,
             sizes=options.sizes,
         )
-        decision = None if shared.json else examine.next_boot(machine)
+        decision = None if shared.json else foretell(config, machine).decision
     if decision is None:
         output.write(printed(boots_to_json(found)))
     else:

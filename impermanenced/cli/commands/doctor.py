@@ -11,6 +11,7 @@ from ...boots.doctor import ERROR, Finding, Running
 from ...document.doctor import doctor_to_json
 from ...document.fields import printed
 from ...errors import NotSetUp
+from ...report.forecast import foretell
 from ...volumes.configured import configured
 from .. import output, trouble, wording
 from ..arguments import add_json
@@ -51,7 +52,7 @@ def look(config_file: bytes | None) -> list[Finding]:
     decision = examine.decide() if config_file is None else None
     try:
         with configured(config_file) as (config, machine):
-            decision = decision or examine.next_boot(machine)
+            decision = foretell(config, machine).decision
             found = doctor.examine(config, machine, running, decision)
             found += doctor_layout.examine(config, machine)
             found.sort(key=lambda finding: finding.severity != ERROR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import time
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from ...config.load import DEFAULT
 from ...errors import UsageError
 from ...kernel import mounts
-from ...model import Change, Difference, Entry, FileType, Report, Verdict, Writer
+from ...model import LOSSES, Change, Difference, Entry, FileType, Forecast, Report, Writer
 from ...report.explanation import Explanation, explain
+from ...report.forecast import Fate, fate, why
 from ...text import size_to_text, to_text
 from .. import arguments, next_boot, output, paths, remedies, source, wording
 from ..output import Style
@@ -36,7 +38,9 @@ def read_options(found: argparse.Namespace) -> Options:
 def run(options: Options, shared: Shared) -> int:
     next_boot.complain_of_another_root(shared.config)
     settings = source.settings(shared.config)
-    answer = look_up(source.fetch(shared.config), options.path, paths.directory(options.path))
+    report = source.fetch(shared.config)
+    report = dataclasses.replace(report, forecast=next_boot.forecast_of(report, shared.config))
+    answer = look_up(report, options.path, paths.directory(options.path))
     shown = text(
         answer,
         persist=to_text(settings.persist[0]) if settings and settings.persist else "/persist",
@@ -62,6 +66,7 @@ class Answer:
     entry: Entry | None  # the difference from the blank, if there is one
     words: str = ""  # the answer if there is no entry
     exit_code: int = 0
+    forecast: Forecast | None = None
 
 
 def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
@@ -69,7 +74,7 @@ def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
     found = explain(report, paths.meant(report, argument, cwd))
     path = found.path
     if found.entry is not None:
-        return Answer(path, found.entry)
+        return Answer(path, found.entry, forecast=report.forecast)
     where = paths.location(report, path)
     if not os.path.lexists(where):
         return Answer(path, None, "does not exist, and is not in the blank either", 1)
@@ -131,7 +136,8 @@ def text(
     }
     if entry.lost:
         facts["history"] = [_history(entry.lost)]
-    if entry.verdict is Verdict.CRUD:
+    facts["then"] = [_afterwards(entry, answer.forecast)]
+    if entry.verdict in LOSSES:
         facts["keep it"] = list(remedies.lines(entry, persist=persist, config=config))
     for name, values in facts.items():
         lines += [f"  {name if not number else '':7}  {value}" for number, value in enumerate(values)]
@@ -147,6 +153,21 @@ def _verdict(entry: Entry) -> str:
     if entry.score:
         said.append(f"score {entry.score}")
     return ", ".join(said)
+
+
+def _afterwards(entry: Entry, forecast: Forecast | None) -> str:
+    """Return what is at the path after the next boot."""
+    if forecast is not None and forecast.spared is not None:
+        return f"the next boot leaves it as it is: {why(forecast)}"
+    decision = None if forecast is None else forecast.decision
+    return {
+        Fate.STAYS: "the next boot leaves it as it is",
+        Fate.PERSISTS: "after the next boot, what is mounted or linked there is there again",
+        Fate.GONE: "after the next boot it is gone",
+        Fate.BLANK: "after the next boot it is as in the blank",
+        Fate.OLD_ROOT: f"after the next boot it is as in old root {decision and decision.boot}",
+        Fate.UNKNOWN: "what the next boot will do is not known",
+    }[fate(entry, forecast)]
 
 
 def _history(lost: int) -> str:

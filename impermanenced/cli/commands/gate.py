@@ -6,15 +6,13 @@ import argparse
 import os
 from dataclasses import dataclass
 
-from ...boots import examine, requests
-from ...config.load import Config, load
+from ...config.load import load
 from ...document.fields import printed
 from ...document.gate import gate_to_json
 from ...model import Report
 from ...report import gate, totals
 from ...report.gate import Judgement
 from ...text import size_to_text
-from ...volumes.machine import Machine
 from .. import next_boot, output, source, wording
 from ..arguments import add_json
 from ..output import Style
@@ -56,18 +54,8 @@ def judge(report: Report, config_file: bytes | None) -> Judgement:
     except OSError:  # not everybody may look there
         if config.gate.warn_bytes.percent or config.gate.block_bytes.percent:
             raise
-    return gate.judge(totals.of_report(report, used), config.gate, total, _spared(config, config_file))
-
-
-def _spared(config: Config, config_file: bytes | None) -> str | None:
-    """Return why the next boot takes nothing away, or None; only root may know of a request for the next
-    boot.
-    """
-    if os.geteuid() == 0:
-        with Machine(config.volumes) as machine:
-            return examine.spared(machine, config.rollback.wipe)
-    decision, _ = next_boot.outlook(config_file)
-    return examine.why_spared(decision, None if config.rollback.wipe else requests.TRIAL)
+    forecast = next_boot.forecast_of(report, config_file)
+    return gate.judge(totals.of_report(report, used), config.gate, total, forecast)
 
 
 def text(judgement: Judgement, style: Style) -> str:

@@ -7,10 +7,11 @@ import re
 import time
 from dataclasses import dataclass
 
-from ...boots import examine, requests
+from ...boots import requests
 from ...boots.requests import CANCEL
 from ...config.load import Config
 from ...errors import UsageError
+from ...report.forecast import foretell
 from ...volumes.configured import configured
 from ...volumes.machine import Machine
 from .. import next_boot, output
@@ -77,9 +78,7 @@ verb = Verb(add_arguments, read_options, run)
 
 def _asked_for(config: Config, machine: Machine) -> str:
     pending = requests.pending(machine)
-    decision = examine.next_boot(machine)
+    forecast = foretell(config, machine)
     if pending is not None:
-        return next_boot.asked(pending, decision, time.time())
-    newest = requests.newest_record(machine)
-    hold = newest is not None and newest.hold
-    return next_boot.nothing_asked(decision, hold=hold, trial=not config.rollback.wipe)
+        return next_boot.asked(pending, forecast.decision, time.time())
+    return next_boot.nothing_asked(forecast, trial=not config.rollback.wipe)

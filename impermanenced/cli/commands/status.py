@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,20 +12,23 @@ from ...boots.examine import UNKNOWN
 from ...document.fields import printed
 from ...document.status import status_to_json
 from ...losses import BAD, SERIOUS, mark
-from ...model import Report, Verdict
+from ...model import LOSSES, AdviceKind, Entry, Report, Verdict
 from ...report import totals
+from ...report.forecast import loses
 from ...text import size_to_text, to_text
 from .. import next_boot, output, since, source, wording
 from ..arguments import add_json
 from ..output import Style
+from ..remedies import elsewhere
 from ..rows import ORDERS, PACKAGES, VIEWS, Row, by, rows
 from ..verb import LOST, Shared, Verb
 
 MIN_WIDTH = 60
+MOST_DECLARED = 5  # declarations for which what makes them so is shown
 MOST = 20  # rows, unless all are asked for
 _VERDICTS = {
     Verdict.PERSISTED: "persisted",
-    Verdict.DECLARED: "declared",
+    Verdict.HIDDEN: "hidden under mounts that have it",
     Verdict.REGENERATED: "made anew by the boot",
     Verdict.IGNORED: "ignored by you",
 }
@@ -41,7 +45,7 @@ class Options:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
-    parser.add_argument("--all", action="store_true", help="also show what is persisted, declared or ignored")
+    parser.add_argument("--all", action="store_true", help="also show what is persisted, hidden or ignored")
     parser.add_argument("--exit-code", action="store_true", help="exit with 3 if anything would be lost")
     parser.add_argument(
         "--by", choices=tuple(VIEWS), help="show one row for each of these, in place of things"
@@ -56,13 +60,12 @@ def read_options(found: argparse.Namespace) -> Options:
 
 def run(options: Options, shared: Shared) -> int:
     report, moment = since.only(source.fetch(shared.config), options.since, time.time())
-    decision, notices = next_boot.outlook(shared.config)
+    forecast = next_boot.forecast_of(report, shared.config)
+    report = dataclasses.replace(report, forecast=forecast)
     if shared.json:
-        document = status_to_json(report, all_verdicts=options.all, since=moment, next_boot=decision)
+        document = status_to_json(report, all_verdicts=options.all, since=moment)
         output.write(printed(document))
     else:
-        settings = source.settings(shared.config)
-        trial = settings is not None and not settings.rollback.wipe
         shown = text(
             report,
             options,
@@ -70,12 +73,10 @@ def run(options: Options, shared: Shared) -> int:
             columns=output.columns(),
             now=time.time(),
             style=output.style(shared),
-            unless=next_boot.unless(decision, trial=trial),
-            notices=notices,
-            unknown=decision.why if decision.action == UNKNOWN else None,
+            notices=next_boot.notices(forecast.decision, shared.config),
         )
         output.write_long(shown, shared)
-    return LOST if options.exit_code and totals.counts(report)[Verdict.CRUD] else 0
+    return LOST if options.exit_code and loses(report) else 0
 
 
 verb = Verb(add_arguments, read_options, run)
@@ -89,28 +90,28 @@ def text(
     columns: int,
     now: float,
     style: Style,
-    unless: str | None = None,
     notices: Sequence[str] = (),
-    unknown: str | None = None,
 ) -> str:
     """Return the report for a person.
 
-    `since`: it has only what came since then, in words; `unless`: why nothing will be lost, as the end of a
-    sentence; `notices`: what else is known of the next boot; `unknown`: why its decision is not.
+    `since`: it has only what came since then, in words; `notices`: what else is known of the next boot.
     """
-    crud = [entry for entry in report.entries if entry.verdict is Verdict.CRUD]
-    lost = rows(crud, options.order)
-    answer = _answer(lost, complete=report.complete, unless=unless, since=since)
+    losses = [entry for entry in report.entries if entry.verdict in LOSSES]
+    lost = rows(losses, options.order)
+    answer = _answer(lost, report, since=since)
     lines = [style.bold(answer), *(f"error: {fault}." for fault in report.faults), *notices, ""]
-    shown = by(options.view, crud, options.order) if options.view else lost
+    shown = by(options.view, losses, options.order) if options.view else lost
     if shown:
         most = len(shown) if options.all else MOST
         lines += [*_table(shown[:most], columns, now), *_rest(shown[most:]), ""]
+    if unfulfilled := list(_unfulfilled(losses)):
+        lines += ["  declared, but nothing is mounted there; what makes it so:", *unfulfilled, ""]
     if options.all:
         lines += _others(report, columns)
     lines += [style.dim(f"  {line}") for line in _notes(report, now, whole=options.all)]
-    if unknown is not None:
-        lines.append(style.dim(f"  what the next boot will do is not known: {unknown}"))
+    if report.forecast is not None and report.forecast.decision.action == UNKNOWN:
+        why = report.forecast.decision.why
+        lines.append(style.dim(f"  what the next boot will do is not known: {why}"))
     lines += ["", _advice(lost)]
     return "\n".join(lines) + "\n"
 
@@ -121,24 +122,39 @@ def _rest(rest: list[Row]) -> Iterator[str]:
         yield f"  and {len(rest):,} more, {size} (--all shows them)"
 
 
-def _answer(lost: list[Row], *, complete: bool, unless: str | None, since: str | None = None) -> str:
-    when = "be lost at the next boot"
-    will = f"will {when}" if unless is None else f"would {when}, {unless}"
+def _unfulfilled(losses: Sequence[Entry]) -> Iterator[str]:
+    """Yield what makes the declarations so that nothing fulfils, each once."""
+    kinds = (AdviceKind.FSTAB, AdviceKind.TMPFILES, AdviceKind.MODULE)
+    found = dict.fromkeys(
+        advice
+        for entry in losses
+        if entry.verdict is Verdict.DECLARED
+        for advice in entry.advice
+        if advice.kind in kinds
+    )
+    for advice in list(found)[:MOST_DECLARED]:
+        yield f"    {elsewhere(*advice)}"
+    if len(found) > MOST_DECLARED:
+        yield f"    and {len(found) - MOST_DECLARED:,} more (impermanence explain PATH)"
+
+
+def _answer(lost: list[Row], report: Report, *, since: str | None = None) -> str:
+    will, end = next_boot.losing(report.forecast)
     of = f" of what came since {since}" if since else ""
     if not lost:
-        return f"nothing {'' if complete else 'that you may see '}{will}{of}."
+        return f"nothing {'' if report.complete else 'that you may see '}{will}{of}{end}."
     total = size_to_text(sum(row.size for row in lost))
-    least = "" if complete else "at least "
+    least = "" if report.complete else "at least "
     serious = sum(row.score >= SERIOUS for row in lost)
     bad = f", {serious:,} of them serious" if serious else ""
-    return f"{least}{wording.plural(len(lost), 'thing')} {will} ({total}){of}{bad}."
+    return f"{least}{wording.plural(len(lost), 'thing')} {will} ({total}){of}{bad}{end}."
 
 
 def _table(lost: list[Row], columns: int, now: float) -> Iterator[str]:
     losses = max(wording.width(row.loss) for row in lost)
     whats = max(wording.width(row.what) for row in lost)
     sizes = max(wording.width(_size(row)) for row in lost)
-    ages = [", ".join(filter(None, (row.who, wording.age(row.when, now), row.note))) for row in lost]
+    ages = [", ".join(_remarks(row, now)) for row in lost]
     names = [wording.homely(row.path) for row in lost]
     marks = 3 if any(row.score >= BAD for row in lost) else 0
     # The path gets the columns that the rest leaves, which is at least half of them.
@@ -154,6 +170,13 @@ def _table(lost: list[Row], columns: int, now: float) -> Iterator[str]:
         what = wording.pad(row.what, whats, right=True)
         size = wording.pad(_size(row), sizes, right=True)
         yield f"  {sign}{loss}{path}  {what}  {size}  {wording.shorten(age, whos)}".rstrip()
+
+
+def _remarks(row: Row, now: float) -> Iterator[str]:
+    """Yield what else is said of a row; what is cut where there is no room is in the middle."""
+    if row.declared:
+        yield "not mounted"
+    yield from filter(None, (row.who, wording.age(row.when, now), row.note))
 
 
 def _size(row: Row) -> str:

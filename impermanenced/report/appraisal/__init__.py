@@ -1,6 +1,6 @@
 """The appraisal of a difference: verdict and reason, loss class, score, owner, and what to do.
 
-The rules of the configuration decide first (`rules`).  What they leave as crud is asked, in this order:
+The rules of the configuration decide first (`rules`).  What they leave as a loss is asked, in this order:
 
     1  a link that NixOS or home-manager makes         regenerated
        a file that holds nothing: a socket             regenerated
@@ -14,6 +14,7 @@ The rules of the configuration decide first (`rules`).  What they leave as crud 
        content; with other content each time           crud, and said: an identity wants persisting
     7  the first boot: made before it had settled      regenerated, unless 4 names it
 
+What is declared, and not mounted, is no cache and not excused for its time: somebody wants it to persist.
 A file that a person's session wrote is never attributed to the boot.  The content comes last: at most 64
 bytes of a file are read, and they can only make the loss worse.
 """
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...model import Change, Entry, Verdict
+from ...model import LOSSES, Change, Entry
 from .applications import learn
 from .content import look_into
 from .earlier_boots import look_back
@@ -38,7 +39,7 @@ __all__ = ["Judged", "VolumeFacts", "appraise"]
 def appraise(facts: VolumeFacts, judged: Iterable[Judged], now: float) -> list[Entry]:
     """Return the entries of one volume, sorted by path.  `now` is in seconds since 1970."""
     found = sorted(judged, key=lambda one: one.difference.path)
-    findings = [Finding(one, one.verdict, one.rule) for one in found if one.verdict is Verdict.CRUD]
+    findings = [Finding(one, one.verdict, one.rule) for one in found if one.verdict in LOSSES]
     if findings:
         excuse(facts, findings)
         learn(facts, findings)
@@ -46,15 +47,25 @@ def appraise(facts: VolumeFacts, judged: Iterable[Judged], now: float) -> list[E
         left = [
             finding
             for finding in findings
-            if finding.verdict is Verdict.CRUD and finding.judged.difference.change is not Change.DELETED
+            if finding.verdict in LOSSES and finding.judged.difference.change is not Change.DELETED
         ]
         mark_repositories(facts, left)
         look_into(facts, left)
     entries = []
-    crud = iter(findings)
+    losses = iter(findings)
     for one in found:
-        if one.verdict is Verdict.CRUD:
-            entries.append(entry_of(facts, next(crud), now))
+        if one.verdict in LOSSES:
+            entries.append(entry_of(facts, next(losses), now))
         else:
-            entries.append(Entry(facts.volume.name, one.difference, one.verdict, one.rule, None, one.writer))
+            entries.append(
+                Entry(
+                    facts.volume.name,
+                    one.difference,
+                    one.verdict,
+                    one.rule,
+                    None,
+                    one.writer,
+                    hidden=one.hidden,
+                )
+            )
     return entries

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...losses import LossClass
-from ...model import Advice, AdviceKind, Change, FileType, Verdict
+from ...model import LOSSES, Advice, AdviceKind, Change, FileType, Verdict
 from ...system.unit_files import CACHE, LOGS, RUNTIME, STATE, WORDS, Units
 from ...text import to_text
 from ..knowledge import Fact
@@ -19,13 +19,13 @@ def learn(facts: VolumeFacts, findings: Sequence[Finding]) -> None:
     """Add to each view what the knowledge of applications and the units say."""
     knowledge = facts.knowledge
     for finding in findings:
-        if finding.verdict is not Verdict.CRUD or finding.package:
+        if finding.verdict not in LOSSES or finding.package:
             continue
         difference = finding.judged.difference
         fact = knowledge.of(difference.path, difference.type)
         if fact is not None:
             _take_fact(finding, fact)
-        if finding.verdict is Verdict.CRUD and difference.path.startswith(_OF_UNITS):
+        if finding.verdict in LOSSES and difference.path.startswith(_OF_UNITS):
             _take_unit(finding, facts.units)
         if difference.type is FileType.SUBVOLUME:
             finding.loss = LossClass.SUBVOLUME
@@ -46,6 +46,9 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
     whole = difference.change in (Change.CREATED, Change.REPLACED) or difference.type not in DIRECTORIES
     if whole and not finding.judged.hidden and difference.type is not FileType.SUBVOLUME:
         finding.loss, finding.application = fact.loss, fact.application
+        if finding.declared:
+            finding.because += (fact.because,)
+            return
         finding.verdict = Verdict.REGENERATED if fact.verdict_hint == "regenerated" else Verdict.IGNORED
         finding.rule = fact.because
 
@@ -60,7 +63,11 @@ def _take_unit(finding: Finding, units: Units) -> None:
     difference = finding.judged.difference
     if kind in (CACHE, RUNTIME):
         if not finding.named and difference.change is not Change.DELETED:
-            finding.verdict, finding.rule, finding.loss = Verdict.IGNORED, words, LossClass.CACHE
+            finding.loss = LossClass.CACHE
+            if finding.declared:
+                finding.because += (words,)
+            else:
+                finding.verdict, finding.rule = Verdict.IGNORED, words
         return
     created = difference.change is Change.CREATED and difference.type is FileType.DIRECTORY
     if difference.path == directory and created and not finding.judged.hidden:

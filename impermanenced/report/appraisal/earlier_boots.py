@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...losses import LossClass
-from ...model import Change, FileType, Verdict
+from ...model import LOSSES, Change, FileType, Verdict
 from . import old_roots
 from .finding import Finding, person
 from .old_roots import PathHistory
@@ -16,7 +16,7 @@ from .volume_facts import VolumeFacts
 
 def look_back(facts: VolumeFacts, findings: Sequence[Finding]) -> None:
     """Judge each view by what the old roots had in its place."""
-    crud = [finding for finding in findings if finding.verdict is Verdict.CRUD and not finding.package]
+    crud = [finding for finding in findings if finding.verdict in LOSSES and not finding.package]
     if not crud:
         return
     with facts.old_roots() as past:
@@ -82,7 +82,13 @@ def _excused_at_first(facts: VolumeFacts, finding: Finding) -> bool:
 
     Then only the time shows it, and the time cannot show whether a file is an identity.
     """
-    if finding.named or finding.unit or not finding.loss.traits.boot or person(finding.judged.writer):
+    if (
+        finding.declared
+        or finding.named
+        or finding.unit
+        or not finding.loss.traits.boot
+        or person(finding.judged.writer)
+    ):
         return False
     difference = finding.judged.difference
     if difference.change is Change.DELETED or difference.type is FileType.SUBVOLUME:

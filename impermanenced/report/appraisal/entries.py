@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...model import Advice, AdviceKind, Change, Entry, Verdict
+from ...model import LOSSES, Advice, AdviceKind, Change, Entry
 from ...text import to_text
 from ..score import score
 from .finding import DIRECTORIES, Finding, person
@@ -13,7 +13,7 @@ def entry_of(facts: VolumeFacts, finding: Finding, now: float) -> Entry:
     """Return the entry for a view.  `now` is in seconds since 1970."""
     judged = finding.judged
     difference = judged.difference
-    if finding.verdict is not Verdict.CRUD:
+    if finding.verdict not in LOSSES:
         return Entry(
             facts.volume.name, difference, finding.verdict, finding.rule, finding.loss, judged.writer,
             application=finding.application, unit=finding.unit, hidden=judged.hidden,
@@ -40,6 +40,8 @@ def _advice(finding: Finding) -> tuple[Advice, ...]:
         return (Advice(AdviceKind.COPY, ""),)
     if difference.change is Change.DELETED:
         return (Advice(AdviceKind.BLANK, ""),)
+    if finding.declared:
+        return finding.judged.fulfilment
     if finding.advice:
         return finding.advice
     whole = difference.type in DIRECTORIES

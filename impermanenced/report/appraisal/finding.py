@@ -20,6 +20,7 @@ class Judged(NamedTuple):
     rule: str
     writer: Writer | None
     hidden: bool = False  # whether a mount hides it
+    fulfilment: tuple[Advice, ...] = ()  # what makes the declaration so that nothing fulfils
 
 
 @dataclass(slots=True)
@@ -41,6 +42,11 @@ class Finding:
     advice: tuple[Advice, ...] = ()
     unpushed: str = ""
     bookkeeping: bool = False
+
+    @property
+    def declared(self) -> bool:
+        """Return whether somebody wants it to persist: then no guess says that it is of no worth."""
+        return self.judged.verdict is Verdict.DECLARED
 
 
 def person(writer: Writer | None) -> bool:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from impermanenced.boots import history, records
-from impermanenced.boots.examine import Decision
 from impermanenced.boots.listing import Listing
 from impermanenced.cli.commands import boots
 from impermanenced.document.boots import boots_to_json
+from impermanenced.model import Decision
 from impermanenced.report.report import Manager
 from impermanenced.state import NO_BOOT_ID
 from impermanenced.text import time_to_text

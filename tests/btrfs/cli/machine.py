@@ -24,6 +24,10 @@ class System:
     def configure(self, text: str = "", *, volume: str = "") -> None:
         self.config.write_text(f'[[volume]]\nmountpoint = "{self.root}"\npath = "/"\n{volume}\n{text}')
 
+    def set_up(self) -> None:
+        """Have the next boot wipe."""
+        assert self.run("setup").returncode == 0
+
     def run(
         self,
         *argv: str | bytes | Path,

@@ -10,8 +10,8 @@ import pytest
 
 from impermanenced.boots import doctor, examine, history, records
 from impermanenced.boots.doctor import Finding, Running
-from impermanenced.boots.examine import Decision
 from impermanenced.boots.records import BootRecord
+from impermanenced.model import Decision
 from impermanenced.report.report import Manager
 from tests.conftest import sh, swap_on
 from tests.schema import checked

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from impermanenced.boots import requests
 from impermanenced.config.load import VolumeSettings
 from impermanenced.state import NO_BOOT_ID
@@ -23,6 +25,12 @@ def gate(system: System, *argv: str) -> tuple[int, Any]:
     result = system.run("gate", "--json", *argv)
     assert result.stderr == ""
     return result.returncode, checked("gate", result.stdout)
+
+
+@pytest.fixture
+def system(system: System) -> System:
+    system.set_up()
+    return system
 
 
 def test_nothing_passes(system: System) -> None:
@@ -72,11 +80,13 @@ def test_what_is_not_wiped_passes(system: System) -> None:
     (system.root / "etc/key").write_text(KEY)
     assert gate(system)[0] == 3
     system.configure("[rollback]\nwipe = false\n")
+    assert gate(system)[0] == 3, "the hook obeys what was set up"
+    system.set_up()
     code, found = gate(system)
     assert (code, found["gate"], found["spared"]) == (0, "pass", "this is a trial")
     assert found["count"] == 1, "which would be lost"
     system.configure()
-    assert system.run("setup").returncode == 0
+    system.set_up()
     assert gate(system)[0] == 3
     system.filesystem.snapshot("root", f"old_roots/1-{NO_BOOT_ID}")
     for action, code in (("keep", 0), ("wipe", 3), ("boot", 3)):
@@ -87,7 +97,6 @@ def test_what_is_not_wiped_passes(system: System) -> None:
 
 def test_a_rollback_that_will_be_refused_passes(system: System) -> None:
     (system.root / "etc/key").write_text(KEY)
-    assert system.run("setup").returncode == 0
     assert gate(system)[0] == 3
     sh("btrfs", "property", "set", "-ts", system.filesystem.top / "root-blank", "ro", "false")
     code, found = gate(system)
@@ -96,6 +105,21 @@ def test_a_rollback_that_will_be_refused_passes(system: System) -> None:
     assert system.run("gate").stdout.startswith(
         "pass: the rollback will be refused (blank-writable), the next boot does not take away 1 path, "
     )
+
+
+def test_before_set_up_it_passes(system: System) -> None:
+    (system.root / "etc/key").write_text(KEY)
+    sh("btrfs", "subvolume", "delete", system.filesystem.top / ".impermanence")
+    code, found = gate(system)
+    assert (code, found["gate"], found["spared"]) == (0, "pass", "this machine is not set up")
+    assert found["next_boot"]["spared"] == "not-set-up"
+
+
+def test_what_is_declared_and_not_mounted_blocks_like_any_other(system: System) -> None:
+    system.configure('[persist."/persist"]\nfiles = ["/etc/key"]')
+    (system.root / "etc/key").write_text(KEY)
+    code, found = gate(system)
+    assert (code, found["classes"]["secret"]["count"]) == (3, 1)
 
 
 def test_what_stops_it(system: System, tmp_path: Path) -> None:

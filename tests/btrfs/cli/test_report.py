@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from impermanenced.report.report import Manager
+from tests.conftest import sh
 
 from .machine import System, populate
 
@@ -36,13 +37,19 @@ def changes(document: Any) -> dict[str, tuple[str, str]]:
 def test_nothing_to_lose(system: System) -> None:
     result = system.run("status", "--exit-code")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("nothing will be lost at the next boot.\n")
+    assert result.stdout.startswith("nothing would be lost if this root were wiped; it is not set up.\n")
+    system.set_up()
+    assert system.run("status").stdout.startswith("nothing will be lost at the next boot.\n")
     assert system.document("status")["entries"] == []
 
 
 def test_status(system: System) -> None:
     system.configure(RULES)
     populate(system.root)
+    before = system.run("status", "--exit-code")
+    assert before.returncode == 0, "nobody wipes it"
+    assert before.stdout.startswith("5 things would be lost if this root were wiped (1.1 MiB), 1 of them ser")
+    system.set_up()
     result = system.run("status")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -62,7 +69,8 @@ def test_status_json(system: System) -> None:
     assert changes(everything) == EXPECTED
     document = system.document("status")
     assert changes(document) == {path: (a, b) for path, (a, b) in EXPECTED.items() if b == "crud"}
-    assert document["counts"] == {"persisted": 1, "declared": 0, "regenerated": 0, "ignored": 1, "crud": 18}
+    counts = {"persisted": 1, "declared": 0, "hidden": 0, "regenerated": 0, "ignored": 1, "crud": 18}
+    assert document["counts"] == counts
     assert document["complete"] is True
     assert document["watching_since"] is None
     assert document["volumes"] == [
@@ -106,6 +114,7 @@ def test_on_a_terminal(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
             os.close(slave)
             os.close(master)
 
+    system.set_up()
     pager = "sed s/^/paged:/"
     assert "paged:\x1b[1m5 things will be lost" in shown("status", PAGER=pager)
     assert "paged:+...... /etc/link" in shown("diff", PAGER=pager)
@@ -157,10 +166,10 @@ def test_explain_what_is_no_drift(system: System) -> None:
         0,
         "/var/lib is as in the blank: nothing of it is lost at the next boot\n",
     )
-    system.filesystem.subvolume("root/var/lib/machines")
-    (system.root / "var/lib/machines/inner").touch()
-    inner = system.run("explain", "/var/lib/machines/inner").stdout
-    assert inner == "/var/lib/machines/inner goes with the subvolume /var/lib/machines, which is crud\n"
+    copy = system.root / "var/lib/machines"
+    sh("btrfs", "subvolume", "snapshot", "-r", system.root, copy)
+    inner = system.run("explain", "/var/lib/machines/etc/ssh").stdout
+    assert inner == "/var/lib/machines/etc/ssh goes with the subvolume /var/lib/machines, which is crud\n"
     missing = system.run("explain", "/nope")
     assert (missing.returncode, missing.stdout) == (
         1,
@@ -195,8 +204,12 @@ def test_declared_and_not_mounted(system: System) -> None:
     system.configure('[persist."/persist"]\ndirectories = ["/var/lib/sonarr"]')
     populate(system.root)
     text = system.run("explain", "/var/lib/sonarr/1.db").stdout
-    assert "  verdict  declared\n" in text
+    assert "  verdict  declared, class database, " in text
     assert 'config.toml, persist."/persist".directories[0], but nothing is mounted there' in text
+    assert "in /etc/fstab:  /persist/var/lib/sonarr /var/lib/sonarr none bind 0 0\n" in text
+    status = system.run("status").stdout
+    assert status.split("\n\n")[1].splitlines()[0].endswith("  not mounted, just now"), "the first row"
+    assert system.document("gate")["classes"]["database"]["count"] == 13
 
 
 def test_no_blank_makes_everything_new(system: System) -> None:

@@ -54,7 +54,7 @@ class Home(System):
 
     def crud(self) -> set[str]:
         document = self.document("status")
-        return {entry["path"] for entry in document["entries"]}
+        return {entry["path"] for entry in document["entries"] if entry["verdict"] == "crud"}
 
     def persists(self) -> dict[str, Any]:
         """Of the suggestion in TOML, the table of the persist volume."""
