@@ -6,7 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-NAMES = ("status", "daemon", "watch", "directories", "attribution", "storm", "soak", "rollback", "verdicts")
+NAMES = (
+    "status", "daemon", "beside", "watch", "directories", "attribution", "storm", "soak", "rollback",
+    "verdicts",
+)  # fmt: skip
 
 
 def main() -> int:

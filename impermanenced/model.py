@@ -221,6 +221,7 @@ class Report:
     notes: tuple[str, ...] = ()  # sources that could not be used, in words
     others: Others | None = None  # None: the report is for a user who may see everything
     faults: tuple[str, ...] = ()  # why what is declared would be lost all the same, in words
+    unheard: str | None = None  # why a daemon that runs did not make this, in words
     forecast: Forecast | None = None  # None: whoever made the report could not tell
 
 

@@ -70,6 +70,14 @@ def sh(
     return result.stdout
 
 
+def as_unit(name: str) -> list[str]:
+    """What stands before a program for it to have the capabilities of this unit of ours, and no others."""
+    unit = Path(__file__).parents[1] / "systemd" / name
+    (line,) = [line for line in unit.read_text().splitlines() if line.startswith("CapabilityBoundingSet=")]
+    wanted = "".join(f",+{one.removeprefix('CAP_').lower()}" for one in line.partition("=")[2].split())
+    return ["setpriv", f"--bounding-set=-all{wanted}", f"--inh-caps=-all{wanted}", "--no-new-privs", "--"]
+
+
 def calls(function: Callable[[], object]) -> int:
     """How many calls a function makes, C's too: its work in a measure that no busy machine changes."""
     count = 0

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# On a busy host the timer of an emulated machine is late for the kernel's own test of it (no_timer_check), and the
-# devices are late for systemd, which gives them 90 s.
+# On a busy host the timer of an emulated machine is late for the kernel's own test of it (no_timer_check),
+# and the devices are late for systemd, which gives them 90 s.
 COMMAND_LINE = (
     "console=ttyS0 mitigations=off nokaslr no_timer_check quiet audit=0 random.trust_cpu=1 "
-    "systemd.show_status=0 panic=-1 systemd.default_device_timeout_sec=280 systemd.default_timeout_start_sec=280"
+    "systemd.show_status=0 panic=-1 "
+    "systemd.default_device_timeout_sec=280 systemd.default_timeout_start_sec=280"
 )
 # /dev/virtio-ports/agent where udev runs; elsewhere the name is in /sys/class/virtio-ports/*/name.
 AGENT_PORT = "agent"

@@ -16,6 +16,11 @@ class Levels:
         self._at = 0  # how many of NAMES were reached
         self._said, self._when = 0, 0.0  # what was announced last, and when
 
+    @property
+    def reached(self) -> bool:
+        """Return whether any level was reached and is not left again."""
+        return self._at > 0
+
     def reach(self, size: int, settings: LevelSettings, total: int, now: float) -> tuple[str, int] | None:
         """Return the highest level that these bytes have newly reached, and where it begins, or None.
 

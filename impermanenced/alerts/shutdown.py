@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,10 +53,29 @@ def compose(report: Report) -> ShutdownSummary:
 def message(summary: ShutdownSummary) -> str:
     """Return the first line."""
     paths = "1 path" if summary.count == 1 else f"{summary.count} paths"
-    sums = f"{paths}, {size_to_text(summary.size)}"
+    sums = f"{'' if summary.complete else 'at least '}{paths}, {size_to_text(summary.size)}"
     if summary.spared is not None:
         return f"{summary.spared}: the next boot does not take away {sums}"
     return f"the next boot takes away {sums}"
+
+
+def cut_message(seconds: float, unseen: int, at: float | None) -> str:
+    """Return the line about a last report that was not finished within its time.
+
+    `unseen` paths were written to since the report that stands in for it, which began `at`, in seconds since
+    1970; None stands for none.
+    """
+    paths = "1 path" if unseen == 1 else f"{unseen} paths"
+    if at is None:
+        return f"the last report was cut at {seconds:g} s, and there is none before it: {paths} not looked at"
+    when = time.strftime("%H:%M:%S", time.localtime(at))
+    return f"the last report was cut at {seconds:g} s: {paths} written to since {when} not looked at"
+
+
+def say_cut(seconds: float, unseen: int, at: float | None) -> None:
+    """Log that the last report was cut."""
+    fields: dict[str, journal.Value] = {"MESSAGE_ID": journal.MESSAGE_CUT, "IMPERMANENCE_UNSEEN": unseen}
+    journal.write(cut_message(seconds, unseen, at), journal.LOG_WARNING, fields)
 
 
 def details(summary: ShutdownSummary) -> list[str]:

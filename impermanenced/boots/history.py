@@ -11,7 +11,6 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import btrfsutil
 
@@ -31,6 +30,7 @@ from ..state import (
 from ..text import to_text
 from ..volumes.machine import Machine
 from . import records
+from .boot_id import this_boot_id as this_boot_id
 from .old_roots import OldRoot, archived_times, by_age
 from .records import BootRecord, EndRecord
 
@@ -90,11 +90,6 @@ class History:
         if found is None:
             raise UsageError(f"there is no boot {wanted}", "impermanence boots")
         return found
-
-
-def this_boot_id() -> str:
-    """Return the boot id of the running system."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def rollback_env(machine: Machine) -> records.RollbackEnv | None:

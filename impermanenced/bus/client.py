@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pydbus
@@ -11,13 +13,25 @@ from gi.repository import Gio, GLib
 from ..document.report import report_from_json
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from ..model import Report
-from ..system.dbus import BUS, Address, call, call_for_fd, get_property
+from ..system.dbus import BUS, Address, call, get_property
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from .patience import SILENT, Patience, Progress
+
+TICK = 1000  # milliseconds between two questions whether the daemon gets further
+ASKED = 5000  # milliseconds for the answer
+_NEVER = 2**31 - 1  # milliseconds, for Gio
 
 DAEMON = Address(BUS_NAME, OBJECT_PATH, INTERFACE)
 
 _REFUSED = {NotPermitted.dbus_name, "org.freedesktop.DBus.Error.AccessDenied"}
 GONE = {"org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.ServiceUnknown"}
+CLOSED = "org.freedesktop.DBus.Error.NoReply"  # the connection closed before it answered
+
+Waiting = Callable[[float], None]  # seconds so far
+
+
+def _quietly(seconds: float) -> None:
+    pass
 
 
 def connect() -> Any | None:
@@ -50,30 +64,101 @@ def explain(error: Any) -> ImpermanenceError:
     return ServiceError(f"impermanenced: {message}", hint or "journalctl -u impermanenced")
 
 
-def fetch_report(timeout: float, config_file: bytes) -> Report | None:
+def fetch_report(
+    config_file: bytes, waiting: Waiting = _quietly, patience: Patience | None = None
+) -> Report | None:
     """Return the report of the daemon that runs with this configuration file, or None if none does.
 
-    The daemon is not started for this.  Raises NotPermitted, or ServiceError, also if the daemon sends
-    something that is no report to this program.
+    The daemon is not started for this.  There is no time limit, as long as the daemon gets further with the
+    report; `waiting` is called once in a while, with the seconds so far.  Raises NotPermitted, or
+    ServiceError, also if the daemon sends something that is no report to this program.
     """
-    content = _fetch(timeout, config_file)
+    content = _fetch(config_file, waiting, patience or Patience())
     return None if content is None else report_from_json(content)
 
 
-def _fetch(timeout: float, config_file: bytes) -> bytes | None:
+def is_running() -> bool:
+    """Return whether a daemon runs, with whatever configuration."""
+    bus = connect()
+    if bus is None:
+        return False
+    with bus, contextlib.suppress(GLib.Error):
+        return _has_owner(bus.con)
+    return False
+
+
+def _has_owner(con: Any) -> bool:
+    return bool(call(con, BUS, "NameHasOwner", GLib.Variant("(s)", (BUS_NAME,)), "(b)")[0])
+
+
+def _fetch(config_file: bytes, waiting: Waiting, patience: Patience) -> bytes | None:
     bus = connect()
     if bus is None:
         return None
-    patience = max(1, int(timeout * 1000))
     with bus:
         try:
-            if not call(bus.con, BUS, "NameHasOwner", GLib.Variant("(s)", (BUS_NAME,)), "(b)")[0]:
+            if not _has_owner(bus.con):
                 return None
-            theirs = get_property(bus.con, DAEMON, "ConfigFile", timeout=patience)
+            theirs = get_property(bus.con, DAEMON, "ConfigFile", timeout=int(SILENT * 1000))
             if os.path.abspath(bytes(theirs)) != os.path.abspath(config_file):
                 return None
-            return _read(call_for_fd(bus.con, DAEMON, "Status", None, timeout=patience))
+            return _read(_Status(bus.con, waiting, patience).wait())
         except GLib.Error as error:
             if Gio.DBusError.get_remote_error(error) in GONE:
                 return None
             raise explain(error) from None
+
+
+class _Status:
+    """A call of Status, which has no time limit of its own."""
+
+    def __init__(self, con: Any, waiting: Waiting, patience: Patience) -> None:
+        self._con = con
+        self._waiting = waiting
+        self._patience = patience
+        self._context = GLib.MainContext.new()
+        self._loop = GLib.MainLoop.new(self._context, False)
+        self._cancel = Gio.Cancellable()
+        self._answer: Any = None
+        self._why: str | None = None
+
+    def wait(self) -> int:
+        """Return the descriptor of the answer.  Raises GLib.Error, or ServiceError if waiting is no use."""
+        timer = GLib.timeout_source_new(TICK)
+        timer.set_callback(self._tick)
+        # The answer comes to a context of our own: the program may have a main loop, which must not turn.
+        self._context.push_thread_default()
+        try:
+            timer.attach(self._context)
+            self._con.call_with_unix_fd_list(
+                *DAEMON, "Status", None, GLib.VariantType("(h)"), Gio.DBusCallFlags.NO_AUTO_START,
+                _NEVER, None, self._cancel, self._answered,
+            )  # fmt: skip
+            self._loop.run()
+        finally:
+            timer.destroy()
+            self._context.pop_thread_default()
+        if self._why is not None:
+            waited = f"{self._patience.waited:.0f} s"
+            hint = "journalctl -u impermanenced"
+            raise ServiceError(f"impermanenced runs, but gave no report in {waited}: {self._why}", hint)
+        answer, fds = self._con.call_with_unix_fd_list_finish(self._answer)
+        return int(fds.get(answer.unpack()[0]))
+
+    def _answered(self, _con: Any, result: Any) -> None:
+        self._answer = result
+        self._loop.quit()
+
+    def _tick(self, *_: object) -> bool:
+        self._waiting(self._patience.waited)
+        progress: Progress | None = None
+        try:
+            progress = get_property(self._con, DAEMON, "Progress", timeout=ASKED)
+        except GLib.Error as error:
+            if Gio.DBusError.get_remote_error(error) in GONE | {CLOSED}:
+                return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]  # the call's own answer says so
+        if self._why is None and self._answer is None:
+            self._why = self._patience.heard(progress)
+            if self._why is not None:
+                self._cancel.cancel()  # the answer is then that it was cancelled, and the loop ends
+        return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]

@@ -11,13 +11,11 @@ from gi.repository import Gio, GLib
 from ..errors import ImpermanenceError, ServiceError
 from ..system.dbus import BUS, Address, call, get_property, watch_owner
 from ..text import to_text
-from .client import GONE, explain
+from .client import CLOSED, GONE, explain
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 
 EVERYTHING = 2**32 - 1  # all news that the daemon remembers
 TIMEOUT = 10_000  # milliseconds
-
-_CLOSED = "org.freedesktop.DBus.Error.NoReply"  # the connection closed before it answered
 
 
 class Follower:
@@ -112,7 +110,7 @@ class Follower:
             arguments = GLib.Variant("(u)", (last,))
             (news,) = call(self._con, daemon, "Follow", arguments, "(as)", timeout=TIMEOUT)
         except GLib.Error as error:
-            if Gio.DBusError.get_remote_error(error) not in GONE | {_CLOSED}:
+            if Gio.DBusError.get_remote_error(error) not in GONE | {CLOSED}:
                 raise explain(error) from None
             return  # the bus says next that its name is free
         for text in news:

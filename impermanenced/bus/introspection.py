@@ -73,6 +73,12 @@ XML: Final = """\
     <property name="Source" type="s" access="read">
       <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
     </property>
+    <!-- The report that is being made: when it was begun, in microseconds since 1970, and the processor time
+         that it has taken so far, in microseconds; (0, 0) while none is made.  A caller of Status, StatusAll,
+         Explain or Rescan may wait as long as this changes. -->
+    <property name="Progress" type="(tt)" access="read">
+      <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
+    </property>
     <!-- Something undeclared was written.  If `count` is more than one, `path` is the directory of all.
          A `unit` of a user's manager has `user:` before its name, one of a container `container:`.
          The signal goes to root alone. -->

@@ -8,6 +8,7 @@ import sys
 from .verb import Shared
 
 UNCUT = 1 << 16  # columns
+WAITING_EACH = 10.0  # seconds between two lines that say what is waited for
 
 
 class Style:
@@ -74,6 +75,38 @@ def complain(message: str, hint: str | None = None) -> None:
         lines = [f"impermanence: {message}"] + ([f"hint: {hint}"] if hint else [])
         # A message may contain what was typed, and a terminal obeys control characters.
         sys.stderr.write("".join(f"{_printable(line)}\n" for line in lines))
+
+
+class _Waiting:
+    """The line that says what is waited for: on a terminal one that is written over, elsewhere a few."""
+
+    def __init__(self) -> None:
+        self._shown = False
+        self._next = WAITING_EACH
+
+    def show(self, seconds: float | None) -> None:
+        stream = sys.stderr
+        if stream is None:
+            return
+        words = "" if seconds is None else f"impermanenced makes the report, {seconds:.0f} s so far"
+        if stream.isatty():
+            if words or self._shown:
+                stream.write(f"\r\x1b[K{words}")
+                stream.flush()
+            self._shown = bool(words)
+        elif seconds is None:
+            self._next = WAITING_EACH
+        elif seconds >= self._next:
+            self._next += WAITING_EACH
+            stream.write(f"impermanence: {words}\n")
+
+
+_waiting = _Waiting()
+
+
+def wait(seconds: float | None) -> None:
+    """Show that the daemon is waited for, so many seconds by now; None: no longer."""
+    _waiting.show(seconds)
 
 
 def _printable(line: str) -> str:

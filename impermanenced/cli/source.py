@@ -5,6 +5,7 @@ Either is loaded only when it is needed: the bus is not touched on a machine tha
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 from ..config.load import DEFAULT, Config, load
@@ -14,14 +15,14 @@ from ..text import file_to_text
 from . import output
 
 BUS_SOCKET = "/run/dbus/system_bus_socket"
-# Seconds that the daemon has for an answer.  Reading the filesystem would take as long, and know no writers.
-TIMEOUT = 60.0
 
 
 def fetch(config: bytes | None) -> Report:
     """Return the whole report, or what the caller may see of it."""
-    report = _from_daemon(config)
-    return report if report is not None else _from_machine(config)
+    found = _from_daemon(config)
+    if isinstance(found, Report):
+        return found
+    return dataclasses.replace(_from_machine(config), unheard=found)
 
 
 def settings(config: bytes | None) -> Config | None:
@@ -34,7 +35,8 @@ def settings(config: bytes | None) -> Config | None:
         return None
 
 
-def _from_daemon(config: bytes | None) -> Report | None:
+def _from_daemon(config: bytes | None) -> Report | str | None:
+    """Return the daemon's report, why a daemon that runs gives none, or None if none runs."""
     if "DBUS_SYSTEM_BUS_ADDRESS" not in os.environ and not os.path.exists(BUS_SOCKET):
         return None
     try:
@@ -42,12 +44,17 @@ def _from_daemon(config: bytes | None) -> Report | None:
     except ImportError:  # the package works without the libraries of the bus
         return None
     try:
-        return client.fetch_report(TIMEOUT, config if config is not None else DEFAULT)
+        report = client.fetch_report(config if config is not None else DEFAULT, output.wait)
     except ServiceError as error:
         if os.geteuid() != 0:
             raise
         output.complain(f"{error.message}; reading the filesystem instead", error.hint)
-        return None
+        return "impermanenced runs, and gave no report" if client.is_running() else None
+    finally:
+        output.wait(None)
+    if report is None and client.is_running():
+        return "impermanenced runs with another configuration"
+    return report
 
 
 def _from_machine(config: bytes | None) -> Report:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
-
-from watchdog.observers import Observer
 
 from ..config.load import DROP_INS
 from ..system import logger
@@ -36,6 +35,24 @@ def _existing(directory: bytes) -> bytes:
     return directory
 
 
+Fingerprint = tuple[tuple[bytes, int, int, int], ...]  # path, mtime, inode and size of each file
+
+
+def fingerprint(file: bytes, drop_ins: bool) -> Fingerprint:
+    """Return what differs once the file or, where wanted, one of its drop-ins was edited."""
+    directory = os.path.join(os.path.dirname(os.path.abspath(file)), DROP_INS)
+    files = [file]
+    if drop_ins:
+        with contextlib.suppress(OSError):
+            files += sorted(os.path.join(directory, name) for name in os.listdir(directory))
+    found = []
+    for path in files:
+        with contextlib.suppress(OSError):
+            facts = os.stat(path)
+            found.append((path, facts.st_mtime_ns, facts.st_ino, facts.st_size))
+    return tuple(found)
+
+
 class ConfigWatch:
     """A thread that calls `on_change` for each event about the file or, where wanted, its drop-ins.
 
@@ -47,7 +64,7 @@ class ConfigWatch:
         self._file = os.path.abspath(file)
         self._directory = os.path.join(os.path.dirname(self._file), DROP_INS) if drop_ins else None
         self._handler = _Handler(self._wanted, on_change)
-        self._observer: Any = Observer()
+        self._observer: Any = inotify.new_observer()
         self._watched: dict[bytes, Any] = {}
         self._observer.start()
         self.look_again()

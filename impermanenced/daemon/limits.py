@@ -3,7 +3,8 @@ configured, an inhibitor against reboots while the gate blocks.
 
 Both need the totals of a report.  Every report that somebody asks for brings them.  One is made for the
 limits alone when what was written since may change the answer, and seldom when anything was written at all: a
-file that only grows is announced once.
+file that only grows is announced once.  Where all that came since the blank is less than the lowest level, a
+look at its size is enough, and when a boot has settled that is mostly so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..alerts.levels import Levels
+from ..drift import weight
 from ..losses import LossClass
 from ..model import LOSSES, Entry
 from ..report import gate
@@ -69,6 +71,7 @@ class Limits:
         self._levels = Levels()
         self._settled = False
         self._tally: Tally | None = None
+        self._size: int | None = None  # the undeclared bytes of the last look; of a look at sizes, at most
         self._added = 0  # undeclared bytes that were announced since then
         self._caught = False  # a loss class that the gate blocks for is among them
         self._stirred = False  # anything was written since a report was made for this
@@ -107,7 +110,7 @@ class Limits:
 
     def unsettle(self) -> None:
         """Forget the last totals: the configuration is another one."""
-        self._tally = None
+        self._tally = self._size = None
         self._forecast.forget()
 
     def look(self) -> None:
@@ -124,7 +127,8 @@ class Limits:
             self._tokens -= 1
             self._stirred = False
             try:
-                self._report()
+                if not self._light():
+                    self._report()
             finally:
                 self._then = self._clock()
                 self._took = self._then - now
@@ -139,13 +143,26 @@ class Limits:
         passed, since = now - self._then, now - self._refilled
         more = since / max(EACH, REST * self._took)
         self._tokens, self._refilled = min(BURST, self._tokens + more), now
-        if self._tally is not None and self._stirred and passed >= max(SELDOM, LONG_REST * self._took):
+        if self._size is not None and self._stirred and passed >= max(SELDOM, LONG_REST * self._took):
             return True
         if self._tokens < 1:
             return False
-        return self._tally is None or (self._stirred and self._pressing(self._tally))
+        return self._size is None or (self._stirred and self._pressing(self._size))
 
-    def _pressing(self, tally: Tally) -> bool:
+    def _light(self) -> bool:
+        """Tell whether all that came since the blank cannot reach a level; if so, no report is needed."""
+        settings, total = self._manager.config, self._manager.machine.size()
+        seldom = self._size is not None and not self._pressing(self._size)
+        if settings.gate.inhibit or self._levels.reached or seldom:
+            return False
+        most = weight.at_most(self._manager.machine, self._manager.volumes)
+        limit = self._levels.next(settings.levels, total)
+        if most is None or limit is None or most >= limit:
+            return False
+        self._size, self._added, self._caught = most, 0, False
+        return True
+
+    def _pressing(self, size: int) -> bool:
         """Tell whether what was announced since the last report may change the answer."""
         settings, total = self._manager.config.gate, self._manager.machine.size()
         if settings.inhibit and (self._caught or self._shut):
@@ -153,11 +170,11 @@ class Limits:
         limits = [self._levels.next(self._manager.config.levels, total)]
         if settings.inhibit:
             limits.append(settings.block_bytes.of(total))
-        return any(limit and tally.size + self._added >= limit for limit in limits)
+        return any(limit and size + self._added >= limit for limit in limits)
 
     def take(self, tally: Tally) -> None:
         """Take the totals of a report, and announce and refuse what follows from them."""
-        self._tally = tally
+        self._tally, self._size = tally, tally.size
         self._added, self._caught = 0, False
         if self._settled:
             self._say_level(tally)

@@ -22,6 +22,7 @@ from ..alerts.shutdown import ShutdownSummary
 from ..bus.introspection import BUS_NAME, OBJECT_PATH, XML
 from ..bus.service import Service, Work
 from ..bus.signals import Signals
+from ..config.load import DEFAULT
 from ..errors import ImpermanenceError, ServiceError
 from ..kernel import libc, mounts
 from ..report.report import Manager
@@ -33,6 +34,7 @@ from ..text import failure_to_text
 from ..watch.pending import PendingWrites
 from . import calls
 from .boot import BootWatch
+from .config_watch import fingerprint
 from .flush import Flusher
 from .ledger_file import LedgerFile
 from .limits import Limits
@@ -43,6 +45,7 @@ from .volume_watch import VolumeWatch
 from .workers import Workers
 
 SWITCH = 0.0005  # seconds that a report keeps the watch from new programs; Python's own is ten times that
+PATIENCE = 1.0  # seconds for what the threads have begun, when this ends
 HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 
 log = logger.get()
@@ -70,6 +73,8 @@ class Daemon:
         self._failed = False
         self._con = con = connect()
         asked = SystemdBus(con)
+        self._drop_ins = config_file is None
+        self._as_read = fingerprint(config_file or DEFAULT, self._drop_ins)
         # PID 1's table is read, because the unit's sandbox has mounts of its own.
         self._manager = manager = Manager(config_file, lambda: mounts.read(1), asked)
         # The order matters: a call that comes with the name waits for the loop, and only the owner of the
@@ -82,15 +87,13 @@ class Daemon:
         self._workers = workers = Workers()
         self._signals = signals = Signals(self._registration)
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
-        reports = Reports(manager, asked.known, writes)
+        self._reports = reports = Reports(manager, asked.known, writes)
         inhibitor = Inhibitor(con, workers.calls, "block", "a reboot cannot be refused")
         self._limits = Limits(manager, reports.total, signals, inhibitor)
         flusher = Flusher(
             manager, writes, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
-        self._shutdown = Shutdown(
-            con, manager, reports.make, self._say_leaving, workers.submit, workers.calls
-        )
+        self._shutdown = Shutdown(con, manager, reports, self._say_leaving, workers)
         reports.subscribe(self._limits.take)
         writes.subscribe(
             on_news=lambda: GLib.idle_add(flusher.arm), on_many=lambda: workers.store(flusher.store_many)
@@ -105,10 +108,9 @@ class Daemon:
             functools.partial(calls.request, config_file),
             flusher.rescan,
         )
-        properties = _properties(manager, writes, self._watch)
+        properties = _properties(manager, writes, reports, self._watch)
         Service(self._registration, workers.worker, workers.calls, work, properties, signals.news)
         self._boot = BootWatch(con, workers.submit, self._settle)
-        self._reloader = Reloader(manager, config_file is None, workers.submit, self._loaded)
 
     # Life
 
@@ -122,6 +124,11 @@ class Daemon:
         GLib.timeout_add(min(wanted, HEARTBEAT) or HEARTBEAT, self._beat)
         self._boot.ask()
         systemd.daemon.notify(f"READY=1\nSTATUS={self._watch.status}")
+        # Logins wait for the line above; these load the logger and watchdog, which takes as long again.
+        self._watch.say()
+        self._reloader = Reloader(
+            self._manager, self._drop_ins, self._as_read, self._workers.submit, self._loaded
+        )
         try:
             self._loop.run()
         finally:
@@ -137,14 +144,16 @@ class Daemon:
         self._watch.stop()
         self._signals.close()
         self._registration.close()
-        self._workers.close()
         if leaving:
-            self._shutdown.leave_record()
+            self._shutdown.leave_record(self._workers.last())
+        self._reports.close()  # nobody is left who could get its answer
+        ended = self._workers.close(PATIENCE)
         self._writes.store()
         self._ledger_file.close()
         with contextlib.suppress(GLib.Error):  # it may be why this closes
             self._con.flush_sync(None)
-        self._manager.close()
+        if ended:  # or a thread still reads through the manager's descriptors
+            self._manager.close()
 
     def _quit(self) -> bool:
         self._loop.quit()
@@ -188,6 +197,7 @@ class Daemon:
 
     def _loaded(self) -> None:
         self._writes.unsettle()
+        self._reports.forget()
         self._limits.unsettle()
         self._limits.look()
         if self._manager.device != self._watch.device:
@@ -198,16 +208,23 @@ class Daemon:
 
     def _watch_again(self) -> bool:
         self._watch.restart()
+        self._watch.say()
         systemd.daemon.notify(f"STATUS={self._watch.status}")
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
 
-def _properties(manager: Manager, writes: PendingWrites, watch: VolumeWatch) -> dict[str, Property]:
+def _properties(
+    manager: Manager, writes: PendingWrites, reports: Reports, watch: VolumeWatch
+) -> dict[str, Property]:
+    def progress() -> Any:
+        return GLib.Variant("(tt)", tuple(int(seconds * 1_000_000) for seconds in reports.progress()))
+
     return {
         "Version": lambda: GLib.Variant("s", __version__),
         "ConfigFile": lambda: GLib.Variant("ay", manager.config.path),
         "WatchingSince": lambda: GLib.Variant("t", int((writes.since or 0) * 1_000_000)),
         "Overflows": lambda: GLib.Variant("t", writes.overflows),
+        "Progress": progress,
         "Source": lambda: GLib.Variant("s", watch.source),
     }
 
@@ -246,7 +263,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     _be_frugal()
     sys.setswitchinterval(SWITCH)
-    logger.configure()
     try:
         return Daemon(os.path.abspath(arguments.config) if arguments.config else None).run()
     except ImpermanenceError as error:

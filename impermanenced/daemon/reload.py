@@ -10,7 +10,7 @@ from ..errors import ImpermanenceError
 from ..report.report import Manager
 from ..system import journal, logger
 from ..text import failure_to_text
-from .config_watch import ConfigWatch
+from .config_watch import ConfigWatch, Fingerprint, fingerprint
 
 EDITING = 300  # milliseconds from an edit to the reload
 
@@ -18,12 +18,16 @@ log = logger.get()
 
 
 class Reloader:
-    """The reload after edits of the configuration; the worker calls `loaded` when a new one is in force."""
+    """The reload after edits of the configuration; the worker calls `loaded` when a new one is in force.
+
+    `as_read` is what the files were when the manager read them.
+    """
 
     def __init__(
         self,
         manager: Manager,
         drop_ins: bool,
+        as_read: Fingerprint,
         submit: Callable[[Callable[[], None]], None],
         loaded: Callable[[], None],
     ) -> None:
@@ -32,6 +36,8 @@ class Reloader:
         self._loaded = loaded
         self._timer = 0
         self._watch = ConfigWatch(manager.config.path, drop_ins, lambda: GLib.idle_add(self.soon))
+        if fingerprint(manager.config.path, drop_ins) != as_read:
+            GLib.idle_add(self.soon)
 
     def soon(self) -> bool:
         """Reload once no edit has come for a moment."""

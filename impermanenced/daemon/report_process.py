@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +25,9 @@ from ..alerts.shutdown import ShutdownSummary
 from ..bus.answers import Answers, FromReport, Unannounced
 from ..config.load import Config
 from ..errors import ImpermanenceError, ServiceError, TooMany
-from ..kernel import mounts
+from ..kernel import mounts, proc
 from ..report.report import Manager
 from ..report.totals import Tally
-from ..system import logger
 from ..system.systemd import KnownSystemd
 from ..watch.ledger import LedgerCopy
 from ..watch.pending import PendingWrites
@@ -42,16 +42,54 @@ _START = (
 )
 
 
+class Child:
+    """A process that this one has started; any thread may kill it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._lock = threading.Lock()
+        self._there = True
+
+    def kill(self) -> None:
+        """Kill the process, unless it was waited for: its number may be another one's by now."""
+        with self._lock:
+            if self._there:
+                os.kill(self.pid, signal.SIGKILL)
+
+    def processor(self) -> float:
+        """Return the seconds of processor time that the process has taken, or 0 when it has ended."""
+        with self._lock:
+            return proc.processor(self.pid) if self._there else 0.0
+
+    def wait(self) -> None:
+        """Wait until the process has ended."""
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with self._lock:
+            self._there = False
+            os.waitpid(self.pid, 0)
+
+
+def _nobody(child: Child) -> None:
+    pass
+
+
 def answers(
-    manager: Manager, known: Callable[[], KnownSystemd], writes: PendingWrites, most: int = BIG
+    manager: Manager,
+    known: Callable[[], KnownSystemd],
+    writes: PendingWrites,
+    most: int = BIG,
+    started: Callable[[Child], None] = _nobody,
+    large: bool = False,
 ) -> Answers:
     """Compare everything as it is now, and return the answers of the report.
 
-    `known` returns what the second process cannot ask for itself.
+    `known` returns what the second process cannot ask for itself; `started` gets that process as soon as it
+    is there.  With `large` it is not tried here first.
     """
-    with contextlib.suppress(TooMany):
-        return FromReport(manager.status(writes, most))
-    return ReportProcess(manager.config, known(), writes)
+    if not large:
+        with contextlib.suppress(TooMany):
+            return FromReport(manager.status(writes, most))
+    return ReportProcess(manager.config, known(), writes, started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +104,24 @@ class _Task:
 class ReportProcess:
     """The second process, as seen from the daemon."""
 
-    def __init__(self, config: Config, systemd: KnownSystemd, writes: PendingWrites) -> None:
+    def __init__(
+        self,
+        config: Config,
+        systemd: KnownSystemd,
+        writes: PendingWrites,
+        started: Callable[[Child], None] = _nobody,
+    ) -> None:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = Channel(here)
         with there:
-            self._pid = _spawn(there.fileno())
+            self._child = Child(_spawn(there.fileno()))
         try:
+            started(self._child)
             with _as_error():
                 self._channel.send_each(_task(config, systemd, writes))
                 self._tally: Tally = self._channel.receive_one()
         except BaseException:
+            self._child.kill()  # it would notice only at the end of its report
             self.close()
             raise
 
@@ -111,7 +157,7 @@ class ReportProcess:
     def close(self) -> None:
         """Close the channel; the process ends when it next reads from it or writes to it."""
         self._channel.close()
-        os.waitpid(self._pid, 0)
+        self._child.wait()
 
 
 @contextlib.contextmanager
@@ -145,7 +191,6 @@ def _task(config: Config, systemd: KnownSystemd, writes: PendingWrites) -> Itera
 
 def main() -> None:
     """Serve the daemon that has started this process, until it closes the channel."""
-    logger.configure()
     gc.disable()  # the process ends before garbage in cycles could matter
     try:
         with contextlib.suppress(EOFError):  # the daemon has closed the channel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -11,13 +10,18 @@ from typing import Any
 from ..alerts import shutdown
 from ..alerts.shutdown import ShutdownSummary
 from ..boots import history
-from ..bus.answers import Answers
 from ..errors import ImpermanenceError
 from ..report.report import Manager
 from ..system import logger
 from ..system.login1 import ShutdownDelay
 from ..system.systemd1 import system_is_stopping
 from ..text import failure_to_text
+from .last_report import LastReport
+from .reports import Reports
+from .workers import Workers
+
+ANNOUNCED = 3.0  # seconds for the report that is announced: logind waits for five by default
+RECORDED = 2.0  # seconds for the report that is recorded; systemd waits for TimeoutStopSec= of the unit
 
 log = logger.get()
 
@@ -25,26 +29,26 @@ log = logger.get()
 class Shutdown:
     """The delay of a shutdown until its losses are announced, and the record of how the boot ended.
 
-    `submit` passes work to the worker, `calls` asks logind, and `tell` sends the D-Bus signal.
+    `tell` sends the D-Bus signal.
     """
 
     def __init__(
         self,
         con: Any,
         manager: Manager,
-        answers: Callable[[], Answers],
+        reports: Reports,
         tell: Callable[[ShutdownSummary], None],
-        submit: Callable[[Callable[[], None]], None],
-        calls: Executor,
+        workers: Workers,
     ) -> None:
         self._con = con
         self._manager = manager
-        self._answers = answers
+        self._reports = reports
         self._tell = tell
-        self._submit = submit
+        self._workers = workers
+        self._last = LastReport(manager, reports)
         self._leaving = False  # the system shuts down
         shutdown.forget_record(manager.machine, history.this_boot_id())
-        self._delay = ShutdownDelay(con, calls, self._on_leaving)
+        self._delay = ShutdownDelay(con, workers.calls, self._on_leaving)
 
     def end(self) -> bool:
         """Hold up no shutdown any more; return whether the boot ends, and not the daemon alone."""
@@ -55,25 +59,31 @@ class Shutdown:
     def _on_leaving(self, leaving: bool) -> None:
         self._leaving = leaving
         if leaving:
-            self._submit(self._last_words)
+            self._workers.call(self._last_words)
+        else:
+            self._last.again()
 
     def _last_words(self) -> None:
         try:
-            last = self._summary()
-            shutdown.say(last)
-            self._tell(last)
+            last = self._within(ANNOUNCED, self._workers.worker, self._reports.make)
+            if last is not None:
+                shutdown.say(last)
+                self._tell(last)
         finally:
             self._delay.release()
 
-    def _summary(self) -> ShutdownSummary:
-        with contextlib.closing(self._answers()) as answers:
-            return answers.shutdown_summary()
-
-    def leave_record(self) -> None:
+    def leave_record(self, executor: Executor) -> None:
         """Record what the boot leaves behind, now that the sessions with their last writes have ended."""
+        # The process ends with this report, so it may take memory, and another one need not be started.
+        last = self._within(RECORDED, executor, self._reports.make_here)
+        if last is not None:
+            shutdown.leave_record(self._manager.machine, history.this_boot_id(), time.time(), last)
+
+    def _within(
+        self, seconds: float, executor: Executor, make: Callable[[], Any]
+    ) -> ShutdownSummary | None:
         try:
-            last = self._summary()
+            return self._last.within(seconds, executor, make)
         except (ImpermanenceError, OSError) as error:
             log.warning("there is no last report", error=failure_to_text(error))
-        else:
-            shutdown.leave_record(self._manager.machine, history.this_boot_id(), time.time(), last)
+            return None

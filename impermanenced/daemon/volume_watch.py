@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 
 from ..report.report import Manager
+from ..system import logger
 from ..text import to_text
 from ..watch import fanotify
 from ..watch.nested import Nesting
 from ..watch.pending import PendingWrites
+
+log = logger.get()
 
 
 class VolumeWatch:
@@ -39,6 +42,10 @@ class VolumeWatch:
         names = ", ".join(to_text(os.fsencode(volume.name)) for volume in self.volumes)
         return f"Watching {names} with {self.source}"
 
+    def say(self) -> None:
+        """Log that the watch has begun."""
+        log.info("watching", source=self.source)
+
     def is_alive(self) -> bool:
         """Tell whether the thread that reads events still runs."""
         return self._source.is_alive()
@@ -49,6 +56,6 @@ class VolumeWatch:
         self._start()
 
     def stop(self) -> None:
-        """End the watch; events that were not read are lost."""
+        """End the watch; what was written until now is noted."""
         self._source.stop()
         self._nesting.close()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 _COMM_MAX = 64  # TASK_COMM_LEN is 16; kernel threads show up to 64
 _CGROUP_MAX = 16384  # several hierarchies, each path up to PATH_MAX
 _STATUS_MAX = 8192
+_TICKS = os.sysconf("SC_CLK_TCK")  # a second
 _UID = re.compile(rb"^Uid:\s+\d+\s+(\d+)", re.MULTILINE)
 # systemd.unit(5): the characters of unit names, at most 255 of them.  Slices hold units and are not writers.
 _UNIT = re.compile(rb"[A-Za-z0-9:_.\\@-]{1,247}\.(?:service|scope|socket|mount|swap)")
@@ -84,6 +85,13 @@ def uid(pid: int) -> int | None:
     """Return the effective uid, to which a new file belongs unless the process asked for another owner."""
     match = _UID.search(_read(pid, "status", _STATUS_MAX))
     return int(match[1]) if match else None
+
+
+def processor(pid: int) -> float:
+    """Return the seconds of processor time that a process has taken, with its children that it waited for."""
+    after_name = _read(pid, "stat", _STATUS_MAX).rpartition(b")")[2].split()
+    # utime, stime, cutime and cstime of proc_pid_stat(5), of which the first field here is the third
+    return sum(map(int, after_name[11:15])) / _TICKS
 
 
 def look_up(pid: int) -> Process | None:

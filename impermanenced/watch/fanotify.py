@@ -36,6 +36,7 @@ MASK = (
 )
 NAMED = fanotify.FAN_CREATE | fanotify.FAN_DELETE | fanotify.FAN_MOVED_TO
 READ_SIZE = 256 << 10
+LAST_READS = 64  # at the end: more than a full queue, and no more however fast others write
 BUSY_EVENTS = 256  # events within WINDOW from which on a read counts as busy
 WINDOW = 0.1  # seconds
 PAUSE = 0.02  # seconds; the queue holds 16384 events (fs.fanotify.max_queued_events)
@@ -95,9 +96,13 @@ class FanotifyWatch(threading.Thread):
             log.info("short-lived writers may stay unknown: no proc connector", error=error.strerror)
 
     def stop(self) -> None:
+        """End the thread; what was written until now is noted."""
         if self.is_alive():
             os.eventfd_write(self._stop_fd, 1)
             self.join()
+            for _ in range(LAST_READS):
+                if not self.drain():
+                    break
         if self._fan >= 0:
             os.close(self._fan)
             os.close(self._stop_fd)
@@ -235,5 +240,4 @@ def start(
         source = InotifyWatch(volumes, writes)
     writes.knows_writers = isinstance(source, FanotifyWatch)
     source.start()
-    log.info("watching", source=source.source)
     return source

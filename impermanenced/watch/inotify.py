@@ -13,34 +13,37 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from watchdog import events
-from watchdog.observers import Observer
-
 from ..model import Volume
 from ..system import logger
+from ..system.lazy import Deferred
 from .pending import PendingWrites, Seen
 
 WRITES = {"created", "modified", "moved", "deleted", "closed"}
 # Newer versions of watchdog also ask the kernel for events about opening and reading, unless they are told
-# which events are wanted.  These are most of what happens on a root, and they would never get through them.
-WANTED = [
-    events.FileCreatedEvent,
-    events.FileModifiedEvent,
-    events.FileMovedEvent,
-    events.FileDeletedEvent,
-    events.DirCreatedEvent,
-    events.DirModifiedEvent,
-    events.DirMovedEvent,
-    events.DirDeletedEvent,
-]
+# which events are wanted.  Those are most of what happens on a root, and they would never get through them.
+WANTED = ("Created", "Modified", "Moved", "Deleted")
+
+_events = Deferred("watchdog.events")
+_observers = Deferred("watchdog.observers")
 
 log = logger.get()
+
+
+def new_observer() -> Any:
+    """Return an observer of watchdog, which is loaded for it."""
+    return _observers.Observer()
 
 
 def wanted_events(observer: Any) -> dict[str, object]:
     """Return the arguments of `schedule` that select the events, if the installed version takes any."""
     takes = "event_filter" in inspect.signature(observer.schedule).parameters
-    return {"event_filter": WANTED} if takes else {}
+    if not takes:
+        return {}
+    return {
+        "event_filter": [
+            getattr(_events, f"{what}{how}Event") for what in ("File", "Dir") for how in WANTED
+        ]
+    }
 
 
 class _Handler:
@@ -85,7 +88,7 @@ class InotifyWatch:
     def __init__(self, volumes: Sequence[Volume], writes: PendingWrites) -> None:
         self._volumes = volumes
         self._writes = writes
-        self._observer: Any = Observer()
+        self._observer: Any = new_observer()
         self._starter = threading.Thread(target=self._begin, name="treewatch", daemon=True)
         self._stopped = False
 

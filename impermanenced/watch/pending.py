@@ -50,6 +50,8 @@ class PendingWrites:
         self.knows_writers = True
         self.overflows = 0
         self.forgotten = 0  # inodes that were not stored in time
+        # Inodes that were written to; one that is written to again after a `store` counts again.
+        self.noted = 0
         self.last = 0.0  # when there was something new to look at, by the clock
         self.ledger = ledger
         self._clock = clock
@@ -100,6 +102,7 @@ class PendingWrites:
                     waiting = self._waiting[root_id] = {}
                 old = waiting.get(inode)
                 if old is None:
+                    self.noted += 1
                     owner = owner_of(origin.uid if origin else None)
                     own = self._owners.get(owner, 0)
                     if own >= 3 * (self._limit - self._size):  # one alone leaves a quarter to the others
@@ -152,6 +155,7 @@ class PendingWrites:
         """Note that the kernel dropped events."""
         with self._lock:
             self.overflows += 1
+            self.noted += 1  # of events that are lost nobody knows how many there were
             self.last = self._clock()
             self._overflowed = True
         self._on_news()

@@ -6,9 +6,9 @@ from pathlib import Path
 import btrfsutil
 import pytest
 
-from impermanenced.drift import Drift
+from impermanenced.drift import Drift, weight
 from impermanenced.kernel import mounts
-from impermanenced.model import Difference, Volume
+from impermanenced.model import Change, Difference, Volume
 from impermanenced.volumes.lineage import Subvolume, baseline
 
 from ..conftest import Filesystem
@@ -45,9 +45,25 @@ class Volumes:
         finally:
             os.close(self.fd)
 
+    def check_weight(self, root: str, blank: str, found: list[Difference]) -> int | None:
+        """What a look at the sizes alone says is not less than what a report finds, or it says nothing."""
+        mine, other = self.subvolume(root), self.subvolume(blank)
+        base = baseline(mine, other, {one.uuid: one for one in (mine, other)})
+        if base is None or other.ctransid > base:
+            return None
+        fd = mounts.open_top_level(os.fsencode(self.filesystem.device))
+        try:
+            most = weight.of_tree(fd, mine.id, other.id, base)
+        finally:
+            os.close(fd)
+        assert most is None or most >= sum(one.held for one in found if one.change is not Change.DELETED)
+        return most
+
     def check(self, root: str = "root", blank: str | None = "root-blank") -> list[Difference]:
         """The drift, proven equal to the walk's."""
         found = self.differences(root, blank)
+        if blank:
+            self.check_weight(root, blank, found)
         now = oracle.walk(os.fsencode(self.top / root))
         was = oracle.walk(os.fsencode(self.top / blank)) if blank else {}
         wanted = oracle.compare(now, was)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import json
 import os
 import shutil
 import socket
 import struct
+import sys
 import weakref
 from pathlib import Path
 
 import pytest
 
+from impermanenced.kernel.btrfs import Tree, weight
 from impermanenced.model import Change, Difference, FileType
 
-from ..conftest import sh
+from ..conftest import Filesystem, as_unit, sh
 from .conftest import Volumes
 
 
@@ -395,3 +398,59 @@ def test_what_a_file_takes_is_not_what_it_says(volumes: Volumes) -> None:
     assert (found[b"/room"].size, found[b"/room"].held) == (0, 8 << 20)
     assert (found[b"/dense"].size, found[b"/dense"].held) == (300_001, 300_001)
     assert sum(one.held for path, one in found.items() if b"several" in path) == 8192
+
+def test_the_weight_of_what_came_since_the_blank(volumes: Volumes) -> None:
+    root = volumes.top / "root"
+
+    def weighed() -> int | None:
+        return volumes.check_weight("root", "root-blank", volumes.check())
+
+    assert weighed() == 0
+    (root / "new/below").mkdir(parents=True)
+    (root / "new/below/file").write_bytes(b"x" * 10_000)
+    os.link(root / "new/below/file", root / "new/second")
+    (root / "var/big/file3").write_text("changed")
+    weight = weighed()
+    assert weight is not None and 10_007 <= weight < 40_000
+    (root / "new/below").rename(root / "elsewhere")
+    assert weighed() == weight, "what is new itself is met, wherever it lies"
+    (root / "var/big").rename(root / "moved")
+    assert weighed() is None, "the files below it are old, and the search does not meet them"
+
+
+def test_a_weight_that_takes_long_is_not_known(volumes: Volumes) -> None:
+    for number in range(100):
+        (volumes.top / f"root/{number}").touch()
+    fd = os.open(volumes.top, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        volumes.filesystem.sync()
+        assert weight(Tree(fd, volumes.subvolume("root").id), 0, 50) is None
+        assert weight(Tree(fd, volumes.subvolume("root").id), 0, 100_000) is not None
+    finally:
+        os.close(fd)
+
+
+def test_the_content_of_another_users_file_is_read_with_the_daemons_capabilities(
+    filesystem: Filesystem, tmp_path: Path
+) -> None:
+    """Without CAP_FOWNER an open with O_NOATIME fails, and what could not be read counted as changed."""
+    seed = filesystem.subvolume("seed")
+    for name in ("same", "other"):
+        (seed / name).write_bytes(b"a" * 100_000)
+        os.chown(seed / name, 4711, 4711)
+        os.chmod(seed / name, 0o600)
+    filesystem.snapshot("seed", "root-blank", readonly=True)
+    filesystem.snapshot("root-blank", "root")
+    mountpoint = filesystem.mount(tmp_path / "root", "subvol=root,strictatime")
+    for name, content in (("same", b"a"), ("other", b"b")):
+        before = (mountpoint / name).stat()
+        (mountpoint / name).write_bytes(content * 100_000)
+        os.utime(mountpoint / name, ns=(0, before.st_mtime_ns))
+    config = tmp_path / "config.toml"
+    config.write_text(f'[[volume]]\nmountpoint = "{mountpoint}"\npath = "/"\n')
+    program = "import sys; from impermanenced.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "--config", os.fspath(config), "status", "--all", "--json"]
+    report = json.loads(sh(*as_unit("impermanenced.service"), *command, env={"PATH": os.environ["PATH"]}))
+    assert report["complete"]
+    assert [(entry["path"], entry["change"]) for entry in report["entries"]] == [("/other", "modified")]
+    assert (mountpoint / "other").stat().st_atime_ns == 0, "a report leaves no trace"

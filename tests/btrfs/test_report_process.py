@@ -16,8 +16,10 @@ from impermanenced.alerts.group import Asked
 from impermanenced.bus.answers import Answers, FromReport, Unannounced
 from impermanenced.daemon import report_process
 from impermanenced.daemon.channel import Channel
+from impermanenced.daemon.reports import Reports
 from impermanenced.errors import NotSetUp, ServiceError, TooMany, UsageError
 from impermanenced.report.report import Manager
+from impermanenced.report.totals import Tally
 from impermanenced.system.systemd import KnownSystemd, Span
 from impermanenced.system.unit_files import Owner, Units
 from impermanenced.watch.ledger import Ledger, Origin
@@ -141,11 +143,28 @@ def test_what_fails_there_is_raised_here(manager: Manager, writes: PendingWrites
 def test_one_that_is_killed_is_said_to_be(manager: Manager, writes: PendingWrites) -> None:
     _, there = both(manager, writes)
     assert isinstance(there, report_process.ReportProcess)
-    os.kill(there._pid, signal.SIGKILL)
+    os.kill(there._child.pid, signal.SIGKILL)
     with pytest.raises(ServiceError, match="large reports"):
         there.document(0)
     there.close()
-    assert str(there._pid) not in children().split()
+    assert str(there._child.pid) not in children().split()
+
+
+def test_one_whose_time_is_up_is_killed_while_it_makes_the_report(
+    manager: Manager, writes: PendingWrites
+) -> None:
+    before = children(), os.listdir("/proc/self/fd")
+
+    def started(child: report_process.Child) -> None:
+        os.kill(child.pid, signal.SIGSTOP)  # it never gets any further
+        child.kill()
+        ended.append(child)
+
+    ended: list[report_process.Child] = []
+    with pytest.raises(ServiceError, match="large reports"):
+        report_process.answers(manager, lambda: ASKED, writes, most=5, started=started)
+    assert (children(), os.listdir("/proc/self/fd")) == before
+    ended[0].kill()  # nobody else is hit: the number may be another's
 
 
 def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, writes: PendingWrites) -> None:
@@ -155,10 +174,59 @@ def test_nobody_waits_for_one_whose_asker_has_gone(manager: Manager, writes: Pen
     there.close()  # which waits until it has ended
 
 
+def test_how_far_a_report_is(manager: Manager, writes: PendingWrites) -> None:
+    reports = Reports(manager, lambda: ASKED, writes, lambda: 123.0)
+    seen: list[tuple[float, float]] = []
+    reports.subscribe(lambda tally: seen.append(reports.progress()))
+    assert reports.progress() == (0.0, 0.0)
+    reports.total()
+    ((at, processor),) = seen
+    assert at == 123.0 and processor > 0
+    assert reports.progress() == (0.0, 0.0)
+    assert reports.known is not None and reports.known.summary.count > 20 and reports.unseen == 0
+
+    def fails(tally: Tally) -> None:
+        raise ServiceError("broken")
+
+    reports.subscribe(fails)
+    with pytest.raises(ServiceError):
+        reports.total()
+    assert reports.progress() == (0.0, 0.0), "one that failed is not made any more"
+
+
 def test_too_many_is_said_before_they_are_all_in_memory(manager: Manager) -> None:
     with pytest.raises(TooMany):
         manager.status(most=5)
     assert len(manager.status(most=1000).entries) == FILES + 4
+
+
+def test_what_single_entries_are_judged_by_is_asked_again_only_when_a_source_of_it_has_changed(
+    manager: Manager, tmp_path: Path
+) -> None:
+    """Every half minute all lists of all packages were read, as long as anything was written."""
+    (volume,) = manager.volumes
+    root = tmp_path / "root"
+    inode = (root / "var/lib/one").stat().st_ino
+
+    def facts() -> object:
+        manager.entries_of(volume.root_id, [inode])
+        return manager._context._kept[volume.name][-1]
+
+    first = facts()
+    assert facts() is first
+    with pytest.raises(TooMany):
+        manager.status(most=5)
+    assert facts() is first, "another process makes that report"
+    (root / "var/lib/dpkg").mkdir()
+    (root / "var/lib/dpkg/status").write_text("Package: one\n")
+    second = facts()
+    assert second is not first
+    (root / "var/lib/dpkg/new").write_text("Package: two\n")
+    (root / "var/lib/dpkg/new").rename(root / "var/lib/dpkg/status")
+    third = facts()
+    assert third is not second
+    manager.status()
+    assert facts() is not third, "a report asks anew"
 
 
 def test_what_was_asked_of_the_manager_travels() -> None:

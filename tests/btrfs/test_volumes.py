@@ -12,6 +12,7 @@ from typing import TypedDict, Unpack
 import pytest
 
 from impermanenced.config.load import VolumeSettings
+from impermanenced.drift import weight
 from impermanenced.errors import NotSetUp
 from impermanenced.kernel import mounts
 from impermanenced.model import Volume
@@ -155,3 +156,27 @@ def test_mounts_of_a_volume_that_is_mounted_elsewhere() -> None:
     table = TABLE.replace(b" / rw", b" /mnt/sys rw", 1).replace(b" /var", b" /mnt/sys/var")
     volume = Volume("root", b"/mnt/sys", b"/", b"@root", 256, None, None)
     assert {one.path for one in mounted_inside(volume, [volume], list(mounts.parse(table)))} == {b"/var/log"}
+
+
+def test_the_weight_of_all_volumes(volumes: Volumes, tmp_path: Path) -> None:
+    root = volumes.filesystem.mount(tmp_path / "root", "subvol=root")
+    with machine(root) as found:
+        assert weight.at_most(found, found.volumes) == 0
+        (root / "file").write_bytes(b"x" * 5000)
+        before = weight.at_most(found, found.volumes)
+        assert before is not None and before >= 5000, "also what is not written yet"
+        sh("btrfs", "subvolume", "create", root / "nested")
+        (root / "nested/file").write_bytes(b"x" * 5000)
+        after = weight.at_most(found, found.volumes)
+        assert after is not None and after >= before + 5000, "it goes with the volume"
+        assert weight.at_most(found, found.volumes, most=1) is None
+        sh("btrfs", "property", "set", "-ts", volumes.top / "root-blank", "ro", "false")
+        (volumes.top / "root-blank/var/big/data").unlink()
+        assert weight.at_most(found, found.volumes) is None, "what only the volume has is old there"
+
+
+def test_the_weight_where_there_is_no_blank(volumes: Volumes, tmp_path: Path) -> None:
+    root = volumes.filesystem.mount(tmp_path / "root", "subvol=root")
+    with machine(root, blank=b"") as found:
+        most = weight.at_most(found, found.volumes)
+        assert most is not None and most >= 256 * 4096

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from watchdog import events
 
 from impermanenced.kernel import libc, mounts
 from impermanenced.model import Volume, Writer
@@ -262,4 +263,6 @@ class _NewObserver:
 
 def test_the_filter_goes_to_versions_that_take_it() -> None:
     assert inotify.wanted_events(_OldObserver()) == {}
-    assert inotify.wanted_events(_NewObserver()) == {"event_filter": inotify.WANTED}
+    wanted = inotify.wanted_events(_NewObserver())["event_filter"]
+    assert isinstance(wanted, list) and len(wanted) == 8
+    assert {events.FileMovedEvent, events.DirCreatedEvent} < set(wanted)

@@ -338,7 +338,7 @@ def get_properties(bus: Bus, con: Any = None) -> dict[str, Any]:
     return properties
 
 
-def fetch(bus: Bus, config: Path, uid: int = 0, timeout: float = PATIENCE) -> Any:
+def fetch(bus: Bus, config: Path, uid: int = 0) -> Any:
     """What the client gets as this user, by a process of its own; an error as its class and message."""
     program = (
         "import json, os, sys\n"
@@ -347,11 +347,11 @@ def fetch(bus: Bus, config: Path, uid: int = 0, timeout: float = PATIENCE) -> An
         "from impermanenced.document.report import report_to_json\n"
         "from impermanenced.errors import ImpermanenceError\n"
         "os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(*[int(sys.argv[2])] * 3)\n"
-        "try: report = fetch_report(float(sys.argv[4]), os.fsencode(sys.argv[1]))\n"
+        "try: report = fetch_report(os.fsencode(sys.argv[1]))\n"
         "except ImpermanenceError as error: print(json.dumps([type(error).__name__, error.message]))\n"
         "else: print(json.dumps(report and report_to_json(report)))\n"
     )
-    argv = (sys.executable, "-c", program, config, str(uid), REPOSITORY, str(timeout))
+    argv = (sys.executable, "-c", program, config, str(uid), REPOSITORY)
     result = run_beside(*argv, env=bus.environment)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

@@ -96,5 +96,6 @@ def test_another_configuration_is_not_the_daemons(bus: Bus, machine: Machine, da
     (machine.mountpoint / "etc/new").touch()
     result = run(bus, other, "status")
     assert result.returncode == 0
-    assert "nobody watches" in result.stdout
+    assert "writers unknown: impermanenced runs with another configuration" in result.stdout
+    assert "nobody watches" not in result.stdout
     assert result.stdout.startswith("nothing would be lost")

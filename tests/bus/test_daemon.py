@@ -14,7 +14,7 @@ from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.daemon import report_process
 from impermanenced.document import fields
 
-from ..conftest import sh
+from ..conftest import as_unit, sh
 from .conftest import NOBODY, Bus, Daemon, FakeSystemd, Machine, Signals, fetch, get_properties, wait_until
 
 
@@ -246,7 +246,6 @@ def test_another_user_cannot_run_it(bus: Bus, machine: Machine, tmp_path: Path) 
 
 def test_the_privileges_of_the_unit_are_enough(bus: Bus, machine: Machine, tmp_path: Path) -> None:
     """As systemd would start it: five capabilities, no new privileges, no memory that is written and run."""
-    capabilities = "-all,+sys_admin,+dac_read_search,+sys_ptrace,+net_admin,+sys_chroot"
     locked = (
         "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
     )
@@ -256,10 +255,7 @@ def test_the_privileges_of_the_unit_are_enough(bus: Bus, machine: Machine, tmp_p
         "--config",
         machine.config,
         command=[
-            "setpriv",
-            f"--bounding-set={capabilities}",
-            "--no-new-privs",
-            "--",
+            *as_unit("impermanenced.service"),
             os.path.realpath("/usr/bin/python3"),
             "-c",
             locked,

@@ -49,6 +49,7 @@ class Served:
         self.reports = 0
         self.report: Callable[[], Report] = lambda: REPORT
         self.answers: Callable[[Report], FromReport] = FromReport
+        self.progress: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self.config = b"/etc/impermanence/config.toml"
         self.executor = ThreadPoolExecutor(1)
         self.short_calls = ThreadPoolExecutor(1)
@@ -58,6 +59,7 @@ class Served:
         properties = {
             "Version": lambda: GLib.Variant("s", "1"),
             "ConfigFile": lambda: GLib.Variant("ay", self.config),
+            "Progress": lambda: GLib.Variant("(tt)", self.progress()),
         }
         work = Work(self._make, lambda: self.boots, self._request, self._rescan)
         authority = authority or Authority(self.con, patience)

@@ -6,17 +6,19 @@ import os
 import select
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from gi.repository import GLib
 
 from impermanenced.boots import history, records
 from impermanenced.boots.records import BootRecord, NextRequest
+from impermanenced.daemon import report_process
 from impermanenced.system.dbus import Call, Registration, request_name
 from impermanenced.system.login1 import MANAGER
 
 from ..conftest import sh
-from .conftest import SYSTEMD, Bus, Daemon, Emitted, FakeSystemd, Machine, a_bus, wait_until
+from .conftest import SYSTEMD, Bus, Daemon, Emitted, FakeSystemd, Machine, a_bus, fetch, wait_until
 
 # As busctl introspects it on Debian 12, as far as it is used.
 LOGIND = f"""<node><interface name="{MANAGER.interface}">
@@ -248,3 +250,56 @@ def test_a_boot_without_a_record_has_no_end(
     wait_until(lambda: "takes away" in daemon.output(), "the last words")
     assert daemon.stop() == 0
     assert not (state / "boots/7.end").exists()
+
+
+class Busy(Registration):
+    """Answers only what the state of the system is."""
+
+    def _called(self, *arguments: Any) -> None:
+        _, _, _, _, method, parameters, invocation = arguments
+        if method == "Get" and parameters.unpack()[1] == "SystemState":
+            super()._called(*arguments)
+        else:
+            BusySystemd.waiting.append(invocation)
+
+
+class BusySystemd(FakeSystemd):
+    """A systemd that has something else to do than to tell of its units, and of its times."""
+
+    XML = f"""<node><interface name="{SYSTEMD}.Manager">
+        <method name="ListUnitsByPatterns">
+          <arg type="as" direction="in"/><arg type="as" direction="in"/>
+          <arg type="a(ssssssouso)" direction="out"/>
+        </method>
+        <property name="SystemState" type="s" access="read"/>
+        <property name="KernelTimestamp" type="t" access="read"/></interface></node>"""
+    waiting: ClassVar[list[Any]] = []
+
+    def __init__(self, bus: Bus) -> None:
+        self.state = "running"
+        self.con = bus.connect()
+        self.waiting.clear()
+        Busy(self.con, "/org/freedesktop/systemd1", self.XML, {}, {"SystemState": self._answer})
+        self.asked = 0
+        request_name(self.con, SYSTEMD)
+
+
+def test_a_report_that_takes_too_long_holds_up_no_shutdown(
+    bus: Bus, logind: FakeLogind, machine: Machine, daemon: Daemon, state: Path
+) -> None:
+    """It took SIGKILL after half a minute at most shutdowns of a slow machine."""
+    wait_until(lambda: logind.held() == 1, "the inhibitor")
+    (machine.mountpoint / "etc/before").write_text("12345")
+    fetch(bus, machine.config)
+    systemd = BusySystemd(bus)
+    for number in range(2 * report_process.BIG):  # a process of its own makes that report
+        (machine.mountpoint / f"srv/{number}").touch()
+    logind.shut_down()
+    wait_until(lambda: systemd.waiting, "the question of the last report")
+    wait_until(lambda: logind.held() == 0, "the inhibitor let go")
+    assert "the last report was cut at 3 s" in daemon.output()
+    assert daemon.stop() == 0
+    said = daemon.output().partition("the last report was cut at 3 s")[2]
+    assert "the last report was cut at 2 s" in said, "and what was cut once is not begun again"
+    end = records.parse_end((state / "boots/7.end").read_bytes())
+    assert (end.crud, end.size, end.complete) == (1, 5, False), "what the report before it found, at least"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,19 @@ def test_what_is_given_up(name: str) -> None:
     argv = ["systemd-analyze", "security", "--offline=yes", "--threshold=30", unit]
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-2000:]
+
+
+@pytest.mark.parametrize("option", ["--alert", "--good"])
+def test_it_loads_little(option: str) -> None:
+    """Logins wait for it: it spent most of its time on loading what it never used."""
+    program = (
+        "import sys; from impermanenced.boots import good, outcome\n"
+        "outcome.look = lambda boot_id: None; outcome.tell_logins = lambda line: None\n"
+        "good.result = lambda: None\n"
+        f"from impermanenced.cli.main import main; main(['boots', '{option}'])\n"
+        "print(*sorted(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    ours = {name.split(".")[1] for name in said.split() if name.startswith("impermanenced.")}
+    assert ours <= {"boots", "cli", "errors", "kernel", "state", "system", "text"}, ours
+    assert not {"subprocess", "logging", "json", "tomllib", "systemd", "gi", "btrfsutil"} & set(said.split())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.daemon.config_watch import ConfigWatch
+from impermanenced.daemon.config_watch import ConfigWatch, fingerprint
 from tests.isolation import PATIENCE
 
 
@@ -59,3 +59,20 @@ def test_directories_may_come_later(tmp_path: Path, opened: list[Watched]) -> No
     watched.expect(lambda: (file.parent / "config.d").mkdir())
     watched.expect(lambda: (file.parent / "config.d/10-more.toml").write_text("1"))
     watched.expect(lambda: (file.parent / "config.d/10-more.toml").unlink())
+
+
+def test_an_edit_before_the_watch_began_is_seen_by_the_files(tmp_path: Path) -> None:
+    file, drop_ins = tmp_path / "config.toml", tmp_path / "config.d"
+    path = os.fsencode(file)
+    seen = [fingerprint(path, True)]
+    file.write_text("a")
+    seen.append(fingerprint(path, True))
+    drop_ins.mkdir()
+    (drop_ins / "one.toml").write_text("b")
+    assert fingerprint(path, False) == seen[-1]
+    seen.append(fingerprint(path, True))
+    (tmp_path / "new").write_text("c")
+    (tmp_path / "new").rename(drop_ins / "one.toml")
+    seen.append(fingerprint(path, True))
+    assert len(set(seen)) == 4
+    assert fingerprint(path, True) == seen[-1]

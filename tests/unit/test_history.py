@@ -14,8 +14,7 @@ from impermanenced.boots.listing import Listing
 from impermanenced.boots.old_roots import OldRoot
 from impermanenced.boots.records import BootRecord, EndRecord, NextRequest
 from impermanenced.boots.requests import Pending
-from impermanenced.cli import next_boot
-from impermanenced.cli.commands import boots
+from impermanenced.cli import boots_list, next_boot
 from impermanenced.cli.parse import parse
 from impermanenced.document.boots import boots_to_json
 from impermanenced.errors import UsageError
@@ -144,7 +143,7 @@ def test_text_of_boots() -> None:
         Boot(125, fault=".impermanence/boots/125.env:3: TIME is not a number"),
         Boot(None, time=NOW - 9e6, old_roots=(OldRoot(b"old_roots/2025-8-11_12:13:20", None, None, id=500),)),
     )
-    text = boots.text(Listing(found), decision=WIPES, columns=80, now=NOW)
+    text = boots_list.text(Listing(found), decision=WIPES, columns=80, now=NOW)
     assert text == (
         "  boot  when             kernel          ended    rollback    old root\n"
         "   128  today 09:26      6.1.0-13-amd64  running  wiped       -\n"
@@ -163,7 +162,7 @@ def test_text_of_boots() -> None:
 def test_text_of_a_request_that_was_refused() -> None:
     """It names the old root that was asked for, which did not boot."""
     one = boot(5, 99, "running", action="refused", boot=3, reason="there is no old root 3", reason_code="x-y")
-    text = boots.text(Listing(a_history(one)), decision=WIPES, columns=80, now=NOW)
+    text = boots_list.text(Listing(a_history(one)), decision=WIPES, columns=80, now=NOW)
     assert "refused     -\n        refused: there is no old root 3 (x-y)\n" in text
     document: Any = boots_to_json(Listing(a_history(one)))
     assert (document["boots"][0]["booted"], document["boots"][0]["reason_code"]) == (None, "x-y")
@@ -172,7 +171,7 @@ def test_text_of_a_request_that_was_refused() -> None:
 def test_text_of_an_old_root_that_waits() -> None:
     root = dataclasses.replace(old_root(5, there=False), waits=b".impermanence/staging/next.root")
     one = with_roots(boot(5, 99, "good", action="wiped"), root)
-    text = boots.text(Listing(a_history(one)), decision=WIPES, columns=120, now=NOW)
+    text = boots_list.text(Listing(a_history(one)), decision=WIPES, columns=120, now=NOW)
     assert "  waits in .impermanence/staging/next.root\n" in text and "gone" not in text
     document: Any = boots_to_json(Listing(a_history(one)))
     (found,) = document["boots"][0]["old_roots"]
@@ -187,7 +186,7 @@ def test_text_of_what_the_next_boot_will_not_do() -> None:
         code="blank-missing",
         advice="take one again, and run impermanence setup",
     )
-    text = boots.text(Listing(one), decision=refused, columns=80, now=NOW)
+    text = boots_list.text(Listing(one), decision=refused, columns=80, now=NOW)
     assert (
         "\nthe rollback of the next boot will be refused: the blank root-blank of volume root: it is missing "
         "(blank-missing).\n  To do: take one again, and run impermanence setup\n"
@@ -199,7 +198,7 @@ def test_text_of_how_boots_ended() -> None:
 
     def ended(state: str, shutdown: str | None) -> str:
         one = dataclasses.replace(boot(5, 99, state, action="wiped"), shutdown=shutdown)
-        line = boots.text(Listing(a_history(one)), decision=WIPES, columns=80, now=NOW).splitlines()[1]
+        line = boots_list.text(Listing(a_history(one)), decision=WIPES, columns=80, now=NOW).splitlines()[1]
         return line.split()[4]
 
     assert [ended("good", how) for how in (CLEAN, CUT, None)] == ["clean", "cut", "good"]
@@ -213,7 +212,7 @@ def test_text_of_what_boots_lost() -> None:
 
     def remarks(end: EndRecord, *roots: OldRoot) -> list[str]:
         one = dataclasses.replace(boot(5, 99, "good", action="wiped"), left=end, old_roots=roots)
-        text = boots.text(Listing(a_history(one)), decision=WIPES, columns=80, now=NOW)
+        text = boots_list.text(Listing(a_history(one)), decision=WIPES, columns=80, now=NOW)
         return [line.strip() for line in text.splitlines() if line.startswith(" " * 8)]
 
     whole, part = EndRecord(ID, 0, 1, 2048, True), EndRecord(ID, 0, 1200, 0, False)
@@ -238,7 +237,7 @@ def test_a_running_boot_without_a_record() -> None:
         "action": "refused",
         "reason": "a hibernation image waits in /dev/sda2",
     }
-    lines = boots.text(Listing(found), decision=WIPES, columns=80, now=NOW).splitlines()
+    lines = boots_list.text(Listing(found), decision=WIPES, columns=80, now=NOW).splitlines()
     assert lines[1] == "     -  today 12:12      6.1.0           running  refused     -"
     assert lines[2] == "        refused: a hibernation image waits in /dev/sda2"
 
@@ -258,4 +257,5 @@ def test_a_journal_without_that_boot(tmp_path: Path) -> None:
 
 
 def test_no_boot_yet() -> None:
-    assert boots.text(Listing(a_history()), decision=WIPES, columns=80, now=NOW).startswith("no boot yet")
+    text = boots_list.text(Listing(a_history()), decision=WIPES, columns=80, now=NOW)
+    assert text.startswith("no boot yet")

@@ -24,11 +24,9 @@ listener.bind("/run/systemd/journal/socket")
 listener.settimeout(60)
 stderr = os.fstat(2)
 os.environ["JOURNAL_STREAM"] = f"{stderr.st_dev}:{stderr.st_ino}"
-import structlog
 from impermanenced.system import journal, logger
-logger.configure()
 journal.write("two\\nlines", 5, {"IMPERMANENCE_PATH_RAW": b"/a\\nPRIORITY=0\\xff"})
-structlog.get_logger().warning("words", message_id="ab" * 16, path=b"/x\\ny", count=3)
+logger.get().warning("words", message_id="ab" * 16, path=b"/x\\ny", count=3)
 sys.stdout.write(json.dumps([listener.recv(65536).hex() for _ in range(2)]))
 """
 

@@ -40,3 +40,16 @@ def test_the_daemon_loads_no_openssl() -> None:
         [sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True
     )
     assert said.stdout == "[]\nand asyncio works\n"
+
+
+def test_the_daemon_is_ready_before_it_loads_what_only_comes_later() -> None:
+    program = "import sys, impermanenced.daemon.main; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert not {"structlog", "asyncio", "watchdog", "watchdog.observers"} & set(said.split())
+
+
+def test_the_process_of_large_reports_loads_no_logger() -> None:
+    """It mostly says nothing, and structlog with asyncio is a third of its start."""
+    program = "import sys, impermanenced.daemon.report_process; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert not {"structlog", "asyncio", "gi", "pydbus", "watchdog"} & set(said.split())

@@ -34,6 +34,7 @@ class Machine:
 @dataclass
 class Manager:
     config: Config
+    volumes: tuple[()] = ()
     machine: Machine = field(default_factory=Machine)
 
 
@@ -57,6 +58,9 @@ class Case:
         monkeypatch.setattr("impermanenced.report.forecast.is_set_up", lambda machine: True)
         monkeypatch.setattr("impermanenced.boots.examine.next_boot", self.foretell)
         self.known: Spared | None = None
+        monkeypatch.setattr("impermanenced.drift.weight.at_most", self.weigh)
+        self.weight: int | None = None
+        self.weighed = 0
         self.decision = Decision("unknown")
         self.foretold = 0
         self.manager = Manager(found)
@@ -67,6 +71,10 @@ class Case:
     def foretell(self, machine: object) -> Decision:
         self.foretold += 1
         return self.decision
+
+    def weigh(self, machine: object, volumes: object) -> int | None:
+        self.weighed += 1
+        return self.weight
 
     def settle(self) -> None:
         self.limits.settle()
@@ -128,6 +136,49 @@ def test_a_report_is_made_when_a_level_may_be_reached(monkeypatch: pytest.Monkey
     assert case.reports == 2
     case.write(LossClass.LOG, 900)
     assert case.reports == 3 and case.said[1:] == [("warning", 2000, 12)]
+
+
+def test_a_start_needs_no_report_where_the_volume_holds_less_than_a_level(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A report took most of the processor time of the first minutes."""
+    case = Case(monkeypatch, levels=LEVELS)
+    case.weight = 700
+    case.settle()
+    case.write(LossClass.LOG, 200)
+    assert (case.weighed, case.reports) == (1, 0)
+    case.weight = 900
+    case.write(LossClass.LOG, 100)
+    assert (case.weighed, case.reports) == (2, 0), "it may be more by now, and is not"
+    case.write(LossClass.LOG, 50)
+    assert (case.weighed, case.reports) == (2, 0)
+    case.weight, case.classes[LossClass.LOG] = 1100, Share(4, 1050)
+    case.write(LossClass.LOG, 50)
+    assert (case.weighed, case.reports) == (3, 1) and case.said == [("notice", 1100, 5)]
+    case.weight = 10
+    case.classes[LossClass.LOG] = Share(1, 10)
+    case.write(LossClass.LOG, 2000)
+    assert (case.weighed, case.reports) == (3, 2), "whether a level is left again, only a report says"
+
+
+def test_in_the_end_there_is_a_report_for_the_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=LEVELS)
+    case.weight = 700
+    case.settle()
+    case.limits.stir()
+    case.now += limits.SELDOM - 1
+    case.limits.look()
+    assert case.reports == 0
+    case.now += 1
+    case.limits.look()
+    assert (case.weighed, case.reports) == (1, 1)
+
+
+def test_a_gate_that_refuses_needs_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=LEVELS, gate=GateSettings(inhibit=True))
+    case.weight = 0
+    case.settle()
+    assert (case.weighed, case.reports) == (0, 1)
 
 
 def test_a_level_has_its_priority_and_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from typing import Any
 
@@ -58,6 +59,36 @@ nothing will be lost at the next boot.
 Every difference:  impermanence diff
 """
     )
+
+
+def test_nobody_watches_is_not_said_where_somebody_does() -> None:
+    text = shown(report(unheard="impermanenced runs with another configuration"))
+    assert "\n  writers unknown: impermanenced runs with another configuration\n" in text
+    assert "nobody watches" not in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_it_shows_that_it_waits(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    stream = Stream()
+    monkeypatch.setattr("sys.stderr", stream)
+    for seconds in range(1, 25):
+        output.wait(seconds)
+    output.wait(None)
+    shown = stream.getvalue()
+    if terminal:
+        assert shown.startswith("\r\x1b[Kimpermanenced makes the report, 1 s so far\r")
+        assert shown.endswith("24 s so far\r\x1b[K"), "the line is taken away"
+    else:
+        assert shown == "".join(
+            f"impermanence: impermanenced makes the report, {seconds} s so far\n" for seconds in (10, 20)
+        )
+    stream.truncate(0)
+    output.wait(None)
+    assert stream.getvalue() == "", "nothing is waited for"
 
 
 def test_a_trial_loses_nothing() -> None:

@@ -221,6 +221,8 @@ def _left_out(report: Report) -> Iterator[str]:
 
 def _watch(report: Report, now: float) -> str:
     since = report.watching_since
+    if since is None and report.unheard is not None:
+        return f"writers unknown: {report.unheard}"
     if since is None:
         return "nobody watches: writers unknown (systemctl start impermanenced)"
     missing = []

@@ -29,7 +29,7 @@ from .items import (
     Inode,
     held,
 )
-from .subvolumes import by_uuid, weigh
+from .subvolumes import by_uuid, weigh, weight
 from .tree import Tree
 
 __all__ = [
@@ -48,4 +48,5 @@ __all__ = [
     "held",
     "open_inode",
     "weigh",
+    "weight",
 ]

@@ -20,6 +20,7 @@ BTRFS_DIR_INDEX_KEY = 96
 BTRFS_EXTENT_DATA_KEY = 108
 BTRFS_ROOT_ITEM_KEY = 132
 BTRFS_ROOT_REF_KEY = 156
+BTRFS_FT_DIR = 2
 BTRFS_FILE_EXTENT_INLINE = 0
 BTRFS_FILE_EXTENT_PREALLOC = 2
 
@@ -88,6 +89,13 @@ class Facts(NamedTuple):
     inode: Inode
     names: list[tuple[int, bytes]]
     xattrs: dict[bytes, bytes]
+
+
+class Weight(NamedTuple):
+    """What the files weigh that came or changed after a transaction."""
+
+    new: int  # bytes of those that came
+    changed: dict[int, Inode]  # the others, which may have been read alone: their atime has changed then
 
 
 class Changes(NamedTuple):

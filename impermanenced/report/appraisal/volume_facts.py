@@ -10,14 +10,18 @@ from collections.abc import Callable, Sequence
 from ...kernel import openat2
 from ...model import Volume
 from ...system.systemd import Span, Systemd
-from ...system.unit_files import Units
+from ...system.unit_files import PLACES, Units
+from .. import providers
 from ..knowledge import Knowledge
 from ..providers import Packages, packages_of, tmpfiles
 from ..providers.tmpfiles import Sysusers, Tmpfiles
 from .old_roots import OldRoots, OldRootTree
 
 SKELETON = b"/etc/skel"
+SOURCES = (*providers.SOURCES, *PLACES, b"/etc/passwd", SKELETON)  # they change with the facts
 MOST_NAMES = 1000  # names in the skeleton
+
+Stamp = tuple[tuple[int, int, int] | None, ...]  # mtime, inode and size of each source, or that there is none
 
 
 class VolumeFacts:
@@ -61,6 +65,19 @@ class VolumeFacts:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def stamp(self) -> Stamp:
+        """Return what differs once a source of the facts has changed."""
+        if not self._is_system:
+            return ()
+        return tuple(map(self._stamp_of, SOURCES))
+
+    def _stamp_of(self, source: bytes) -> tuple[int, int, int] | None:
+        try:
+            found = openat2.facts(self.root, source)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
 
     def relative(self, path: bytes) -> bytes:
         """Return a path of the volume's system relative to the volume's root."""

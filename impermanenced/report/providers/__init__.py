@@ -12,8 +12,10 @@ from ...kernel import openat2
 from . import dpkg, nix_links, pacman, rpm, tmpfiles
 from .packages import PackageFinding, Packages, Reader, may_be_packaged
 
-__all__ = ["PackageFinding", "Packages", "may_be_packaged", "nix_links", "packages_of", "tmpfiles"]
+__all__ = ["SOURCES", "PackageFinding", "Packages", "may_be_packaged", "nix_links", "packages_of", "tmpfiles"]
 
+# Files that are replaced, and directories with a file for each thing, whenever one of the sources changes.
+SOURCES = (*dpkg.SOURCES, pacman.LOCAL, *rpm.SOURCES, *tmpfiles.SOURCES)
 
 # The package managers: whether a root has the database of one, and what reads it there and in the blank.
 READERS: tuple[tuple[Callable[[int], bool], Callable[[int, int | None], Reader]], ...] = (

@@ -14,12 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 
 from ...kernel import openat2
 from .packages import Packaged
+from .path_index import PathIndex
 
 DATABASE = b"var/lib/dpkg"
 INFO = DATABASE + b"/info"
 STATUS = DATABASE + b"/status"
 APT = b"var/lib/apt/extended_states"
 UCF = b"var/lib/ucf"  # ucf(1): configuration that the scripts of packages make, with its original digests
+SOURCES = (INFO, STATUS, APT, UCF + b"/registry", UCF + b"/hashfile")
 LARGEST = 64 << 20  # bytes of one file
 MOST = 256 << 20  # bytes of all lists that one search reads
 
@@ -49,6 +51,8 @@ class Dpkg:
         self._named = (_by_name(self._lists), _by_name(self._before))
         self._left = MOST
         self._registered: dict[bytes, str] | None = None
+        self._index: PathIndex | None = None  # of the paths that packages own
+        self._passes = 0  # through all lists
 
     def installed(self) -> Set[str]:
         return {_name(key) for key, inode in self._lists.items() if self._before.get(key) != inode}
@@ -101,6 +105,13 @@ class Dpkg:
         return self._registered
 
     def owners(self, paths: frozenset[bytes]) -> Mapping[bytes, Packaged]:
+        if self._index is not None:
+            paths = frozenset(filter(self._index.may_have, paths))
+        if not paths:
+            return {}
+        # Who asks once has no use for an index, and who asks twice asks again and again.
+        index = PathIndex() if self._passes == 1 else None
+        self._passes += 1
         found: dict[bytes, Packaged] = {}
         budget = MOST
         for key in self._lists:
@@ -109,11 +120,16 @@ class Dpkg:
             if budget < 0:
                 self.faults[_TOO_LARGE] = None
                 break
-            mine = paths.intersection(content.split(b"\n"))
+            lines = content.split(b"\n")
+            if index is not None:
+                index.add(lines)
+            mine = paths.intersection(lines)
             if mine:
                 digests = self._digests(key)
                 for path in mine:
                     found.setdefault(path, Packaged(_name(key), digests.get(path)))
+        if index is not None:
+            self._index = index
         return found
 
     def _digests(self, key: bytes) -> dict[bytes, str]:

@@ -15,6 +15,7 @@ from .packages import Packaged
 
 PLACES = (b"usr/lib/sysimage/rpm", b"var/lib/rpm")
 FILES = (b"rpmdb.sqlite", b"Packages.db", b"Packages")
+SOURCES = tuple(place + b"/" + name for place in PLACES for name in (*FILES, b"rpmdb.sqlite-wal"))
 TIMEOUT = 20.0  # seconds
 
 _LIST = "%{NAME}\t%{VERSION}-%{RELEASE}.%{ARCH}\t%{INSTALLTIME}\n"

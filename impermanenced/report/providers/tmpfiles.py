@@ -17,6 +17,9 @@ from ...model import Change, Difference, FileType
 from ...system import command
 
 TIMEOUT = 5.0  # seconds
+SOURCES = tuple(
+    place + b"/" + name for place in (b"etc", b"usr/lib") for name in (b"tmpfiles.d", b"sysusers.d")
+)
 REMEMBERED = 1 << 14  # directories in the cache
 LARGEST = 1 << 20  # bytes of a file whose content is compared
 

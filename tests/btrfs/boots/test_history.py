@@ -9,7 +9,7 @@ from typing import Any
 
 from impermanenced.boots import history, records
 from impermanenced.boots.listing import Listing
-from impermanenced.cli.commands import boots
+from impermanenced.cli import boots_list
 from impermanenced.document.boots import boots_to_json
 from impermanenced.model import Decision
 from impermanenced.report.report import Manager
@@ -103,7 +103,7 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
     assert (one["left"], three["left"]) == (None, None)
     assert (three["ended"], three["shutdown"], three["boot_id"]) == ("running", None, history.this_boot_id())
     assert (zero["ended"], zero["shutdown"], zero["boot_id"]) == ("unknown", None, None)
-    text = boots.text(Listing(found), decision=Decision("wiped"), columns=200, now=time.time())
+    text = boots_list.text(Listing(found), decision=Decision("wiped"), columns=200, now=time.time())
     rows = {line.split()[0]: line for line in text.splitlines() if line[:6].strip().isdecimal()}
     today = time.strftime("%H:%M", time.localtime(times[0]))
     for row, words in {
@@ -260,5 +260,5 @@ def test_another_root_that_booted(machine: Machine) -> None:
     document: Any = boots_to_json(Listing(known))
     here = document["boots"][0]
     assert [here[key] for key in ("number", "action", "reason_code")] == [None, "other", "other-subvolume"]
-    text = boots.text(Listing(known), decision=Decision("other"), columns=200, now=time.time())
+    text = boots_list.text(Listing(known), decision=Decision("other"), columns=200, now=time.time())
     assert "other       -\n        another root runs than the one that is rolled back: subvol=other" in text

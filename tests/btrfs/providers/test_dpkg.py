@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.kernel import openat2
 from impermanenced.model import Verdict
 from impermanenced.report.providers import dpkg as dpkg_database
 from impermanenced.report.providers import packages_of
@@ -207,3 +208,26 @@ def test_no_database(volumes: Volumes) -> None:
         assert packages_of(fd, None) is None
     finally:
         os.close(fd)
+
+
+def test_paths_of_no_package_are_looked_up_in_memory(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look at what was written read the lists of all packages."""
+    dpkg(system.seed, "--install", deb(system.work, "old", {"usr/bin/old": "old\n"}))
+    system.begin()
+    read: list[bytes] = []
+    really = openat2.read
+
+    def counted(root: int, path: bytes, limit: int) -> bytes:
+        read.append(path)
+        return really(root, path, limit)
+
+    with system.packages() as packages:
+        reader = packages._reader
+        monkeypatch.setattr(openat2, "read", counted)
+        for number in range(5):
+            assert reader.owners(frozenset([b"/usr/bin/other%d" % number])) == {}
+        assert read.count(b"var/lib/dpkg/info/old.list") == 2, "once, and once to remember what there is"
+        assert set(reader.owners(frozenset([b"/usr/bin/old", b"/usr/bin/x"]))) == {b"/usr/bin/old"}
+        assert read.count(b"var/lib/dpkg/info/old.list") == 3

@@ -1,0 +1,143 @@
+"""The list of `impermanence boots`: the boots, what the hook did, and their old roots."""
+
+from __future__ import annotations
+
+import datetime
+import textwrap
+import time
+from collections.abc import Iterator, Mapping
+
+from ..boots import listing
+from ..boots.history import BAD, RUNNING, Boot
+from ..boots.listing import Listing
+from ..boots.records import EndRecord
+from ..document.boots import boots_to_json
+from ..document.fields import printed
+from ..model import Decision
+from ..report.forecast import foretell
+from ..text import size_to_text, time_to_text, to_text
+from ..volumes.configured import configured
+from . import next_boot, output, wording
+from .verb import Shared
+
+_WHEN = 17
+_KERNEL = 14
+_INDENT = " " * 8
+_DID = {"other": "another root runs than the one that is rolled back"}
+
+
+def show(shared: Shared, *, sizes: bool) -> None:
+    """Print the boots; with `sizes` also what each old root holds."""
+    with configured(shared.config) as (config, machine):
+        found = listing.read(
+            config,
+            machine,
+            # Asking the journal takes time for each boot, and a person looks only at the newest.
+            newest=None if shared.json else listing.NEWEST,
+            ours=shared.config is None,
+            sizes=sizes,
+        )
+        decision = None if shared.json else foretell(config, machine).decision
+    if decision is None:
+        output.write(printed(boots_to_json(found)))
+    else:
+        said = text(found, decision=decision, columns=output.columns(), now=time.time())
+        output.write_long(said, shared)
+
+
+# In words
+
+
+def text(found: Listing, *, decision: Decision, columns: int, now: float) -> str:
+    """Return one line for each boot, with remarks below it; `decision` is that of the next boot."""
+    boots = found.history.boots
+    if not boots:
+        return "no boot yet: the first one with the hook in the initrd makes the first record\n"
+    kernel = max(6, min(_KERNEL, max(len(_kernel(boot)) for boot in boots)))
+    head = f"  {'boot':>4}  {'when':<{_WHEN}}{'kernel':<{kernel}}  {'ended':<7}  {'rollback':<10}  old root"
+    lines = [head.rstrip()]
+    for boot in boots:
+        left = f"  {_number(boot):>4}  {_when(boot.time, now):<{_WHEN}}"
+        if boot.number is not None or boot.record is not None:
+            release = wording.cut(_kernel(boot), kernel)
+            left += f"{release:<{kernel}}  {_ended(boot):<7}  {_rollback(boot):<10}  "
+        roots = list(_old_roots(boot, found.sizes)) or ["-"]
+        room = max(columns - len(left), 12)
+        lines.append(left + wording.cut(roots[0], room))
+        lines += [" " * len(left) + wording.cut(root, room) for root in roots[1:]]
+        for remark in _remarks(boot):
+            lines += textwrap.wrap(
+                remark,
+                max(columns, 40),
+                initial_indent=_INDENT,
+                subsequent_indent=_INDENT + "  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    lines += ["", *next_boot.again(decision, None)]
+    lines += next_boot.waiting(found.history.hold, found.request, now)
+    lines.append("Back into an old root:  impermanence next boot N")
+    return "\n".join(lines) + "\n"
+
+
+def _number(boot: Boot) -> str:
+    return "-" if boot.number is None else str(boot.number)
+
+
+def _kernel(boot: Boot) -> str:
+    return boot.record.release if boot.record else "-"
+
+
+def _when(seconds: float | None, now: float) -> str:
+    text = time_to_text(seconds)
+    if text is None:
+        return "-"
+    then = datetime.datetime.fromisoformat(text).astimezone()
+    days = (datetime.datetime.fromtimestamp(now).astimezone().date() - then.date()).days
+    if days in (0, 1):
+        return then.strftime("today %H:%M" if days == 0 else "yesterday %H:%M")
+    return then.strftime("%a %H:%M" if 0 < days < 7 else "%Y-%m-%d %H:%M")
+
+
+def _ended(boot: Boot) -> str:
+    """Return how the boot ended; that it runs or did not complete comes before what the journal says."""
+    return boot.ended if boot.ended in (RUNNING, BAD) else boot.shutdown or boot.ended
+
+
+def _rollback(boot: Boot) -> str:
+    if boot.fault:
+        return "?"
+    if boot.record is None:
+        return "-"
+    # A request for an old root that was refused names one as well.
+    booted = boot.record.action == "booted" and boot.record.boot is not None
+    return f"booted {boot.record.boot}" if booted else boot.record.action
+
+
+def _old_roots(boot: Boot, sizes: Mapping[bytes, int]) -> Iterator[str]:
+    if boot.went_on is not None:
+        yield f"kept by boot {boot.went_on}"
+    for root in boot.old_roots:
+        if root.waits is not None:
+            yield f"waits in {to_text(root.waits)}"
+            continue
+        size = f"{size_to_text(sizes[root.path]):>9}  " if root.path in sizes else ""
+        yield size + to_text(root.path) if root.there else "gone"
+
+
+def _remarks(boot: Boot) -> Iterator[str]:
+    if boot.fault:
+        yield f"the record cannot be understood: {boot.fault}"
+    if boot.record and boot.record.reason:
+        code = f" ({boot.record.reason_code})" if boot.record.reason_code else ""
+        did = _DID.get(boot.record.action, boot.record.action)
+        yield f"{did}: {to_text(boot.record.reason.encode())}{code}"
+    if boot.old_roots and boot.left and boot.left.crud:
+        yield _lost(boot.left)
+    if boot.record and boot.record.hold:
+        yield "held: wiping pauses"
+
+
+def _lost(left: EndRecord) -> str:
+    least = "" if left.complete else "at least "
+    return f"lost {least}{wording.plural(left.crud, 'path')} that nothing declared, {size_to_text(left.size)}"
