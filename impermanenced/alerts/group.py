@@ -27,6 +27,8 @@ ACCOUNTS = 1000  # allowances that are remembered; one that was not used for lon
 # By how bad a loss is; a path that was announced is announced again when it turns out to be a worse one.
 _RANKS = {loss: max(HIGHEST - place, 1) for place, loss in enumerate(LossClass)}
 
+_TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
+
 Asked = tuple[bytes, LossClass]  # a path, and what would be lost there
 
 
@@ -149,7 +151,7 @@ def group(entries: Sequence[Entry]) -> list[Alert]:
     made = {
         entry.difference.path
         for entry in entries
-        if entry.difference.type is FileType.DIRECTORY and entry.difference.change is Change.CREATED
+        if entry.difference.type in _TREES and entry.difference.change is Change.CREATED
     }
     tops = [_top(entry.difference.path, made) for entry in entries]
     trees = set(tops)

@@ -163,6 +163,8 @@ class FanotifyWatch(threading.Thread):
                 return 0
             raise
         batch = fanotify.parse(buffer, self._roots)
+        if batch.arrived & self._foreign:  # it was moved into a volume, maybe with others nested in it
+            self._foreign.clear()
         if batch.foreign - self._foreign and self._learn(batch.foreign - self._foreign):
             batch = fanotify.parse(buffer, self._roots)
         if batch.skipped:

@@ -17,7 +17,7 @@ class Nesting:
 
     def __init__(self, top_fd: int, root_ids: Iterable[int]) -> None:
         self._fd = os.dup(top_fd)
-        self._known: dict[int, int | None] = {number: number for number in root_ids}
+        self._known: dict[int, int] = {number: number for number in root_ids}
         self._volumes = frozenset(self._known)
 
     def __call__(self, root_id: int) -> int | None:
@@ -32,9 +32,10 @@ class Nesting:
             chain[root_id] = None
             root_id = btrfsutil.subvolume_info(self._fd, root_id).parent_id
         volume = self._known.get(root_id)
-        if len(self._known) > _REMEMBERED:
-            self._known = {number: number for number in self._volumes}
-        self._known.update(dict.fromkeys(chain, volume))
+        if volume is not None:  # one that no volume has now may be moved into one
+            if len(self._known) > _REMEMBERED:
+                self._known = {number: number for number in self._volumes}
+            self._known.update(dict.fromkeys(chain, volume))
         return volume
 
     def close(self) -> None:
