@@ -120,3 +120,24 @@ def test_a_path_without_end_is_cut(system: System) -> None:
     document = system.document("status")
     assert document["complete"] is False
     assert document["notes"][0].startswith("more is in /nnn") and len(document["notes"][0]) < 20_000
+
+
+def test_containers_are_judged_by_what_they_are(system: System) -> None:
+    """Layers of images come back, a container's own files do not."""
+    layers = system.root / "var/lib/docker/btrfs/subvolumes"
+    layers.mkdir(parents=True)
+    layer = make(layers / ("a" * 64))
+    (layer / "etc").mkdir()
+    (layer / "etc/snakeoil.key").write_text(KEY)
+    sh("btrfs", "subvolume", "snapshot", layer, layers / ("b" * 64))
+    machine = make(make(system.root / "var/lib/machines") / "web")
+    (machine / "identity").write_text(KEY)
+    (machine / "data.db").write_bytes(b"SQLite format 3\0" + b"x" * 500)
+    found = entries(system, "--all")
+    for name in ("a", "b"):
+        key = found[f"/var/lib/docker/btrfs/subvolumes/{name * 64}/etc/snakeoil.key"]
+        assert (key["verdict"], key["loss"]) == ("ignored", "cache")
+        assert found[f"/var/lib/docker/btrfs/subvolumes/{name * 64}"]["loss"] == "subvolume"
+    assert found["/var/lib/machines/web/data.db"]["loss"] == "database"
+    assert found["/var/lib/machines/web/identity"]["loss"] == "secret"
+    assert gate(system)[0] == 3
