@@ -61,6 +61,7 @@ class AdviceKind(enum.StrEnum):
     DECLARE_PACKAGE = "declare-package"  # its name
     WITH_PACKAGE = "with-package"  # the name of one that others need
     BLANK = "blank"  # no argument: the next boot brings it back
+    INTO_BLANK = "into-blank"  # its path: programs replace the file, so no mount and no link holds
     COPY = "copy"  # no argument: what is mounted there persists, what the mount hides does not
     FSTAB = "fstab"  # the line of fstab(5) that mounts the declared path
     TMPFILES = "tmpfiles"  # the line of tmpfiles.d(5) that makes the declared link

@@ -165,7 +165,7 @@ directories = ["/var/log"]
         say("The volume is set up: from now on, each boot puts it back to root-blank.")
         show(*impermanence, "setup", shown="impermanence setup")
         with watched(directory, config):
-            say("Things are written.  Only /var/log is declared to persist.")
+            say("Things are written.  Only /var/log persists: it is declared, and mounted from /persist.")
             show(application, root, shown="photo-import /")
             show("sh", "-c", f"echo 'started' > {root}/var/log/app.log",
                  shown="echo started > /var/log/app.log")  # fmt: skip
@@ -188,7 +188,7 @@ directories = ["/var/log"]
         say("After it:")
         show("ls", root / "var/lib", shown="ls /var/lib      # the photos are gone")
         show("cat", root / "etc/motd", shown="cat /etc/motd    # as in the blank")
-        show("cat", root / "var/log/app.log", shown="cat /var/log/app.log    # declared, so it is still here")
+        show("cat", root / "var/log/app.log", shown="cat /var/log/app.log    # mounted from /persist: still here")
         say("The old root is kept.  Fetch the file back:")
         archive = old_roots(device, directory)
         try:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ..losses import LossClass, weight
-from ..model import Change, Entry, FileType, Writer
+from ..model import Change, Entry, FileType, Verdict, Writer
 from ..watch.ledger import Origin
 from ..watch.owners import UNKNOWN, owner_of
 from .seen import HIGHEST, SeenPaths
@@ -70,8 +70,8 @@ class Announcements:
 
 
 def rank(alert: Alert) -> tuple[int, int, bytes]:
-    """Return a key that sorts as `status` does: the worst first, and of equals the largest."""
-    return -alert.score, -alert.size, alert.path
+    """Return a key that sorts as `status` does: declared ones, the worst, and of equals the largest first."""
+    return -alert.score - 1000 * (alert.verdict == Verdict.DECLARED), -alert.size, alert.path
 
 
 def _last(entry: Entry) -> float:

@@ -23,8 +23,10 @@ from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import history, setup
 from .examine import OFF, OTHER, TYPED, UNKNOWN
+from .remedy import NO_NAMES, Names, Remedy, names_of_machine, of
 
-ERROR, WARNING = "error", "warning"
+ERROR, WARNING, NOTE = "error", "warning", "note"
+SEVERITIES = (ERROR, WARNING, NOTE)  # the worst first
 LARGEST = 1 << 20  # bytes of a table that are read
 
 _FSTAB = b"etc/fstab"
@@ -35,10 +37,16 @@ _SUBVOLID = re.compile(rb"(?:^|,)subvolid=(?:0x0*|0*)([0-9a-fA-F]+)(?:,|$)")
 class Finding:
     """One thing that is wrong, and what to do about it."""
 
-    severity: str  # ERROR: the next boot will not roll back as it should; WARNING: a lesser problem
+    severity: str  # ERROR: data or the next boot is at risk; WARNING: a lesser problem; NOTE: none
     what: str  # where and why, printable
     hint: str
     code: str | None = None  # of the table in `reasons`, where the program of the initrd foretells it
+    commands: tuple[str, ...] = ()  # that do what the hint says, in their order
+
+    @classmethod
+    def with_remedy(cls, severity: str, what: str, remedy: Remedy, code: str | None = None) -> Finding:
+        """Return a finding with what a remedy says."""
+        return cls(severity, what, remedy.words, code, remedy.commands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +64,41 @@ class Running:
 def examine(config: Config, machine: Machine, running: Running, decision: Decision) -> list[Finding]:
     """Return what is wrong, the errors first; `decision` is that of the next boot."""
     found = [
-        *foretold(decision),
+        *foretold(decision, names_of_machine(machine)),
         *_record(config, machine, decision),
-        *mounted_by_number(machine, _fstab_lines(machine)),
+        *mounted_by_number(machine, _tables(machine)),
         *_swap(machine, running),
         *_history(config, machine, decision),
     ]
-    return sorted(found, key=lambda finding: finding.severity != ERROR)
+    return worst_first(found)
 
 
-def foretold(decision: Decision) -> Iterator[Finding]:
-    """Yield what the program of the initrd foretells, unless the next boot will do as it is told."""
-    hint = decision.advice or "the kernel log of a boot has what it says"
+def worst_first(found: Iterable[Finding]) -> list[Finding]:
+    """Return findings sorted by what is at risk."""
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def foretold(decision: Decision, names: Names = NO_NAMES) -> Iterator[Finding]:
+    """Yield what the program of the initrd foretells, unless the next boot will do as it is told.
+
+    `names` are those of the machine.
+    """
+    remedy = of(decision.code, names) or Remedy("the kernel log of a boot has what it says")
     if decision.action == UNKNOWN:
         what = f"what the next boot will do is not known: {decision.why}"
         yield Finding(WARNING, what, "install the package's initrd hook, and run this as root")
     elif decision.code in TYPED and not decision.fails:
         what = f"nothing is rolled back with the kernel command line of this boot: {decision.why}"
-        yield Finding(WARNING, what, hint, decision.code)
+        yield Finding.with_remedy(WARNING, what, remedy, decision.code)
     elif decision.action == OFF:
-        yield Finding(ERROR, f"nothing will be rolled back: {decision.why}", hint, decision.code)
+        what = f"nothing will be rolled back: {decision.why}"
+        yield Finding.with_remedy(ERROR, what, remedy, decision.code)
     elif decision.action == OTHER:
         what = f"another root boots than the one that is rolled back: {decision.why}"
-        yield Finding(ERROR, what, hint, decision.code)
+        yield Finding.with_remedy(ERROR, what, remedy, decision.code)
     elif decision.fails:
         what = f"the rollback of the next boot will be refused: {decision.why}"
-        yield Finding(ERROR, what, hint, decision.code)
+        yield Finding.with_remedy(ERROR, what, remedy, decision.code)
 
 
 def _record(config: Config, machine: Machine, decision: Decision) -> Iterator[Finding]:
@@ -144,15 +161,15 @@ def mounted_by_number(machine: Machine, lines: Iterable[MountLine], key: str = "
             )
 
 
-def _fstab_lines(machine: Machine) -> Iterator[MountLine]:
+def _tables(machine: Machine) -> Iterator[MountLine]:
     for prefix, root in roots(machine):
         # A link in the blank leads into the system that runs.
         content = _content(os.path.join(root, _FSTAB), flags=os.O_NOFOLLOW if prefix else 0)
-        for number, (_, *mount) in _lines(content):
+        for number, (_, *mount) in fstab_lines(content):
             yield MountLine(f"{prefix}/{os.fsdecode(_FSTAB)}:{number}", *mount)
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
+def fstab_lines(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
     """Yield number and the first four words of each line of an fstab(5)."""
     for number, line in enumerate(content.splitlines(), 1):
         words = [mounts.unescape(word) for word in line.split()]

@@ -6,6 +6,7 @@ The program of the initrd sees none of this: it belongs to the system that runs 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 
 from ..config.load import Config
@@ -15,6 +16,7 @@ from ..system import mount_units
 from ..text import to_text
 from ..volumes import placement
 from ..volumes.machine import Machine
+from . import remedy
 from .doctor import ERROR, WARNING, Finding, MountLine, mounted_by_number, roots
 
 MOST = 5  # stubs that are named
@@ -24,7 +26,10 @@ def examine(config: Config, machine: Machine) -> list[Finding]:
     """Return what is wrong with the layout, the errors first."""
     misplaced = placement.misplaced(config.persist, machine.volumes)
     return [
-        *(Finding(ERROR, one.words, one.hint) for one in misplaced),
+        *(
+            Finding(ERROR, one.words, one.hint, commands=remedy.persist_volume(machine.device, one.persist))
+            for one in misplaced
+        ),
         *mounted_by_number(machine, _mount_units(machine), "Options="),
         *_stubs(machine),
     ]
@@ -61,14 +66,22 @@ def _stubs(machine: Machine) -> Iterator[Finding]:
             continue
         named = ", ".join(to_text(path) for path in paths[:MOST])
         more = f" and {len(paths) - MOST} more" if len(paths) > MOST else ""
-        blank = to_text(volume.blank or b"")
+        blank = volume.blank or b""
         yield Finding(
             WARNING,
-            f"blank {blank} of volume {volume.name} has an empty place where a subvolume was nested when it "
-            f"was taken: {named}{more}. After each rollback nobody can write there",
-            f"make {blank} writable for a moment (btrfs property set -ts PATH ro false), "
-            "rmdir each and mkdir it again; then make it read-only",
+            f"blank {to_text(blank)} of volume {volume.name} has an empty place where a subvolume was nested "
+            f"when it was taken: {named}{more}. After each rollback nobody can write there",
+            "remove each and make it again, with the blank writable for a moment",
+            commands=remedy.in_blank(
+                machine.device, blank, *(_anew(volume, path) for path in paths[:MOST])
+            ),
         )
+
+
+def _anew(volume: Volume, path: bytes) -> str:
+    inside = path.removeprefix(volume.path.rstrip(b"/"))
+    place = shlex.quote(f"/mnt/{to_text((volume.blank or b'') + inside)}")
+    return f"rmdir {place} && mkdir {place}"
 
 
 def stubs(machine: Machine, volume: Volume) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CommandError
@@ -17,7 +18,8 @@ from ..state import SOURCE
 from ..system import command
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
-from .reasons import REASONS, Reason
+from . import remedy
+from .remedy import Names
 
 INSTALLED = b"/usr/lib/impermanence/impermanence-rollback"
 CHECKOUT = os.fsencode(Path(__file__).parents[2] / "build/impermanence-rollback")  # of a developer
@@ -36,9 +38,6 @@ _FIRST = re.compile(rb"([a-z]+)(?: (\d{1,9}))?(?:: (.*))?")
 _CODE = re.compile(rb"REASON_CODE=([a-z-]+)")
 
 
-def reason_of(code: str | None) -> Reason | None:
-    """Return the row of a reason, or None for a code that is not in the table."""
-    return next((reason for reason in REASONS if reason.code == code), None)
 
 
 def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = None) -> Decision:
@@ -56,14 +55,27 @@ def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = Non
     return parse(said)
 
 
+def this_system() -> Decision:
+    """Return the decision for the running system, with what to do in its names."""
+    found = decide()
+    return found if found.code is None else _advised(found, remedy.names_of_root(b"/"))
+
+
 def next_boot(machine: Machine) -> Decision:
-    """Return the decision for the system that the volumes belong to."""
+    """Return the decision for the system that the volumes belong to, with what to do in its names."""
     root = system_root(machine.volumes)
     if root == b"/":
-        return decide()
-    # The command line that runs here is not theirs: what boots is what their record says.
-    record = _NOWHERE if root is None else os.path.join(root, SOURCE)
-    return decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
+        found = decide()
+    else:
+        # The command line that runs here is not theirs: what boots is what their record says.
+        record = _NOWHERE if root is None else os.path.join(root, SOURCE)
+        found = decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
+    return found if found.code is None else _advised(found, remedy.names_of_machine(machine))
+
+
+def _advised(decision: Decision, names: Names) -> Decision:
+    found = remedy.of(decision.code, names)
+    return decision if found is None else replace(decision, advice=found.line)
 
 
 def parse(said: bytes) -> Decision:
@@ -74,13 +86,13 @@ def parse(said: bytes) -> Decision:
         return Decision(UNKNOWN, why=f"the program said: {to_text(first)}")
     action, boot, why = found.groups()
     word = None if code is None else code[1].decode()
-    reason = reason_of(word)
+    to_do = remedy.of(word)
     return Decision(
         action=action.decode(),
         boot=None if boot is None else int(boot),
         why=to_text(why or b""),
         code=word,
-        advice=None if reason is None else reason.advice,
+        advice=None if to_do is None else to_do.line,
     )
 
 

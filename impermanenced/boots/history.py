@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import btrfsutil
 
+from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp, RecordError, UsageError
 from ..state import (
     BOOTS,
@@ -309,6 +310,15 @@ def _old_root(
 
 def _hex(uuid: str) -> str:
     return uuid.replace("-", "")
+
+
+def number_of(wanted: int, config: Config, machine: Machine) -> int:
+    """Return the number of a boot: itself, or counted back from the running one, as in `History.boot`."""
+    if wanted >= 0:
+        return wanted
+    number = read(machine, config.archive.directory, this_boot_id()).boot(wanted).number
+    assert number is not None
+    return number
 
 
 def bootable(history: History, wanted: int) -> int:

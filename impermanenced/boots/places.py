@@ -11,11 +11,10 @@ from ..errors import NotSetUp
 from ..state import DIRECTORIES, STATE
 from ..text import to_text
 from ..volumes.machine import Machine
+from . import remedy
 from .records import RollbackEnv
 
 BTRFS_ROOT_SUBVOL_RDONLY = 1  # linux/btrfs_tree.h
-
-_WRITABLE = "btrfs property set -ts PATH ro false"
 
 
 def refuse_unfit(machine: Machine, rollback: RollbackEnv) -> None:
@@ -24,7 +23,8 @@ def refuse_unfit(machine: Machine, rollback: RollbackEnv) -> None:
         what = f"volume {volume.name} ({to_text(volume.subvolume)})"
         _refuse_links(machine, volume.subvolume, what)
         if btrfsutil.get_subvolume_read_only(machine.at(volume.subvolume)):
-            raise NotSetUp(f"{what} is a read-only subvolume: it cannot be put away", _WRITABLE)
+            hint = remedy.joined(remedy.set_read_only(machine.device, volume.subvolume, value=False))
+            raise NotSetUp(f"{what} is a read-only subvolume: it cannot be put away", hint)
         _refuse_read_only(machine, os.path.dirname(volume.subvolume), f"what {what} lies in")
         if volume.blank is not None:
             _refuse_links(machine, volume.blank, f"the blank {to_text(volume.blank)}")
@@ -58,4 +58,6 @@ def _refuse_read_only(machine: Machine, path: bytes, what: str) -> None:
         path = os.path.dirname(path)
     number = btrfsutil.subvolume_id(machine.at(path))
     if btrfsutil.subvolume_info(machine.top, number).flags & BTRFS_ROOT_SUBVOL_RDONLY:
-        raise NotSetUp(f"{what} lies in a read-only subvolume: no old root can be put away", _WRITABLE)
+        subvolume = os.fsencode(btrfsutil.subvolume_path(machine.top, number))
+        hint = remedy.joined(remedy.set_read_only(machine.device, subvolume, value=False))
+        raise NotSetUp(f"{what} lies in a read-only subvolume: no old root can be put away", hint)

@@ -165,6 +165,8 @@ def withdraw(machine: Machine, *, dry_run: bool = False) -> str:
 
 def short(request: NextRequest) -> str:
     """Return the request in a few words."""
+    if request.off:
+        return "keep, as setup --off asked"
     if request.action == "boot":
         return f"boot {request.boot}"
     return request.action + (f" for {request.boots:,} boots" if request.boots > 1 else "")

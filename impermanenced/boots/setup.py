@@ -17,11 +17,11 @@ import btrfsutil
 from ..config.load import Config, VolumeSettings
 from ..errors import NotSetUp, RecordError
 from ..model import Volume
-from ..state import BOOTS, DIRECTORIES, ROLLBACK, STATE, VOLUME_NAME
+from ..state import BOOTS, DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import identity, places, records
+from . import identity, places, records, remedy
 from .records import RollbackEnv, RollbackVolume, path_fault
 
 _VOLUME_NAME = re.compile(VOLUME_NAME)
@@ -58,18 +58,19 @@ def _volume(settings: VolumeSettings, volume: Volume, config: Config, machine: M
     _check_names(volume)
     if volume.blank is None or volume.blank_id is None:
         if settings.blank is None:
-            name = to_text(volume.subvolume)
+            blank = volume.subvolume + b"-blank"
             raise NotSetUp(
                 f"volume {volume.name} has no blank to go back to",
-                f"take one (btrfs subvolume snapshot -r, as {name}-blank at the top level), "
-                'or configure blank = "" for an empty one',
+                'configure blank = "" for an empty one, or take one: '
+                + remedy.joined(remedy.snapshot(machine.device, volume.subvolume, blank)),
             )
         return RollbackVolume(volume.name, volume.subvolume, None, None, require)
     path = to_text(volume.blank)
     if not btrfsutil.get_subvolume_read_only(machine.at(volume.blank)):
         raise NotSetUp(
             f"blank {path} of volume {volume.name} can be written to",
-            "make it read-only: btrfs property set -ts PATH ro true",
+            "make it read-only: "
+            + remedy.joined(remedy.set_read_only(machine.device, volume.blank, value=True)),
         )
     blank_uuid = str(uuid.UUID(bytes=machine.subvolume(volume.blank_id).uuid))
     return RollbackVolume(volume.name, volume.subvolume, volume.blank, blank_uuid, require)
@@ -107,7 +108,7 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     content = records.format_rollback(rollback)
     there = machine.has_state()
     record = machine.at(ROLLBACK)
-    before = _read(record) if there else None
+    before = _read(record, ROLLBACK) if there else None
     _check_place(machine, rollback, before)
     steps = []
     if not there:
@@ -128,7 +129,17 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     if before != content:
         words = f"write {to_text(ROLLBACK)}, which the initrd obeys"
         steps.append(Step(words, lambda: atomic.replace(record, content)))
+    if there and _switched_off(machine):
+        words = f"remove {to_text(NEXT)}, by which setup --off keeps the root"
+        steps.append(Step(words, lambda: os.unlink(machine.at(NEXT))))
     return steps
+
+
+def _switched_off(machine: Machine) -> bool:
+    with contextlib.suppress(RecordError):
+        asked = _read(machine.at(NEXT), NEXT)
+        return asked is not None and records.parse_next(asked, NEXT).off
+    return False
 
 
 def _check_place(machine: Machine, rollback: RollbackEnv, before: bytes | None) -> None:
@@ -152,8 +163,8 @@ def _remover(path: bytes) -> Callable[[], None]:
     return lambda: os.unlink(path)
 
 
-def _read(path: bytes) -> bytes | None:
+def _read(path: bytes, name: bytes) -> bytes | None:
     try:
-        return records.read(path, ROLLBACK)
+        return records.read(path, name)
     except FileNotFoundError:
         return None

@@ -45,16 +45,9 @@ def boot_number(word: str) -> int:
     return int(word)
 
 
-def add_old_root(parser: argparse.ArgumentParser) -> None:
+def add_boot(parser: argparse.ArgumentParser) -> None:
     """Declare the number of a boot."""
-    parser.add_argument("number", metavar="N", help="the number of the boot")
-
-
-def old_root_number(word: str, verb: str) -> int:
-    """Return the number of a boot whose old root is meant; none is counted back.  Raises UsageError."""
-    if not (word.isascii() and word.isdecimal() and len(word) < 10):
-        raise UsageError(f"{word} is not the number of a boot", f"for example: impermanence {verb} 128")
-    return int(word)
+    parser.add_argument("number", metavar="N", help="the number of the boot, or -1 for the one before this")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

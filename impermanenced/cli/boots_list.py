@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import textwrap
 import time
 from collections.abc import Iterator, Mapping
 
@@ -66,14 +65,7 @@ def text(found: Listing, *, decision: Decision, columns: int, now: float) -> str
         lines.append(left + wording.cut(roots[0], room))
         lines += [" " * len(left) + wording.cut(root, room) for root in roots[1:]]
         for remark in _remarks(boot):
-            lines += textwrap.wrap(
-                remark,
-                max(columns, 40),
-                initial_indent=_INDENT,
-                subsequent_indent=_INDENT + "  ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+            lines += wording.wrap(remark, columns, _INDENT, _INDENT + "  ")
     lines += ["", *next_boot.again(decision, None)]
     lines += next_boot.waiting(found.history.hold, found.request, now)
     lines.append("Back into an old root:  impermanence next boot N")

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 
-from ..boots import history, outcome, requests
+from ..boots import history, outcome, remedy, requests
 from ..boots.examine import BOOTED, KEPT, OFF, OTHER, TYPED, UNKNOWN, WIPED
 from ..boots.outcome import Trouble
 from ..boots.requests import UNDO, Pending
@@ -57,19 +57,21 @@ def forecast_of(report: Report, config: bytes | None) -> Forecast:
 def notices(decision: Decision, config: bytes | None) -> list[str]:
     """Return what `status` adds about this boot and the next one; only root may know of requests."""
     lines: list[str] = []
+    names = None
     try:
         # What the hook left for all to read is about this machine, and not about another that is looked at.
         found = outcome.look(history.this_boot_id()) if config is None else None
         hold, request = found is not None and found.kind == outcome.HELD, None
         if os.geteuid() == 0:
             with Machine(load(config).volumes) as machine:
+                names = remedy.names_of_machine(machine)
                 if machine.has_state():
                     newest, request = requests.newest_record(machine), requests.pending(machine)
                     hold = newest is not None and newest.hold
                     if found is None and newest is not None and newest.boot_id == history.this_boot_id():
                         found = outcome.of(newest)
         if found is not None and found.kind != outcome.HELD:
-            lines.append(trouble.not_rolled_back(found))
+            lines.append(trouble.not_rolled_back(found, names))
         lines += [*again(decision, found), *waiting(hold, request, time.time())]
     except (ImpermanenceError, OSError):
         pass
@@ -164,7 +166,8 @@ def pending(found: Pending, now: float) -> str:
         what = f"next: cannot be understood, and the hook will not wipe:\n  {found.fault}"
         return f"{what}\n  Remove it:  {UNDO}"
     asked = wording.age(found.time, now)
-    return f"next: {requests.short(found.request)}, asked for {asked}  (undo: {UNDO})"
+    undo = "impermanence setup" if found.request.off else UNDO
+    return f"next: {requests.short(found.request)}, asked for {asked}  (undo: {undo})"
 
 
 def complain_of_another_root(config: bytes | None) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 
+from ..boots import remedy
 from ..model import Advice, AdviceKind, Change, Entry, FileType
 from ..text import to_text
 
+REPLACED = (
+    "programs put a new file in its place, so neither a mount nor a link holds: put it into the blank after "
+    "each change (on NixOS: users.users and hashedPasswordFile)"
+)
 BRINGS_BACK = "the next boot brings it back: take a new blank without it"
 HIDES = "copy it to what is mounted there: the mount lives on, what it hides does not"
 RC2NIX = "nix run github:nix-community/plasma-manager > plasma.nix"
@@ -32,6 +37,7 @@ _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
     AdviceKind.STATE_DIRECTORY: "let systemd make and name it: StateDirectory={}".format,
     AdviceKind.DECLARE_PACKAGE: "declare the package {}, or install it into the blank".format,
     AdviceKind.WITH_PACKAGE: "{} comes back with the packages that need it".format,
+    AdviceKind.INTO_BLANK: lambda _: REPLACED,
     AdviceKind.BLANK: lambda _: BRINGS_BACK,
     AdviceKind.COPY: lambda _: HIDES,
     AdviceKind.FSTAB: "copy it to the persist volume, then in /etc/fstab:  {}".format,
@@ -40,8 +46,8 @@ _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
 }
 
 
-def lines(entry: Entry, *, persist: str, config: str) -> Iterator[str]:
-    """Yield what can be done, the best first."""
+def lines(entry: Entry, *, persist: str, config: str, blank: bytes | None = None) -> Iterator[str]:
+    """Yield what can be done, the best first; `blank` is that of the volume, a path from the top level."""
     if entry.difference.change is Change.DELETED:
         yield BRINGS_BACK
         return
@@ -59,10 +65,18 @@ def lines(entry: Entry, *, persist: str, config: str) -> Iterator[str]:
                 yield f"add it to {where}" if argument in ("", own) else f"add {argument} to {where}"
             case AdviceKind.IGNORE:
                 yield f'add "{argument}" to ignore below [watch] in {config}'
+            case AdviceKind.INTO_BLANK:
+                yield f"{REPLACED}:  {remedy.joined(into_blank(blank, argument))}"
             case AdviceKind.PUSH:
                 yield f"git -C {shlex.quote(argument)} push"
             case _:
                 yield elsewhere(kind, argument)
+
+
+def into_blank(blank: bytes | None, path: str) -> tuple[str, ...]:
+    """Return the commands that put a file of the running system into its blank."""
+    place = shlex.quote(f"/mnt/{to_text(blank or b'BLANK')}{path}")
+    return remedy.in_blank(None, blank or b"BLANK", f"cp -a {shlex.quote(path)} {place}")
 
 
 def elsewhere(kind: AdviceKind, argument: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from ..boots import examine, outcome
+from ..boots import initrds, outcome, remedy
 from ..boots.outcome import Trouble
+from ..boots.remedy import Names, Remedy
 from ..text import to_text
 
 
@@ -29,21 +30,23 @@ def line(found: Trouble) -> str:
 
 def login_line(found: Trouble) -> str:
     """Return the line for every login: what happened, since when, and what to do."""
-    return f"impermanence: {line(found)}. {remedy(found)}"
+    return f"impermanence: {line(found)}. {to_do(found).line}"
 
 
-def remedy(found: Trouble) -> str:
-    """Return what to do."""
+def to_do(found: Trouble, names: Names | None = None) -> Remedy:
+    """Return what to do; `names` are those of the system, and None those of the one that runs."""
     if found.kind == outcome.HELD:
-        return "Mend the blank, then: impermanence next wipe"
+        return Remedy("Mend the blank, then", ("impermanence next wipe",))
     if found.image:
         # This boot has written to the filesystems that the image believes it knows.
-        return "Do not resume it any more: mkswap, or boot once with noresume"
+        return Remedy("Do not resume it any more: mkswap, or boot once with noresume")
+    names = remedy.names_of_root(b"/") if names is None else names
     if found.kind == outcome.ABSENT:
-        return "Nothing is lost. Build the initrd anew, with the hook in it"
-    row = examine.reason_of(found.code)
-    advice = f"To do: {row.advice}" if row is not None else "See: impermanence boots"
-    return f"Nothing is lost. {advice}"
+        return Remedy("Nothing is lost. Build the initrd anew, with the hook in it", initrds.rebuild())
+    row = remedy.of(found.code, names)
+    if row is None:
+        return Remedy("Nothing is lost. What the boots before it did", ("impermanence boots",))
+    return Remedy(f"Nothing is lost. To do: {row.words}", row.commands)
 
 
 def reason(found: Trouble) -> str:
@@ -51,9 +54,9 @@ def reason(found: Trouble) -> str:
     return to_text(found.reason.encode())
 
 
-def not_rolled_back(found: Trouble) -> str:
-    """Return the lines for `status`."""
-    return f"{line(found)}.\n  {remedy(found)}"
+def not_rolled_back(found: Trouble, names: Names | None = None) -> str:
+    """Return the lines for `status`; `names` as above."""
+    return f"{line(found)}.\n  {to_do(found, names).line}"
 
 
 def _moment(seconds: int) -> str:

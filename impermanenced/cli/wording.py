@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import pwd
+import textwrap
 import unicodedata
 
 from ..model import Writer
@@ -148,6 +149,18 @@ def _fitting(text: str, columns: int) -> str:
         if taken > columns:
             return text[:index]
     return text
+
+
+def wrap(text: str, columns: int, first: str, rest: str) -> list[str]:
+    """Return a sentence in lines that fit, words and paths unbroken, each line behind its indent."""
+    return textwrap.wrap(
+        text,
+        max(columns, 40),
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:

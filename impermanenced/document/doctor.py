@@ -13,7 +13,13 @@ def doctor_to_json(found: Sequence[Finding]) -> Object:
     return {
         "version": VERSION,
         "findings": [
-            {"severity": one.severity, "what": one.what, "hint": one.hint, "reason_code": one.code}
+            {
+                "severity": one.severity,
+                "what": one.what,
+                "hint": one.hint,
+                "commands": list(one.commands),
+                "reason_code": one.code,
+            }
             for one in found
         ],
     }

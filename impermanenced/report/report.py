@@ -12,7 +12,8 @@ from ..drift.whole import LISTED
 from ..errors import TooMany
 from ..kernel import mounts
 from ..kernel.mounts import Mount
-from ..model import Difference, Entry, Forecast, Mounted, Report, Volume
+from ..model import Advice, Difference, Entry, Forecast, Mounted, Report, Volume
+from ..paths import within
 from ..system.systemd import Systemctl, Systemd
 from ..text import to_text
 from ..volumes import links, placement
@@ -26,7 +27,8 @@ from .context import Context
 from .covered import Covered
 from .forecast import foretell
 from .fulfilment import Fulfilment
-from .rules import Rules
+from .rules import Rules, Ruling
+from .standing import difference_of
 
 NAMED = 3  # nested subvolumes that a note names
 MOST_NAMED = 5  # mounts that are named
@@ -193,19 +195,42 @@ class Manager:
         misplaced: Sequence[Misplaced],
         writers: Writers | None,
     ) -> Iterator[Judged]:
-        config = self.config
-        wiped = {one.persist for one in misplaced}
         attribution = Attribution(self.machine.top, volume, writers) if writers is not None else None
         with Covered(self.machine, volume) as covered:
-            follow = functools.partial(links.end, covered.root, volume.path)
-            persist = [path for path in config.persist if path not in wiped]
-            rules = Rules(config.declarations, mounted, config.ignore, persist, follow)
-            fulfilment = Fulfilment(config.placements, covered.root, volume)
+            rules = self._rules(volume, mounted, misplaced, covered)
+            fulfilment = Fulfilment(self.config.placements, covered.root, volume)
             for difference in differences:
                 ruling, hidden = covered.judge(difference, rules.judge(difference))
                 writer = attribution.of(difference) if attribution is not None else None
                 advice = fulfilment.advice(ruling.declaration)
                 yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice)
+
+    def _rules(
+        self, volume: Volume, mounted: Sequence[Mounted], misplaced: Sequence[Misplaced], covered: Covered
+    ) -> Rules:
+        config = self.config
+        wiped = {one.persist for one in misplaced}
+        follow = functools.partial(links.end, covered.root, volume.path)
+        persist = [path for path in config.persist if path not in wiped]
+        return Rules(config.declarations, mounted, config.ignore, persist, follow)
+
+    def rulings(self, paths: Iterable[bytes]) -> Iterator[tuple[bytes, Ruling, tuple[Advice, ...]]]:
+        """Yield what the rules say of paths in the volumes as they are now, differing from the blank or not,
+        with what makes a declaration so.
+        """
+        misplaced = placement.misplaced(self.config.persist, self.volumes)
+        mounted = self._mounted()
+        # The volume that a path belongs to is the one with the longest path.
+        waiting = sorted(set(paths))
+        for volume in sorted(self.volumes, key=lambda one: len(one.path), reverse=True):
+            mine = [path for path in waiting if within(path, volume.path)]
+            waiting = [path for path in waiting if path not in mine]
+            with Covered(self.machine, volume) as covered:
+                rules = self._rules(volume, mounted[volume.name], misplaced, covered)
+                fulfilment = Fulfilment(self.config.placements, covered.root, volume)
+                for path in mine:
+                    ruling = rules.judge(difference_of(covered.root, volume, path))
+                    yield path, ruling, fulfilment.advice(ruling.declaration)
 
 
 def _fleeting(came_and_went: Collection[bytes]) -> Iterator[str]:

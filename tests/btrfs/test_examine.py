@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.boots import doctor, examine
+from impermanenced.boots import doctor, examine, remedy
 from impermanenced.boots.examine import KEPT, OTHER, REFUSED, UNKNOWN, WIPED
 from impermanenced.boots.reasons import REASONS, Reason
 from impermanenced.cli import next_boot
@@ -54,10 +54,12 @@ def test_doctor_foretells(
 ) -> None:
     provoked = PROVOKE[reason.code](system, stack) or Provoked()
     decision = decide(system, provoked, tmp_path)
-    assert (decision.action, decision.code, decision.advice) == (reason.result, reason.code, reason.advice)
+    assert (decision.action, decision.code) == (reason.result, reason.code)
+    wanted = remedy.of(reason.code)
+    assert wanted is not None and decision.advice == wanted.line
     assert decision.why.isprintable()
     (finding,) = doctor.foretold(decision)
-    assert (finding.code, finding.hint) == (reason.code, reason.advice)
+    assert (finding.code, finding.hint, finding.commands) == (reason.code, wanted.words, wanted.commands)
     assert decision.why in finding.what
     # Without that word the next boot rolls back: nothing is wrong for good.
     assert finding.severity == (doctor.WARNING if reason.code == "off-asked" else doctor.ERROR)

@@ -58,6 +58,18 @@ def test_alerts_stand_in_the_order_of_status() -> None:
     assert alerts == [row.path for row in rows.rows(apart)]
 
 
+def test_what_is_declared_is_an_alert_of_its_own_and_comes_first() -> None:
+    declared = dataclasses.replace(entry(b"/var/x/1", loss=LossClass.LOG), verdict=Verdict.DECLARED)
+    alerts = group.group([entry(b"/var/x/2", loss=LossClass.SECRET), declared])
+    assert [(alert.path, alert.verdict) for alert in alerts] == [
+        (b"/var/x/1", "declared"),
+        (b"/var/x/2", "crud"),
+    ]
+    message, fields = announce.alert_entry(alerts[0])
+    assert message.startswith("declared, but not mounted: /var/x/1 created by ")
+    assert fields["IMPERMANENCE_VERDICT"] == "declared"
+
+
 def test_a_new_tree_is_one_alert() -> None:
     made = [entry(b"/home/x/new", directory=True), entry(b"/home/x/new/deep/er", directory=True)]
     files = [entry(b"/home/x/new/deep/er/%d" % number) for number in range(50)]

@@ -147,6 +147,15 @@ def test_a_report_comes_back_as_it_was(report: Report) -> None:
     assert report_from_json(written(report)) == report
 
 
+def test_a_report_of_an_older_daemon_has_no_forecast() -> None:
+    document = json.loads(written(dataclasses.replace(REPORT, forecast=Forecast(Decision("wiped")))))
+    del document["next_boot"]
+    assert report_from_json(json.dumps(document).encode()).forecast is None
+    document["next_boot"] = {"action": "wiped", "boot": None, "reason": None, "reason_code": None}
+    with pytest.raises(ServiceError, match="next_boot"):
+        report_from_json(json.dumps(document).encode())
+
+
 @hypothesis.settings(deadline=None)
 @given(reports)
 def test_pieces_are_the_whole_document(report: Report) -> None:

@@ -197,6 +197,22 @@ def test_a_level_has_its_priority_and_its_fields(monkeypatch: pytest.MonkeyPatch
     }
 
 
+def test_a_level_says_why_nothing_will_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[str, int]] = []
+    monkeypatch.setattr(journal, "write", lambda text, priority, fields: written.append((text, priority)))
+    case = Case(monkeypatch, levels=LEVELS)
+    case.decision = Decision("trial")
+    case.settle()
+    case.write(LossClass.LOG, 4000)
+    assert written == [
+        (
+            "state that does not persist has come to 3.9 KiB in 1 path, critical-bytes is 3.9 KiB; "
+            "this is a trial, the next boot does not take it away",
+            journal.LOG_INFO,
+        )
+    ]
+
+
 def test_a_file_that_only_grows_is_seen_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(monkeypatch, levels=LEVELS)
     case.settle()

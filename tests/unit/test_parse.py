@@ -36,6 +36,7 @@ from impermanenced.errors import UsageError
         (["explain", "--", "-x"], Parsed("explain", explain.Options(b"-x"))),
         (["explain", os.fsdecode(b"\xff")], Parsed("explain", explain.Options(b"\xff"))),
         (["setup", "--dry-run"], Parsed("setup", setup.Options(dry_run=True))),
+        (["setup", "--off"], Parsed("setup", setup.Options(off=True))),
     ],
 )
 def test_parse(argv: list[str], parsed: Parsed) -> None:

@@ -103,7 +103,8 @@ def fresh(debian: Guest, figures: dict[str, object]) -> None:
     assert report.settled
     assert report.listed - {SAME} <= FRESH.keys()
     assert len(report.listed) <= 10
-    assert debian.run("impermanence status").output.startswith(f"{len(report.rows)} things will be lost ")
+    would = f"{len(report.rows)} things would be lost if this root were wiped"
+    assert debian.run("impermanence status").output.startswith(would)
     # What the boot makes is none of it, whoever in the boot it was.
     assert report.verdict("/var/lib/dbus/machine-id") == (
         "regenerated",

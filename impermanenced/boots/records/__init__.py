@@ -16,12 +16,13 @@ two parsers together.
 from .boot import IMAGE, BootRecord, BootVolume, format_record, parse_record
 from .end import EndRecord, format_end, parse_end
 from .keyvalue import LARGEST, path_fault, read
-from .request import NextRequest, format_next, parse_next
+from .request import OFF, NextRequest, format_next, parse_next
 from .rollback import RollbackEnv, RollbackVolume, format_rollback, layout_fault, parse_rollback
 
 __all__ = [
     "IMAGE",
     "LARGEST",
+    "OFF",
     "BootRecord",
     "BootVolume",
     "EndRecord",

@@ -8,6 +8,7 @@ from ...state import NEXT
 from .keyvalue import WORD, assemble, line, split
 
 REQUESTS = ("wipe", "keep", "boot")
+OFF = "off-"  # what the id of the request of `setup --off` begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,11 @@ class NextRequest:
     id: str  # unique: tells a consumed request from a new one
     boot: int | None = None  # number of the old root, for "boot"
     boots: int = 1  # for how many boots it holds
+
+    @property
+    def off(self) -> bool:
+        """Return whether this is what `setup --off` asks for, until setup is run again."""
+        return self.id.startswith(OFF)
 
 
 def parse_next(content: bytes, path: bytes = NEXT) -> NextRequest:

@@ -6,17 +6,24 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...boots import doctor, doctor_layout, examine, history, outcome
-from ...boots.doctor import ERROR, Finding, Running
+from ...boots import doctor, doctor_blank, doctor_kernels, doctor_layout, examine, history, outcome, remedy
+from ...boots.doctor import ERROR, NOTE, WARNING, Finding, Running
+from ...boots.examine import BOOTED, KEPT, TRIED, WIPED
+from ...boots.outcome import Trouble
 from ...document.doctor import doctor_to_json
 from ...document.fields import printed
 from ...errors import NotSetUp
-from ...report.forecast import foretell
-from ...volumes.configured import configured
-from .. import output, trouble, wording
+from ...model import Decision
+from ...report import unkept
+from ...report.report import Manager
+from ...volumes.machine import Machine
+from .. import next_boot, output, trouble, wording
 from ..arguments import add_json
 from ..output import Style
 from ..verb import Shared, Verb
+
+MENDED = (WIPED, BOOTED, KEPT, TRIED)  # what a boot does if nothing is in its way
+_INDENT = " " * 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ def run(options: Options, shared: Shared) -> int:
     if shared.json:
         output.write(printed(doctor_to_json(found)))
     else:
-        output.write(text(found, output.style(shared)))
+        output.write(text(found, output.style(shared), output.columns()))
     return 1 if any(finding.severity == ERROR for finding in found) else 0
 
 
@@ -49,39 +56,72 @@ def look(config_file: bytes | None) -> list[Finding]:
 
     With a configuration of its own it is another system that is looked at, not the running one."""
     running = Running.read() if config_file is None else Running()
-    decision = examine.decide() if config_file is None else None
+    decision = examine.this_system() if config_file is None else None
+    hook = outcome.look(history.this_boot_id()) if config_file is None else None
+    mended = False
     try:
-        with configured(config_file) as (config, machine):
-            decision = foretell(config, machine).decision
+        with Manager(config_file) as manager:
+            config, machine = manager.config, manager.machine
+            decision = manager.forecast().decision
             found = doctor.examine(config, machine, running, decision)
             found += doctor_layout.examine(config, machine)
-            found.sort(key=lambda finding: finding.severity != ERROR)
+            found += doctor_blank.examine(machine, decision)
+            found += doctor_kernels.examine(machine, decision)
+            found += unkept.examine(manager, decision)
+            mended = hook is not None and _is_mended(hook, decision, machine)
     except NotSetUp as error:
         # Where another root runs, the configuration is not about it: that comes first.
-        found = list(doctor.foretold(decision)) if decision is not None else []
+        names = remedy.names_of_root(b"/")
+        found = list(doctor.foretold(decision, names)) if decision is not None else []
         if not any(finding.severity == ERROR for finding in found):
             raise
         found.append(Finding(ERROR, error.message, error.hint or "impermanence setup --dry-run"))
-    hook = outcome.look(history.this_boot_id()) if config_file is None else None
     # What will be again is said once.
     if hook is not None and (hook.code is None or hook.code not in {finding.code for finding in found}):
-        found.insert(0, Finding(ERROR, trouble.line(hook), trouble.remedy(hook), hook.code))
-    return found
+        found.insert(0, _this_boot(hook, decision if mended else None))
+    return doctor.worst_first(found)
 
 
-def text(found: Sequence[Finding], style: Style) -> str:
-    """Return the findings for a person."""
-    if not found:
-        return "nothing is wrong.\n"
-    errors = sum(finding.severity == ERROR for finding in found)
-    serious = f", {wording.plural(errors, 'error')} among them" if errors else ""
-    be = "is" if len(found) == 1 else "are"
-    lines = [style.bold(f"{wording.plural(len(found), 'thing')} {be} wrong{serious}."), ""]
+def _is_mended(hook: Trouble, decision: Decision, machine: Machine) -> bool:
+    """Return whether the next boot will not have the trouble of this one, as far as can be foretold."""
+    if decision.action not in MENDED or hook.image:
+        return False
+    if hook.kind == outcome.HELD:
+        return decision.action == WIPED
+    if hook.kind == outcome.ABSENT:
+        return doctor_kernels.hooked(machine)
+    row = remedy.reason_of(hook.code)
+    # A step that failed is tried again; whether there is room now, no examination says.
+    return hook.kind == outcome.FAILED or (row is not None and row.foretold)
+
+
+def _this_boot(hook: Trouble, mended: Decision | None) -> Finding:
+    what = trouble.line(hook)
+    if mended is None:
+        return Finding.with_remedy(ERROR, what, trouble.to_do(hook), hook.code)
+    wipes = "the next boot will wipe" if mended.action == WIPED else next_boot.foretold(mended)
+    if hook.kind == outcome.FAILED:
+        return Finding(WARNING, what, f"{wipes}, if what failed is mended", hook.code)
+    return Finding(NOTE, what, f"that is over: {wipes}", hook.code)
+
+
+def text(found: Sequence[Finding], style: Style, columns: int) -> str:
+    """Return the findings for a person; commands are never broken, so that they can be pasted."""
+    wrong = [finding for finding in found if finding.severity != NOTE]
+    if not wrong:
+        lines = ["nothing is wrong."]
+    else:
+        errors = sum(finding.severity == ERROR for finding in wrong)
+        serious = f", {wording.plural(errors, 'error')} among them" if errors else ""
+        be = "is" if len(wrong) == 1 else "are"
+        lines = [style.bold(f"{wording.plural(len(wrong), 'thing')} {be} wrong{serious}.")]
+    lines += [""] if found else []
     for finding in found:
-        lines += [
-            f"  {finding.severity:<7}  {finding.what}{_code(finding)}",
-            f"           hint: {finding.hint}",
-        ]
+        head = f"  {finding.severity:<7}  "
+        lines += wording.wrap(f"{finding.what}{_code(finding)}", columns, head, _INDENT)
+        colon = ":" if finding.commands else ""
+        lines += wording.wrap(f"hint: {finding.hint}{colon}", columns, _INDENT, _INDENT + " " * 6)
+        lines += [f"{_INDENT}      {command}" for command in finding.commands]
     return "\n".join(lines) + "\n"
 
 

@@ -67,6 +67,7 @@ class Answer:
     words: str = ""  # the answer if there is no entry
     exit_code: int = 0
     forecast: Forecast | None = None
+    blank: bytes | None = None  # of the volume that the path is in, from the top level
 
 
 def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
@@ -74,7 +75,9 @@ def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
     found = explain(report, paths.meant(report, argument, cwd))
     path = found.path
     if found.entry is not None:
-        return Answer(path, found.entry, forecast=report.forecast)
+        volume = found.entry.volume
+        blank = next((one.blank for one in report.volumes if one.name == volume), None)
+        return Answer(path, found.entry, forecast=report.forecast, blank=blank)
     where = paths.location(report, path)
     if not os.path.lexists(where):
         return Answer(path, None, "does not exist, and is not in the blank either", 1)
@@ -138,7 +141,7 @@ def text(
         facts["history"] = [_history(entry.lost)]
     facts["then"] = [_afterwards(entry, answer.forecast)]
     if entry.verdict in LOSSES:
-        facts["keep it"] = list(remedies.lines(entry, persist=persist, config=config))
+        facts["keep it"] = list(remedies.lines(entry, persist=persist, config=config, blank=answer.blank))
     for name, values in facts.items():
         lines += [f"  {name if not number else '':7}  {value}" for number, value in enumerate(values)]
     return "\n".join(lines) + "\n"

@@ -1,12 +1,15 @@
-"""`setup`: create the state directory, and the file that the hook in the initrd reads."""
+"""`setup`: create the state directory and the file that the hook in the initrd reads; --off removes that."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ...boots import setup
+from ...boots import off, setup
+from ...config.load import VolumeSettings, load
+from ...errors import ConfigError, NotPermitted
 from ...volumes.configured import configured
 from .. import arguments, output
 from ..verb import Shared, Verb
@@ -14,18 +17,23 @@ from ..verb import Shared, Verb
 
 @dataclass(frozen=True, slots=True)
 class Options:
+    off: bool = False
     dry_run: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--off", action="store_true", help="switch wiping off, for every initrd there is")
     arguments.add_dry_run(parser)
 
 
 def read_options(found: argparse.Namespace) -> Options:
-    return Options(found.dry_run)
+    return Options(found.off, found.dry_run)
 
 
 def run(options: Options, shared: Shared) -> int:
+    if options.off:
+        _switch_off(options, shared)
+        return 0
     with configured(shared.config) as (config, machine):
         steps = setup.run(config, machine, dry_run=options.dry_run)
     output.write(text(steps, dry_run=options.dry_run))
@@ -33,6 +41,33 @@ def run(options: Options, shared: Shared) -> int:
 
 
 verb = Verb(add_arguments, read_options, run)
+
+
+def _switch_off(options: Options, shared: Shared) -> None:
+    if os.geteuid() != 0:
+        raise NotPermitted("switching wiping off needs root", "run it as root")
+    try:
+        volumes = load(shared.config).volumes
+    except ConfigError as error:
+        if shared.config is not None:
+            raise
+        # Whoever removes the package must not mend its configuration first.
+        output.complain(f"{error.message}; the system that runs is switched off", error.hint)
+        volumes = (VolumeSettings(),)
+    steps = off.run(volumes, dry_run=options.dry_run)
+    output.write(text_off(steps, off.reminder(volumes), dry_run=options.dry_run))
+
+
+def text_off(steps: Sequence[str] | None, reminder: str | None, *, dry_run: bool) -> str:
+    """Return the steps of --off for a person, with what is left to do and how to undo it."""
+    if steps is None:
+        return "no BTRFS is mounted there, so nothing is rolled back: nothing to do\n"
+    lines = [text(steps, dry_run=dry_run).rstrip()] if steps else ["already off: nothing to do"]
+    if reminder is not None:
+        lines.append(f"left to do: {reminder}")
+    if steps and not dry_run:
+        lines.append("undo: impermanence setup")
+    return "\n".join(lines) + "\n"
 
 
 def text(steps: Iterable[str], *, dry_run: bool) -> str:

@@ -5,31 +5,33 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
+from ...boots import history
 from ...boots.old_roots import Archive
 from ...volumes.configured import configured
 from .. import next_boot, output
-from ..arguments import add_old_root, old_root_number
+from ..arguments import add_boot, boot_number
 from ..verb import Shared, Verb
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    number: int  # of the boot
+    number: int  # of the boot; a negative one counts back from the running boot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_old_root(parser)
+    add_boot(parser)
 
 
 def read_options(found: argparse.Namespace) -> Options:
-    return Options(old_root_number(found.number, "unpin"))
+    return Options(boot_number(found.number))
 
 
 def run(options: Options, shared: Shared) -> int:
     next_boot.complain_of_another_root(shared.config)
     with configured(shared.config) as (config, machine), Archive(config, machine) as archive:
-        done = "is not pinned any more" if archive.unpin(options.number) else "was not pinned"
-    output.write(f"the old root of boot {options.number} {done}\n")
+        number = history.number_of(options.number, config, machine)
+        done = "is not pinned any more" if archive.unpin(number) else "was not pinned"
+    output.write(f"the old root of boot {number} {done}\n")
     return 0
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from ...config.load import Ownership
 from ...config.values import PATH_MAX
 from ...report.suggest import Wanted
+from ...report.suggest.ownership import FILE
 from ...text import to_text
 from .writing import Option, Task, Written, about, by_user, differs, fields, hides
 
@@ -57,7 +60,7 @@ def _entries(entries: list[Wanted], *, hidden: bool) -> list[str]:
 
 
 def _entry(one: Wanted, *, hidden: bool) -> str:
-    table: dict[str, Option] = {**fields(one.own)}
+    table: dict[str, Option] = {**fields(one.own if one.directory or one.declared else _of_file(one.own))}
     if one.method != "bind":
         table["method"] = one.method
     if differs(one, hidden=hidden):
@@ -66,6 +69,15 @@ def _entry(one: Wanted, *, hidden: bool) -> str:
         table["parent-directory"] = parent
     path = to_text(one.name)
     return _table({"path": path, **table}) if table else string(path)
+
+
+def _of_file(own: Ownership) -> Ownership:
+    """Return the ownership of a file that has to be created: it is empty, and no empty file is a program."""
+    mode = own.mode
+    if mode is not None and mode.isdigit():
+        bits = int(mode, 8) & 0o666
+        mode = None if bits == FILE else f"{bits:04o}"
+    return replace(own, mode=mode)
 
 
 def _table(table: Mapping[str, Option]) -> str:

@@ -22,6 +22,10 @@ _SAYS: Mapping[RemedyKind, str] = {
     RemedyKind.COPY: "hidden under a mount: copy it to what is mounted there",
     RemedyKind.EMPTY: "a directory that holds nothing to keep",
     RemedyKind.FOLLOWS: "links that live on as soon as what they lead to is mounted",
+    RemedyKind.INTO_BLANK: (
+        "programs replace the file, so neither a mount nor a link holds: put it into the blank after each "
+        "change (impermanence explain PATH); NixOS makes it of users.users and hashedPasswordFile"
+    ),
     RemedyKind.INSIDE: "in the place of the persist volume, which is not mounted",
     RemedyKind.LOG: "logs: declare /var/log to keep them, or ask for --all",
     RemedyKind.METADATA: (

@@ -43,7 +43,8 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
         finding.because += (fact.because,)
         finding.named = finding.named or not fact.default
         return
-    whole = difference.change in (Change.CREATED, Change.REPLACED) or difference.type not in DIRECTORIES
+    # A directory that changed may hold what is kept; what was removed comes back from the blank.
+    whole = difference.change is not Change.METADATA or difference.type not in DIRECTORIES
     if whole and not finding.judged.hidden and difference.type is not FileType.SUBVOLUME:
         finding.loss, finding.application = fact.loss, fact.application
         if finding.declared:

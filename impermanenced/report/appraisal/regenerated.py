@@ -42,7 +42,7 @@ def _rule_of(facts: VolumeFacts, packages: Packages | None, finding: Finding, fo
     difference = finding.judged.difference
     if difference.target is not None and (rule := nix_links.rule_of(difference)) is not None:
         return rule
-    if difference.type is FileType.SOCKET and difference.change is not Change.DELETED:
+    if difference.type is FileType.SOCKET:
         return SOCKET
     if packages is not None and (packaged := packages.find(difference)) is not None:
         if packaged.verdict is not Verdict.CRUD:

@@ -22,11 +22,14 @@ ADVICE: Mapping[str, AdviceKind] = {
         AdviceKind.STYLIX,
         AdviceKind.DOTFILE,
         AdviceKind.STATE_DIRECTORY,
+        AdviceKind.INTO_BLANK,
     )
 }
 PERSIST = (AdviceKind.PERSIST_DIRECTORY, AdviceKind.PERSIST_FILE)
 # The kinds whose argument is a path; for the others it is an option or a name.
-ADVICE_WITH_PATH = (*PERSIST, AdviceKind.IGNORE, AdviceKind.DOTFILE)
+ADVICE_WITH_PATH = (*PERSIST, AdviceKind.IGNORE, AdviceKind.DOTFILE, AdviceKind.INTO_BLANK)
+# With one of these, nothing else has to be said of how it persists.
+KEEPS = (*PERSIST, AdviceKind.INTO_BLANK)
 BY_ITSELF = "*"  # the application is called as the directory or file that the rule names
 
 

@@ -10,7 +10,7 @@ from ...model import Advice, AdviceKind, FileType
 from ...paths import Inherited
 from ...text import to_text
 from . import trie
-from .facts import ADVICE, ADVICE_WITH_PATH, BY_ITSELF, CRUD, IGNORED, PERSIST, Fact, Rule
+from .facts import ADVICE, ADVICE_WITH_PATH, BY_ITSELF, CRUD, IGNORED, KEEPS, Fact, Rule
 from .trie import Node
 
 HOMES = b"/home"  # file-hierarchy(7); /root is the other
@@ -268,7 +268,7 @@ def _advice(rule: Rule, root: bytes, home: bytes, *, directory: bool) -> tuple[A
         if kind in ADVICE_WITH_PATH:
             text = to_text(_resolved(argument, home) if argument else root)
         advice.append(Advice(ADVICE[kind], text))
-    if rule.verdict == CRUD and not any(given.kind in PERSIST for given in advice):
+    if rule.verdict == CRUD and not any(given.kind in KEEPS for given in advice):
         kept = AdviceKind.PERSIST_DIRECTORY if directory else AdviceKind.PERSIST_FILE
         advice.append(Advice(kept, to_text(root)))
     return tuple(advice)

@@ -86,6 +86,12 @@ class System:
         except OSError:
             return None
 
+    def people(self) -> Iterator[tuple[User, bytes]]:
+        """Yield the users that are persons, each with the home."""
+        for home, user in self._users.items():
+            if user.uid in PEOPLE:
+                yield user, home
+
     def user(self, path: bytes) -> tuple[User, bytes] | None:
         """Return the user whose home the path is or lies in, and that home, or None."""
         end = len(path)

@@ -57,7 +57,11 @@ def choose(
     """
     choice = _Choice(items, system, persist, placements, logs=logs, dotfiles=dotfiles)
     asked = [item for item in choice.crud if _is_asked(item, narrow)]
-    hidden = [item for item in items if _is_hidden(item) and _is_asked(item, narrow)]
+    hidden = [
+        item
+        for item in items
+        if item.hidden and item.verdict is Verdict.CRUD and _is_asked(item, narrow)
+    ]
     found = choice.among(asked)
     wanted = [*(_declared(placement, choice.made) for placement in placements), *found.wanted]
     copy = [Remedy(RemedyKind.COPY, tuple(item.path for item in hidden))] if hidden else []
@@ -69,11 +73,6 @@ def choose(
         found.covered,
         found.on_the_way,
     )
-
-
-def _is_hidden(item: Item) -> bool:
-    """Return whether a mount hides this: another volume may have something else by the same path."""
-    return item.verdict is Verdict.CRUD and item.hidden
 
 
 def _is_asked(item: Item, narrow: Sequence[bytes]) -> bool:
@@ -122,7 +121,8 @@ class _Choice:
         logs: bool,
         dotfiles: bool,
     ) -> None:
-        items = [item for item in items if not _is_hidden(item)]
+        # Beneath a mount: another volume may have something else by the same path.
+        items = [item for item in items if not item.hidden]
         self.crud = [item for item in items if item.verdict is Verdict.CRUD]
         self.made = {item.path: item for item in items if item.change in _MADE and item.type in _TREES}
         self._system = system
@@ -150,6 +150,8 @@ class _Choice:
             return RemedyKind.PACKAGE
         if item.type is FileType.SUBVOLUME:
             return RemedyKind.SUBVOLUME
+        if item.advice and item.advice[0].kind is AdviceKind.INTO_BLANK:
+            return RemedyKind.INTO_BLANK
         if item.loss is LossClass.CACHE or (item.advice and item.advice[0].kind is AdviceKind.IGNORE):
             return RemedyKind.CACHE
         if item.type in _NODES:

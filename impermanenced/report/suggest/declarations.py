@@ -21,6 +21,7 @@ class RemedyKind(enum.StrEnum):
     ELSEWHERE = "elsewhere"  # a dotfile, a setting that another tool captures
     EMPTY = "empty"  # a directory that holds nothing to keep
     FOLLOWS = "follows"  # a link into what is declared
+    INTO_BLANK = "into-blank"  # programs replace the file, so no mount and no link holds
     INSIDE = "inside"  # in the place of the persist volume, which is not mounted
     LOG = "log"
     METADATA = "metadata"  # mode or owner of a directory that the blank has

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.boots import history, outcome
+from impermanenced.boots import history, initrds, outcome
 from impermanenced.cli import trouble
 from impermanenced.system import journal
 from tests.conftest import sh
@@ -64,7 +64,12 @@ def test_a_refusal_is_told_with_its_reason_and_since_when(machine: Machine) -> N
     said = machine.say("status").splitlines()
     assert said[0] == "nothing would be lost at the next boot, were its rollback not refused."
     assert said[1].startswith("not rolled back") and NOT_READ_ONLY in said[1]
-    remedy = "look at what was written, then btrfs property set -ts PATH ro true"
+    # In the names of this machine, fit to be pasted from the colon on.
+    remedy = (
+        "look at what was written, then make it read-only: "
+        f"mount -o subvolid=5 {machine.filesystem.device} /mnt && "
+        "btrfs property set -ts /mnt/root-blank ro true"
+    )
     assert said[2:4] == [
         f"  Nothing is lost. To do: {remedy}",
         "  The rollback of the next boot will be refused too.",
@@ -115,7 +120,7 @@ def test_another_root_is_told(machine: Machine) -> None:
     line = trouble.login_line(found)
     assert line.startswith("impermanence: another root runs than the one that is rolled back since ")
     assert "subvol=other boots" in line and "refused" not in line
-    assert line.endswith("for good, impermanence setup in the system that boots")
+    assert line.endswith("for good, in the system that boots: impermanence setup")
 
 
 def test_a_hook_that_broke_off_is_told(machine: Machine, tmp_path: Path) -> None:
@@ -140,10 +145,12 @@ def test_an_initrd_without_the_hook_is_told(machine: Machine, tmp_path: Path) ->
     os.utime(machine.state / "rollback.env", (1, 1))
     found = outcome.look(history.this_boot_id(), here, root)
     assert found is not None
-    assert trouble.login_line(found) == (
+    said = trouble.login_line(found)
+    assert said.startswith(
         "impermanence: not rolled back: the rollback did not run, this initrd has none. "
         "Nothing is lost. Build the initrd anew, with the hook in it"
     )
+    assert said.endswith(" && ".join(initrds.rebuild()))
     for elsewhere in (tmp_path, machine.filesystem.top, tmp_path / "nothing"):
         assert outcome.look(history.this_boot_id(), here, os.fsencode(elsewhere)) is None
     machine.config.write_text(machine.config.read_text() + "[rollback]\nwipe = false\n")

@@ -148,11 +148,22 @@ def test_what_the_hook_would_refuse(system: System) -> None:
             "severity": "error",
             "what": "the rollback of the next boot will be refused: "
             "the blank root-blank of volume root: it is not read-only",
-            "hint": "look at what was written, then btrfs property set -ts PATH ro true",
+            "hint": "look at what was written, then make it read-only",
+            "commands": [
+                f"mount -o subvolid=5 {system.filesystem.device} /mnt",
+                "btrfs property set -ts /mnt/root-blank ro true",
+            ],
             "reason_code": "blank-writable",
         }
     ]
-    assert " it is not read-only (blank-writable)\n           hint: look" in system.run("doctor").stdout
+    assert system.run("doctor", COLUMNS="80").stdout == (
+        "1 thing is wrong, 1 error among them.\n\n"
+        "  error    the rollback of the next boot will be refused: the blank root-blank\n"
+        "           of volume root: it is not read-only (blank-writable)\n"
+        "           hint: look at what was written, then make it read-only:\n"
+        f"                 mount -o subvolid=5 {system.filesystem.device} /mnt\n"
+        "                 btrfs property set -ts /mnt/root-blank ro true\n"
+    )
 
 
 def test_a_blank_that_was_taken_anew_is_an_error(system: System) -> None:

@@ -178,7 +178,7 @@ def say_so(system: System) -> None:
     result = system.run("doctor", "--json")
     assert result.returncode == 1
     found = checked("doctor", result.stdout)["findings"]
-    assert [(one["severity"], one["what"]) for one in found] == [("error", LIES)]
+    assert [one["what"] for one in found if one["severity"] == "error"] == [LIES]
     assert "mount it at /persist" in found[0]["hint"]
     assert system.run("status").stdout.splitlines()[1] == f"error: {LIES}."
     assert system.document("status")["faults"] == [LIES]

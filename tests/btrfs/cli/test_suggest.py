@@ -139,6 +139,15 @@ LEFT = {
 }
 
 
+def test_a_file_that_has_to_be_created_is_no_program(machine: Home) -> None:
+    """What is declared is made, empty, where it is missing: then 0755 of a file makes no sense."""
+    machine.write("etc/hook").chmod(0o755)
+    machine.write("etc/secret-hook").chmod(0o700)
+    files = machine.persists()["files"]
+    assert "/etc/hook" in files
+    assert {"path": "/etc/secret-hook", "mode": "0600"} in files
+
+
 def test_what_is_suggested(machine: Home) -> None:
     live(machine)
     before = machine.files()
@@ -394,3 +403,16 @@ def test_from_a_trial_to_wiping_with_the_real_hook(machine: Home, tmp_path: Path
     assert (machine.root / "home/alice/.ssh/id_ed25519").read_text() == KEY
     assert (machine.root / "var/lib/sonarr/sonarr.db").stat().st_gid == 951
     assert machine.crud() == set()
+
+
+def test_what_programs_replace_goes_into_the_blank(machine: Home) -> None:
+    """passwd(1) renames a new file over /etc/shadow: on a mount it fails, and of a link it makes a file."""
+    machine.write("etc/shadow", "alice:$y$new:1::::::\n").chmod(0o640)
+    assert "/etc/shadow" not in machine.suggest().split("# Not by these")[0]
+    text = machine.suggest()
+    assert "neither a mount nor a link holds: put it into the blank after each change" in text
+    assert "#     /etc/shadow\n" in text
+    said = machine.run("explain", "/etc/shadow").stdout
+    assert " && cp -a /etc/shadow /mnt/root-blank/etc/shadow && btrfs property set " in said
+    assert "mount -o subvolid=5 \"$(findmnt -nvo SOURCE /)\" /mnt && " in said
+    assert "users.users and hashedPasswordFile" in said

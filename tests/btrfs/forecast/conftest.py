@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Filesystem, sh
+from tests.conftest import Filesystem
 from tests.shell.hook import Initrd
 
 from .machine import Machine
@@ -16,9 +16,7 @@ BLANK = ("etc/impermanence/config.d", "home/alice", "tmp", "var/lib/app", "var/l
 
 
 @pytest.fixture
-def machine(
-    filesystem: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Machine]:
+def machine(filesystem: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     root = filesystem.subvolume("root")
     for directory in BLANK:
         (root / directory).mkdir(parents=True)
@@ -37,5 +35,4 @@ def machine(
     yield found
     for hold in found.fuses:
         hold()
-    sh("umount", "-R", mountpoint)
-    filesystem.mounts.remove(mountpoint)
+    found.umount()

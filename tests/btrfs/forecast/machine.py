@@ -16,7 +16,9 @@ from impermanenced.boots import examine, setup
 from impermanenced.boots.records import NextRequest, format_next
 from impermanenced.cli.main import main
 from impermanenced.config.load import load
+from impermanenced.kernel import mounts
 from impermanenced.model import Decision, Report
+from impermanenced.paths import within
 from impermanenced.report.report import Manager
 from impermanenced.volumes.machine import Machine as Volumes
 from tests.conftest import Filesystem, sh
@@ -149,8 +151,7 @@ class Machine:
 
     def begin_anew(self) -> None:
         """Go back to the blank, with an empty persist volume mounted, and no configuration of note."""
-        sh("umount", "-R", self.root)
-        self.filesystem.mounts.remove(self.root)
+        self.umount()
         sh("btrfs", "subvolume", "delete", self.top / "root", self.top / "persist")
         self.filesystem.snapshot("root-blank", "root")
         self.filesystem.subvolume("persist")
@@ -161,9 +162,15 @@ class Machine:
 
     def shut_down(self) -> Boot:
         """Shut down, and run the hook of the next boot."""
-        sh("umount", "-R", self.root)
-        self.filesystem.mounts.remove(self.root)
+        self.umount()
         return self.initrd.boot(self.cmdline)
+
+    def umount(self) -> None:
+        """Take down what is mounted, the last first: a mount may lie over others."""
+        for mount in reversed(mounts.read()):
+            if within(mount.path, os.fsencode(self.root)):
+                sh("umount", mount.path)
+        self.filesystem.mounts.remove(self.root)
 
     def come_up(self) -> None:
         """Mount what the system mounts at each boot."""

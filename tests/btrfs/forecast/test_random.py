@@ -26,7 +26,8 @@ steps = st.lists(
         st.tuples(st.just("persist"), paths, contents, ages),
         st.tuples(st.just("directory"), paths),
         st.tuples(st.just("link"), paths, st.sampled_from(TARGETS)),
-        st.tuples(st.just("mount"), paths),
+        st.tuples(st.just("mount"), paths, contents, ages),
+        st.tuples(st.just("mount"), st.sampled_from(DIRECTORIES), contents, ages),
         st.tuples(st.just("remove"), paths),
     ),
     min_size=3,
@@ -52,16 +53,19 @@ def take(machine: Machine, step: tuple[str, ...]) -> None:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.symlink_to(more[0])
             case "mount":
-                mount(machine, path)
+                content, age = more
+                mount(machine, path, content, int(age))
             case "remove":
                 place.rmdir() if place.is_dir() else place.unlink()
 
 
-def mount(machine: Machine, path: str) -> None:
-    """Mount what the persist volume has for a path there, where no link is in the way."""
+def mount(machine: Machine, path: str, content: str, age: int) -> None:
+    """Mount what the persist volume has for a path there, and some content, where no link is in the way."""
     source, where = machine.top / f"persist{path}", machine.root / path[1:]
-    if not source.exists() or os.path.realpath(where) != os.fspath(where):
+    if os.path.realpath(where) != os.fspath(where):
         return
+    if not source.exists():
+        machine.write(f"{path}/one" if path in DIRECTORIES else path, content, on="persist", age=age)
     if where.exists() and where.is_dir() != source.is_dir():
         return
     machine.bind(path)

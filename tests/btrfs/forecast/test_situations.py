@@ -12,9 +12,7 @@ from .situations import SITUATIONS
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_what_is_said_is_what_is_there(
-    name: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_said_is_what_is_there(name: str, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = SITUATIONS[name](machine)
     if expected.typed:
         monkeypatch.setattr(examine, "next_boot", machine.foretell)

@@ -113,6 +113,19 @@ def test_pin_and_unpin(system: System) -> None:
     assert system.old_roots() == []
 
 
+def test_a_boot_is_counted_back_as_for_next(system: System) -> None:
+    system.boot(400)
+    system.boot(300)  # the boot of this machine has no record: the newest one is -1
+    assert "1 pinned: it stays until  impermanence unpin 1\n" in system.command("pin", "-2").stdout
+    assert "boot 1 was pinned already" in system.command("pin", "1").stdout
+    assert "boot 1 is not pinned any more" in system.command("unpin", "-2").stdout
+    refused = system.command("pin", "-9")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "impermanence: there is no boot -9\nhint: impermanence boots\n",
+    )
+
+
 def test_machine_that_is_not_set_up(system: System) -> None:
     sh("btrfs", "subvolume", "delete", system.top / ".impermanence")
     result = system.command("prune", "--yes")

@@ -159,6 +159,13 @@ def test_hidden_under_a_mount_is_another_thing_by_the_same_path(system: System) 
     assert (found.losses, found.covered) == (2, 1)
 
 
+def test_what_a_mount_has_too_plays_no_part(system: System) -> None:
+    hidden = item("/opt/x/copy", hidden=True, verdict=Verdict.HIDDEN)
+    found = choose([item("/opt/x/"), item("/opt/x/a"), hidden], system, PERSIST)
+    assert [one.path for one in found.wanted] == [b"/opt/x"]
+    assert (remedies(found), found.losses) == ({}, 2)
+
+
 def test_narrowed_to_a_path(system: System) -> None:
     tree = [item("/opt/x/"), item("/opt/x/a"), item("/opt/xy"), item("/etc/b")]
     assert directories(system, *tree, narrow=[b"/opt/x/a"]) == ["/opt/x/"]

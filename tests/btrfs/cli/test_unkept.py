@@ -1,0 +1,176 @@
+"""What `impermanence doctor` finds of declarations, persist volumes and homes that nothing keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from impermanenced.boots.doctor import Finding
+from impermanenced.report import unkept
+from impermanenced.report.report import Manager
+from tests.conftest import sh
+from tests.schema import checked
+
+from .machine import System
+
+DECLARED = '[persist."/persist"]\ndirectories = ["/var/lib/thing", "/var/log"]\nfiles = ["/etc/hostname"]\n'
+NOTHING = "What is written there goes with the next boot that wipes"
+
+
+def findings(system: System) -> list[Finding]:
+    with Manager(os.fsencode(system.config)) as manager:
+        return unkept.examine(manager, manager.forecast().decision)
+
+
+def whats(system: System) -> list[str]:
+    return [finding.what for finding in findings(system)]
+
+
+@pytest.fixture
+def declared(system: System) -> System:
+    """Declared, and nothing else: the persist volume is there, and mounted."""
+    system.configure(DECLARED)
+    assert system.run("setup").returncode == 0
+    system.filesystem.subvolume("persist")
+    system.filesystem.mount(system.root / "persist", "subvol=persist")
+    return system
+
+
+def bind(system: System, path: str) -> None:
+    source = system.root / "persist" / path
+    if not source.exists():
+        source.mkdir(parents=True)
+    sh("mount", "--bind", source, system.root / path)
+    system.filesystem.mounts.append(system.root / path)
+
+
+def test_declared_and_nothing_mounted(declared: System) -> None:
+    (one,) = findings(declared)
+    assert one.what == (
+        f"declared, but nothing is mounted there: /etc/hostname, /var/lib/thing, /var/log. {NOTHING}"
+    )
+    assert one.commands == (
+        "cp -a --reflink=auto --parents /etc/hostname /persist",
+        "echo '/persist/etc/hostname /etc/hostname none bind 0 0' >> /etc/fstab",
+        "cp -a --reflink=auto --parents /var/lib/thing /persist",
+        "echo '/persist/var/lib/thing /var/lib/thing none bind 0 0' >> /etc/fstab",
+        "cp -a --reflink=auto --parents /var/log /persist",
+        "echo '/persist/var/log /var/log none bind 0 0' >> /etc/fstab",
+        "systemctl daemon-reload && mount --all",
+    )
+
+
+def test_mounts_and_links_keep_it(declared: System) -> None:
+    bind(declared, "var/log")
+    assert "/etc/hostname, /var/lib/thing. " in whats(declared)[0]
+    (declared.root / "var/lib/thing").symlink_to("/persist/var/lib/thing")
+    assert whats(declared) == [f"declared, but nothing is mounted there: /etc/hostname. {NOTHING}"]
+    (declared.root / "persist/etc").mkdir()
+    (declared.root / "persist/etc/hostname").touch()
+    bind(declared, "etc/hostname")
+    assert findings(declared) == []
+    (declared.root / "var/lib/thing").unlink()
+    (declared.root / "var/lib/thing").symlink_to("/elsewhere")
+    assert whats(declared) == [f"declared, but nothing is mounted there: /var/lib/thing. {NOTHING}"]
+
+
+def test_a_mount_above_it_keeps_it_and_a_tmpfs_does_not(declared: System) -> None:
+    bind(declared, "var")
+    bind(declared, "etc")
+    assert findings(declared) == []
+    declared.filesystem.umount(declared.root / "var")
+    sh("mount", "-t", "tmpfs", "tmpfs", declared.root / "var/log")
+    declared.filesystem.mounts.append(declared.root / "var/log")
+    assert "/var/log" in whats(declared)[0]
+
+
+def people(system: System) -> None:
+    (system.root / "etc/passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\n"
+        "alice:x:1000:1000::/home/alice:/bin/sh\n"
+        "bob:x:1001:1001::/home/bob:/bin/sh\n"
+        "gone:x:1002:1002::/home/gone:/bin/sh\n"
+        "redis:x:950:950::/var/lib/redis:/usr/sbin/nologin\n"
+        "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n"
+        "hostile:x:1003:1003::/home/\x1b[31m:/bin/sh\n"
+        "broken:x:1004\n"
+    )
+    for home in ("root", "home/bob", "var/lib/redis"):
+        (system.root / home).mkdir(parents=True)
+
+
+def test_homes(system: System) -> None:
+    people(system)
+    said = whats(system)
+    assert said == [
+        "nothing of the home of alice, /home/alice, is kept",
+        "nothing of the home of bob, /home/bob, is kept",
+    ]
+    (system.root / "home/\x1b[31m").mkdir()
+    assert all(what.isprintable() for what in whats(system)) and len(whats(system)) == 3
+    (system.root / "home/\x1b[31m").rmdir()
+    # A part of it declared, or all of it; or it is said that it is to go.
+    system.configure('[persist."/persist".users.alice]\ndirectories = [".ssh"]\n')
+    assert "nothing of the home of alice" not in " ".join(whats(system))
+    system.configure('[watch]\nignore = ["/home/bob/"]\n')
+    assert whats(system) == said[:1]
+    system.configure('[persist."/persist"]\ndirectories = ["/home"]\n')
+    assert not any("home of" in what for what in whats(system))
+    system.configure()
+    system.filesystem.subvolume("homes")
+    system.filesystem.mount(system.root / "home", "subvol=homes")
+    assert findings(system) == []
+
+
+# The volume as the root of the system that runs; the configuration is where a machine has it.
+CHROOT = """
+for directory in usr lib lib64 bin dev proc sys "$2"; do
+    [ -d "/$directory" ] || continue
+    mkdir -p "$1/$directory"
+    mount --rbind "/$directory" "$1/$directory"
+done
+root=$1 && shift 2
+exec chroot "$root" "$@"
+"""
+
+
+def doctor_of_the_root(system: System) -> tuple[int, Any]:
+    (system.root / "etc/impermanence").mkdir(exist_ok=True)
+    project = Path(__file__).parents[3]
+    script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
+    wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", CHROOT, "sh"]
+    python = ["/usr/bin/env", f"PYTHONPATH={project}", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
+    result = subprocess.run(
+        [*wrap, system.root, project, *python, "/usr/bin/python3", "-c", script, "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stderr == "", result.stderr
+    checked("doctor", result.stdout)
+    return result.returncode, json.loads(result.stdout)["findings"]
+
+
+def test_a_persist_volume_that_is_not_there(system: System) -> None:
+    """In the system that runs it is known; elsewhere nobody knows what is mounted when it runs."""
+    system.configure(DECLARED)
+    people(system)
+    assert not any("there is no /persist" in what for what in whats(system))
+    (system.root / "etc/impermanence").mkdir()
+    (system.root / "etc/impermanence/config.toml").write_text(DECLARED)
+    _, found = doctor_of_the_root(system)
+    (missing,) = [one for one in found if "there is no /persist" in one["what"]]
+    assert missing["what"] == "there is no /persist: what is declared below it is kept nowhere"
+    assert missing["commands"][1:3] == [
+        "btrfs subvolume create /mnt/persist",
+        "mkdir -p /persist && cp -a --reflink=auto /persist/. /mnt/persist/",
+    ]
+    (system.root / "persist").mkdir()
+    _, found = doctor_of_the_root(system)
+    assert any(one["what"].startswith("/persist is no volume of its own: it lies in volume") for one in found)
+    assert {one["severity"] for one in found if "is kept" in one["what"]} == {"warning"}, "it is not set up"
