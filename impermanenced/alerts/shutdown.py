@@ -15,13 +15,13 @@ from ..model import LOSSES, Report
 from ..report.forecast import why
 from ..state import BootFile, boot_file
 from ..system import atomic, command, journal, logger
-from ..text import size_to_text
+from ..text import failure_to_text, size_to_text
 from ..volumes.machine import Machine
 from . import group
 from .announce import describe
 from .group import Alert
 
-WORST = 5  # groups that are named
+WORST = 5  # groups of each account that are named
 WALL_TIMEOUT = 3.0  # seconds; logind waits for five by default
 
 log = logger.get()
@@ -43,9 +43,9 @@ def compose(report: Report) -> ShutdownSummary:
     lost = [entry for entry in report.entries if entry.verdict in LOSSES]
     return ShutdownSummary(
         count=len(lost),
-        size=sum(entry.difference.size for entry in lost),
+        size=sum(entry.difference.held for entry in lost),
         complete=report.complete,
-        worst=tuple(group.group(lost)[:WORST]),
+        worst=tuple(group.worst(group.group(lost), WORST)[0]),
         spared=None if report.forecast is None else why(report.forecast),
     )
 
@@ -96,16 +96,17 @@ def _fields(summary: ShutdownSummary) -> Mapping[str, journal.Value]:
 
 
 def say(summary: ShutdownSummary) -> None:
-    """Log the last words, and show them to everybody who is logged in if anything will be lost."""
+    """Log the last words, and tell everybody who is logged in how much will be lost, if anything will."""
     lost = summary.count > 0 and summary.spared is None
     journal.write(message(summary), journal.LOG_WARNING if lost else journal.LOG_INFO, _fields(summary))
     if not lost:
         return
     for line in details(summary):
         journal.write(line, journal.LOG_WARNING)
-    text = "\n  ".join([f"impermanence: {message(summary)}", *details(summary)]) + "\n"
+    # A terminal shows it to anybody, so it names no path: whose files these are says impermanence status.
+    text = f"impermanence: {message(summary)}\n  what of it is yours: impermanence status\n"
     try:
-        command.run(["wall"], input=text.encode("utf-8", "surrogateescape"), timeout=WALL_TIMEOUT)
+        command.run(["wall"], input=text.encode(), timeout=WALL_TIMEOUT)
     except CommandError as error:
         log.info("nobody who is logged in could be told", error=error.message)
 
@@ -128,7 +129,7 @@ def leave_record(machine: Machine, boot_id: str, now: float, summary: ShutdownSu
             record = EndRecord(boot_id, int(max(now, 0)), summary.count, summary.size, summary.complete)
             atomic.replace(path, records.format_end(record))
     except (ImpermanenceError, OSError) as error:
-        log.warning("the end of this boot could not be recorded", error=str(error))
+        log.warning("the end of this boot could not be recorded", error=failure_to_text(error))
 
 
 def forget_record(machine: Machine, boot_id: str) -> None:

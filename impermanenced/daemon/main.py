@@ -31,7 +31,7 @@ from ..system.callers import Callers
 from ..system.dbus import Property, Registration, request_name
 from ..system.login1 import Inhibitor
 from ..system.systemd1 import SystemdBus
-from ..text import to_text
+from ..text import failure_to_text
 from ..watch.pending import PendingWrites
 from . import calls
 from .boot import BootWatch
@@ -279,8 +279,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return error.exit_code
     except OSError as error:
-        where = to_text(os.fsencode(error.filename)) if error.filename else "impermanenced"
-        sys.stderr.write(f"impermanenced: {where}: {error.strerror}\n")
+        sys.stderr.write(f"impermanenced: {failure_to_text(error)}\n")
         return 4 if isinstance(error, PermissionError) else 1
 
 

@@ -124,12 +124,14 @@ def test_a_shutdown_waits_for_the_last_words(
     (machine.mountpoint / "srv/big").write_text("x" * 5000)
     logind.shut_down()
     wait_until(lambda: logind.held() == 0, "the inhibitor let go")
-    said = wall.read_text().splitlines()
-    assert said[0] == "impermanence: the next boot takes away 2 paths, 4.9 KiB"
-    assert said[1].startswith("  /srv/big created"), "what hurts most first"
-    assert said[2].startswith("  /etc/small\\x0aforged created")
-    assert len(said) == 3
-    assert "impermanenced: the next boot takes away 2 paths, 4.9 KiB\n" in daemon.output()
+    assert wall.read_text().splitlines() == [
+        "impermanence: the next boot takes away 2 paths, 4.9 KiB",
+        "  what of it is yours: impermanence status",
+    ], "no path: every terminal shows it"
+    said = daemon.output().splitlines()
+    first = said.index("impermanenced: the next boot takes away 2 paths, 4.9 KiB")
+    assert said[first + 1].startswith("impermanenced: /srv/big created"), "what hurts most first"
+    assert said[first + 2].startswith("impermanenced: /etc/small\\x0aforged created")
     wait_until(lambda: leaving.got, "the signal")
     count, size, worst = leaving.got[0]
     assert (count, size) == (2, 5001)

@@ -58,6 +58,24 @@ def test_a_secret_blocks_and_a_setting_warns(system: System) -> None:
     assert gate(system)[0] == 3
 
 
+def test_a_size_that_somebody_chose_does_not_count(system: System) -> None:
+    """A sparse file of 4 EiB blocked the gate, and reached every level."""
+    system.configure('[gate]\nblock-bytes = "1MiB"\nblock = []\n')
+    (system.root / "etc/sparse").touch()
+    os.truncate(system.root / "etc/sparse", 1 << 62)
+    code, found = gate(system)
+    assert (code, found["gate"], found["bytes"]) == (0, "warn", 0)
+    document = system.document("status")
+    (entry,) = [one for one in document["entries"] if one["path"] == "/etc/sparse"]
+    assert (entry["size"], entry["allocated"]) == (1 << 62, 0)
+    assert "4.0 EiB" not in system.run("status").stdout
+    assert "4.0 EiB (0 B on the disk)" in system.run("explain", "/etc/sparse").stdout
+    (system.root / "etc/room").touch()
+    sh("fallocate", "--keep-size", "--length", "2MiB", system.root / "etc/room")
+    code, found = gate(system)
+    assert (code, found["bytes"]) == (3, 2 << 20)
+
+
 def test_what_is_not_wiped_passes(system: System) -> None:
     (system.root / "etc/key").write_text(KEY)
     assert gate(system)[0] == 3
