@@ -80,11 +80,14 @@ def test_whoever_asks_has_it_looked_at_again(
 
 
 def test_a_request_to_keep_the_root_lets_go(
-    logind: FakeLogind, machine: Machine, state: Path, daemon: Daemon
+    bus: Bus, logind: FakeLogind, machine: Machine, state: Path, daemon: Daemon
 ) -> None:
     blocked(logind, machine, daemon)
     (state / "next").write_bytes(records.format_next(NextRequest("keep", "some-id")))
     wait_until(lambda: logind.held("block") == 0, "it let go", 30)
+    told = run(bus, machine.config, "status", uid=NOBODY).stdout
+    assert told.startswith("nothing that you may see would be lost at the next boot, were the root not kept")
+    assert "only root can ask" not in told
 
 
 def test_it_refuses_nothing_where_that_is_not_configured(

@@ -33,6 +33,6 @@ def machine(filesystem: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found.bind("/persist", "persist")
     found.set_up()
     yield found
+    found.umount()
     for hold in found.fuses:
         hold()
-    found.umount()

@@ -49,7 +49,7 @@ class Machine:
     mounts: list[Mount] = field(default_factory=list)
     aliases: dict[str, str] = field(default_factory=dict)  # where a volume's own files are mounted too
     passing: list[str] = field(default_factory=list)  # mounts whose content nobody expects to persist
-    fuses: list[Callable[[], None]] = field(default_factory=list)  # what has to hold at the end
+    fuses: list[Callable[[], None]] = field(default_factory=list)  # for the end, when nothing is mounted
 
     @property
     def top(self) -> Path:

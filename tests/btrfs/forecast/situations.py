@@ -10,6 +10,7 @@ from pathlib import Path
 from impermanenced.model import Spared
 from impermanenced.model import Spared as S
 from tests.conftest import sh
+from tests.isolation import attach, detach
 
 from .automount import automount
 from .machine import Machine
@@ -352,6 +353,26 @@ def hidden_copy_without_its_time(machine: Machine) -> Expected:
     machine.write("/var/lib/app/state.db", "precious", on="persist", age=100)
     machine.bind("/var/lib/app")
     return Expected(verdicts={"/var/lib/app/state.db": "hidden"})
+
+
+@situation
+def hidden_copy_on_another_filesystem(machine: Machine) -> Expected:
+    """What is mounted from another device is looked up by its path."""
+    machine.write("/var/lib/app/state.db", "precious", age=100)
+    machine.write("/var/lib/app/early.log", "written before the mount")
+    image = machine.filesystem.directory / "ext4.img"
+    with open(image, "wb") as stream:
+        stream.truncate(16 << 20)
+    sh("mkfs.ext4", "-q", "-d", machine.top / "root/var/lib/app", image)
+    device = attach(image)
+    machine.fuses.append(lambda: detach(device, image))
+    machine.mount("/var/lib/app", lambda where: ext4(device, where))
+    (machine.root / "var/lib/app/early.log").unlink()
+    return Expected(verdicts={"/var/lib/app/state.db": "hidden", "/var/lib/app/early.log": "crud"})
+
+
+def ext4(device: str, where: Path) -> None:
+    sh("mount", "-t", "ext4", device, where)
 
 
 @situation
