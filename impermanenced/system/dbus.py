@@ -6,7 +6,7 @@ own and lets another process take a name away.  So pydbus makes the connection, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from gi.repository import Gio, GLib
@@ -69,6 +69,22 @@ def get_property(con: Any, to: Address, name: str, *, timeout: int = CALL_TIMEOU
     arguments = GLib.Variant("(ss)", (to.interface, name))
     (value,) = call(con, properties, "Get", arguments, "(v)", timeout=timeout)
     return value
+
+
+def get_properties(
+    con: Any, to: Address, names: Iterable[str], *, timeout: int = CALL_TIMEOUT
+) -> dict[str, Any]:
+    """Return the unpacked values of those of these properties that an interface has, by one call.
+
+    The others, which may be hundreds, are not unpacked.  GLib.Error: there is no answer.
+    """
+    answer = con.call_sync(
+        to.name, to.path, PROPERTIES, "GetAll", GLib.Variant("(s)", (to.interface,)),
+        GLib.VariantType("(a{sv})"), _flags(False), timeout, None,
+    )  # fmt: skip
+    every = answer.get_child_value(0)
+    found = {name: every.lookup_value(name, None) for name in names}
+    return {name: value.unpack() for name, value in found.items() if value is not None}
 
 
 def _flags(start: bool) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gi.repository import GLib
 
-from .dbus import PROPERTIES, Address, call, get_property
+from .dbus import Address, call, get_properties, get_property
 from .systemd import KnownSystemd, Span
 from .unit_files import KINDS, Owner, Units, directories, from_files
 
@@ -55,8 +55,7 @@ def loaded(con: Any) -> Units | None:
 
 
 def _of_service(con: Any, name: str, path: str) -> dict[bytes, Owner]:
-    properties = Address(_NAME, path, PROPERTIES)
-    (facts,) = call(con, properties, "GetAll", GLib.Variant("(s)", (_SERVICE,)), "(a{sv})")
+    facts = get_properties(con, Address(_NAME, path, _SERVICE), (*KINDS, "DynamicUser"))
     dynamic = bool(facts.get("DynamicUser", False))
     found: dict[bytes, Owner] = {}
     for setting in KINDS:
