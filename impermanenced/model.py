@@ -174,6 +174,7 @@ class Decision:
     why: str = ""  # in the program's words, printable; of an unknown one: why it is not known
     code: str | None = None  # the stable word of the reason
     advice: str | None = field(default=None, compare=False)  # what to do about it, by the table of reasons
+    volume: str | None = field(default=None, compare=False)  # which of several the reason is about, if any
 
     @property
     def fails(self) -> bool:

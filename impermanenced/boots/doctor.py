@@ -64,7 +64,7 @@ class Running:
 def examine(config: Config, machine: Machine, running: Running, decision: Decision) -> list[Finding]:
     """Return what is wrong, the errors first; `decision` is that of the next boot."""
     found = [
-        *foretold(decision, names_of_machine(machine)),
+        *foretold(decision, names_of_machine(machine, decision.volume)),
         *_record(config, machine, decision),
         *mounted_by_number(machine, _tables(machine)),
         *_swap(machine, running),

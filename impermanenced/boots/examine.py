@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import CommandError
 from ..model import Decision
-from ..state import SOURCE
+from ..state import SOURCE, VOLUME_NAME
 from ..system import command
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
@@ -35,7 +35,8 @@ TYPED = ("off-asked", "command-line")
 
 _NOWHERE = b"/dev/null/none"
 _FIRST = re.compile(rb"([a-z]+)(?: (\d{1,9}))?(?:: (.*))?")
-_CODE = re.compile(rb"REASON_CODE=([a-z-]+)")
+_CODE = re.compile(rb"^REASON_CODE=([a-z-]+)$", re.MULTILINE)
+_VOLUME = re.compile(rb"^VOLUME=(" + VOLUME_NAME.encode() + rb")$", re.MULTILINE)
 
 
 
@@ -58,7 +59,7 @@ def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = Non
 def this_system() -> Decision:
     """Return the decision for the running system, with what to do in its names."""
     found = decide()
-    return found if found.code is None else _advised(found, remedy.names_of_root(b"/"))
+    return found if found.code is None else _advised(found, remedy.names_of_root(b"/", found.volume))
 
 
 def next_boot(machine: Machine) -> Decision:
@@ -70,7 +71,7 @@ def next_boot(machine: Machine) -> Decision:
         # The command line that runs here is not theirs: what boots is what their record says.
         record = _NOWHERE if root is None else os.path.join(root, SOURCE)
         found = decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
-    return found if found.code is None else _advised(found, remedy.names_of_machine(machine))
+    return found if found.code is None else _advised(found, remedy.names_of_machine(machine, found.volume))
 
 
 def _advised(decision: Decision, names: Names) -> Decision:
@@ -81,7 +82,7 @@ def _advised(decision: Decision, names: Names) -> Decision:
 def parse(said: bytes) -> Decision:
     """Return the decision that the program printed."""
     first, _, rest = said.partition(b"\n")
-    found, code = _FIRST.fullmatch(first), _CODE.search(rest)
+    found, code, volume = _FIRST.fullmatch(first), _CODE.search(rest), _VOLUME.search(rest)
     if found is None:
         return Decision(UNKNOWN, why=f"the program said: {to_text(first)}")
     action, boot, why = found.groups()
@@ -93,6 +94,7 @@ def parse(said: bytes) -> Decision:
         why=to_text(why or b""),
         code=word,
         advice=None if to_do is None else to_do.line,
+        volume=None if volume is None else volume[1].decode(),
     )
 
 

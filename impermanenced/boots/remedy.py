@@ -125,26 +125,32 @@ def persist_volume(device: bytes, path: bytes) -> tuple[str, ...]:
     )
 
 
-def names_of_root(mountpoint: bytes) -> Names:
-    """Return the names of the system whose root is mounted there, as far as the caller may look."""
+def names_of_root(mountpoint: bytes, volume: str | None = None) -> Names:
+    """Return the names of the system whose root is mounted there, as far as the caller may look.
+
+    `volume` is the name of the one that something is about, where there are several.
+    """
     with contextlib.suppress(ImpermanenceError, OSError), good.top_level_of(mountpoint) as (top, subvolume):
-        return names_of(top, subvolume)
+        return names_of(top, subvolume, volume)
     return NO_NAMES
 
 
-def names_of_machine(machine: Machine) -> Names:
-    """Return the names of the system that the volumes belong to."""
+def names_of_machine(machine: Machine, volume: str | None = None) -> Names:
+    """Return the names of the system that the volumes belong to; `volume` as above."""
     # Where the root is no volume, the record alone knows its name.
-    root = next((volume.subvolume for volume in machine.volumes if volume.path == b"/"), b"")
-    return names_of(machine.top, root)
+    root = next((one.subvolume for one in machine.volumes if one.path == b"/"), b"")
+    return names_of(machine.top, root, volume)
 
 
-def names_of(top: int, root: bytes) -> Names:
-    """Return the names of a system; `top` is a descriptor of the top level, `root` the path of its root."""
+def names_of(top: int, root: bytes, name: str | None = None) -> Names:
+    """Return the names of a system; `top` is a descriptor of the top level, `root` the path of its root, and
+    `name` that of a volume.
+    """
     rollback = _record(top)
     volumes = rollback.volumes if rollback is not None else ()
-    # The table does not say which of several volumes it is: the reason itself names it.
-    volume = volumes[0] if len(volumes) == 1 else None
+    meant = [one for one in volumes if name in (None, one.name)]
+    # Of several volumes it may be any: the reason itself names it.
+    volume = meant[0] if len(meant) == 1 else None
     return Names(
         device=_device(top),
         volume=_word(volume.subvolume if volume is not None else None if volumes else root, NO_NAMES.volume),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..boots import initrds, outcome, remedy
+from ..boots import examine, initrds, outcome, remedy
 from ..boots.outcome import Trouble
 from ..boots.remedy import Names, Remedy
 from ..text import to_text
@@ -40,7 +40,10 @@ def to_do(found: Trouble, names: Names | None = None) -> Remedy:
     if found.image:
         # This boot has written to the filesystems that the image believes it knows.
         return Remedy("Do not resume it any more: mkswap, or boot once with noresume")
-    names = remedy.names_of_root(b"/") if names is None else names
+    if names is None:
+        names = remedy.names_of_root(b"/")
+        if names.volume == remedy.NO_NAMES.volume:  # there are several: the program knows which one it is
+            names = remedy.names_of_root(b"/", examine.this_system().volume)
     if found.kind == outcome.ABSENT:
         return Remedy("Nothing is lost. Build the initrd anew, with the hook in it", initrds.rebuild())
     row = remedy.of(found.code, names)

@@ -14,6 +14,7 @@ static void look_at_volume(struct run *run, struct volume *volume)
 	const struct wanted *wanted = volume->wanted;
 	const char *blank = wanted->blank[0] ? wanted->blank : NULL;
 
+	run->about = wanted->name;
 	if (!is_straight(run->top, wanted->path))
 		refuse(run, LINK_IN_PATH, "a symbolic link on the way to volume %s", wanted->name);
 	if (blank && !is_straight(run->top, blank))
@@ -42,6 +43,7 @@ void look_at_volumes(struct run *run)
 	run->kept_words = NULL;
 	for (size_t i = 0; i < run->count; i++)
 		look_at_volume(run, &run->volumes[i]);
+	run->about = NULL;
 	if (run->missing)
 		run->kept_words = words("there is no volume %s to boot", run->missing);
 }
@@ -91,6 +93,7 @@ static void check_volume(struct run *run, const struct volume *volume)
 	const char *path = escaped(volume->wanted->path);
 	int fd = open_directory(run->top, volume->wanted->path);
 
+	run->about = volume->wanted->name;
 	check_directory(run, open_above(run->top, volume->wanted->path), words("volume %s", volume->wanted->name));
 	if (fd < 0)
 		return;
@@ -116,6 +119,7 @@ void check_places(struct run *run)
 
 	for (size_t i = 0; i < run->count; i++)
 		check_volume(run, &run->volumes[i]);
+	run->about = NULL;
 	if (is_directory(run->top, archive))
 		check_inside(run, archive, words("the archive %s", escaped(archive)));
 	else if (is_there(run->top, archive))

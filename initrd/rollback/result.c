@@ -115,6 +115,8 @@ static _Noreturn void foretell(const struct run *run, enum reason reason)
 	putchar('\n');
 	if (reason != NO_REASON)
 		printf("REASON_CODE=%s\n", explain(reason)->word);
+	if (reason != NO_REASON && run->about)
+		printf("VOLUME=%s\n", run->about);
 	exit(fflush(stdout) == 0 ? 0 : 1);
 }
 

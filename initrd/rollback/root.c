@@ -183,11 +183,13 @@ void check_that_the_name_decides(struct run *run)
 
 		if (volume->live.kind != SUBVOLUME)
 			continue;
+		run->about = volume->wanted->name;
 		if (by_number && by_number == volume->live.id)
 			refuse(run, BY_NUMBER, "%s names volume %s by subvolid=, which the old root keeps",
 			       run->root.said_by, volume->wanted->name);
 		if (run->root.said_by && by_default == volume->live.id)
 			refuse(run, BY_NUMBER, "volume %s is the default subvolume, and %s has no subvol=",
 			       volume->wanted->name, run->root.said_by);
+		run->about = NULL;
 	}
 }

@@ -70,6 +70,7 @@ struct run {
 	struct volume *volumes;
 	size_t count;
 	const char *missing; /* a volume that is not there */
+	const char *about;   /* the volume that is looked at, for --examine */
 	struct numbers numbers;
 
 	struct record mine;

@@ -112,6 +112,7 @@ static void choose_blank(struct run *run, struct volume *volume, const char **wh
 	const char *blank = volume->wanted->blank;
 	struct problem problem = look_at_blank(volume);
 
+	run->about = volume->wanted->name;
 	if (problem.words && strcmp(run->settings.on_missing_blank, "create-empty") == 0) {
 		*why = words("the blank of volume %s is made empty: %s", volume->wanted->name, problem.words);
 		if (!run->options.examine)
@@ -126,6 +127,7 @@ static void choose_blank(struct run *run, struct volume *volume, const char **wh
 		refuse(run, problem.reason, "the blank %s of volume %s: %s", *blank ? escaped(blank) : "(empty)",
 		       volume->wanted->name, problem.words);
 	}
+	run->about = NULL;
 	volume->told.source = blank;
 	volume->told.source_uuid = *blank ? words("%s", volume->blank.uuid) : NULL;
 }

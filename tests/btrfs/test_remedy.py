@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.boots import remedy, setup
+from impermanenced.boots import doctor, examine, remedy, setup
 from impermanenced.boots.reasons import REASONS
 from impermanenced.boots.remedy import NO_NAMES, Names
 from impermanenced.report.report import Manager
@@ -85,6 +85,27 @@ def test_names_that_nobody_knows(debian: Debian, tmp_path: Path) -> None:
     assert (names.volume, names.blank, names.archive) == ("@rootfs", "BLANK", "ARCHIVE"), "what runs is known"
     record.write_text(text + text[text.index("VOLUME=") :].replace("root", "home"))
     assert debian.names().blank == "BLANK", "it may be either"
+
+
+def test_which_of_two_volumes_it_is(debian: Debian) -> None:
+    """The program says it, and the commands are about that one."""
+    home = debian.filesystem.subvolume("@home")
+    debian.filesystem.snapshot("@home", "home-blank", readonly=True)
+    where = debian.filesystem.mount(debian.root.parent / "home", "subvol=@home")
+    debian.config.write_text(
+        debian.config.read_text()
+        + f'[[volume]]\nmountpoint = "{where}"\npath = "/home"\nname = "home"\nblank = "home-blank"\n'
+    )
+    debian.setup()
+    assert home.exists()
+    sh("btrfs", "property", "set", "-ts", debian.top / "home-blank", "ro", "false")
+    with Manager(os.fsencode(debian.config)) as manager:
+        decision = examine.next_boot(manager.machine)
+        (finding,) = doctor.foretold(decision, remedy.names_of_machine(manager.machine, decision.volume))
+    assert (decision.code, decision.volume) == ("blank-writable", "home")
+    assert decision.advice is not None and "/mnt/home-blank ro true" in decision.advice
+    assert finding.commands[1] == "btrfs property set -ts /mnt/home-blank ro true"
+    assert debian.names().blank == "BLANK", "without the program nobody knows"
 
 
 def missing(debian: Debian) -> None:
