@@ -77,7 +77,9 @@ class Daemon:
         self._drop_ins = config_file is None
         self._as_read = fingerprint(config_file or DEFAULT, self._drop_ins)
         # PID 1's table is read, because the unit's sandbox has mounts of its own.
-        self._manager = manager = Manager(config_file, lambda: mounts.read(1), asked)
+        self._manager = manager = Manager(
+            config_file, lambda: mounts.read(1), asked, writable=False
+        )
         # The order matters: a call that comes with the name waits for the loop, and only the owner of the
         # name may open the ledger.
         self._registration = Registration(con, OBJECT_PATH, XML)
