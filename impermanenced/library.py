@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from .boots import listing
 from .boots.history import Boot
-from .drift import Drift
+from .drift import Whole
 from .errors import UsageError
 from .model import Difference, Report, Volume
 from .report.report import Manager
@@ -56,7 +56,7 @@ class System:
             names = ", ".join(one.name for one in machine.volumes)
             raise UsageError(f"there is no volume {volume!r}", f"the configuration has {names}")
         machine.sync()
-        return Drift(machine.top, found, machine.baseline(found)).differences()
+        return Whole(machine.top, found, machine.baseline(found)).differences()
 
     def report(self) -> Report:
         """Compare all volumes with their blanks, judge each difference, and return what the next boot loses.

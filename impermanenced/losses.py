@@ -52,7 +52,7 @@ class LossClass(enum.StrEnum):
     DATABASE = "database", Traits(85, Gate.BLOCK)
     DOCUMENT = "document", Traits(75, Gate.WARN, sniffed=True)
     SERVICE_STATE = "service-state", Traits(55, Gate.WARN, place=True, sniffed=True, boot=True)
-    SUBVOLUME = "subvolume", Traits(50, Gate.WARN)
+    SUBVOLUME = "subvolume", Traits(50, Gate.WARN, sniffed=True)
     CONFIG = "config", Traits(45, Gate.WARN, place=True, sniffed=True, boot=True)
     UNKNOWN = "unknown", Traits(40, Gate.WARN, place=True, sniffed=True, boot=True)
     HISTORY = "history", Traits(25, Gate.WARN, sniffed=True, boot=True)

@@ -108,8 +108,17 @@ class Difference:
     mode: int  # permission bits only
     mtime: int  # nanoseconds since 1970
     target: bytes | None = None  # of a symlink
-    subvolume: int | None = None  # id of a nested subvolume
+    subvolume: int | None = None  # id of the nested subvolume that it is, or lies in
     ctime: int = 0  # nanoseconds since 1970; no program can set it; 0: not known
+    allocated: int | None = None  # bytes on the disk, where these are not `size`: of a sparse file, for one
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes it really takes, the share of one name where a file has several.
+
+        Sums are made of these: `size` is a number that whoever writes the file may choose.
+        """
+        return self.size if self.allocated is None else self.allocated
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,13 @@ class Writer:
     first: float  # seconds since 1970
     last: float
     kind: str = ""  # the kind of the unit: "system", "user", "session", "container"
+
+    @property
+    def whose(self) -> str:
+        """Return the unit, with its kind before it where that names it as it likes: a user may have an
+        `sshd.service`, which is `user:sshd.service`.
+        """
+        return f"{self.kind}:{self.unit}" if self.unit and self.kind in ("user", "container") else self.unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime
 import functools
 import math
+import os
 import re
 
-from .errors import UsageError
+from .errors import ImpermanenceError, UsageError
 
+_BY_DESCRIPTOR = re.compile(rb"/proc/(?:self|[0-9]+)/fd/[0-9]+(?:/|$)")
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 _KNOWN = 5000  # characters whose escape is remembered
 
@@ -78,3 +80,23 @@ def size_to_text(size: int) -> str:
     while value >= 1023.95:
         value, unit = value / 1024, next(units)
     return f"{value:.1f} {unit}"
+
+
+def file_to_text(name: object) -> str:
+    """Return what an OSError calls a file: a path, or the number of a descriptor.
+
+    What was opened by way of a descriptor of the top level is named from there, as a person knows it.
+    """
+    if not isinstance(name, str | bytes):
+        return str(name)
+    return to_text(_BY_DESCRIPTOR.sub(b"", os.fsencode(name), count=1)) or "the filesystem"
+
+
+def failure_to_text(error: BaseException) -> str:
+    """Return what an error says, in one line: an OSError's files and the reason."""
+    if isinstance(error, ImpermanenceError):
+        return error.message
+    if isinstance(error, OSError):
+        files = [file_to_text(name) for name in (error.filename, error.filename2) if name is not None]
+        return ": ".join([*files, error.strerror or str(error)])
+    return str(error)

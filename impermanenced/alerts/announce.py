@@ -33,16 +33,19 @@ def _name(writer: Writer | None) -> str:
     if writer is None:
         return ""
     program = to_text(writer.comm or os.path.basename(writer.exe))
-    if writer.unit and program:
-        return f"{to_text(writer.unit.encode())} ({program})"
-    return to_text(writer.unit.encode()) or program or f"process {writer.pid}"
+    unit = to_text(writer.whose.encode())
+    if unit and program:
+        return f"{unit} ({program})"
+    return unit or program or f"process {writer.pid}"
 
 
 def _writer_fields(writer: Writer | None) -> dict[str, journal.Value]:
     if writer is None:
         return {}
     fields: dict[str, journal.Value] = {
-        "IMPERMANENCE_WRITER_UNIT": writer.unit,
+        # As the journal's own _SYSTEMD_UNIT and _SYSTEMD_USER_UNIT: one name may be in both.
+        f"IMPERMANENCE_WRITER_{'USER_' if writer.kind == 'user' else ''}UNIT": writer.unit,
+        "IMPERMANENCE_WRITER_KIND": writer.kind,
         "IMPERMANENCE_WRITER_EXE": to_text(writer.exe),
         "IMPERMANENCE_WRITER_COMM": to_text(writer.comm),
         "IMPERMANENCE_WRITER_PID": writer.pid,
@@ -107,9 +110,11 @@ class Announcer:
         lost = self._limit.fresh(entry for entry in entries if entry.verdict in LOSSES)
         self.tell(group.announcements(lost, lost))
 
-    def unannounced(self, paths: Sequence[bytes]) -> list[int]:
-        """Return the indices of paths that were not announced before, and remember them as announced."""
-        return self._limit.unannounced(paths)
+    def unannounced(self, asked: Sequence[group.Asked]) -> list[int]:
+        """Return the indices of paths that were not announced before, or not with so bad a loss, and remember
+        them as announced.
+        """
+        return self._limit.unannounced(asked)
 
     def tell(self, announcements: Announcements) -> None:
         """Announce groups, and what belongs to each user."""
@@ -118,8 +123,8 @@ class Announcer:
         self.announce_groups(announcements.groups)
 
     def announce_groups(self, found: Sequence[Alert | Rest]) -> None:
-        """Announce groups of paths that are all new, as many as may be announced at once, and the sum of the
-        others.
+        """Announce groups of paths that are all new, as many as each account may announce at once, and the
+        sum of its others.
         """
         if not found:
             return
@@ -132,16 +137,13 @@ class Announcer:
         for alert in said:
             message, fields = alert_entry(alert)
             journal.write(message, journal.LOG_NOTICE, fields)
-            unit = alert.writer.unit if alert.writer else ""
+            unit = alert.writer.whose if alert.writer else ""
             self._emit(alert.path, alert.verdict, unit, alert.size, alert.count)
             if self._listener:
                 self._listener.alert(alert)
-        if held_back:
-            self._say_rest(
-                group.rest(held_back),
-                journal.MESSAGE_HELD_BACK,
-                "and {count} more undeclared paths in {path}, {size}",
-            )
+        for rest in group.rests(held_back):
+            words = "and {count} more undeclared paths in {path}, {size}"
+            self._say_rest(rest, journal.MESSAGE_HELD_BACK, words)
 
     def settle(self) -> None:
         """Announce what the boot wrote, because it has finished."""

@@ -13,22 +13,24 @@ from dataclasses import dataclass, field
 
 from ..drift import Drift
 from ..kernel.btrfs import Tree
+from ..losses import LossClass, weight
 from ..model import LOSSES, Change, Entry, Volume
 from ..watch.ledger import Origin
+from ..watch.owners import owner_of
 from ..watch.pending import Dirty
-from .group import Alert, bulk_alert, plus, who
+from .group import Alert, account_of, bulk_alert, loss_of, plus, who
 
 MANY = 64  # files from which on they are bulk
 SAMPLE = 16  # files of bulk that are judged
 SAMPLE_OF_DIRECTORY = 2  # files of each directory that are judged if the sample is not of one mind
 GROWING = 2.0  # seconds without new members after which bulk is announced
 AT_MOST = 60.0  # seconds that growing can put that off
-REMEMBERED = 10_000  # trees that are not announced again, whatever else is made in them
+REMEMBERED = 10_000  # trees that are not announced again, unless something worse is made in them
 
 Look = Callable[[int, list[int]], list[Entry]]  # (subvolume, inodes) -> what became of them
 Settle = Callable[[int, Iterable[int]], None]  # (subvolume, inodes): their verdict is known
 
-_Key = tuple[int, bytes, bytes]  # subvolume, directory, who
+_Key = tuple[int, bytes, bytes, int]  # subvolume, directory, who, account
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ class BulkWrites:
         self._settle = settle
         self._clock = clock
         self._bulk: dict[_Key, _Bulk] = {}
-        self._said: dict[_Key, None] = {}
+        self._said: dict[_Key, LossClass] = {}  # the worst that was announced of a tree
 
     def sift(self, top_fd: int, volume: Volume, dirty: Dirty) -> set[int]:
         """Take the bulk out of what was written in a volume, and return the inodes to look at
@@ -103,10 +105,13 @@ class BulkWrites:
             return False
         if not found.new:
             self._settle(root_id, ordered)
-        key = root_id, found.path, who(origin)
-        if verdicts <= LOSSES and not (found.new and key in self._said):
+        account = account_of(entries[0]) if origin is None else owner_of(origin.uid)
+        key = root_id, found.path, who(origin), account
+        said = self._said.get(key) if found.new else None
+        worst = max(map(loss_of, entries), key=weight)
+        if verdicts <= LOSSES and (said is None or weight(worst) > weight(said)):
             count, size = sifter.tree.sizes(ordered)
-            self._add(key, bulk_alert(found.path, entries, count, size))
+            self._add(key, bulk_alert(found.path, entries, count, size, account))
         return True
 
     def _add(self, key: _Key, alert: Alert) -> None:
@@ -130,7 +135,9 @@ class BulkWrites:
             for key, bulk in self._bulk.items()
             if now - bulk.grew >= GROWING or now - bulk.began >= AT_MOST
         ]
-        self._said.update(dict.fromkeys(done))
+        for key in done:
+            losses = self._bulk[key].alert.loss, self._said.pop(key, LossClass.CACHE)
+            self._said[key] = max(losses, key=weight)
         while len(self._said) > REMEMBERED:
             del self._said[next(iter(self._said))]
         return [self._bulk.pop(key).alert for key in done]

@@ -1,4 +1,4 @@
-"""The levels of undeclared data, each of which is announced once."""
+"""The levels of undeclared data, each of which is announced once, and seldom again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ..config.load import LevelSettings
 
 NAMES = ("notice", "warning", "critical")
 FALL = 0.9  # the share of a level below which it is left, so that small changes do not announce it again
+AGAIN = 3600.0  # seconds within which no level is announced that is not above the last one
 
 
 class Levels:
@@ -13,18 +14,25 @@ class Levels:
 
     def __init__(self) -> None:
         self._at = 0  # how many of NAMES were reached
+        self._said, self._when = 0, 0.0  # what was announced last, and when
 
     @property
     def reached(self) -> bool:
         """Return whether any level was reached and is not left again."""
         return self._at > 0
 
-    def reach(self, size: int, settings: LevelSettings, total: int) -> tuple[str, int] | None:
-        """Return the highest level that these bytes have newly reached, and where it begins, or None."""
+    def reach(self, size: int, settings: LevelSettings, total: int, now: float) -> tuple[str, int] | None:
+        """Return the highest level that these bytes have newly reached, and where it begins, or None.
+
+        Anybody can make and remove much data, so a level that is reached again is not announced so soon.
+        """
         begins = _begins(settings, total)
         reached = max((step for step, bytes_ in enumerate(begins, 1) if bytes_ and size >= bytes_), default=0)
         if reached > self._at:
             self._at = reached
+            if reached <= self._said and now - self._when < AGAIN:
+                return None
+            self._said, self._when = reached, now
             return NAMES[reached - 1], begins[reached - 1]
         while self._at and not 0 < begins[self._at - 1] * FALL <= size:
             self._at -= 1

@@ -15,13 +15,13 @@ from ..model import LOSSES, Report
 from ..report.forecast import why
 from ..state import BootFile, boot_file
 from ..system import atomic, command, journal, logger
-from ..text import size_to_text
+from ..text import failure_to_text, size_to_text
 from ..volumes.machine import Machine
 from . import group
 from .announce import describe
 from .group import Alert
 
-WORST = 5  # groups that are named
+WORST = 5  # groups of each account that are named
 WALL_TIMEOUT = 3.0  # seconds; logind waits for five by default
 
 log = logger.get()
@@ -43,9 +43,9 @@ def compose(report: Report) -> ShutdownSummary:
     lost = [entry for entry in report.entries if entry.verdict in LOSSES]
     return ShutdownSummary(
         count=len(lost),
-        size=sum(entry.difference.size for entry in lost),
+        size=sum(entry.difference.held for entry in lost),
         complete=report.complete,
-        worst=tuple(group.group(lost)[:WORST]),
+        worst=tuple(group.worst(group.group(lost), WORST)[0]),
         spared=None if report.forecast is None else why(report.forecast),
     )
 
@@ -59,23 +59,24 @@ def message(summary: ShutdownSummary) -> str:
     return f"the next boot takes away {sums}"
 
 
-def cut_message(seconds: float, unseen: int, at: float | None) -> str:
-    """Return the line about a last report that was not finished within its time.
+def cut_message(seconds: float, unseen: int, at: float | None, *, begun: bool) -> str:
+    """Return the line about a last report that was not finished within its time, or not begun for that.
 
     `unseen` paths were written to since the report that stands in for it, which began `at`, in seconds since
     1970; None stands for none.
     """
     paths = "1 path" if unseen == 1 else f"{unseen} paths"
+    cut = f"was cut at {seconds:g} s" if begun else f"would take longer than {seconds:g} s"
     if at is None:
-        return f"the last report was cut at {seconds:g} s, and there is none before it: {paths} not looked at"
+        return f"the last report {cut}, and there is none before it: {paths} not looked at"
     when = time.strftime("%H:%M:%S", time.localtime(at))
-    return f"the last report was cut at {seconds:g} s: {paths} written to since {when} not looked at"
+    return f"the last report {cut}: {paths} written to since {when} not looked at"
 
 
-def say_cut(seconds: float, unseen: int, at: float | None) -> None:
+def say_cut(seconds: float, unseen: int, at: float | None, *, begun: bool) -> None:
     """Log that the last report was cut."""
     fields: dict[str, journal.Value] = {"MESSAGE_ID": journal.MESSAGE_CUT, "IMPERMANENCE_UNSEEN": unseen}
-    journal.write(cut_message(seconds, unseen, at), journal.LOG_WARNING, fields)
+    journal.write(cut_message(seconds, unseen, at, begun=begun), journal.LOG_WARNING, fields)
 
 
 def details(summary: ShutdownSummary) -> list[str]:
@@ -95,16 +96,17 @@ def _fields(summary: ShutdownSummary) -> Mapping[str, journal.Value]:
 
 
 def say(summary: ShutdownSummary) -> None:
-    """Log the last words, and show them to everybody who is logged in if anything will be lost."""
+    """Log the last words, and tell everybody who is logged in how much will be lost, if anything will."""
     lost = summary.count > 0 and summary.spared is None
     journal.write(message(summary), journal.LOG_WARNING if lost else journal.LOG_INFO, _fields(summary))
     if not lost:
         return
     for line in details(summary):
         journal.write(line, journal.LOG_WARNING)
-    text = "\n  ".join([f"impermanence: {message(summary)}", *details(summary)]) + "\n"
+    # A terminal shows it to anybody, so it names no path: whose files these are says impermanence status.
+    text = f"impermanence: {message(summary)}\n  what of it is yours: impermanence status\n"
     try:
-        command.run(["wall"], input=text.encode("utf-8", "surrogateescape"), timeout=WALL_TIMEOUT)
+        command.run(["wall"], input=text.encode(), timeout=WALL_TIMEOUT)
     except CommandError as error:
         log.info("nobody who is logged in could be told", error=error.message)
 
@@ -127,7 +129,7 @@ def leave_record(machine: Machine, boot_id: str, now: float, summary: ShutdownSu
             record = EndRecord(boot_id, int(max(now, 0)), summary.count, summary.size, summary.complete)
             atomic.replace(path, records.format_end(record))
     except (ImpermanenceError, OSError) as error:
-        log.warning("the end of this boot could not be recorded", error=str(error))
+        log.warning("the end of this boot could not be recorded", error=failure_to_text(error))
 
 
 def forget_record(machine: Machine, boot_id: str) -> None:

@@ -57,8 +57,9 @@ def _sizes(config: Config, machine: Machine) -> dict[bytes, int]:
     with Archive(config, machine) as archive:
         found = archive.read()
     # Shared data counts for the newest, as when they are pruned.
-    measured = Sizes(machine).of(found, reversed(found.roots))
-    return {root.path: measured[root.id] for root in found.roots}
+    sizes = Sizes(machine)
+    measured = sizes.of(found, reversed(found.roots))
+    return {root.path: measured[root.id] for root in found.roots if root.id not in sizes.faults}
 
 
 def _result() -> BootRecord | None:

@@ -177,7 +177,11 @@ class Archive:
             elif path not in archived:
                 unknown[path] = "is in no record"
             else:
-                found = self.machine.subvolume(children[name])
+                try:
+                    found = self.machine.subvolume(children[name])
+                except OSError as error:
+                    unknown[path] = f"cannot be looked up: {error.strerror}"
+                    continue
                 wanted, number = archived[path]
                 if wanted is None or uuid.UUID(wanted).bytes != found.uuid:
                     unknown[path] = f"is not the subvolume that boot {number} put there"
@@ -279,8 +283,7 @@ class Archive:
         return True
 
     def _pin(self, number: int) -> bytes:
-        name = os.path.basename(boot_file(number, BootFile.PIN))
-        return b"/proc/self/fd/%d/%s" % (self._boots, name)
+        return self.machine.at(boot_file(number, BootFile.PIN))
 
 
 def archived_times(known: Mapping[int, BootRecord]) -> dict[int, int | None]:

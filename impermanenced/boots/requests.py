@@ -76,30 +76,19 @@ def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
 
 def write(machine: Machine, request: NextRequest) -> None:
     """Replace the request for the next boot, whatever it was."""
-    with _named():
-        atomic.replace(machine.in_state(NEXT), records.format_next(request))
+    atomic.replace(machine.in_state(NEXT), records.format_next(request))
 
 
 def cancel(machine: Machine) -> None:
     """Remove the request for the next boot."""
-    with _named():
-        path = machine.in_state(NEXT)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
-@contextlib.contextmanager
-def _named() -> Iterator[None]:
-    """Give errors the path that a person knows, in place of one through a descriptor."""
+    path = machine.in_state(NEXT)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, NEXT) from error
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 # What is done, in words, for the command line and the bus

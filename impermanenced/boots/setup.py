@@ -17,7 +17,7 @@ import btrfsutil
 from ..config.load import Config, VolumeSettings
 from ..errors import NotSetUp, RecordError
 from ..model import Volume
-from ..state import DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME
+from ..state import BOOTS, DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -120,6 +120,12 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     if not os.path.lexists(archive):
         words = f"make {to_text(config.archive.directory)} for the old roots"
         steps.append(Step(words, lambda: os.makedirs(archive, mode=0o700)))
+    for directory in (STATE, BOOTS) if there else ():
+        if os.path.lexists(machine.at(directory)):
+            for name in atomic.leftovers(machine.at(directory)):
+                path = directory + b"/" + name
+                words = f"remove {to_text(path)}, which a process that was killed has left"
+                steps.append(Step(words, _remover(machine.at(path))))
     if before != content:
         words = f"write {to_text(ROLLBACK)}, which the initrd obeys"
         steps.append(Step(words, lambda: atomic.replace(record, content)))
@@ -151,6 +157,10 @@ def _make_state(path: bytes) -> None:
 
 def _maker(path: bytes) -> Callable[[], None]:
     return lambda: os.mkdir(path, 0o700)
+
+
+def _remover(path: bytes) -> Callable[[], None]:
+    return lambda: os.unlink(path)
 
 
 def _read(path: bytes, name: bytes) -> bytes | None:

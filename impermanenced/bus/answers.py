@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from ..alerts import group, shutdown
-from ..alerts.group import Announcements
+from ..alerts.group import Announcements, Asked
 from ..alerts.shutdown import ShutdownSummary
 from ..document.explanation import explanation_to_json
 from ..document.fields import dump
@@ -17,10 +17,10 @@ from ..report import totals
 from ..report.explanation import explain, on_a_volume
 from ..report.totals import Tally
 from ..report.visible import listed, visible
-from ..system.subids import SubordinateIds
+from ..watch.owners import owner_of
 from .sealed import sealed_file
 
-Unannounced = Callable[[Sequence[bytes]], Iterable[int]]  # paths -> indices of unannounced ones, now marked
+Unannounced = Callable[[Sequence[Asked]], Iterable[int]]  # indices of those to announce, now marked
 
 PIECE = 1000  # paths in one question, and
 PIECE_BYTES = 1 << 20  # bytes of these
@@ -58,7 +58,7 @@ class FromReport:
         self._report = report
 
     def document(self, uid: int) -> int:
-        return sealed_file(report_pieces(listed(visible(self._report, uid), SubordinateIds().owner)))
+        return sealed_file(report_pieces(listed(visible(self._report, uid), owner_of)))
 
     def explanation(self, path: bytes, uid: int) -> int:
         asked = on_a_volume(self._report, path)
@@ -74,7 +74,8 @@ class FromReport:
             asked = [entry for entry in lost if entry.difference.subvolume in subvolumes]
         fresh: list[Entry] = []
         for piece in _pieces(asked):
-            fresh += [piece[index] for index in unannounced([entry.difference.path for entry in piece])]
+            paths = [(entry.difference.path, group.loss_of(entry)) for entry in piece]
+            fresh += [piece[index] for index in unannounced(paths)]
         return group.announcements(fresh, lost)
 
     def shutdown_summary(self) -> ShutdownSummary:

@@ -80,6 +80,7 @@ XML: Final = """\
       <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
     </property>
     <!-- Something undeclared was written.  If `count` is more than one, `path` is the directory of all.
+         A `unit` of a user's manager has `user:` before its name, one of a container `container:`.
          The signal goes to root alone. -->
     <signal name="Crud">
       <arg name="path" type="ay"/>

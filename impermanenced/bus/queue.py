@@ -18,6 +18,7 @@ from ..errors import ImpermanenceError, ServiceError
 from ..system import logger
 from ..system.callers import ROOT, Caller
 from ..system.dbus import Call
+from ..text import failure_to_text
 
 REST = 3  # how many times as long as it took, before the next one is made for another user than root
 EACH = 100  # calls of one user that may wait
@@ -128,7 +129,7 @@ class CallQueue(Generic[T]):
                 self._done(made)
             self._put_back(calls)
         except (ImpermanenceError, OSError) as error:
-            log.warning("a call cannot be answered", error=str(error))
+            log.warning("a call cannot be answered", error=failure_to_text(error))
             problem = error
         finally:
             for one in calls:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import ImpermanenceError, NotPermitted
+from ..text import failure_to_text
 from . import output
 from .parse import load, parse
 
@@ -52,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except OSError as error:
-        where = [output.file_name(name) for name in (error.filename, error.filename2) if name is not None]
-        output.complain(": ".join([*where, error.strerror or str(error)]))
+        output.complain(failure_to_text(error))
         return NotPermitted.exit_code if isinstance(error, PermissionError) else 1
 
 

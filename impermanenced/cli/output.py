@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from ..text import to_text
 from .verb import Shared
 
 UNCUT = 1 << 16  # columns
@@ -108,11 +107,6 @@ _waiting = _Waiting()
 def wait(seconds: float | None) -> None:
     """Show that the daemon is waited for, so many seconds by now; None: no longer."""
     _waiting.show(seconds)
-
-
-def file_name(name: object) -> str:
-    """Return what an OSError calls a file as text: a path, or the number of a descriptor."""
-    return to_text(os.fsencode(name)) if isinstance(name, str | bytes) else str(name)
 
 
 def _printable(line: str) -> str:

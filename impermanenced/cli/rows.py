@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..losses import LossClass, weight
-from ..model import AdviceKind, Change, Entry, FileType, Verdict
+from ..model import AdviceKind, Change, Difference, Entry, FileType, Verdict
 from ..paths import Inherited
 from ..text import to_text
 from . import wording
@@ -103,19 +103,22 @@ def _ways(entries: Iterable[Entry]) -> set[tuple[str, bytes]]:
 
 
 def _leads_on(group: list[Entry], ways: set[tuple[str, bytes]]) -> bool:
-    """Return whether these are directories that come back with their content, which other rows are about."""
-    return all(
-        entry.difference.type is FileType.DIRECTORY
-        and entry.difference.change is Change.CREATED
-        and (entry.volume, entry.difference.path) in ways
-        for entry in group
-    )
+    """Return whether these are directories and subvolumes that come back with their content, which other rows
+    are about.
+    """
+    return all(_is_way(entry.difference) and (entry.volume, entry.difference.path) in ways for entry in group)
+
+
+def _is_way(difference: Difference) -> bool:
+    if difference.type is FileType.SUBVOLUME:
+        return not difference.held  # else it has more than what is listed
+    return difference.type is FileType.DIRECTORY and difference.change is Change.CREATED
 
 
 def _key(entry: Entry, tops: Tops) -> Key:
     volume, difference = entry.volume, entry.difference
     path = difference.path
-    if difference.type is FileType.SUBVOLUME:  # a whole tree, of unknown size: never one among others
+    if difference.type is FileType.SUBVOLUME:  # a whole tree, not always listed: never one among others
         return volume, path, ()
     if entry.package:
         return volume, b"", (PACKAGES,)
@@ -131,13 +134,13 @@ def _key(entry: Entry, tops: Tops) -> Key:
 
 
 def _row(directory: bytes, group: list[Entry]) -> Row:
-    worst = max(group, key=lambda entry: (entry.score, entry.difference.size))
+    worst = max(group, key=lambda entry: (entry.score, entry.difference.held))
     packages = _packages(group)
     differences = [entry.difference for entry in group]
     return Row(
         path=_names(packages, group) if packages else _path(directory, group),
         what=_what(group),
-        size=sum(one.size for one in differences if one.change is not Change.DELETED),
+        size=sum(one.held for one in differences if one.change is not Change.DELETED),
         who=_who(group),
         when=max(_when(entry) for entry in group),
         loss=PACKAGES if packages else _loss(worst, group),

@@ -11,6 +11,7 @@ import os
 from ..config.load import DEFAULT, Config, load
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from ..model import Report
+from ..text import file_to_text
 from . import output
 
 BUS_SOCKET = "/run/dbus/system_bus_socket"
@@ -63,7 +64,7 @@ def _from_machine(config: bytes | None) -> Report:
         with Manager(config) as manager:
             return manager.status()
     except PermissionError as error:
-        where = f"{output.file_name(error.filename)}: " if error.filename is not None else ""
+        where = f"{file_to_text(error.filename)}: " if error.filename is not None else ""
         raise NotPermitted(
             f"{where}reading the filesystem's trees is not permitted",
             "run it as root, or start impermanenced.service",

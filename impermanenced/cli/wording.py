@@ -71,9 +71,10 @@ def writer(found: Writer | None) -> str:
     """Return the service that wrote, or else the program and its user, or "" if neither is known."""
     if found is None:
         return ""
-    its_unit = unit(found.unit)
-    if its_unit.endswith(".service") and not its_unit.startswith("user@"):
-        return its_unit
+    its_unit = unit(found.whose)
+    if its_unit.endswith(".service") and not found.unit.startswith("user@"):
+        whose = found.uid if found.kind == "user" else None
+        return its_unit if whose is None else f"{its_unit} ({user(whose)})"
     program = program_of(found) or its_unit
     if found.uid is None:
         return program

@@ -14,7 +14,7 @@ from ..bus.answers import Answers
 from ..bus.news import News
 from ..errors import TooMany
 from ..kernel import libc
-from ..model import Entry
+from ..model import Entry, FileType
 from ..report.report import Manager
 from ..system import journal, logger
 from ..watch.pending import Dirty, PendingWrites
@@ -122,11 +122,12 @@ class Flusher:
             libc.malloc_trim()  # what many files took for a moment goes back to the kernel: 3 MB of 50,000
 
     def _look_at(self, root_id: int, written: Dirty) -> None:
-        volume = next((found for found in self._manager.volumes if found.root_id == root_id), None)
-        if volume is None:
-            self._nested.setdefault(root_id, False)
+        if (found := self._manager.tree_of(root_id)) is None:
             return
-        inodes = self._bulk.sift(self._manager.machine.top, volume, written)
+        volume, tree = found
+        if tree is not volume:  # what was in it when it came, nothing has told
+            self._nested.setdefault(root_id, False)
+        inodes = self._bulk.sift(self._manager.machine.top, tree, written)
         if len(inodes) > report_process.BIG:
             self._too_many = True
             self._limits.stir()
@@ -183,7 +184,13 @@ class Flusher:
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
         entries = self._manager.entries_of(root_id, inodes, self._writes, report_process.BIG)
         found = {entry.difference.inode for entry in entries}
-        self._writes.settle(root_id, found)
+        # What is still empty says nothing of what it will be, so the next write to it is looked at as well.
+        empty = {
+            entry.difference.inode
+            for entry in entries
+            if entry.difference.type is FileType.FILE and not entry.difference.size
+        }
+        self._writes.settle(root_id, found - empty)
         # The writer of a file that is as in the blank, or gone again, does not matter.
         self._writes.ledger.drop(root_id, inodes - found)
         self._limits.stir()

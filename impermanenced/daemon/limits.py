@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..alerts.levels import Levels
-from ..drift import weight
 from ..losses import LossClass
 from ..model import LOSSES, Entry
 from ..report import gate
@@ -30,6 +29,8 @@ EACH = 30.0  # seconds, or
 REST = 10  # times as long as a report takes, where that is longer
 SELDOM = 600.0  # seconds between two where only what is announced already was written to, or
 LONG_REST = 100  # times as long as a report takes
+WORDS = 10  # refusals that are logged one after the other; anybody can cause them, so the next one is after
+WORDS_EACH = 60.0  # seconds
 
 REGARDLESS = "systemctl reboot -i goes on regardless"
 _WHY = "The next boot takes away what must not be lost: impermanence gate"
@@ -50,7 +51,8 @@ class Limits:
     """The totals of the last report, and what was announced since then.
 
     The worker calls all methods but `close`.  `report` makes a report and hands its totals to `take`, as
-    everything does that makes one.  The inhibitor is closed with this.
+    everything does that makes one; `weigh` returns bytes that a report does not exceed, or None.  The
+    inhibitor is closed with this.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class Limits:
         report: Callable[[], None],
         listener: Listener,
         inhibitor: Inhibitor,
+        weigh: Callable[[], int | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._manager = manager
         self._report = report
         self._listener = listener
         self._inhibitor = inhibitor
+        self._weigh = weigh
         self._clock = clock
         self._levels = Levels()
         self._settled = False
@@ -74,6 +78,8 @@ class Limits:
         self._caught = False  # a loss class that the gate blocks for is among them
         self._stirred = False  # anything was written since a report was made for this
         self._shut = False  # reboots are refused
+        self._told = False  # that was logged
+        self._words, self._counted = float(WORDS), 0.0  # how many more may be logged, and when that was so
         self._forecast = Remembered(clock)
         self._tokens = float(BURST)
         self._refilled = self._then = self._took = 0.0
@@ -91,7 +97,7 @@ class Limits:
         """Add what would be lost of these to what was written."""
         for entry in entries:
             if entry.verdict in LOSSES:
-                self.add(entry.loss or LossClass.UNKNOWN, entry.difference.size)
+                self.add(entry.loss or LossClass.UNKNOWN, entry.difference.held)
 
     def add(self, loss: str, size: int) -> None:
         self._stirred = True
@@ -151,7 +157,7 @@ class Limits:
         seldom = self._size is not None and not self._pressing(self._size)
         if settings.gate.inhibit or self._levels.reached or seldom:
             return False
-        most = weight.at_most(self._manager.machine, self._manager.volumes)
+        most = self._weigh()
         limit = self._levels.next(settings.levels, total)
         if most is None or limit is None or most >= limit:
             return False
@@ -179,7 +185,7 @@ class Limits:
 
     def _say_level(self, tally: Tally) -> None:
         levels = self._manager.config.levels
-        reached = self._levels.reach(tally.size, levels, self._manager.machine.size())
+        reached = self._levels.reach(tally.size, levels, self._manager.machine.size(), self._clock())
         if reached is None:
             return
         name, begins = reached
@@ -197,7 +203,8 @@ class Limits:
             "IMPERMANENCE_BYTES": tally.size,
             "IMPERMANENCE_COUNT": tally.count,
         })  # fmt: skip
-        self._listener.level(name, tally.size, tally.count)
+        if spared is None:
+            self._listener.level(name, tally.size, tally.count)
 
     def _judge(self, tally: Tally) -> None:
         config, machine = self._manager.config, self._manager.machine
@@ -205,15 +212,26 @@ class Limits:
         # What the next boot will do takes a program to find out: only what would block is worth it.
         if judgement.verdict != gate.BLOCK or self._forecast.of(config, machine).spared is not None:
             self._open()
-        elif not self._shut:
-            self._shut = True
+        elif not (self._shut and self._told):
             reasons = "; ".join(words for verdict, words in judgement.reasons if verdict == gate.BLOCK)
-            self._inhibitor.hold(_WHY, lambda: _say_shut(reasons))
+            self._told = self._may_log()
+            if self._told or not self._shut:
+                self._inhibitor.hold(_WHY, (lambda: _say_shut(reasons)) if self._told else None)
+            self._shut = True
+
+    def _may_log(self) -> bool:
+        now = self._clock()
+        self._words = min(float(WORDS), self._words + (now - self._counted) / WORDS_EACH)
+        self._counted = now
+        if self._words < 1:
+            return False
+        self._words -= 1
+        return True
 
     def _open(self) -> None:
         if self._shut:
             self._shut = False
-            if self._inhibitor.release():
+            if self._inhibitor.release() and self._told:
                 journal.write(
                     "a reboot is not refused any more",
                     journal.LOG_NOTICE,

@@ -32,7 +32,7 @@ from ..system.callers import Callers
 from ..system.dbus import Property, Registration, request_name
 from ..system.login1 import Inhibitor
 from ..system.systemd1 import SystemdBus
-from ..text import to_text
+from ..text import failure_to_text
 from ..watch.pending import PendingWrites
 from . import calls
 from .boot import BootWatch
@@ -94,7 +94,7 @@ class Daemon:
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
         self._reports = reports = Reports(manager, asked.known, writes)
         inhibitor = Inhibitor(con, workers.calls, "block", "a reboot cannot be refused")
-        self._limits = Limits(manager, reports.total, signals, inhibitor)
+        self._limits = Limits(manager, reports.total, signals, inhibitor, reports.weigh)
         flusher = Flusher(
             manager, writes, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
@@ -194,7 +194,10 @@ class Daemon:
         self._limits.look()  # before much is written, while a report is small
 
     def _say_leaving(self, last: ShutdownSummary) -> None:
-        self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
+        if last.spared is None:
+            self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
+        else:
+            self._signals.emit_leaving(0, 0, [])
         self._con.flush_sync(None)
 
     # Another configuration
@@ -279,8 +282,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return error.exit_code
     except OSError as error:
-        where = to_text(os.fsencode(error.filename)) if error.filename else "impermanenced"
-        sys.stderr.write(f"impermanenced: {where}: {error.strerror}\n")
+        sys.stderr.write(f"impermanenced: {failure_to_text(error)}\n")
         return 4 if isinstance(error, PermissionError) else 1
 
 

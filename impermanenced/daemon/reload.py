@@ -9,6 +9,7 @@ from gi.repository import GLib
 from ..errors import ImpermanenceError
 from ..report.report import Manager
 from ..system import journal, logger
+from ..text import failure_to_text
 from .config_watch import ConfigWatch, Fingerprint, fingerprint
 
 EDITING = 300  # milliseconds from an edit to the reload
@@ -61,7 +62,7 @@ class Reloader:
                 error=error.message,
             )
         except OSError as error:
-            log.error("the configuration cannot be read, the one before stays", error=str(error))
+            log.error("the configuration cannot be read, the one before stays", error=failure_to_text(error))
         else:
             log.info("the configuration was read again")
             self._loaded()

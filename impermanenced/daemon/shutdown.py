@@ -15,6 +15,7 @@ from ..report.report import Manager
 from ..system import logger
 from ..system.login1 import ShutdownDelay
 from ..system.systemd1 import system_is_stopping
+from ..text import failure_to_text
 from .last_report import LastReport
 from .reports import Reports
 from .workers import Workers
@@ -84,5 +85,5 @@ class Shutdown:
         try:
             return self._last.within(seconds, executor, make)
         except (ImpermanenceError, OSError) as error:
-            log.warning("there is no last report", error=str(error))
+            log.warning("there is no last report", error=failure_to_text(error))
             return None

@@ -20,7 +20,7 @@ def prune_to_json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool
             "boot": root.number,
             "volume": root.volume,
             "archived": time_to_text(root.archived),
-            "bytes": plan.sizes.get(root.id),
+            "bytes": None if root.id in plan.faults else plan.sizes.get(root.id),
         }
 
     return {

@@ -71,6 +71,7 @@ def entry_to_json(entry: Entry) -> Object:
         "type": difference.type.value,
         "change": difference.change.value,
         "size": difference.size,
+        "allocated": difference.held,
         "uid": difference.uid,
         "gid": difference.gid,
         "mode": f"{difference.mode:04o}",
@@ -284,13 +285,15 @@ def _difference(fields: Object) -> Difference:
     letters = f.text(fields, "letters")
     if not _LETTERS.fullmatch(letters):
         raise Misfit("letters", f"{letters[:20]!a} are not the seven letters of a change")
+    size = f.number(fields, "size")
+    allocated = f.number(fields, "allocated") if "allocated" in fields else size
     return Difference(
         f.absolute(fields),
         f.one_of(fields, "type", _TYPES),
         f.one_of(fields, "change", _CHANGES),
         letters,
         f.number(fields, "inode"),
-        f.number(fields, "size"),
+        size,
         f.uid(fields, "uid"),
         f.uid(fields, "gid"),
         f.mode(fields, "mode"),
@@ -298,6 +301,7 @@ def _difference(fields: Object) -> Difference:
         f.optional(f.path, fields, "target"),
         f.optional(f.number, fields, "subvolume"),
         (f.optional(f.time, fields, "ctime") or 0) * 10**9,
+        None if allocated == size else allocated,
     )
 
 

@@ -18,5 +18,6 @@ since names come and go with differences of their own.
 """
 
 from .compare import Drift
+from .whole import Whole, nested_volume
 
-__all__ = ["Drift"]
+__all__ = ["Drift", "Whole", "nested_volume"]

@@ -6,6 +6,7 @@ import errno
 import stat
 from collections.abc import Iterable, Iterator
 
+from ..errors import TooMany
 from ..kernel.btrfs import DirEntry, Facts, Inode, Tree
 from ..model import Change, Difference, Volume
 from ..paths import DEEPEST
@@ -24,19 +25,32 @@ class Drift:
     be read.
     """
 
-    def __init__(self, fd: int, volume: Volume, base: int | None, most: int | None = None) -> None:
+    def __init__(
+        self,
+        fd: int,
+        volume: Volume,
+        base: int | None,
+        most: int | None = None,
+        *,
+        nested: bool = False,
+        into: bool = False,
+    ) -> None:
         """Prepare the comparison; `base` is what `lineage.baseline` returned, and does not matter without a
-        blank.
+        blank.  With `nested`, the volume is a subvolume nested in another one.  With `into`, somebody else
+        looks into nested subvolumes: what the blank has in such a place is in `boxes`, and not compared.
 
         The comparison raises TooMany if about `most` inodes of one side would have to be held in memory.
         """
         self.complete = True  # False once something could not be read
+        self.boxes: dict[int, DirEntry | None] = {}  # what the blank has in the place of a nested subvolume
+        self._into = into
         self._fd = fd
         self._most = most
         self._cut = 0
         self._prefix = volume.path.rstrip(b"/")
         self._base = base if volume.blank_id is not None else None
         self._now = Side.of(fd, volume.root_id)
+        self._now.nested_in = volume.root_id if nested else None
         self._was = Side.of(fd, volume.blank_id)
         self._places = Places(self._prefix, self._now, self._was, self._base)
 
@@ -59,6 +73,22 @@ class Drift:
         else:
             yield from self._changed(base)
         self.complete = self.complete and not self.cut
+
+    def everything(self, was: DirEntry | None, most: int, names: int) -> Iterator[Difference]:
+        """Compare all of a nested subvolume with what its volume's blank has in its place, and yield each
+        name that differs, in no order.
+
+        Up to `most` inodes are read at once, and of one directory about `names` names.  Raises TooMany as
+        `differences` does.
+        """
+        limit = most if self._most is None else min(most, self._most)
+        try:
+            self._now.read(0, limit)
+        except TooMany:  # one by one then
+            if self._most is not None and limit == self._most:
+                raise
+        self._now.most = names
+        yield from self._walk(self._prefix, self._now.root, was)
 
     def _changed(self, base: int) -> Iterator[Difference]:
         new = {number for number, inode in self._now.known.inodes.items() if inode.generation > base}
@@ -122,7 +152,10 @@ class Drift:
             if now is not None and self._is_subvolume(now):
                 yield self._subvolume(path, now.objectid, replaces=old is not None)
                 new = None
-            elif path != self._prefix or old is not None:
+                if self._into:
+                    self.boxes[now.objectid] = was
+                    old = None
+            elif path != self._prefix or (old is not None and self._now.nested_in is None):
                 yield from self._compare(path, now, new, was, old)
             below_now = now.objectid if now and new and stat.S_ISDIR(new.mode) and not now.is_root else None
             below_was = was.objectid if was and old and stat.S_ISDIR(old.mode) and not was.is_root else None
@@ -207,7 +240,9 @@ class Drift:
         """Yield the differences of the names that an inode has now, or had in the blank and lost."""
         entry = DirEntry(number, False)
         inode = self._now.tree.inode(number)
-        if inode is not None and inode.nlink:
+        if number == ROOT_INODE and self._now.nested_in is not None:
+            yield self._subvolume(self._prefix, self._now.nested_in, replaces=False)
+        elif inode is not None and inode.nlink:
             for path, was in self._places.of_inode(number):
                 old = self._was.inode(was) if was is not None else None
                 yield from self._compare(path, entry, inode, was, old)

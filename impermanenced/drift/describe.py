@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 
-from ..kernel.btrfs import DirEntry, Facts, Inode
+from ..kernel.btrfs import DirEntry, Facts, Inode, held
 from ..model import Change, Difference, FileType
 from .side import ROOT_INODE, Side
 
@@ -60,19 +60,23 @@ def describe(
 ) -> Difference:
     """Return the difference of one name, with what `side` holds there."""
     kind = _TYPES.get(stat.S_IFMT(inode.mode), FileType.FILE)
+    size = 0 if kind is FileType.DIRECTORY else inode.size
+    taken = held(size, inode.nbytes) // max(inode.nlink, 1)
     return Difference(
         path=path,
         type=kind,
         change=change,
         letters=letters,
         inode=entry.objectid,
-        size=0 if kind is FileType.DIRECTORY else inode.size,
+        size=size,
         uid=inode.uid,
         gid=inode.gid,
         mode=stat.S_IMODE(inode.mode),
         mtime=inode.mtime * 10**9 + inode.mtime_nsec,
         ctime=inode.ctime * 10**9 + inode.ctime_nsec,
         target=side.target(entry.objectid) if kind is FileType.SYMLINK else None,
+        subvolume=side.nested_in,
+        allocated=None if taken == size else taken,
     )
 
 

@@ -25,7 +25,7 @@ class EmptyTree(Tree):
     def __init__(self) -> None:
         super().__init__(-1, 0)
 
-    def _fill(self, buffer: bytearray, first: Key, last: Key, min_transid: int = 0) -> int:
+    def fill(self, buffer: bytearray, first: Key, last: Key, min_transid: int = 0) -> int:
         return 0
 
     def nested(self) -> dict[int, tuple[int, bytes]]:
@@ -41,6 +41,8 @@ class Side:
     nested: dict[int, tuple[int, bytes]]
     known: btrfs.Changes = _NOTHING
     since: int | None = None  # the transaction after which everything is known; None: nothing was read
+    nested_in: int | None = None  # its own id, if it is a nested subvolume
+    most: int = btrfs.MAX_U64  # names of one directory that are read
 
     @classmethod
     def of(cls, fd: int, root_id: int | None) -> Side:
@@ -52,8 +54,8 @@ class Side:
 
     def read(self, since: int, most: int | None) -> None:
         """Read what came after a transaction.  Raises TooMany if that is far more than `most` inodes."""
-        self.since = since
         self.known = self.tree.changed(since, most)
+        self.since = since
 
     def is_unchanged(self, inode: int, base: int) -> bool:
         """Return whether an inode is as it was after the transaction `base`; False if that is not known."""
@@ -71,7 +73,7 @@ class Side:
         inode = self.known.inodes.get(directory)
         if inode is not None and self.since is not None and inode.generation > self.since:
             return self.known.names.get(directory, {})
-        return self.tree.entries(directory)
+        return self.tree.entries(directory, self.most)
 
     def added(self, directory: int) -> dict[bytes, DirEntry]:
         """Return {name: entry} of what came into a directory after the transaction that was read from."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..kernel import btrfs
 from ..kernel.btrfs import Inode, Tree
 from ..model import Volume
 from ..volumes.machine import Machine
@@ -35,12 +36,12 @@ def at_most(machine: Machine, volumes: Sequence[Volume], most: int = MOST) -> in
 
 def of_tree(fd: int, root_id: int, blank_id: int | None, since: int, most: int = MOST) -> int | None:
     """Return bytes that what came or changed in a tree after a transaction does not exceed, or None."""
-    weight = Tree(fd, root_id).weight(since, most)
+    weight = btrfs.weight(Tree(fd, root_id), since, most)
     if weight is None:
         return None
     blank = Tree(fd, blank_id) if blank_id is not None and len(weight.changed) <= ASKED else None
     return weight.new + sum(
-        max(inode.size, inode.nbytes) * inode.nlink
+        btrfs.held(inode.size, inode.nbytes)
         for number, inode in weight.changed.items()
         if blank is None or not _was_only_read(inode, blank.inode(number))
     )

@@ -94,6 +94,7 @@ class Batch(NamedTuple):
     overflowed: bool
     foreign: set[int]  # ids of subvolumes that are not wanted, whose events were dropped
     skipped: int  # number of records of an unknown kind or shape
+    arrived: set[int]  # those of `foreign` that have a name in a subvolume that is wanted
 
 
 def init(flags: int, event_f_flags: int = 0) -> int:
@@ -105,7 +106,7 @@ def mark(fan: int, flags: int, mask: int, dir_fd: int, path: bytes | None = None
 
 
 def _target(
-    buffer: bytes, record: int, end: int, wanted: Container[int], foreign: set[int]
+    buffer: bytes, record: int, end: int, wanted: Container[int], foreign: set[int], arrived: set[int]
 ) -> tuple[tuple[int, int, int, int] | None, int]:
     """Return (root id, inode, generation, parent) of an event's object, and how many records made
     no sense.
@@ -128,6 +129,8 @@ def _target(
             skipped += 1
         elif root_id not in wanted:
             foreign.add(root_id)
+            if target is not None:
+                arrived.add(root_id)
             return None, skipped
         elif kind == FAN_EVENT_INFO_TYPE_FID:
             target = (root_id, inode, generation, directory)
@@ -138,7 +141,7 @@ def _target(
 
 
 def _event(
-    buffer: bytes, offset: int, wanted: Container[int], foreign: set[int]
+    buffer: bytes, offset: int, wanted: Container[int], foreign: set[int], arrived: set[int]
 ) -> tuple[int, Event | None, int, int]:
     """Return an event's length, the event if it is wanted, its mask, and how many records made no sense.
 
@@ -150,7 +153,7 @@ def _event(
         return 0, None, 0, 0
     if mask & FAN_Q_OVERFLOW:
         return length, None, mask, 0
-    target, odd = _target(buffer, offset + metadata_length, offset + length, wanted, foreign)
+    target, odd = _target(buffer, offset + metadata_length, offset + length, wanted, foreign, arrived)
     return length, None if target is None else Event(mask, pid, *target), mask, odd
 
 
@@ -165,6 +168,7 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     """
     events: list[Event] = []
     foreign: set[int] = set()
+    arrived: set[int] = set()
     overflowed = False
     skipped = total = offset = 0
     end = len(buffer)
@@ -201,8 +205,9 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
                             events.append(make(Event, (mask, pid, child_root, child, generation, inode)))
                         else:
                             foreign.add(child_root)
+                            arrived.add(child_root)
                         continue
-        length, event, mask, odd = _event(buffer, offset, wanted, foreign)
+        length, event, mask, odd = _event(buffer, offset, wanted, foreign, arrived)
         if not length:
             break
         total += 1
@@ -211,4 +216,4 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
         skipped += odd
         if event is not None:
             events.append(event)
-    return Batch(events, total, overflowed, foreign, skipped + (end != offset))
+    return Batch(events, total, overflowed, foreign, skipped + (end != offset), arrived)

@@ -40,6 +40,8 @@ def spare(
 
 def _has(covered: Covered, side: int, volume: Volume, entry: Entry) -> bool:
     inside = entry.difference.path[len(volume.path.rstrip(b"/")) :]
+    if entry.difference.subvolume is not None:  # what boots is a copy, which has no nested subvolumes
+        return False
     return not entry.hidden and covered.has(side, inside, entry.difference) is Has.SAME
 
 

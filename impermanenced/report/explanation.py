@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..model import Entry, Report
+from ..model import Entry, FileType, Report
 from ..paths import PATH_MAX, within
 from ..text import to_text
 
@@ -31,7 +31,7 @@ def explain(report: Report, path: bytes) -> Explanation:
             entry = one
         elif within(place, path):
             below += 1
-        elif one.difference.subvolume and within(path, place):
+        elif one.difference.type is FileType.SUBVOLUME and within(path, place):
             subvolume = one
     return Explanation(without_entries(report), path, entry, subvolume, below)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..config.load import Config
-from ..drift import Drift
+from ..drift import Drift, Whole, nested_volume
+from ..drift.whole import LISTED
 from ..errors import TooMany
 from ..kernel import mounts
 from ..kernel.mounts import Mount
 from ..model import Advice, Difference, Entry, Forecast, Mounted, Report, Volume
-from ..paths import DEEPEST, within
+from ..paths import DEEPEST, PATH_MAX, within
 from ..system.systemd import Systemctl, Systemd
 from ..text import to_text
 from ..volumes import links, placement
@@ -28,9 +30,29 @@ from .fulfilment import Fulfilment
 from .rules import Rules, Ruling
 from .standing import difference_of
 
+NAMED = 3  # nested subvolumes that a note names
 MOST_NAMED = 5  # mounts that are named
 
 LENGTH = 256  # bytes of the average path in a report that is to be small
+
+
+@dataclass(slots=True)
+class _Cut:
+    """What a report did not look at."""
+
+    boxes: list[bytes] = field(default_factory=list)  # the paths of nested subvolumes
+    deeper: int = 0  # directories in too deep ones
+
+    def words(self) -> Iterator[str]:
+        """Yield a note on each kind."""
+        if self.boxes:
+            named = ", ".join(to_text(path[:PATH_MAX]) for path in self.boxes[:NAMED])
+            more = f" and {len(self.boxes) - NAMED:,} more" if len(self.boxes) > NAMED else ""
+            bound = f"of nested subvolumes {LISTED:,} paths of each user are looked at"
+            yield f"more is in {named}{more} than is listed: {bound}"
+        if self.deeper:
+            what = "directory" if self.deeper == 1 else "directories"
+            yield f"not listed: what is in {self.deeper:,} {what} with a path of more than {DEEPEST:,} bytes"
 
 
 class Manager:
@@ -126,7 +148,7 @@ class Manager:
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
-            notes=(*self._context.notes, *_fleeting(came_and_went), *_deeper(cut)),
+            notes=(*self._context.notes, *_fleeting(came_and_went), *cut.words()),
             faults=(*(one.words for one in misplaced), *faults(self.config.declarations, seen)),
             forecast=forecast,
         )
@@ -138,35 +160,53 @@ class Manager:
         forecast: Forecast,
         writers: Writers | None,
         most: int | None,
-    ) -> tuple[list[Entry], bool, int]:
-        """Return the entries, whether all could be read, and how many directories were too deep."""
+    ) -> tuple[list[Entry], bool, _Cut]:
+        """Return the entries, whether they are complete, and what was not looked at."""
         entries: list[Entry] = []
-        complete, cut = True, 0
+        complete, cut = True, _Cut()
         for volume in self.volumes:
-            drift = Drift(self.machine.top, volume, self.machine.baseline(volume), most)
+            drift = Whole(self.machine.top, volume, self.machine.baseline(volume), most)
             differences = _at_most(most, drift.differences())
             judged = self._judge(volume, differences, mounted[volume.name], misplaced, writers)
             found = self._context.appraise(volume, judged)
             entries.extend(booted.spare(found, self.config, self.machine, volume, forecast))
-            complete, cut = complete and drift.complete, cut + drift.cut
+            complete = complete and drift.complete
+            cut.boxes += drift.cut
+            cut.deeper += drift.deeper
         return entries, complete, cut
 
     def entries_of(
         self, root_id: int, inodes: Iterable[int], writers: Writers | None = None, most: int | None = None
     ) -> list[Entry]:
-        """Return what became of some inodes of a volume, sorted by path; an inode that is as in the blank
-        gives nothing.  Raises TooMany as `status` does.
+        """Return what became of some inodes of a volume, or of a subvolume nested in one, sorted by path; an
+        inode that is as in the blank gives nothing.  Raises TooMany as `status` does.
         """
-        volume = next((volume for volume in self.volumes if volume.root_id == root_id), None)
-        if volume is None:
-            return []
         self.machine.sync()
-        drift = Drift(self.machine.top, volume, None)  # single inodes need no baseline
+        if (found := self.tree_of(root_id)) is None:
+            return []
+        volume, tree = found
+        # Single inodes need no baseline.
+        drift = Drift(self.machine.top, tree, None, nested=tree is not volume)
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
         misplaced = placement.misplaced(self.config.persist, self.volumes)
         mounted = self._mounted()[volume.name]
         judged = self._judge(volume, _at_most(most, differences), mounted, misplaced, writers)
         return self._context.appraise(volume, judged)
+
+    def tree_of(self, root_id: int) -> tuple[Volume, Volume] | None:
+        """Return the volume with this subvolume, and the same once more; of a nested subvolume the volume
+        that holds it, and itself as a volume without a blank.  None: no volume has it.
+        """
+        try:
+            found = self.machine.holder(root_id)
+        except OSError:  # it has gone, or a directory above it
+            return None
+        if found is None:
+            return None
+        volume, path = found
+        if not path:
+            return volume, volume
+        return volume, nested_volume(volume, volume.path.rstrip(b"/") + path, root_id)
 
     def _mounted(self) -> dict[str, list[Mounted]]:
         """Return what is mounted in each volume's tree now, by the name of the volume."""
@@ -239,11 +279,3 @@ def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Di
         if number >= most or length > most * LENGTH:
             raise TooMany(f"more than {most} differences, or {most * LENGTH} bytes of paths")
         yield difference
-
-
-def _deeper(cut: int) -> Iterator[str]:
-    if cut:
-        yield (
-            f"not listed: what is in {cut:,} {'directory' if cut == 1 else 'directories'} "
-            f"with a path of more than {DEEPEST:,} bytes"
-        )

@@ -37,7 +37,7 @@ def score(
     figure = loss.traits.weight if known is None else known
     if difference.change in _BROUGHT_BACK or (difference.size == 0 and difference.type in _EMPTY):
         figure //= 2
-    figure += 6 * person + (lost if lost < 6 else 6) + bisect.bisect_right(_SIZES, difference.size)
+    figure += 6 * person + (lost if lost < 6 else 6) + bisect.bisect_right(_SIZES, difference.held)
     if age is not None and age < _HOUR:
         figure += 2
     return figure if figure < 100 else 100

@@ -29,6 +29,7 @@ class Tally:
     classes: Mapping[LossClass, Share]  # what hurts most first
     complete: bool = True  # False if a part could not be read, or is not shown to this caller
     faults: tuple[str, ...] = ()  # why what is declared would be lost all the same, in words
+    used: int | None = None  # bytes that the filesystem holds, where known: no sum is larger
 
     @property
     def count(self) -> int:
@@ -37,8 +38,11 @@ class Tally:
 
     @property
     def size(self) -> int:
-        """Return the number of bytes."""
-        return sum(share.size for share in self.classes.values())
+        """Return the number of bytes; a file that was cloned a hundred times does not make more of what
+        there is.
+        """
+        size = sum(share.size for share in self.classes.values())
+        return size if self.used is None else min(size, self.used)
 
 
 def counts(report: Report) -> dict[Verdict, int]:
@@ -54,13 +58,13 @@ def caches(report: Report) -> int:
     return sum(entry.verdict is Verdict.IGNORED and entry.loss is LossClass.CACHE for entry in report.entries)
 
 
-def of_report(report: Report) -> Tally:
-    """Return the totals of a report."""
+def of_report(report: Report, used: int | None = None) -> Tally:
+    """Return the totals of a report; `used` is how many bytes its filesystem holds."""
     found: dict[LossClass, list[int]] = {loss: [0, 0] for loss in LossClass}
     for entry in report.entries:
         if entry.verdict in LOSSES and entry.difference.change not in _BROUGHT_BACK:
             share = found[entry.loss or LossClass.UNKNOWN]
             share[0] += 1
-            share[1] += entry.difference.size
+            share[1] += entry.difference.held
     classes = {loss: Share(*share) for loss, share in found.items() if share[0]}
-    return Tally(classes, report.complete, report.faults)
+    return Tally(classes, report.complete, report.faults, used)

@@ -26,7 +26,7 @@ def visible(report: Report, uid: int) -> Report:
     if uid == 0:
         return report
     mine = tuple(entry for entry in report.entries if entry.difference.uid == uid)
-    size = sum(entry.difference.size for entry in report.entries if entry.difference.uid != uid)
+    size = sum(entry.difference.held for entry in report.entries if entry.difference.uid != uid)
     others = Others(blurred(len(report.entries) - len(mine), LEAST_COUNT), blurred(size, LEAST_SIZE))
     return dataclasses.replace(
         report, complete=report.complete and not others.entries, entries=mine, others=others

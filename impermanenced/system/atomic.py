@@ -4,34 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 
-from ..text import to_text
+_LONGEST = 200  # bytes of a name that its temporary one begins with
+_TEMPORARY = re.compile(rb"\..+\.([1-9][0-9]*)\.new", re.DOTALL)
 
 
 def replace(path: bytes, content: bytes, *, mode: int = 0o600) -> None:
     """Write a new file, sync it, rename it over `path`, and sync the directory.
 
-    Raises OSError, and the old file is then still in place.
+    Raises OSError about `path`, and the old file is then still in place.
     """
     directory, name = os.path.split(path)
-    directory_fd = os.open(directory or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    temporary = b"." + name[:200] + b".%d.new" % os.getpid()
+    temporary = b"." + name[:_LONGEST] + b".%d.new" % os.getpid()
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=directory_fd)
-        fd = os.open(temporary, flags, mode, dir_fd=directory_fd)
+        directory_fd = os.open(directory or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with open(fd, "wb") as stream:
-                os.fchmod(stream.fileno(), mode)
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.rename(temporary, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary, dir_fd=directory_fd)
-            raise OSError(error.errno, error.strerror, to_text(path)) from error
-        os.fsync(directory_fd)
-    finally:
-        os.close(directory_fd)
+            try:
+                _write(directory_fd, temporary, content, mode)
+                os.rename(temporary, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=directory_fd)
+                raise
+            os.fsync(directory_fd)
+        finally:
+            os.close(directory_fd)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _write(directory_fd: int, name: bytes, content: bytes, mode: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory_fd)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(name, flags, mode, dir_fd=directory_fd), "wb") as stream:
+        os.fchmod(stream.fileno(), mode)
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def leftovers(directory: bytes) -> list[bytes]:
+    """Return the names in a directory that `replace` left there because its process was killed."""
+    found = []
+    for name in sorted(os.listdir(directory)):
+        match = _TEMPORARY.fullmatch(name)
+        if match is not None and not os.path.exists(b"/proc/" + match[1]):
+            found.append(name)
+    return found

@@ -115,6 +115,8 @@ class Machine:
         """Return a path that the standard library can use to write something in the state directory, while
         this is open; `path` is from the top level.
         """
+        if self._writable:
+            return self.at(path)
         return b"/proc/self/fd/%d/%s" % (self.state(), path.removeprefix(STATE + b"/"))
 
     def is_subvolume(self, path: bytes) -> bool:
@@ -126,6 +128,11 @@ class Machine:
         """Return the size of the filesystem in bytes, used or not."""
         status = os.fstatvfs(self.top)
         return status.f_blocks * status.f_frsize
+
+    def used(self) -> int:
+        """Return how many bytes of the filesystem are used, whatever for."""
+        status = os.fstatvfs(self.top)
+        return (status.f_blocks - status.f_bfree) * status.f_frsize
 
     def subvolume(self, root_id: int) -> Subvolume:
         """Return what is known of the subvolume with this id.  Raises OSError if there is none."""
@@ -161,11 +168,45 @@ class Machine:
             waiting.extend(children)
         return frozenset(found)
 
+    def holder(self, root_id: int) -> tuple[Volume, bytes] | None:
+        """Return the volume that a subvolume is nested in, and its path from there, or None.
+
+        Raises OSError if it is gone.
+        """
+        volumes = {volume.root_id: volume for volume in self.volumes}
+        names: list[bytes] = []
+        seen: set[int] = set()  # one that is moved meanwhile may be met twice
+        while root_id not in volumes and root_id not in seen:
+            seen.add(root_id)
+            with _btrfs_errors(b"subvolume %d" % root_id):
+                parent = btrfsutil.subvolume_info(self.top, root_id).parent_id
+            if not parent:
+                return None
+            tree = btrfs.Tree(self.top, parent)
+            if (place := tree.nested().get(root_id)) is None:
+                return None
+            names.append(tree.path(place[0]) + b"/" + place[1])
+            root_id = parent
+        volume = volumes.get(root_id)
+        return None if volume is None else (volume, b"".join(reversed(names)))
+
     def nested_paths(self, root_id: int) -> list[bytes]:
-        """Return the paths from the top level of the subvolumes below one, at any depth, sorted."""
+        """Return the paths from the top level of the subvolumes below one, at any depth, sorted.
+
+        Such a path may be longer than PATH_MAX.
+        """
         with _btrfs_errors(b"subvolume %d" % root_id):
-            paths = [btrfsutil.subvolume_path(self.top, number) for number in self.nested(root_id)]
-        return sorted(os.fsencode(path) for path in paths)
+            paths = {root_id: b"/" + os.fsencode(btrfsutil.subvolume_path(self.top, root_id))}
+        waiting = [root_id]
+        while waiting:
+            number = waiting.pop()
+            tree = btrfs.Tree(self.top, number)
+            for child, (directory, name) in tree.nested().items():
+                if child not in paths:
+                    paths[child] = paths[number] + tree.path(directory) + b"/" + name
+                    waiting.append(child)
+        del paths[root_id]
+        return sorted(path[1:] for path in paths.values())
 
     def sync(self) -> None:
         """Commit what is only in memory, so that the trees have it."""

@@ -38,27 +38,33 @@ class Attribution:
     """The writers of one volume's differences."""
 
     def __init__(self, top_fd: int, volume: Volume, writers: Writers) -> None:
-        self._tree = Tree(top_fd, volume.root_id)
+        self._fd = top_fd
         self._root_id = volume.root_id
         self._writers = writers
+        self._trees: dict[int, Tree] = {}  # the latest one
         self._numbers: dict[bytes, int] = {}
 
     def of(self, difference: Difference) -> Writer | None:
         """Return who made a difference, or None if the watch does not know."""
-        if difference.subvolume is not None:
-            return self._writers.of(difference.subvolume, difference.inode)
-        writer = self._writers.of(self._root_id, difference.inode)
+        root_id = self._root_id if difference.subvolume is None else difference.subvolume
+        writer = self._writers.of(root_id, difference.inode)
         if writer is None and self._writers.has_crowds():
-            directory = self._directory(difference)
-            writer = self._writers.of_crowd(self._root_id, directory) if directory else None
+            directory = self._directory(root_id, difference)
+            writer = self._writers.of_crowd(root_id, directory) if directory else None
         return writer
 
-    def _directory(self, difference: Difference) -> int:
+    def _tree(self, root_id: int) -> Tree:
+        if root_id not in self._trees:
+            self._trees = {root_id: Tree(self._fd, root_id)}
+        return self._trees[root_id]
+
+    def _directory(self, root_id: int, difference: Difference) -> int:
         """Return the inode number of the directory that holds a difference, or 0 if the inode is gone."""
         path, name = os.path.split(difference.path)
         number = self._numbers.get(path, 0)
         if not number:
-            number = next((above for above, own in self._tree.names(difference.inode) if own == name), 0)
+            names = self._tree(root_id).names(difference.inode)
+            number = next((above for above, own in names if own == name), 0)
             if number:
                 if len(self._numbers) >= _DIRECTORIES:
                     self._numbers.clear()

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from ..kernel import fanotify, proc, proc_connector
 from ..model import Volume
 from ..system import logger
+from ..text import failure_to_text
 from .inotify import InotifyWatch
 from .ledger import Origin
 from .pending import PendingWrites
@@ -139,12 +140,19 @@ class FanotifyWatch(threading.Thread):
                     resume = time.monotonic() + PAUSE
 
     def _look_at_programs(self, now: float, most: int) -> int:
+        """Look at programs that began, `most` of them at most, and return how many that were."""
         assert self._execs is not None
-        begun = proc_connector.pids(self._execs)[: max(most, 0)]
-        for pid in begun:
-            self._recent.pop(pid, None)  # it runs another program now
-            self._origin(pid, now)
-        return len(begun)
+        looked = 0
+        for pid, uid in proc_connector.changes(self._execs):
+            if uid is None:
+                if looked < most:
+                    looked += 1
+                    self._recent.pop(pid, None)  # it runs another program now
+                    self._origin(pid, now)
+            elif pid in self._recent:  # it goes on as somebody else
+                then, known = self._recent[pid]
+                self._recent[pid] = then, self._shared(known._replace(uid=uid))
+        return looked
 
     def drain(self) -> int:
         """Process the events of one read, and return how many these were, with those of other subvolumes."""
@@ -155,6 +163,8 @@ class FanotifyWatch(threading.Thread):
                 return 0
             raise
         batch = fanotify.parse(buffer, self._roots)
+        if batch.arrived & self._foreign:  # it was moved into a volume, maybe with others nested in it
+            self._foreign.clear()
         if batch.foreign - self._foreign and self._learn(batch.foreign - self._foreign):
             batch = fanotify.parse(buffer, self._roots)
         if batch.skipped:
@@ -176,7 +186,7 @@ class FanotifyWatch(threading.Thread):
         try:
             ours = {root_id for root_id in ids if self._owner_of(root_id) is not None}
         except OSError as error:  # the subvolume came and went
-            log.warning("subvolume cannot be looked up", ids=sorted(ids), error=str(error))
+            log.warning("subvolume cannot be looked up", ids=sorted(ids), error=failure_to_text(error))
             ours = set()
         self._foreign |= ids - ours
         self._roots |= ours
@@ -186,7 +196,7 @@ class FanotifyWatch(threading.Thread):
         if pid <= 0:  # a process of a PID namespace above this one
             return None
         then, known = self._recent.get(pid, (0.0, None))
-        if known is not None and now - then < FRESH and proc.exe(pid) in (known.exe, b""):
+        if known is not None and now - then < FRESH and self._is_still(pid, known):
             return known
         process = proc.look_up(pid)
         if process is None:
@@ -195,15 +205,23 @@ class FanotifyWatch(threading.Thread):
             return Origin("", b"", b"", pid, None)
         kind, unit = proc.unit_of(process.cgroup)
         origin = Origin(unit, process.exe, process.comm, pid, process.uid, kind)
-        if len(self._origins) > ORIGINS:
-            self._origins.clear()
         if len(self._recent) > ORIGINS:
             self._recent = {old: seen for old, seen in self._recent.items() if now - seen[0] < REMEMBER_GONE}
             if len(self._recent) > ORIGINS:
                 self._recent.clear()
-        origin = self._origins.setdefault(origin, origin)
+        origin = self._shared(origin)
         self._recent[pid] = (now, origin)
         return origin
+
+    def _is_still(self, pid: int, known: Origin) -> bool:
+        """Return whether a process runs the program, with the uid, that it was seen with, or has ended."""
+        return proc.exe(pid) in (known.exe, b"") and proc.uid(pid) in (known.uid, None)
+
+    def _shared(self, origin: Origin) -> Origin:
+        """Return the one object that stands for this value."""
+        if len(self._origins) > ORIGINS:
+            self._origins.clear()
+        return self._origins.setdefault(origin, origin)
 
 
 def start(

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from ..model import Writer
 from .ledger import Batch, Ledger, Noted, Origin
+from .owners import owner_of
 
 BATCH = 8192  # waiting inodes at which `on_many` is called, so that they are stored
-LIMIT = 65536  # waiting inodes at which further ones are forgotten
+LIMIT = 65536  # waiting inodes, at most; of one owner at most three times as many as there is room left
 LOOKED_AT = 20_000  # inodes that are remembered as looked at
 CROWDED = 20_000  # inodes to look at from which on they must not wait for quiet
 MOST = 100_000  # inodes to look at, at most; with more everything is compared
@@ -61,6 +62,7 @@ class PendingWrites:
         self._storing = threading.Lock()
         self._waiting: _Waiting = {}
         self._size = 0
+        self._owners: dict[int, int] = {}  # how many of them each owner has
         self._dirty: dict[int, Dirty] = {}
         self._dirty_size = 0
         self._too_many = False  # whether there are more than can be looked at one by one
@@ -101,10 +103,13 @@ class PendingWrites:
                 old = waiting.get(inode)
                 if old is None:
                     self.noted += 1
-                    if self._size >= self._limit:
+                    owner = owner_of(origin.uid if origin else None)
+                    own = self._owners.get(owner, 0)
+                    if own >= 3 * (self._limit - self._size):  # one alone leaves a quarter to the others
                         self.forgotten += 1
                         continue
                     self._size += 1
+                    self._owners[owner] = own + 1
                     waiting[inode] = Noted(origin, directory, named, now, now)
                     if named or (root_id, inode) not in self._looked_at:
                         self._make_dirty(root_id, inode, directory, origin)
@@ -160,7 +165,7 @@ class PendingWrites:
         with self._storing:
             with self._lock:
                 batch: Batch = self._waiting
-                self._waiting, self._size = {}, 0
+                self._waiting, self._size, self._owners = {}, 0, {}
             if batch:
                 self.ledger.write(batch)
 

@@ -56,7 +56,7 @@ class Volumes:
             most = weight.of_tree(fd, mine.id, other.id, base)
         finally:
             os.close(fd)
-        assert most is None or most >= sum(one.size for one in found if one.change is not Change.DELETED)
+        assert most is None or most >= sum(one.held for one in found if one.change is not Change.DELETED)
         return most
 
     def check(self, root: str = "root", blank: str | None = "root-blank") -> list[Difference]:

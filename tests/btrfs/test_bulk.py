@@ -13,6 +13,7 @@ from impermanenced.alerts.bulk import AT_MOST, GROWING, MANY, SAMPLE, BulkWrites
 from impermanenced.drift import Drift
 from impermanenced.kernel import mounts
 from impermanenced.kernel.btrfs import Tree
+from impermanenced.losses import LossClass
 from impermanenced.model import Entry, Verdict, Volume
 from impermanenced.watch.ledger import Origin
 from impermanenced.watch.pending import Dirty
@@ -48,7 +49,8 @@ class Crowded(Volumes):
             self.looks += 1
             for difference in drift.of_inode(inode):
                 verdict = Verdict.IGNORED if difference.path.endswith(b".swp") else Verdict.CRUD
-                entries.append(Entry("root", difference, verdict, "", None, None))
+                loss = LossClass.SECRET if difference.path.endswith(b".key") else None
+                entries.append(Entry("root", difference, verdict, "", loss, None))
         return entries
 
     def fill(self, directory: str, count: int, size: int = 10, suffix: str = "") -> Path:
@@ -105,6 +107,21 @@ def test_one_that_never_stops_is_said_too_and_then_no_more(crowded: Crowded) -> 
         crowded.sift(crowded.fill(f"opt/{number}", MANY))
         said += crowded.said(1.0)
     assert [path for path, _, _ in said] == [b"/opt"]
+
+
+def test_what_is_worse_in_a_tree_that_was_said_is_said(crowded: Crowded) -> None:
+    """Private keys in a tree that was announced already were never announced."""
+    crowded.sift(crowded.fill("opt/thing", MANY))
+    assert crowded.said() == [(b"/opt", MANY, 10 * MANY)]
+    crowded.sift(crowded.fill("opt/more", MANY))
+    assert crowded.said() == []
+    keys = crowded.fill("opt/keys", 375, suffix=".key")
+    crowded.sift(keys)
+    crowded.now += GROWING
+    (alert,) = crowded.crowds.settled()
+    assert (alert.path, alert.count, alert.loss) == (b"/opt", 375, LossClass.SECRET)
+    crowded.sift(crowded.fill("opt/others", MANY, suffix=".key"))
+    assert crowded.said() == [], "that it is so bad is known now"
 
 
 def test_new_files_in_an_old_directory_are_a_crowd_there(crowded: Crowded) -> None:
@@ -165,7 +182,7 @@ def test_what_the_blank_had_is_looked_at_when_it_is_deleted(crowded: Crowded) ->
     assert crowded.crowds.sift(crowded.fd, crowded.volume, {(etc, TAR): inodes}) == inodes
 
 
-def test_sizes_are_those_of_stat(crowded: Crowded) -> None:
+def test_sizes_are_what_files_take(crowded: Crowded) -> None:
     inodes, size = [], 0
     for number in range(200):
         path = crowded.root / f"file{number}"
@@ -173,10 +190,13 @@ def test_sizes_are_those_of_stat(crowded: Crowded) -> None:
         if number % 7 == 0:
             os.truncate(path, 100_000_000)
         inodes.append(path.stat().st_ino)
-        size += path.stat().st_size if number % 3 else 0
     directory = crowded.root / "directory"
     directory.mkdir()
     crowded.filesystem.sync()
+    for number in range(200):
+        status = (crowded.root / f"file{number}").stat()
+        sparse = status.st_size > status.st_blocks * 512
+        size += (status.st_blocks * 512 if sparse else status.st_size) if number % 3 else 0
     asked = [inode for number, inode in enumerate(inodes) if number % 3] + [directory.stat().st_ino]
     tree = Tree(crowded.fd, crowded.volume.root_id)
     assert tree.sizes([*reversed(asked), 10**9]) == (len(asked), size)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.alerts.group import Asked
 from impermanenced.bus.answers import Answers, FromReport, Unannounced
 from impermanenced.daemon import report_process
 from impermanenced.daemon.channel import Channel
@@ -97,10 +98,10 @@ def test_it_answers_as_one_made_here(manager: Manager, writes: PendingWrites) ->
 
 def test_tidings_ask_here_what_was_said(manager: Manager, writes: PendingWrites) -> None:
     here, there = both(manager, writes)
-    seen: list[list[bytes]] = [[], []]
+    seen: list[list[Asked]] = [[], []]
 
     def every_third(of: int) -> Unannounced:
-        def unannounced(paths: Sequence[bytes]) -> Iterable[int]:
+        def unannounced(paths: Sequence[Asked]) -> Iterable[int]:
             seen[of].extend(paths)
             return range(0, len(paths), 3)
 
@@ -178,7 +179,9 @@ def test_how_far_a_report_is(manager: Manager, writes: PendingWrites) -> None:
     seen: list[tuple[float, float]] = []
     reports.subscribe(lambda tally: seen.append(reports.progress()))
     assert reports.progress() == (0.0, 0.0)
+    assert reports.weigh() is not None and reports.expected > 0
     reports.total()
+    assert 0 < reports.expected <= seen[0][1]
     ((at, processor),) = seen
     assert at == 123.0 and processor > 0
     assert reports.progress() == (0.0, 0.0)

@@ -23,6 +23,7 @@ from impermanenced.watch.pending import PendingWrites
 
 from ..conftest import Filesystem, sh
 from ..isolation import wait_until
+from .nesting import nest
 
 
 def descriptors() -> dict[str, str]:
@@ -131,6 +132,44 @@ def test_an_overflow_is_counted(filesystem: Filesystem, monkeypatch: pytest.Monk
         assert watched.writes.take()[2]
     finally:
         watched.close()
+
+
+def test_subvolumes_nested_without_end_belong_to_their_volume(watched: Watched) -> None:
+    # The way up once ended after a hundred of them, and what was written below was dropped.
+    nest(watched.root, "s", 150)
+    deepest = watched.root.joinpath(*["s"] * 150, "file")
+    sh("touch", deepest)  # what this process does is not watched
+    number = int(sh("btrfs", "inspect-internal", "rootid", deepest.parent))
+    assert watched.owners(number) == watched.root_id
+    wait_until(lambda: watched.writer(deepest, number), "its writer")
+
+
+def test_who_drops_root_after_its_exec_is_not_shown_as_root(watched: Watched) -> None:
+    """Its uid was that of its exec, for as long as it ran the same program."""
+    watched.root.chmod(0o777)
+    program = (
+        "import os, sys\n"
+        "os.chdir(sys.argv[1])\n"
+        "open('first', 'w').close()\n"
+        "print(flush=True); sys.stdin.readline()\n"
+        "os.setresuid(65534, 65534, 65534)\n"
+        "open('second', 'w').close()\n"
+        "print(flush=True); sys.stdin.readline()\n"
+    )
+    argv = [sys.executable, "-c", program, os.fspath(watched.root)]
+    pipe = subprocess.PIPE
+
+    def uid_of(name: str) -> int | None:
+        writer = wait_until(lambda: watched.writer(watched.root / name), name)
+        return writer.uid if writer else None
+
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin and process.stdout
+        for name, uid in (("first", 0), ("second", 65534)):
+            process.stdout.readline()
+            assert uid_of(name) == uid
+            process.stdin.write("\n")
+            process.stdin.flush()
 
 
 def test_short_lived_writers_are_mostly_known(watched: Watched) -> None:

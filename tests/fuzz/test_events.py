@@ -25,15 +25,16 @@ def slowly(buffer: bytes) -> Batch:
     """What the walk of every record finds, without the quick look at what nearly all events are."""
     events: list[Event] = []
     foreign: set[int] = set()
+    arrived: set[int] = set()
     overflowed, total, skipped, offset = False, 0, 0, 0
     while len(buffer) - offset >= 24:
-        length, found, mask, odd = fanotify._event(buffer, offset, WANTED, foreign)
+        length, found, mask, odd = fanotify._event(buffer, offset, WANTED, foreign, arrived)
         if not length:
             break
         total, offset, skipped = total + 1, offset + length, skipped + odd
         overflowed = overflowed or bool(mask & fanotify.FAN_Q_OVERFLOW)
         events += [found] if found is not None else []
-    return Batch(events, total, overflowed, foreign, skipped + (len(buffer) != offset))
+    return Batch(events, total, overflowed, foreign, skipped + (len(buffer) != offset), arrived)
 
 
 def test_the_parser_takes_any_buffer_and_invents_nothing() -> None:
@@ -48,4 +49,5 @@ def test_the_parser_takes_any_buffer_and_invents_nothing() -> None:
         assert not batch.foreign & WANTED
         slow = slowly(buffer)
         assert batch.events == slow.events, buffer
+        assert batch.arrived == slow.arrived and batch.arrived <= batch.foreign, buffer
         assert (batch.total, batch.overflowed) == (slow.total, slow.overflowed), buffer

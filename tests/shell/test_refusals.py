@@ -272,6 +272,7 @@ def test_leftovers_in_staging_are_archived(system: System) -> None:
     (system.state / "staging/plan.new").write_text("half of a pl")
     (system.state / "staging/directory").mkdir()
     (system.state / "staging/.hidden").touch()
+    (system.state / "staging/..x").touch()
     boot = system.initrd.boot()
     assert boot.result.action == "wiped"
     assert list((system.state / "staging").iterdir()) == []
@@ -283,3 +284,4 @@ def test_leftovers_in_staging_are_archived(system: System) -> None:
     assert (system.top / f"old_roots/1-recovered-{end}.next.root/precious").exists()
     aside = {path.name for path in (system.state / "boots").iterdir()}
     assert {"1.recovered.plan.new", "1.recovered.directory", "1.recovered.leftover"} <= aside
+    assert len([name for name in aside if "recovered.leftover" in name]) == 2, "names that begin with a dot"

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from impermanenced.alerts import announce, group
+import pytest
+
+from impermanenced.alerts import announce, group, shutdown
 from impermanenced.cli import rows
 from impermanenced.losses import LossClass
-from impermanenced.model import Change, Difference, Entry, FileType, Verdict, Writer
+from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Writer
 from impermanenced.system import journal
 from impermanenced.text import to_text
 
@@ -18,9 +20,10 @@ def entry(
     size: int = 10,
     loss: LossClass | None = None,
     directory: bool = False,
+    uid: int = 0,
 ) -> Entry:
     kind = FileType.DIRECTORY if directory else FileType.FILE
-    difference = Difference(path, kind, Change.CREATED, "+......", 5, size, 0, 0, 0o644, 0)
+    difference = Difference(path, kind, Change.CREATED, "+......", 5, size, uid, 0, 0o644, 0)
     weight = loss.traits.weight if loss else 0
     return Entry("root", difference, Verdict.CRUD, "nothing declares it", loss, writer, weight)
 
@@ -102,6 +105,54 @@ def test_a_flood_is_held_back_and_added_up() -> None:
     assert len(sent) == 5 + 1
 
 
+MALLORY = dataclasses.replace(WRITER, uid=1000)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_a_farm_of_hard_links_does_not_hide_what_root_writes(known: bool) -> None:
+    """Its 50,000 paths were announced with root's file among "50,002 more"."""
+    sent: list[tuple[bytes, str, str, int, int]] = []
+    announcer = announce.Announcer(lambda *signal: sent.append(signal), lambda: 1000.0)
+    announcer.settle()
+    mallory, root = (MALLORY, WRITER) if known else (None, None)
+    farm = [entry(b"/tmp/%d/x" % n, mallory, loss=LossClass.SECRET, uid=1000) for n in range(50_000)]
+    canaries = [entry(b"/tmp/canary", root), entry(b"/tmp/7/canary", root)]
+    announcer.announce([*farm, *canaries])
+    said = [path for path, *_ in sent]
+    assert {b"/tmp/canary", b"/tmp/7/canary"} <= set(said)
+    assert sent[-1] == (b"/tmp", "crud", "", 10 * (50_000 - group.BURST), 50_000 - group.BURST)
+    announcer.announce([entry(b"/tmp/more", mallory, uid=1000), entry(b"/etc/late", root)])
+    assert [signal[0] for signal in sent[-2:]] == [b"/etc/late", b"/tmp/more"], "this one only as a sum"
+
+
+def test_a_report_names_the_worst_of_each_user() -> None:
+    farm = [entry(b"/tmp/%d/x" % n, MALLORY, loss=LossClass.SECRET, uid=1000) for n in range(1000)]
+    mine = entry(b"/tmp/7/canary")
+    found = group.announcements([*farm, mine], [*farm, mine])
+    named = [one for one in found.groups if isinstance(one, group.Alert)]
+    assert b"/tmp/7/canary" in [one.path for one in named] and len(named) == group.BURST + 1
+    (more,) = [one for one in found.groups if isinstance(one, group.Rest)]
+    assert more.count == 1000 - group.BURST
+    report = Report(True, None, 0, (), (*farm, mine))
+    assert b"/tmp/7/canary" in [alert.path for alert in shutdown.compose(report).worst]
+
+
+def test_uids_of_a_user_namespace_are_one_account() -> None:
+    limit = group.RateLimit()
+    many = [entry(b"/tmp/%d/x" % n, dataclasses.replace(MALLORY, uid=200_000 + n)) for n in range(5000)]
+    said, held = limit.admit(group.group(many), 0.0)
+    assert (len(said), len(held)) == (group.BURST, 5000 - group.BURST)
+
+
+def test_a_path_is_said_again_when_a_worse_loss_is_found_there() -> None:
+    """An empty file is announced; the private key that is written to it later must be as well."""
+    limit = group.RateLimit()
+    assert limit.fresh([entry(b"/k", loss=LossClass.CONFIG)])
+    assert not limit.fresh([entry(b"/k", loss=LossClass.CACHE)])
+    assert limit.fresh([entry(b"/k", loss=LossClass.SECRET)])
+    assert not limit.fresh([entry(b"/k", loss=LossClass.SECRET), entry(b"/k", loss=LossClass.CONFIG)])
+
+
 def test_what_a_boot_writes_is_one_entry() -> None:
     sent: list[tuple[bytes, str, str, int, int]] = []
     announcer = announce.Announcer(lambda *signal: sent.append(signal))
@@ -151,3 +202,26 @@ def test_a_crowd_is_whose_all_are_that_were_looked_at() -> None:
     assert of(7, 0).owner is None
     assert group.plus(of(7), of(7)).owner == 7
     assert group.plus(of(7), of(8)).owner is None
+
+
+def test_a_unit_of_a_user_does_not_pass_for_one_of_the_system() -> None:
+    """A user may call a unit of the user's own manager `sshd.service`."""
+    real = dataclasses.replace(WRITER, unit="sshd.service", kind="system", uid=0)
+    forged = dataclasses.replace(real, kind="user", uid=1000)
+    sent: list[str] = []
+    announcer = announce.Announcer(lambda path, verdict, unit, size, count: sent.append(unit))
+    announcer.settle()
+    alerts = [*group.group([entry(b"/a/b", real)]), *group.group([entry(b"/c/d", forged)])]
+    announcer.announce_groups(alerts)
+    (_, fields), (_, forged_fields) = map(announce.alert_entry, alerts)
+    assert fields["IMPERMANENCE_WRITER_UNIT"] == "sshd.service"
+    assert "IMPERMANENCE_WRITER_UNIT" not in forged_fields
+    assert forged_fields["IMPERMANENCE_WRITER_USER_UNIT"] == "sshd.service"
+    kinds = [found["IMPERMANENCE_WRITER_KIND"] for found in (fields, forged_fields)]
+    assert kinds == ["system", "user"]
+    texts = [announce.describe(alert) for alert in alerts]
+    assert ["by sshd.service (a)" in text for text in texts] == [True, False]
+    assert "by user:sshd.service (a)" in texts[1]
+    assert sent == ["sshd.service", "user:sshd.service"]
+    uid = dataclasses.replace(real, uid=1000)
+    assert len(group.group([entry(b"/e/1", uid), entry(b"/e/2", forged)])) == 2, "nor in a group of its own"

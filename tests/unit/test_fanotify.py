@@ -30,7 +30,7 @@ ENTRY = (
 
 def test_the_target_of_an_entry_is_the_child() -> None:
     batch = fanotify.parse(event(fanotify.FAN_CREATE, 42, *ENTRY), {256})
-    assert batch == ([fanotify.Event(fanotify.FAN_CREATE, 42, 256, 301, 7, 300)], 1, False, set(), 0)
+    assert batch == ([fanotify.Event(fanotify.FAN_CREATE, 42, 256, 301, 7, 300)], 1, False, set(), 0, set())
 
 
 def test_of_a_directory_itself_only_the_directory_is_told() -> None:
@@ -45,6 +45,7 @@ def test_other_subvolumes_are_dropped_and_named() -> None:
     batch = fanotify.parse(other + nested + event(fanotify.FAN_CREATE, 2, *ENTRY), {256})
     assert [found.pid for found in batch.events] == [2]
     assert batch.foreign == {999, 257}
+    assert batch.arrived == {257}, "it has a name in one that is not dropped"
     assert batch.total == 3
 
 

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -188,6 +189,54 @@ def test_a_program_that_fills_very_many_directories_is_bounded_too() -> None:
         )
     assert len(book.crowds(256)) <= 100
     assert book.forgotten > 0
+
+
+def user(uid: int | None) -> Origin:
+    return Origin("", b"/usr/bin/mkdir", b"mkdir", 20, uid)
+
+
+@pytest.mark.parametrize("uids", [[1000], [None], [1000, 1001], range(165536, 175536)], ids=str)
+def test_who_crowds_it_is_forgotten_first(uids: Sequence[int | None]) -> None:
+    """A user makes directories without end: what root wrote before, and meanwhile, stays known."""
+    book = Ledger(None, "this", Clock(), rows=2000)
+    book.write({256: {5: noted(directory=1, now=1.0)}})
+    for start in range(0, 10_000, 500):
+        made = range(10_000 + start, 10_500 + start)
+        book.write(
+            {
+                256: {
+                    inode: noted(user(uids[inode % len(uids)]), directory=inode - 1, now=float(inode))
+                    for inode in made
+                }
+            }
+        )
+        book.write({256: {100 + start: noted(directory=2, now=2.0)}})
+    assert book.of(256, 5) is not None
+    assert all(book.of(256, 100 + start) for start in range(0, 10_000, 500))
+    assert book.forgotten > 8000
+
+
+def test_crowds_of_one_user_do_not_drive_out_those_of_another() -> None:
+    book = Ledger(None, "this", Clock(), rows=800)
+    book.write({256: {n: noted(directory=9, now=1.0) for n in range(ledger.CROWD)}})
+    for directory in range(1000, 1500):
+        first = directory * 100
+        mine = {first + n: noted(user(1000), directory=directory, now=float(directory)) for n in range(10)}
+        book.write({256: mine})
+    assert len(book.crowds(256)) <= 100
+    assert book.of_crowd(256, 9) is not None
+
+
+def test_programs_with_long_paths_do_not_fill_it(tmp_path: Path) -> None:
+    book = open_ledger(tmp_path, rows=10_000, size=1 << 20)
+    book.write({256: {5: noted(directory=1, now=1.0)}})
+    for number in range(2000):
+        origin = user(1000)._replace(exe=b"/home/a/" + b"%04d" % number * 1000)
+        book.write({256: {100 + number: noted(origin, directory=100 + number, now=2.0 + number)}})
+    assert book._database.bytes() < 2 << 20
+    assert book.of(256, 5) is not None
+    assert book.of(256, 100 + 1999) is not None
+    book.close()
 
 
 def test_names_that_change_with_every_write_do_not_fill_it(tmp_path: Path) -> None:

@@ -58,7 +58,6 @@ class Case:
         monkeypatch.setattr("impermanenced.report.forecast.is_set_up", lambda machine: True)
         monkeypatch.setattr("impermanenced.boots.examine.next_boot", self.foretell)
         self.known: Spared | None = None
-        monkeypatch.setattr("impermanenced.drift.weight.at_most", self.weigh)
         self.weight: int | None = None
         self.weighed = 0
         self.decision = Decision("unknown")
@@ -66,13 +65,13 @@ class Case:
         self.manager = Manager(found)
         # What it asks of the manager is what the one above has, and of the inhibitor what is here.
         manager, inhibitor = cast(report.Manager, self.manager), cast(Inhibitor, self)
-        self.limits = Limits(manager, self.report, self, inhibitor, lambda: self.now)
+        self.limits = Limits(manager, self.report, self, inhibitor, self.weigh, lambda: self.now)
 
     def foretell(self, machine: object) -> Decision:
         self.foretold += 1
         return self.decision
 
-    def weigh(self, machine: object, volumes: object) -> int | None:
+    def weigh(self) -> int | None:
         self.weighed += 1
         return self.weight
 
@@ -90,7 +89,8 @@ class Case:
 
     def hold(self, why: str, then: Any) -> None:
         self.held = True
-        then()
+        if then is not None:
+            then()
 
     def release(self) -> bool:
         held, self.held = self.held, False
@@ -210,6 +210,7 @@ def test_a_level_says_why_nothing_will_be_lost(monkeypatch: pytest.MonkeyPatch) 
             journal.LOG_INFO,
         )
     ]
+    assert case.said == [], "nobody is alarmed"
 
 
 def test_a_file_that_only_grows_is_seen_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +267,36 @@ def test_the_gate_shuts_and_opens(
         "impermanenced: a reboot is refused: 1000 B altogether, block-bytes is 1000 B "
         "(systemctl reboot -i goes on regardless)",
     ]
+
+
+def test_who_shuts_and_opens_it_again_and_again_is_logged_a_few_times(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anybody can cause a report by asking for one, and a refusal by writing what is a secret."""
+    case = Case(monkeypatch, levels=OFF, gate=GateSettings(inhibit=True))
+    case.settle()
+    for step in range(120):
+        case.classes = {LossClass.SECRET: Share(1, 10)} if step % 2 else {}
+        case.report()
+        assert case.held == bool(step % 2), "it is refused all the same"
+        case.now += 0.25
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 * limits.WORDS, "refusals, and their ends"
+    case.classes = {LossClass.SECRET: Share(1, 10)}
+    case.report()
+    assert case.held and not capsys.readouterr().err
+    case.now += limits.WORDS_EACH
+    case.report()
+    assert "a reboot is refused: secret" in capsys.readouterr().err, "it stayed so"
+    case.report()
+    assert case.held and not capsys.readouterr().err, "once"
+
+
+def test_no_sum_is_larger_than_what_the_filesystem_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(monkeypatch, levels=LEVELS)
+    case.settle()
+    case.limits.take(Tally({LossClass.LOG: Share(50, 50_000)}, used=1500))
+    assert case.said == [("notice", 1500, 50)]
 
 
 def test_a_request_to_keep_the_root_opens_it_without_a_report(monkeypatch: pytest.MonkeyPatch) -> None:

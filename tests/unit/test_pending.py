@@ -89,15 +89,27 @@ def test_what_is_settled_is_news_only_under_another_name() -> None:
 
 def test_what_nobody_stores_is_bounded() -> None:
     told: list[int] = []
-    writes = make(limit=10_000)
+    writes = make(limit=20_000)
     writes.subscribe(on_many=lambda: told.append(1))
     for inode in range(25_000):
         writes.note([Seen(256, inode, 9, ONE, True)])
     assert told == [1]
-    assert writes.forgotten == 15_000
+    assert writes.forgotten == 10_000
     writes.store()
     writes.note([Seen(256, 1_000_000, 9, ONE, True)])
-    assert writes.forgotten == 15_000, "there is room again"
+    assert writes.forgotten == 10_000, "there is room again"
+
+
+def test_a_flood_of_one_user_leaves_room_for_the_others() -> None:
+    writes = make(limit=20_000)
+    flood = [ONE._replace(uid=uid) for uid in (1000, *range(100_000, 165_536, 8))]
+    for inode in range(25_000):
+        writes.note([Seen(256, inode, 9, flood[0], True)])
+    for inode in range(25_000, 50_000):
+        writes.note([Seen(256, inode, 9, flood[inode % len(flood)], True)])
+    writes.note(Seen(256, inode, inode, ONE, True) for inode in range(100_000, 100_200))
+    writes.store()
+    assert all(writes.of(256, inode) for inode in range(100_000, 100_200))
 
 
 def test_more_than_can_be_looked_at_is_said() -> None:

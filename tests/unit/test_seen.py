@@ -16,8 +16,8 @@ def test_a_number_is_new_once() -> None:
     said, known, chance = SeenPaths(10_000), set(), random.Random(1)
     for _ in range(5000):
         number = chance.choice((chance.getrandbits(63), -chance.getrandbits(63), chance.randrange(2000)))
-        assert said.add(number) == ((number & 0xFFFFFFFFFFFFFFFF or 1) not in known)
-        known.add(number & 0xFFFFFFFFFFFFFFFF or 1)
+        assert said.add(number) == (number % 2**60 not in known)
+        known.add(number % 2**60)
 
 
 def test_the_latest_are_remembered_and_the_oldest_forgotten() -> None:
@@ -40,3 +40,14 @@ def test_it_stays_small() -> None:
     for number in range(1, 1_000_000):
         said.add(number * 0x9E3779B97F4A7C15)
     assert size(said) <= 4_600_000
+
+
+def test_a_number_is_new_again_with_a_higher_rank() -> None:
+    said = SeenPaths(1000)
+    assert said.add(7, 3)
+    assert not said.add(7, 3) and not said.add(7, 1)
+    assert said.add(7, 4) and not said.add(7, 3)
+    for number in range(100, 700):
+        said.add(number)
+    assert said.add(7, 5), "it is among the old ones now"
+    assert not said.add(7, 5)

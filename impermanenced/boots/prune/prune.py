@@ -9,37 +9,24 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass, field, replace
 
 import btrfsutil
 
 from ...config.load import ArchiveSettings, Config
 from ...errors import ImpermanenceError
-from ...kernel import btrfs
-from ...kernel.btrfs import delete
-from ...text import to_text
 from ...volumes.machine import Machine
 from .. import leftovers
 from ..old_roots import EPOCH, Archive, Found, OldRoot, by_age
-from . import protection
+from . import protection, tree
 from .sizes import Sizes
+from .tree import Stop
 
 DAY = 86400
 # A hardware clock that runs on local time is up to 14 hours ahead in the initrd, which knows no time zone.
 LOCAL_TIME = 14 * 3600
 CLEANER_PATIENCE = 600.0  # seconds until the space of one old root must have come back
 CLEANER_PAUSE = 0.2
-
-
-class Stop(Protocol):
-    """A flag that is asked between two deletions; threading.Event is one."""
-
-    def is_set(self) -> bool:
-        """Return whether to stop."""
-
-    def wait(self, timeout: float) -> bool:
-        """Wait this many seconds, or until it is set; return whether it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +52,7 @@ class Plan:
     sizes: Mapping[int, int]  # bytes by id of the old root; they add up to what all hold; empty: not measured
     unused: tuple[OldRoot, ...] = ()  # new roots that nobody ever wrote to go as well
     plans: tuple[int, ...] = ()  # numbers of the plans for such roots, which go with them
+    faults: Mapping[int, str] = field(default_factory=dict)  # by id, what could not be read of an old root
 
     @property
     def may_go(self) -> tuple[OldRoot, ...]:
@@ -204,13 +192,18 @@ def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Si
     """
     found = archive.read()
     guard = protection.look(config, machine, archive)
-    protected = {}
+    protected, faults = {}, {}
     for root in found.roots + found.unused:
-        tree = frozenset({root.id}) | machine.nested(root.id)
-        if reason := guard.reason(root.path, tree):
+        try:
+            reason = guard.reason(root.path, frozenset({root.id}) | machine.nested(root.id))
+        except OSError as error:
+            reason = faults[root.id] = f"it cannot be read: {error.strerror}"
+        if reason:
             protected[root.id] = reason
     whole = machine.size()
     limit = config.archive.keep_bytes.of(whole)
+    if limit and sizes is None:
+        sizes = Sizes(machine)
     decided = plan(
         found,
         config.archive,
@@ -218,9 +211,10 @@ def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Si
         short=free(machine) < config.archive.free_min.of(whole),
         protected=protected,
         limit=limit,
-        sizes=Sizes(machine) if limit and sizes is None else sizes,
+        sizes=sizes,
     )
-    return replace(decided, plans=_idle_plans(machine, decided))
+    faults |= sizes.faults if sizes is not None else {}
+    return replace(decided, plans=_idle_plans(machine, decided), faults=faults)
 
 
 def _idle_plans(machine: Machine, decided: Plan) -> tuple[int, ...]:
@@ -254,7 +248,8 @@ def run(
 ) -> Pruned:
     """Delete what was agreed on and still may go, the oldest first.
 
-    A failure in the middle leaves an old root with fewer subvolumes nested in it; the next run goes on.
+    A failure in the middle leaves an old root with fewer subvolumes nested in it; the next run goes on.  No
+    failure of one old root keeps the others from their turn.
     """
     names = {(root.id, root.uuid, root.path) for root in agreed.may_go}
     gone: list[OldRoot] = []
@@ -274,8 +269,8 @@ def run(
                 break
             root = waiting[0]
             try:
-                done = _delete_tree(config, machine, archive, root, stop)
-            except (OSError, ImpermanenceError) as error:
+                done = tree.delete(config, machine, archive, root, stop)
+            except Exception as error:  # of whatever kind: its writers chose what lies in an old root
                 failed.append((root, _words(error)))
                 continue
             if done:
@@ -304,7 +299,9 @@ def _forget_plans(
 def _words(error: Exception) -> str:
     if isinstance(error, ImpermanenceError):
         return error.message
-    return getattr(error, "strerror", None) or str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return str(error.strerror)
+    return f"{type(error).__name__}: {error}"
 
 
 def _settled(machine: Machine, stop: Stop) -> bool:
@@ -319,57 +316,3 @@ def _settled(machine: Machine, stop: Stop) -> bool:
         if stop.wait(CLEANER_PAUSE):
             break
     return False
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    id: int
-    uuid: bytes
-    parent: int  # the subvolume that it lies in
-    directory: int  # the inode of its directory there
-    name: bytes
-
-
-def _tree(machine: Machine, node: _Node) -> list[_Node]:
-    """Return a subvolume and all that are nested in it, the deepest first."""
-    found = []
-    for child, (directory, name) in btrfs.Tree(machine.top, node.id).nested().items():
-        below = _Node(child, machine.subvolume(child).uuid, node.id, directory, name)
-        found += _tree(machine, below)
-    return [*found, node]
-
-
-def _delete_tree(config: Config, machine: Machine, archive: Archive, root: OldRoot, stop: Stop) -> bool:
-    """Delete an old root with all that is nested in it; return False if stopped on the way."""
-    top = _Node(root.id, root.uuid, archive.parent, archive.inode, os.path.basename(root.path))
-    for node in _tree(machine, top):
-        if stop.is_set():
-            return False
-        guard = protection.look(config, machine, archive)
-        if reason := guard.reason(root.path, frozenset({node.id})):
-            raise ImpermanenceError(reason)
-        if node.parent != archive.parent:
-            _make_writable(machine, node.parent)
-        _delete(machine, node)
-    return True
-
-
-def _make_writable(machine: Machine, number: int) -> None:
-    """Make a subvolume that is about to go writable: nothing can be removed from a read-only one."""
-    inode = btrfs.Tree(machine.top, number).inode(btrfs.BTRFS_FIRST_FREE_OBJECTID)
-    if inode is None:
-        raise ImpermanenceError(f"subvolume {number} is gone")
-    fd = btrfs.open_inode(machine.top, number, btrfs.BTRFS_FIRST_FREE_OBJECTID, inode.generation)
-    try:
-        if btrfsutil.get_subvolume_read_only(fd):
-            btrfsutil.set_subvolume_read_only(fd, False)
-    finally:
-        os.close(fd)
-
-
-def _delete(machine: Machine, node: _Node) -> None:
-    """Delete by number, after a last look at whether that is still the same subvolume at the same place."""
-    place = btrfs.Tree(machine.top, node.parent).nested().get(node.id)
-    if place != (node.directory, node.name) or machine.subvolume(node.id).uuid != node.uuid:
-        raise ImpermanenceError(f"{to_text(node.name)} is not what it was a moment ago")
-    delete.snap_destroy(machine.top, node.id)

@@ -31,24 +31,32 @@ class _Content:
     inline: int
 
 
+_NOTHING = _Content(array("Q"), array("Q"), 0)
+
+
 class Sizes:
     """The sizes of old roots; these do not change, so each is read once."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._content: dict[tuple[int, int], _Content] = {}
+        self.faults: dict[int, str] = {}  # by id of an old root, why it could not be measured
 
     def of(self, found: Found, order: Iterable[OldRoot]) -> dict[int, int]:
         """Return {id of an old root: bytes that none before it in this order has}.
 
-        `found` says how they were made.  Raises OSError if one cannot be read.
+        `found` says how they were made.  One that cannot be read counts with 0, and `faults` says why.
         """
         origins = self._origins(found)
         blanks = self._blanks()
         seen: set[int] = set()
         sizes = {}
         for root in order:
-            content = self._read(root.id, _since(root.uuid, origins, blanks))
+            try:
+                content = self._read(root.id, _since(root.uuid, origins, blanks))
+            except OSError as error:
+                self.faults[root.id] = f"it cannot be measured: {error.strerror}"
+                content = _NOTHING
             sizes[root.id] = content.inline + sum(
                 length
                 for address, length in zip(content.addresses, content.lengths, strict=True)

@@ -185,6 +185,8 @@ def _facts(difference: Difference, now: float) -> str:
     file = difference.type is FileType.FILE
     kind = "" if file else f"{difference.type.value}, "
     size = f"{size_to_text(difference.size)}, " if file else ""
+    if file and difference.allocated is not None:
+        size = f"{size_to_text(difference.size)} ({size_to_text(difference.allocated)} on the disk), "
     when = f"the blank's is of {age}" if difference.change is Change.DELETED else f"last modified {age}"
     return f"{kind}{change}, {when}, {size}{wording.user(difference.uid)} {difference.mode:04o}"
 
@@ -196,6 +198,6 @@ def _written(writer: Writer | None, now: float) -> str:
     if writer.uid is not None:
         details.append(f"uid {wording.user(writer.uid)}")
     said = ", ".join(filter(None, details)) if writer.unit else ", ".join(details)
-    by = f"{wording.unit(writer.unit)} ({said})" if writer.unit else said
+    by = f"{wording.unit(writer.whose)} ({said})" if writer.unit else said
     first, last = (wording.clock(moment, now, exact=True) for moment in (writer.first, writer.last))
     return f"by {by}, {f'first {first}, last {last}' if first != last else f'at {first}'}"

@@ -110,6 +110,10 @@ def _check(plan: Plan, pruned: Pruned | None, *, dry_run: bool) -> None:
             f"{wording.plural(len(pruned.failed), 'old root')} could not be deleted",
             "the next run tries again",
         )
+    if faults := [(root, plan.faults[root.id]) for root in plan.found.roots if root.id in plan.faults]:
+        root, why = faults[0]
+        more = f", and {len(faults) - 1:,} more" if len(faults) > 1 else ""
+        raise ImpermanenceError(f"{to_text(root.path)}: {why}{more}", "btrfs scrub looks for what is damaged")
 
 
 def _give_way() -> None:
@@ -222,6 +226,8 @@ def _table(plan: Plan, roots: Iterable[OldRoot], notes: list[str] | None = None)
 
 
 def _size(plan: Plan, root: OldRoot) -> str:
+    if root.id in plan.faults:
+        return "unknown"
     return size_to_text(plan.sizes.get(root.id, 0)) if plan.sizes else ""
 
 

@@ -27,7 +27,9 @@ from .items import (
     Extent,
     Facts,
     Inode,
+    held,
 )
+from .subvolumes import by_uuid, weigh, weight
 from .tree import Tree
 
 __all__ = [
@@ -40,7 +42,11 @@ __all__ = [
     "Facts",
     "Inode",
     "Tree",
+    "by_uuid",
     "devices",
     "fs_info",
+    "held",
     "open_inode",
+    "weigh",
+    "weight",
 ]

@@ -5,6 +5,7 @@ Hard facts
     number cannot meet another subvolume, whatever is renamed at the same time.
     The kernel refuses the default subvolume (EPERM), one with another nested in it (ENOTEMPTY),
     one that is being sent or has an active swap file (EPERM).  It does not refuse a mounted one.
+    To delete by number, the kernel builds the path from the top level: ENAMETOOLONG beyond PATH_MAX.
     Nothing can be unlinked in a read-only subvolume (EROFS), a nested subvolume neither.
     A deletion is on the disk with the next commit; a crash before that brings the subvolume back.
     The space comes back when the cleaner has been through the deleted tree.
@@ -16,6 +17,7 @@ import fcntl
 import struct
 
 # linux/btrfs.h
+BTRFS_IOC_SNAP_DESTROY = 0x5000940F
 BTRFS_IOC_SNAP_DESTROY_V2 = 0x5000943F
 BTRFS_SUBVOL_SPEC_BY_ID = 1 << 4
 
@@ -29,3 +31,10 @@ def snap_destroy(fd: int, subvolid: int) -> None:
     _U64.pack_into(args, _FLAGS, BTRFS_SUBVOL_SPEC_BY_ID)
     _U64.pack_into(args, _SUBVOLID, subvolid)
     fcntl.ioctl(fd, BTRFS_IOC_SNAP_DESTROY_V2, args)
+
+
+def snap_destroy_name(directory_fd: int, name: bytes) -> None:
+    """Delete the subvolume with this name in a directory, which is open for reading."""
+    args = bytearray(4096)  # btrfs_ioctl_vol_args: an fd, and the name
+    args[8 : 8 + len(name)] = name
+    fcntl.ioctl(directory_fd, BTRFS_IOC_SNAP_DESTROY, args)

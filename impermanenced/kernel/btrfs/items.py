@@ -27,7 +27,7 @@ BTRFS_FILE_EXTENT_PREALLOC = 2
 MAX_U64 = 2**64 - 1
 HEADER = struct.Struct("<QQQII")  # transid, objectid, offset, type, len
 INODE = struct.Struct("<5Q4I3Q32xqIqIqIqI")
-INODE_SHORT = struct.Struct("<16xQ16xI8xI")  # its size, nlink, mode
+INODE_SHORT = struct.Struct("<16xQQ8xI8xI")  # its size, nbytes, nlink, mode
 DIR = struct.Struct("<QBQQHHB")  # location (objectid, type, offset), transid, data_len, name_len, type
 HEADER_SHORT = struct.Struct("<8xQ8xII")  # its objectid, type, len
 HEADER_DIR = struct.Struct("<16xQIIQBQQHHB")  # offset, type and len of the header; the entry behind it
@@ -38,6 +38,7 @@ EXTENT_DISK = struct.Struct("<QQQQ")
 DISK = struct.Struct("<QQ")  # the beginning of EXTENT_DISK: disk_bytenr, disk_num_bytes
 U32 = struct.Struct("<I")
 U64 = struct.Struct("<Q")
+_BLOCK = 64 << 10  # bytes of the largest blocks that data is rounded up to
 
 
 class Inode(NamedTuple):
@@ -103,6 +104,14 @@ class Changes(NamedTuple):
     inodes: dict[int, Inode]  # changed or new
     names: dict[int, dict[bytes, DirEntry]]  # added to directories; for a new directory these are all
     targets: dict[int, bytes]  # of new symlinks
+
+
+def held(size: int, nbytes: int) -> int:
+    """Return the bytes that a file takes: its size, unless it is sparse, or has room beyond its end.
+
+    As for st_blocks, data that is compressed or shared with another file counts in full.
+    """
+    return size if size <= nbytes < size + _BLOCK else nbytes
 
 
 def _crc32c_table() -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import stat
 import struct
@@ -15,7 +16,6 @@ from .items import (
     BTRFS_FILE_EXTENT_INLINE,
     BTRFS_FILE_EXTENT_PREALLOC,
     BTRFS_FIRST_FREE_OBJECTID,
-    BTRFS_FT_DIR,
     BTRFS_INODE_EXTREF_KEY,
     BTRFS_INODE_ITEM_KEY,
     BTRFS_INODE_REF_KEY,
@@ -42,9 +42,9 @@ from .items import (
     Extent,
     Facts,
     Inode,
-    Weight,
     attributes,
     dir_entry,
+    held,
     name_hash,
     references,
 )
@@ -71,7 +71,7 @@ class Tree:
         self.root_id = root_id
         self._small = bytearray(_ARGS.size + _SMALL)
 
-    def _fill(self, buffer: bytearray, first: Key, last: Key, min_transid: int = 0) -> int:
+    def fill(self, buffer: bytearray, first: Key, last: Key, min_transid: int = 0) -> int:
         """Fill the buffer with the items between two keys, as far as it goes, and return how many
         these are.
         """
@@ -91,14 +91,14 @@ class Tree:
         """Yield (type, offset, where in the buffer, length) of each item between two keys."""
         header = HEADER.unpack_from
         key: Key | None = first
-        while key is not None and (count := self._fill(buffer, key, last)):
+        while key is not None and (count := self.fill(buffer, key, last)):
             where = _ARGS.size
             for _ in range(count):
                 _, objectid, offset, kind, length = header(buffer, where)
                 where += HEADER.size
                 yield kind, offset, where, length
                 where += length
-            key = _go_on(buffer, where, (objectid, kind, offset), last)
+            key = go_on(buffer, where, (objectid, kind, offset), last)
 
     def _items(self, inode: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield (type, offset, where, length) of an inode's items whose types lie between two types."""
@@ -111,7 +111,7 @@ class Tree:
         return None
 
     def sizes(self, inodes: Iterable[int]) -> tuple[int, int]:
-        """Return how many of these inodes still have a name, and the bytes of the files among them.
+        """Return how many of these inodes still have a name, and the bytes that the files among them take.
 
         Numbers that follow each other closely cost one search together.
         """
@@ -121,19 +121,19 @@ class Tree:
         for first, final in _runs(sorted(wanted)):
             last = final, BTRFS_INODE_ITEM_KEY, MAX_U64
             key: Key | None = (first, BTRFS_INODE_ITEM_KEY, 0)
-            while key is not None and (items := self._fill(buffer, key, last)):
+            while key is not None and (items := self.fill(buffer, key, last)):
                 where = _ARGS.size
                 for _ in range(items):
                     objectid, kind, length = header(buffer, where)
                     where += 32  # HEADER.size
                     if kind == 1 and objectid in wanted:  # BTRFS_INODE_ITEM_KEY
-                        bytes_, nlink, mode = unpack(buffer, where)
+                        bytes_, nbytes, nlink, mode = unpack(buffer, where)
                         if nlink:
                             count += 1
-                            size += 0 if stat.S_ISDIR(mode) else bytes_
+                            size += 0 if stat.S_ISDIR(mode) else held(bytes_, nbytes)
                     where += length
                 offset = U64.unpack_from(buffer, where - length - 16)[0]  # of the last item's header
-                key = _go_on(buffer, where, (objectid, kind, offset), last)
+                key = go_on(buffer, where, (objectid, kind, offset), last)
         return count, size
 
     def facts(self, inode: int) -> Facts | None:
@@ -157,13 +157,15 @@ class Tree:
             found.extend(references(self._small, kind, parent, where, length))
         return found
 
-    def entries(self, directory: int) -> dict[bytes, DirEntry]:
-        """Return {name: entry} of a directory, in the order of their creation."""
+    def entries(self, directory: int, most: int = MAX_U64) -> dict[bytes, DirEntry]:
+        """Return {name: entry} of a directory, in the order of their creation; where there are many more than
+        `most`, only the first of them.
+        """
         buffer, found, unpack = self._small, {}, HEADER_DIR.unpack_from
         make = tuple.__new__  # makes a DirEntry in half the time of DirEntry()
         last = directory, BTRFS_DIR_INDEX_KEY, MAX_U64
         key: Key | None = (directory, BTRFS_DIR_INDEX_KEY, 0)
-        while key is not None and (count := self._fill(buffer, key, last)):
+        while key is not None and (count := self.fill(buffer, key, last)):
             where = _ARGS.size
             for _ in range(count):
                 offset, _, length, objectid, kind, _, _, _, size, _ = unpack(buffer, where)
@@ -171,7 +173,9 @@ class Tree:
                 entry = make(DirEntry, (objectid, kind == BTRFS_ROOT_ITEM_KEY))
                 found[bytes(buffer[start : start + size])] = entry
                 where += HEADER.size + length
-            key = _go_on(buffer, where, (directory, BTRFS_DIR_INDEX_KEY, offset), last)
+            if len(found) > most:
+                break
+            key = go_on(buffer, where, (directory, BTRFS_DIR_INDEX_KEY, offset), last)
         return found
 
     def lookup(self, directory: int, name: bytes) -> DirEntry | None:
@@ -209,7 +213,8 @@ class Tree:
             yield Extent(start, num_bytes, None, disk_bytenr, offset)
 
     def changed(self, since: int, most: int | None = None) -> Changes:
-        """Return what came after a transaction.  Raises TooMany where that is far more than `most` inodes.
+        """Return what came after a transaction.  Raises TooMany where that is far more than `most` inodes, or
+        names.
 
         The loop meets every item of every changed leaf: it is lean.  What is new lies in changed leaves
         as a whole, so one search meets all of it.  What was deleted has left nothing to be found here
@@ -219,10 +224,10 @@ class Tree:
         changes = Changes({}, {}, {})
         inodes, names, targets = changes
         header, transid_at, unpack_inode = HEADER_SHORT.unpack_from, U64.unpack_from, INODE.unpack_from
-        new_link = -1
+        new_link, named = -1, 0
         last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
         key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
-        while key is not None and (count := self._fill(buffer, key, last, since + 1)):
+        while key is not None and (count := self.fill(buffer, key, last, since + 1)):
             where = _ARGS.size
             for _ in range(count):
                 objectid, kind, length = header(buffer, where)
@@ -237,54 +242,15 @@ class Tree:
                     if transid_at(buffer, where + 17)[0] > since:  # the entry's own transid
                         name, entry = dir_entry(buffer, where)
                         names.setdefault(objectid, {})[name] = entry
+                        named += 1
                 elif objectid == new_link and kind == BTRFS_EXTENT_DATA_KEY:
                     targets[objectid] = bytes(buffer[where + EXTENT.size : where + length])
                 where += length
             offset = transid_at(buffer, where - length - 16)[0]  # of the last item's header
-            key = _go_on(buffer, where, (objectid, kind, offset), last)
-            if most is not None and len(inodes) > most:
+            key = go_on(buffer, where, (objectid, kind, offset), last)
+            if most is not None and (len(inodes) > most or named > most):
                 raise TooMany(f"more than {most} changed inodes")
         return changes
-
-    def weight(self, since: int, most: int) -> Weight | None:
-        """Return what the files weigh whose inodes came or changed after a transaction, each once for every
-        name: as they appear or on the disk, whichever is more.
-
-        None means that it is not known: there are more than about `most` items, or a directory that is older
-        has a new name, and with it everything below it.
-        """
-        buffer = bytearray(_ARGS.size + _LARGE)
-        header, transid_at, unpack = HEADER_SHORT.unpack_from, U64.unpack_from, INODE.unpack_from
-        new, changed = 0, {}
-        made, named = set(), set()
-        last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
-        key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
-        while key is not None and (count := self._fill(buffer, key, last, since + 1)):
-            where = _ARGS.size
-            for _ in range(count):
-                objectid, kind, length = header(buffer, where)
-                where += 32  # HEADER.size
-                if kind == 1:  # BTRFS_INODE_ITEM_KEY
-                    inode = Inode._make(unpack(buffer, where))
-                    if inode.generation > since and stat.S_ISDIR(inode.mode):
-                        made.add(objectid)
-                    elif inode.generation > since:
-                        new += max(inode.size, inode.nbytes) * inode.nlink
-                    elif inode.transid > since and not stat.S_ISDIR(inode.mode):
-                        changed[objectid] = inode
-                elif (
-                    kind == 96  # BTRFS_DIR_INDEX_KEY
-                    and buffer[where + 29] == BTRFS_FT_DIR
-                    and buffer[where + 8] == 1  # BTRFS_INODE_ITEM_KEY: no subvolume
-                    and transid_at(buffer, where + 17)[0] > since
-                ):
-                    named.add(transid_at(buffer, where)[0])
-                where += length
-            offset = transid_at(buffer, where - length - 16)[0]  # of the last item's header
-            key = _go_on(buffer, where, (objectid, kind, offset), last)
-            if (most := most - count) < 0:
-                return None
-        return None if named - made else Weight(new, changed)
 
     def written(self, since: int) -> tuple[dict[int, int], int]:
         """Return what was written after a transaction: {address: bytes on the disk} of extents, and bytes in
@@ -299,7 +265,7 @@ class Tree:
         header, generation_at, unpack_disk = HEADER_SHORT.unpack_from, U64.unpack_from, DISK.unpack_from
         last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
         key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
-        while key is not None and (count := self._fill(buffer, key, last, since + 1)):
+        while key is not None and (count := self.fill(buffer, key, last, since + 1)):
             where = _ARGS.size
             for _ in range(count):
                 objectid, kind, length = header(buffer, where)
@@ -313,7 +279,7 @@ class Tree:
                             extents[address] = size
                 where += length
             offset = generation_at(buffer, where - length - 16)[0]  # of the last item's header
-            key = _go_on(buffer, where, (objectid, kind, offset), last)
+            key = go_on(buffer, where, (objectid, kind, offset), last)
         return extents, inline
 
     def subvolume_entries(self) -> list[tuple[int, bytes, int]]:
@@ -326,7 +292,7 @@ class Tree:
         header = HEADER_SHORT.unpack_from
         last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
         key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
-        while key is not None and (count := self._fill(buffer, key, last)):
+        while key is not None and (count := self.fill(buffer, key, last)):
             where = _ARGS.size
             for _ in range(count):
                 objectid, kind, length = header(buffer, where)
@@ -336,14 +302,19 @@ class Tree:
                     found.append((objectid, name, entry.objectid))
                 where += length
             offset = U64.unpack_from(buffer, where - length - 16)[0]  # of the last item's header
-            key = _go_on(buffer, where, (objectid, kind, offset), last)
+            key = go_on(buffer, where, (objectid, kind, offset), last)
         return found
 
     def path(self, directory: int) -> bytes:
-        """Return the path of a directory in this tree, with a slash before each name; its root is b""."""
+        """Return the path of a directory in this tree, with a slash before each name; its root is b"".
+
+        Raises FileNotFoundError if it has been removed.
+        """
         parts: list[bytes] = []
         while directory != BTRFS_FIRST_FREE_OBJECTID:
-            directory, name = self.names(directory)[0]
+            if not (names := self.names(directory)):
+                raise FileNotFoundError(errno.ENOENT, f"inode {directory} of tree {self.root_id} has no name")
+            directory, name = names[0]
             parts.append(b"/" + name)
         return b"".join(reversed(parts))
 
@@ -358,7 +329,12 @@ class Tree:
         return found
 
 
-def _go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
+def buffer_of(size: int) -> tuple[bytearray, int]:
+    """Return a buffer for so many bytes of items, and where the first item will be."""
+    return bytearray(_ARGS.size + size), _ARGS.size
+
+
+def go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
     """Return the key at which a search goes on after the item with this key, or None if it is complete.
 
     `end` is where that item ends in the buffer.  The kernel stops early only when an item does not fit any

@@ -27,7 +27,7 @@ def learn(facts: VolumeFacts, findings: Sequence[Finding]) -> None:
             _take_fact(finding, fact)
         if finding.verdict in LOSSES and difference.path.startswith(_OF_UNITS):
             _take_unit(finding, facts.units)
-        if difference.subvolume is not None:
+        if difference.type is FileType.SUBVOLUME:
             finding.loss = LossClass.SUBVOLUME
 
 
@@ -45,7 +45,7 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
         return
     # A directory that changed may hold what is kept; what was removed comes back from the blank.
     whole = difference.change is not Change.METADATA or difference.type not in DIRECTORIES
-    if whole and not finding.judged.hidden and difference.subvolume is None:
+    if whole and not finding.judged.hidden and difference.type is not FileType.SUBVOLUME:
         finding.loss, finding.application = fact.loss, fact.application
         if finding.declared:
             finding.because += (fact.because,)

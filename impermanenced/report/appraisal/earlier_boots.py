@@ -91,6 +91,6 @@ def _excused_at_first(facts: VolumeFacts, finding: Finding) -> bool:
     ):
         return False
     difference = finding.judged.difference
-    if difference.change is Change.DELETED or difference.subvolume is not None:
+    if difference.change is Change.DELETED or difference.type is FileType.SUBVOLUME:
         return False
     return not facts.in_home(difference.path) and _by_boot(facts, finding)

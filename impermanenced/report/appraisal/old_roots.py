@@ -128,7 +128,7 @@ class OldRoots:
 
         This is cheap if the paths come directory by directory.
         """
-        if not self._roots or difference.change is Change.DELETED or difference.subvolume is not None:
+        if not self._roots or difference.change is Change.DELETED or difference.type is FileType.SUBVOLUME:
             return NOTHING
         if self._left <= 0:
             self.complete = False

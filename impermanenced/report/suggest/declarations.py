@@ -61,7 +61,7 @@ def item_of(entry: Entry) -> Item:
         difference.uid,
         difference.gid,
         difference.mode,
-        difference.size,
+        difference.held,
         entry.loss or LossClass.UNKNOWN,
         entry.application,
         entry.unit,

@@ -1,8 +1,9 @@
 """The ledger: who wrote what, by boot, subvolume and inode.
 
 The ledger is bounded.  A directory in which one writer made very many files is one row with a count.  If
-there are still too many rows, further directories become one row each, the fullest first; after that the rows
-seen longest ago are forgotten, which is counted.  The last boots are kept, as long as there is room.
+there are still too many rows, further directories of the users who have most become one row each, the fullest
+first; after that their rows seen longest ago are forgotten, which is counted.  The last boots are kept, as
+long as there is room.
 
 It never fails: a damaged file is put aside and a new one begun, and where the file cannot be written the
 ledger goes on in memory.  Both are logged once.
@@ -21,7 +22,7 @@ from typing import TypeVar
 from ...model import Writer
 from ...state import LEDGER
 from ...system import logger
-from ...text import to_text
+from ...text import failure_to_text, to_text
 from . import limits
 from .copy import Pieces, pieces
 from .database import ASIDE, Database, Inside
@@ -118,7 +119,7 @@ class Ledger:
             log.warning(
                 "the ledger cannot be read and is put aside: who wrote what before this is not known",
                 aside=to_text(LEDGER + ASIDE),
-                error=str(error),
+                error=failure_to_text(error),
             )
             try:
                 self._database.put_aside()
@@ -130,7 +131,7 @@ class Ledger:
                 return
         log.warning(
             "the ledger cannot be written and goes on in memory: after a restart writers are not known",
-            error=str(error),
+            error=failure_to_text(error),
         )
         self._database.go_on_in_memory()
         self._look_around()
@@ -187,6 +188,8 @@ class Ledger:
             self._shrink()
         if self._database.bytes() > self._byte_limit:
             self._retire()
+            if self._database.bytes() > self._byte_limit:  # few rows, of programs with long paths
+                self._shrink_to(self._rows // 2)
         if self._origins.new > self._row_limit:
             limits.forget_origins(self._database)
             self._look_around()
@@ -196,6 +199,11 @@ class Ledger:
         if self._rows > self._row_limit:
             self.forgotten += limits.shrink(self._database, self._row_limit)
             self._look_around()
+
+    def _shrink_to(self, most: int) -> None:
+        self.forgotten += limits.shrink(self._database, most)
+        limits.forget_origins(self._database)
+        self._look_around()
 
     def _retire(self) -> None:
         if limits.retire(self._database, self._boots, self._byte_limit):

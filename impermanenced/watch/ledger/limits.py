@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..owners import UNKNOWN, excess, owner_of
 from .database import Database
 
 COMPANY = 8  # files in a directory from which on they become one row when there are too many rows
@@ -15,27 +16,63 @@ ON CONFLICT DO UPDATE SET last = excluded.last, pid = excluded.pid, count = coun
 def shrink(database: Database, most: int) -> int:
     """Reduce the rows of this boot, and return how many had to be forgotten.
 
-    Full directories become one row each; if that is not enough, the oldest rows are deleted.
+    Who crowds the ledger pays for it: each owner keeps a share, and who has less than that keeps everything.
+    Of an owner with too many, full directories become one row each; if that is not enough, the oldest rows
+    are deleted.
     """
+    forgotten = 0
     with database.transaction():
-        wanted = _gather(database, database.count("seen") - most * 9 // 10)
-        if wanted > 0:
-            database.con.execute(
-                "DELETE FROM seen WHERE boot = ?1 AND (root, inode) IN"
-                " (SELECT root, inode FROM seen WHERE boot = ?1 ORDER BY last LIMIT ?2)",
-                (database.boot, wanted),
-            )
-        return max(wanted, 0) + _forget_crowds(database, most // COMPANY)
+        _note_owners(database)
+        for owner, extra in excess(_counts(database, "seen"), most * 9 // 10).items():
+            if (left := _gather(database, owner, extra)) > 0:
+                forgotten += _delete_oldest(database, "seen", "root, inode", owner, left)
+        room = most // COMPANY
+        if database.count("crowd") > room:
+            for owner, extra in excess(_counts(database, "crowd"), room * 9 // 10).items():
+                forgotten += _delete_oldest(database, "crowd", "root, directory, origin", owner, extra)
+        database.con.execute("DROP TABLE owner")
+    return forgotten
 
 
-def _gather(database: Database, wanted: int) -> int:
-    """Make one row of each directory, the fullest first, and return how many rows are too many after that."""
+def _note_owners(database: Database) -> None:
+    """Make a table of the owner of each program."""
+    run = database.con.execute
+    run("CREATE TEMP TABLE owner (origin INTEGER PRIMARY KEY, owner INTEGER)")
+    uids = run("SELECT id, uid FROM origin").fetchall()
+    owners = [(number, owner_of(uid)) for number, uid in uids]
+    database.con.executemany("INSERT INTO owner VALUES (?, ?)", [(0, UNKNOWN), *owners])
+
+
+def _counts(database: Database, table: str) -> dict[int, int]:
+    """Return {owner: rows of this boot}."""
+    return dict(
+        database.con.execute(
+            f"SELECT owner, count(*) FROM {table} JOIN owner USING (origin) WHERE boot = ? GROUP BY owner",
+            (database.boot,),
+        ).fetchall()
+    )
+
+
+def _delete_oldest(database: Database, table: str, key: str, owner: int, count: int) -> int:
+    """Delete so many rows of an owner, those that were seen longest ago, and return how many that were."""
+    database.con.execute(
+        f"DELETE FROM {table} WHERE boot = ?1 AND ({key}) IN (SELECT {key} FROM {table}"
+        " JOIN owner USING (origin) WHERE boot = ?1 AND owner = ?2 ORDER BY last LIMIT ?3)",
+        (database.boot, owner, count),
+    )
+    return count
+
+
+def _gather(database: Database, owner: int, wanted: int) -> int:
+    """Make one row of each directory of an owner, the fullest first, and return how many rows are still too
+    many.
+    """
     run = database.con.execute
     groups = run(
         "SELECT root, directory, origin, count(*), max(pid), min(first), max(last) FROM seen"
-        " WHERE boot = ? AND directory != 0 GROUP BY root, directory, origin HAVING count(*) >= ?"
-        " ORDER BY count(*) DESC",
-        (database.boot, COMPANY),
+        " JOIN owner USING (origin) WHERE boot = ? AND owner = ? AND directory != 0"
+        " GROUP BY root, directory, origin HAVING count(*) >= ? ORDER BY count(*) DESC",
+        (database.boot, owner, COMPANY),
     ).fetchall()
     run("CREATE TEMP TABLE full (root, directory, origin)")
     for root_id, directory, origin, number, pid, first, last in groups:
@@ -50,21 +87,6 @@ def _gather(database: Database, wanted: int) -> int:
     )
     run("DROP TABLE full")
     return wanted
-
-
-def _forget_crowds(database: Database, most: int) -> int:
-    """Delete the oldest directories and return how many, so that a program that fills very many cannot fill
-    the ledger.
-    """
-    extra = database.count("crowd") - most * 9 // 10
-    if extra <= most // 10:
-        return 0
-    database.con.execute(
-        "DELETE FROM crowd WHERE boot = ?1 AND (root, directory, origin) IN"
-        " (SELECT root, directory, origin FROM crowd WHERE boot = ?1 ORDER BY last LIMIT ?2)",
-        (database.boot, extra),
-    )
-    return extra
 
 
 def forget_origins(database: Database) -> None:

@@ -58,6 +58,24 @@ def test_a_secret_blocks_and_a_setting_warns(system: System) -> None:
     assert gate(system)[0] == 3
 
 
+def test_a_size_that_somebody_chose_does_not_count(system: System) -> None:
+    """A sparse file of 4 EiB blocked the gate, and reached every level."""
+    system.configure('[gate]\nblock-bytes = "1MiB"\nblock = []\n')
+    (system.root / "etc/sparse").touch()
+    os.truncate(system.root / "etc/sparse", 1 << 62)
+    code, found = gate(system)
+    assert (code, found["gate"], found["bytes"]) == (0, "warn", 0)
+    document = system.document("status")
+    (entry,) = [one for one in document["entries"] if one["path"] == "/etc/sparse"]
+    assert (entry["size"], entry["allocated"]) == (1 << 62, 0)
+    assert "4.0 EiB" not in system.run("status").stdout
+    assert "4.0 EiB (0 B on the disk)" in system.run("explain", "/etc/sparse").stdout
+    (system.root / "etc/room").touch()
+    sh("fallocate", "--keep-size", "--length", "2MiB", system.root / "etc/room")
+    code, found = gate(system)
+    assert (code, found["bytes"]) == (3, 2 << 20)
+
+
 def test_what_is_not_wiped_passes(system: System) -> None:
     (system.root / "etc/key").write_text(KEY)
     assert gate(system)[0] == 3
@@ -71,10 +89,12 @@ def test_what_is_not_wiped_passes(system: System) -> None:
     system.set_up()
     assert gate(system)[0] == 3
     system.filesystem.snapshot("root", f"old_roots/1-{NO_BOOT_ID}")
-    for action, code in (("keep", 0), ("wipe", 3), ("boot", 3)):
+    for action, code in (("keep", 0), ("wipe", 3), ("boot", 0)):
         with Machine([VolumeSettings(mountpoint=os.fsencode(system.root), path=b"/")]) as machine:
             requests.write(machine, requests.new(action, boot=1 if action == "boot" else None))
         assert gate(system)[0] == code, action
+    (system.root / "etc/another-key").write_text(KEY)
+    assert gate(system)[0] == 3, "the old root has only the first one"
 
 
 def test_a_rollback_that_will_be_refused_passes(system: System) -> None:
@@ -102,6 +122,14 @@ def test_what_is_declared_and_not_mounted_blocks_like_any_other(system: System) 
     (system.root / "etc/key").write_text(KEY)
     code, found = gate(system)
     assert (code, found["classes"]["secret"]["count"]) == (3, 1)
+
+
+def test_a_drop_in_that_goes_is_a_loss_like_any_other(system: System) -> None:
+    (system.root / "etc/impermanence/config.d").mkdir(parents=True)
+    (system.root / "etc/impermanence/config.d/mine.toml").write_text("[watch]\n")
+    code, found = gate(system)
+    assert (code, found["gate"]) == (0, "warn")
+    assert found["classes"]["config"]["bytes"] == len("[watch]\n")
 
 
 def test_what_stops_it(system: System, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from impermanenced.report.report import Manager
+from tests.conftest import sh
 
 from .machine import System, populate
 
@@ -165,10 +166,10 @@ def test_explain_what_is_no_drift(system: System) -> None:
         0,
         "/var/lib is as in the blank: nothing of it is lost at the next boot\n",
     )
-    system.filesystem.subvolume("root/var/lib/machines")
-    (system.root / "var/lib/machines/inner").touch()
-    inner = system.run("explain", "/var/lib/machines/inner").stdout
-    assert inner == "/var/lib/machines/inner goes with the subvolume /var/lib/machines, which is crud\n"
+    copy = system.root / "var/lib/machines"
+    sh("btrfs", "subvolume", "snapshot", "-r", system.root, copy)
+    inner = system.run("explain", "/var/lib/machines/etc/ssh").stdout
+    assert inner == "/var/lib/machines/etc/ssh goes with the subvolume /var/lib/machines, which is crud\n"
     missing = system.run("explain", "/nope")
     assert (missing.returncode, missing.stdout) == (
         1,

@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
-from impermanenced.boots.prune import prune
+from impermanenced.boots.prune import tree
+from impermanenced.cli.commands import prune as command
+from impermanenced.errors import ImpermanenceError
+from impermanenced.kernel import btrfs
 from impermanenced.kernel.btrfs import delete
+from impermanenced.report.report import Manager
+from impermanenced.volumes.machine import Machine
 from tests.conftest import sh
 
+from ..nesting import nest
 from .machine import System, sh_subvolume
 
 
@@ -44,10 +50,10 @@ def test_nested_one_that_is_not_what_it_was(
     old = system.boot(90)
     sh_subvolume(old / "nested")
     (old / "nested/file").write_text("nested")
-    tree = prune._tree
+    nodes = tree.nodes
 
     def change_after(*arguments: Any) -> Any:
-        plan = tree(*arguments)
+        plan = nodes(*arguments)
         if len(plan) > 1 and not (system.top / "aside").exists():
             (old / "nested").rename(system.top / "aside")
             if how == "another of that name":
@@ -56,7 +62,7 @@ def test_nested_one_that_is_not_what_it_was(
                 sh_subvolume(old / "nested")
         return plan
 
-    monkeypatch.setattr(prune, "_tree", change_after)
+    monkeypatch.setattr(tree, "nodes", change_after)
     ((root, why),) = system.prune().failed
     assert (root.number, why) == (0, "nested is not what it was a moment ago")
     assert (system.top / "aside/file").read_text() == "nested"
@@ -68,15 +74,15 @@ def test_nested_one_whose_number_another_has(system: System, monkeypatch: pytest
     # What BTRFS never does, and the UUID guards against all the same.
     old = system.boot(90)
     sh_subvolume(old / "nested")
-    tree = prune._tree
+    nodes = tree.nodes
 
     def another_uuid(*arguments: Any) -> Any:
         return [
             node if node.name != b"nested" else dataclasses.replace(node, uuid=bytes(16))
-            for node in tree(*arguments)
+            for node in nodes(*arguments)
         ]
 
-    monkeypatch.setattr(prune, "_tree", another_uuid)
+    monkeypatch.setattr(tree, "nodes", another_uuid)
     ((_, why),) = system.prune().failed
     assert why == "nested is not what it was a moment ago"
     assert (old / "nested").is_dir()
@@ -103,3 +109,64 @@ def test_failure_in_the_middle_is_said_and_the_next_run_goes_on(
     assert len(os.listdir(old)) == 3  # two of the three, and the file of the blank
     monkeypatch.undo()
     system.goes(old)
+
+
+def test_twelve_hundred_in_one_another_go(system: System) -> None:
+    old, other = system.boot(90), system.boot(80)
+    nest(old, "s", 1200)
+    pruned = system.prune()
+    assert not pruned.failed
+    assert not old.exists() and not other.exists()
+    assert not [name for name in system.subvolumes() if name.startswith("old_roots/")]
+
+
+def test_one_whose_path_is_longer_than_the_kernel_takes_goes(system: System) -> None:
+    old = system.boot(90)
+    nest(old, "n" * 255, 20)
+    number = system.subvolumes()[f"old_roots/{old.name}"]
+    with Manager(os.fsencode(system.config)) as manager:
+        longest = manager.machine.nested_paths(number)[-1]
+    assert longest == b"old_roots/" + os.fsencode(old.name) + b"/" + b"/".join([b"n" * 255] * 20)
+    system.goes(old)
+
+
+@pytest.mark.parametrize("error", [RecursionError("too deep"), KeyError(5), OSError(5, "Input/output error")])
+def test_failure_of_any_kind_leaves_the_others_their_turn(
+    system: System, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    old, other = system.boot(90), system.boot(80)
+    nodes = tree.nodes
+
+    def fail_first(machine: Machine, top: tree.Node) -> list[tree.Node]:
+        if top.name == os.fsencode(old.name):
+            raise error
+        return nodes(machine, top)
+
+    monkeypatch.setattr(tree, "nodes", fail_first)
+    pruned = system.prune()
+    ((root, why),) = pruned.failed
+    assert (root.number, old.exists(), other.exists()) == (0, True, False)
+    assert str(error.args[-1]) in why
+
+
+def test_one_that_cannot_be_read_stays_and_the_others_go(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.configure('keep-min = 0\nkeep-bytes = "1KiB"')
+    old, other = system.boot(90), system.boot(80)
+    number = system.subvolumes()[f"old_roots/{old.name}"]
+    fill = btrfs.Tree.fill
+
+    def fail(self: btrfs.Tree, *arguments: Any, **options: Any) -> int:
+        if number in (self.root_id, arguments[1][0]):  # its own tree, and what it has nested
+            raise OSError(5, "Input/output error")
+        return fill(self, *arguments, **options)
+
+    monkeypatch.setattr(btrfs.Tree, "fill", fail)
+    plan = system.plan()
+    assert "Input/output error" in plan.faults[number]
+    assert [root.number for root, _ in plan.stay] == [0]
+    system.prune()
+    assert old.exists() and not other.exists()
+    with pytest.raises(ImpermanenceError, match=r"old_roots/0-.*: it cannot be .*Input/output error"):
+        command._check(plan, None, dry_run=False)

@@ -11,7 +11,7 @@ import btrfsutil
 import pytest
 
 from impermanenced.boots import records, setup
-from impermanenced.boots.prune import protection, prune
+from impermanenced.boots.prune import protection, tree
 from impermanenced.report.report import Manager
 from tests.conftest import sh
 from tests.isolation import PATIENCE
@@ -150,7 +150,7 @@ def test_protected_meanwhile(system: System, monkeypatch: pytest.MonkeyPatch, tm
     # Mounted after the plan of this very deletion: the nested subvolume that is left is not touched.
     old = system.boot(90)
     nested = Path(sh_subvolume(old / "nested"))
-    tree = prune._tree
+    nodes = tree.nodes
     where = tmp_path / "late"
     where.mkdir()
 
@@ -158,9 +158,9 @@ def test_protected_meanwhile(system: System, monkeypatch: pytest.MonkeyPatch, tm
         if not os.path.ismount(where):
             path = f"old_roots/{old.name}/nested"
             sh("mount", "-o", f"subvol={path}", system.filesystem.device, where)
-        return tree(*arguments)
+        return nodes(*arguments)
 
-    monkeypatch.setattr(prune, "_tree", mount_first)
+    monkeypatch.setattr(tree, "nodes", mount_first)
     try:
         ((_, why),) = system.prune().failed
         assert "is mounted" in why
