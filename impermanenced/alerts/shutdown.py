@@ -118,7 +118,7 @@ def _end_of(machine: Machine, boot_id: str) -> bytes | None:
     newest = requests.newest_record(machine)
     if newest is None or newest.number is None or newest.boot_id != boot_id:
         return None
-    return machine.at(boot_file(newest.number, BootFile.END))
+    return machine.in_state(boot_file(newest.number, BootFile.END))
 
 
 def leave_record(machine: Machine, boot_id: str, now: float, summary: ShutdownSummary) -> None:

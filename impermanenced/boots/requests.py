@@ -76,12 +76,12 @@ def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
 
 def write(machine: Machine, request: NextRequest) -> None:
     """Replace the request for the next boot, whatever it was."""
-    atomic.replace(machine.at(NEXT), records.format_next(request))
+    atomic.replace(machine.in_state(NEXT), records.format_next(request))
 
 
 def cancel(machine: Machine) -> None:
     """Remove the request for the next boot."""
-    path = machine.at(NEXT)
+    path = machine.in_state(NEXT)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

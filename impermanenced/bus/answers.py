@@ -17,7 +17,7 @@ from ..report import totals
 from ..report.explanation import explain, on_a_volume
 from ..report.totals import Tally
 from ..report.visible import listed, visible
-from ..system.subids import SubordinateIds
+from ..watch.owners import owner_of
 from .sealed import sealed_file
 
 Unannounced = Callable[[Sequence[Asked]], Iterable[int]]  # indices of those to announce, now marked
@@ -58,7 +58,7 @@ class FromReport:
         self._report = report
 
     def document(self, uid: int) -> int:
-        return sealed_file(report_pieces(listed(visible(self._report, uid), SubordinateIds().owner)))
+        return sealed_file(report_pieces(listed(visible(self._report, uid), owner_of)))
 
     def explanation(self, path: bytes, uid: int) -> int:
         asked = on_a_volume(self._report, path)

@@ -13,14 +13,14 @@ from ..volumes.configured import configured
 
 def boots(config_file: bytes | None) -> Listing:
     """Return what is on the disk of the boots."""
-    with configured(config_file) as (config, machine):
+    with configured(config_file, writable=False) as (config, machine):
         ours = config_file is None
         return listing.read(config, machine, newest=listing.NEWEST, ours=ours)
 
 
 def request(config_file: bytes | None, action: str, number: int) -> str:
     """Ask for something at the next boot; return what that boot does now, in words."""
-    with configured(config_file) as (config, machine):
+    with configured(config_file, writable=False) as (config, machine):
         if action == requests.CANCEL:
             return requests.withdraw(machine)
         boot = number if action == "boot" else None

@@ -8,7 +8,6 @@ import time
 from ..boots import history
 from ..errors import NotSetUp
 from ..kernel import chroot
-from ..state import STATE
 from ..system import logger
 from ..volumes.machine import Machine
 from ..watch.ledger import Ledger
@@ -29,8 +28,8 @@ class LedgerFile:
             log.info("without a state directory, writers are forgotten at a restart")
             self.ledger = Ledger(None, boot_id, time.time)
             return
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._state = os.open(STATE, flags, dir_fd=machine.top)
+        # Its own: a new configuration closes the machine, and the ledger stays open.
+        self._state = os.dup(machine.state())
         self.ledger = Ledger(b"/", boot_id, time.time, inside=lambda work: chroot.call(self._state, work))
 
     def close(self) -> None:

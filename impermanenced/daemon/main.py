@@ -27,6 +27,7 @@ from ..errors import ImpermanenceError, ServiceError
 from ..kernel import libc, mounts
 from ..report.report import Manager
 from ..system import logger
+from ..system.admission import Door
 from ..system.callers import Callers
 from ..system.dbus import Property, Registration, request_name
 from ..system.login1 import Inhibitor
@@ -77,16 +78,18 @@ class Daemon:
         self._drop_ins = config_file is None
         self._as_read = fingerprint(config_file or DEFAULT, self._drop_ins)
         # PID 1's table is read, because the unit's sandbox has mounts of its own.
-        self._manager = manager = Manager(config_file, lambda: mounts.read(1), asked)
+        self._manager = manager = Manager(
+            config_file, lambda: mounts.read(1), asked, writable=False
+        )
         # The order matters: a call that comes with the name waits for the loop, and only the owner of the
         # name may open the ledger.
-        self._registration = Registration(con, OBJECT_PATH, XML)
+        callers = Callers(con)
+        self._registration = Registration(con, OBJECT_PATH, XML, guard=Door(callers).guard)
         request_name(con, BUS_NAME)
 
         self._ledger_file = LedgerFile(manager.machine)
         self._writes = writes = PendingWrites(time.time, self._ledger_file.ledger)
         self._workers = workers = Workers()
-        callers = Callers(con)
         self._signals = signals = Signals(self._registration, callers)
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
         self._reports = reports = Reports(manager, asked.known, writes)

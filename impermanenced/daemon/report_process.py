@@ -205,7 +205,7 @@ def _serve(channel: Channel) -> None:
     writers = LedgerCopy(task.since, task.gaps, task.overflows)
     writers.add(received)
     try:
-        with Manager(task.config, lambda: mounts.read(1), task.systemd) as manager:
+        with Manager(task.config, lambda: mounts.read(1), task.systemd, writable=False) as manager:
             answers = FromReport(manager.status(writers))
     except (ImpermanenceError, OSError) as error:
         channel.send_error(error)

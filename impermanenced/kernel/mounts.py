@@ -25,10 +25,13 @@ FSCONFIG_SET_FLAG = 0
 FSCONFIG_SET_STRING = 1
 FSCONFIG_CMD_CREATE = 6
 FSMOUNT_CLOEXEC = 0x1
+MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_NOEXEC = 0x8
 MOUNT_ATTR_NOATIME = 0x10
+
+TOP_LEVEL = 5  # linux/btrfs_tree.h: BTRFS_FS_TREE_OBJECTID
 
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
@@ -122,30 +125,36 @@ def mount_id(fd: int) -> int:
     raise OSError(errno.ENODATA, "no mnt_id in fdinfo")
 
 
-def open_top_level(device: bytes) -> int:
-    """Mount the top level (subvolid 5) of the BTRFS on this device, and return a directory
-    descriptor on it.
+def open_top_level(device: bytes, *, writable: bool = True) -> int:
+    """Do as `open_subvolume` does for the top level."""
+    return open_subvolume(device, TOP_LEVEL, writable=writable)
 
-    The mount is attached nowhere and goes with the descriptor.  Needs CAP_SYS_ADMIN; OSError carries the
-    device.
+
+def open_subvolume(device: bytes, number: int, *, writable: bool) -> int:
+    """Mount a subvolume of the BTRFS on this device, and return a directory descriptor on it.
+
+    Nothing above the subvolume can be reached through the descriptor.  The mount is attached nowhere and goes
+    with the descriptor.  Needs CAP_SYS_ADMIN; OSError carries the device.
     """
     try:
-        return _open_top_level(device, read_only=False)
+        return _open_subvolume(device, number, writable=writable, read_only=False)
     except OSError as error:
         if error.errno not in (errno.EBUSY, errno.EROFS, errno.EACCES):
             raise
-        return _open_top_level(device, read_only=True)
+        return _open_subvolume(device, number, writable=writable, read_only=True)
 
 
-def _open_top_level(device: bytes, *, read_only: bool) -> int:
+def _open_subvolume(device: bytes, number: int, *, writable: bool, read_only: bool) -> int:
+    """Mount a subvolume; `writable` is about the mount, and `read_only` about the whole filesystem."""
     context = libc.fsopen(b"btrfs", FSOPEN_CLOEXEC)
     try:
         libc.fsconfig(context, FSCONFIG_SET_STRING, b"source", device)
-        libc.fsconfig(context, FSCONFIG_SET_STRING, b"subvolid", b"5")
+        libc.fsconfig(context, FSCONFIG_SET_STRING, b"subvolid", b"%d" % number)
         if read_only:
             libc.fsconfig(context, FSCONFIG_SET_FLAG, b"ro", None)
         libc.fsconfig(context, FSCONFIG_CMD_CREATE, None, None)
         attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME
+        attributes |= 0 if writable else MOUNT_ATTR_RDONLY
         mount = libc.fsmount(context, FSMOUNT_CLOEXEC, attributes)
     except OSError as error:
         raise OSError(error.errno, error.strerror, device) from error

@@ -66,16 +66,20 @@ class Manager:
         source: bytes | Config | None = None,
         read_mounts: Callable[[], list[Mount]] = mounts.read,
         systemd: Systemd | None = None,
+        *,
+        writable: bool = True,
     ) -> None:
         """Read the configuration and open the machine.
 
         `source` is the file to read, or a configuration.  A caller with mounts of its own passes
         `read_mounts`, which returns those of the system; a caller with a bus passes `systemd`.
+        The machine is opened as `writable` says.
         """
         self._source = source
+        self._writable = writable
         self._read_mounts = read_mounts
         self._systemd = systemd or Systemctl()
-        self.config, self.machine = open_configured(self._source)
+        self.config, self.machine = open_configured(self._source, writable=self._writable)
         self._context = Context(self.config, self.machine, self._systemd)
 
     @property
@@ -98,7 +102,7 @@ class Manager:
 
     def reload(self) -> None:
         """Read the configuration again; if it cannot be used, everything stays as it was."""
-        fresh = open_configured(self._source)
+        fresh = open_configured(self._source, writable=self._writable)
         self.close()
         self.config, self.machine = fresh
         self._context = Context(self.config, self.machine, self._systemd)

@@ -97,9 +97,13 @@ class Call:
     def __init__(self, invocation: Any, sender: str, parameters: Any) -> None:
         self.sender = sender
         self.parameters = parameters  # a GLib.Variant of the type in the interface
-        flags = invocation.get_message().get_flags()
-        self.interactive = bool(flags & Gio.DBusMessageFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
         self._invocation = invocation
+
+    @property
+    def interactive(self) -> bool:
+        """Return whether the caller, who waits for an answer, allows a dialog."""
+        flags = self._invocation.get_message().get_flags()
+        return bool(flags & Gio.DBusMessageFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
 
     @property
     def answered(self) -> bool:
@@ -131,6 +135,10 @@ class Call:
             lambda invocation: invocation.return_value_with_unix_fd_list(GLib.Variant("(h)", (index,)), fds)
         )
 
+    def drop(self) -> None:
+        """Give no answer: the bus counts the call among those that its caller waits for."""
+        self._finish(lambda invocation: None)
+
     def attempt(self, work: Callable[[], None]) -> None:
         """Run `work`, and answer with the error if it raises one.  An unexpected exception is
         raised again.
@@ -160,6 +168,7 @@ def describe(error: BaseException | None) -> tuple[str, str]:
 
 
 Method = Callable[[Call], None]
+Guard = Callable[[Call, Callable[[], None]], None]  # the call, and what is done with it if it may come in
 Property = Callable[[], Any]
 
 
@@ -167,7 +176,7 @@ class Registration:
     """One object with one interface on the bus.
 
     A method gets the `Call` and answers it now or later; Gio has checked the types of its parameters.
-    Properties are read-only and return a `GLib.Variant`.
+    `guard` says which calls come that far.  Properties are read-only and return a `GLib.Variant`.
     """
 
     def __init__(
@@ -177,7 +186,9 @@ class Registration:
         xml: str,
         methods: Mapping[str, Method] | None = None,
         properties: Mapping[str, Property] | None = None,
+        guard: Guard = lambda call, enter: enter(),
     ) -> None:
+        self._guard = guard
         interface = Gio.DBusNodeInfo.new_for_xml(xml).interfaces[0]
         self.con = con
         self._path = path
@@ -203,10 +214,14 @@ class Registration:
         invocation: Any,
     ) -> None:
         call = Call(invocation, sender, parameters)
-        if interface == PROPERTIES:
-            call.attempt(lambda: self._property(call, method, parameters.unpack()))
-        else:
-            call.attempt(lambda: self._methods[method](call))
+
+        def enter() -> None:
+            if interface == PROPERTIES:
+                call.attempt(lambda: self._property(call, method, parameters.unpack()))
+            else:
+                call.attempt(lambda: self._methods[method](call))
+
+        self._guard(call, enter)
 
     def _property(self, call: Call, method: str, arguments: tuple[str, ...]) -> None:
         if method == "Get":

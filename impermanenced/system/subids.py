@@ -9,9 +9,14 @@ by the bus.
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 LARGEST = 1 << 20  # bytes of either file that are read
+FRESH = 5.0  # seconds for which the files are taken for what they were
+KNOWN = 10_000  # uids whose owner is remembered
+BLOCK = 1 << 16  # uids that a container has as a rule: one owner, where no range says more
 
 _UID_MAX = 2**32 - 2
 
@@ -25,7 +30,10 @@ class _Range(NamedTuple):
 class SubordinateIds:
     """The ranges of `subuid` in a directory, read again when that file or `passwd` changes."""
 
-    def __init__(self, directory: str = "/etc") -> None:
+    def __init__(self, directory: str = "/etc", clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._looked: float | None = None
+        self._owners: dict[int, int] = {}
         self._files = tuple(os.path.join(directory, name) for name in ("passwd", "subuid"))
         self._seen: tuple[tuple[int, int, int] | None, ...] | None = None
         self._accounts: frozenset[int] = frozenset()
@@ -34,13 +42,26 @@ class SubordinateIds:
     def owner(self, uid: int) -> int:
         """Return the uid of the user whose range has this one.
 
-        An account is its own owner, and so is what is in no range.
-        The first uid of the range stands for root, and for a user who is not in `passwd`.
+        An account is its own owner.  What is in no range belongs to the first of its block of 65,536, but for
+        the first block, where uids are their own.  The first uid of a range stands for root, and for a user who
+        is not in `passwd`.
         """
-        self._renew()
+        now = self._clock()
+        if self._looked is None or not 0 <= now - self._looked < FRESH:
+            self._looked = now
+            self._renew()
+        found = self._owners.get(uid)
+        if found is None:
+            if len(self._owners) >= KNOWN:
+                self._owners = {}
+            found = self._owners[uid] = self._find(uid)
+        return found
+
+    def _find(self, uid: int) -> int:
         if uid == 0 or uid in self._accounts:
             return uid
-        return next((one.owner for one in self._ranges if one.first <= uid < one.end), uid)
+        apart = uid if uid < BLOCK else uid - uid % BLOCK
+        return next((one.owner for one in self._ranges if one.first <= uid < one.end), apart)
 
     def _renew(self) -> None:
         seen = tuple(_version(file) for file in self._files)
@@ -49,6 +70,7 @@ class SubordinateIds:
         accounts = dict(_accounts(_lines(self._files[0])))
         self._accounts = frozenset(accounts.values())
         self._ranges = tuple(_ranges(_lines(self._files[1]), accounts))
+        self._owners = {}
         self._seen = seen  # last: another thread may ask meanwhile
 
 

@@ -43,8 +43,10 @@ _CONFIG_HINT = "every command takes --config FILE; see impermanence-config(5)"
 class Machine:
     """The BTRFS that holds the volumes, open at its top level.  Close it, or use it in a `with`."""
 
-    def __init__(self, settings: Sequence[VolumeSettings]) -> None:
+    def __init__(self, settings: Sequence[VolumeSettings], *, writable: bool = True) -> None:
         """Find the volumes and open the top level; change nothing.
+
+        Unless it is `writable`, nothing can be changed through this but what lies in the state directory.
 
         Raises NotSetUp or NotPermitted with what is missing, and OSError.
         """
@@ -53,7 +55,8 @@ class Machine:
                 "reading the filesystem's trees needs root",
                 "run it as root, or start impermanenced.service and ask again",
             )
-        self.top = -1
+        self.top = self._state = -1
+        self._writable = writable
         self.filesystem = b""
         self.device = b""
         try:
@@ -63,9 +66,10 @@ class Machine:
             raise
 
     def close(self) -> None:
-        if self.top >= 0:
-            os.close(self.top)
-            self.top = -1
+        for fd in (self.top, self._state):
+            if fd >= 0:
+                os.close(fd)
+        self.top = self._state = -1
 
     def __enter__(self) -> Machine:
         return self
@@ -87,6 +91,33 @@ class Machine:
         if os.path.islink(state) or not btrfsutil.is_subvolume(state):
             raise NotSetUp(f"{to_text(STATE)} at the top level is not a subvolume", "move it away")
         return True
+
+    def state(self) -> int:
+        """Return a descriptor of the state directory, which must exist, through which it can be written.
+
+        It stays this object's.  Where the top level is read-only, the directory is a mount of its own.
+        """
+        if self._state < 0:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(STATE, flags, dir_fd=self.top)
+            if self._writable:
+                self._state = fd
+                return fd
+            try:
+                with _btrfs_errors(STATE):
+                    number = btrfsutil.subvolume_id(fd)
+            finally:
+                os.close(fd)
+            self._state = mounts.open_subvolume(self.device, number, writable=True)
+        return self._state
+
+    def in_state(self, path: bytes) -> bytes:
+        """Return a path that the standard library can use to write something in the state directory, while
+        this is open; `path` is from the top level.
+        """
+        if self._writable:
+            return self.at(path)
+        return b"/proc/self/fd/%d/%s" % (self.state(), path.removeprefix(STATE + b"/"))
 
     def is_subvolume(self, path: bytes) -> bool:
         """Return whether a path from the top level is a subvolume, and no link to one."""
@@ -241,7 +272,7 @@ class Machine:
         for device in _seeds_last(devices):
             # The kernel's name for a device need not exist in this namespace, nor be the first.
             with contextlib.suppress(FileNotFoundError):
-                self.top = mounts.open_top_level(device)
+                self.top = mounts.open_top_level(device, writable=self._writable)
                 self.device = device
                 return
         named = ", ".join(to_text(device) for device in devices) or "no device"

@@ -1,21 +1,22 @@
 """The owners between whom what is bounded is shared, so that nobody crowds out another.
 
-Users of a user namespace have many uids, in blocks of 65536 as /etc/subuid gives them: a block is one owner.
+An owner is a login user, with all the uids that this one has in user namespaces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-_BLOCK = 16  # bits of a uid within a block
+from ..system.subids import SubordinateIds
+
 UNKNOWN = -1
+
+_IDS = SubordinateIds()
 
 
 def owner_of(uid: int | None) -> int:
-    """Return the owner that a uid belongs to: a number below zero for a block or an unknown one."""
-    if uid is None or uid < 0:
-        return UNKNOWN
-    return uid if not uid >> _BLOCK else UNKNOWN - (uid >> _BLOCK)
+    """Return the uid of the owner that a uid belongs to, or a number below zero for an unknown one."""
+    return UNKNOWN if uid is None or uid < 0 else _IDS.owner(uid)
 
 
 def excess(counts: Mapping[int, int], most: int) -> dict[int, int]:

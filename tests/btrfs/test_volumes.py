@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+import btrfsutil
 import pytest
 
 from impermanenced.config.load import VolumeSettings
@@ -16,6 +18,7 @@ from impermanenced.drift import weight
 from impermanenced.errors import NotSetUp
 from impermanenced.kernel import mounts
 from impermanenced.model import Volume
+from impermanenced.system import atomic
 from impermanenced.volumes.machine import Machine
 from impermanenced.volumes.mounted import mounted_inside
 
@@ -180,3 +183,31 @@ def test_the_weight_where_there_is_no_blank(volumes: Volumes, tmp_path: Path) ->
     with machine(root, blank=b"") as found:
         most = weight.at_most(found, found.volumes)
         assert most is not None and most >= 256 * 4096
+
+
+def test_through_a_read_only_top_level_only_the_state_directory_is_written(
+    filesystem: Filesystem, tmp_path: Path
+) -> None:
+    filesystem.subvolume("root")
+    (filesystem.subvolume(".impermanence") / "boots").mkdir()
+    mountpoint = filesystem.mount(tmp_path / "mnt", "subvol=root")
+    settings = VolumeSettings(mountpoint=os.fsencode(mountpoint), path=b"/")
+    with Machine([settings], writable=False) as machine:
+        for path in (b"x", b"root/x", b".impermanence/x"):
+            with pytest.raises(OSError) as refused:
+                os.close(os.open(machine.at(path), os.O_CREAT | os.O_WRONLY))
+            assert refused.value.errno == errno.EROFS, path
+        with pytest.raises(OSError) as refused:
+            btrfsutil.create_subvolume(machine.at(b"y"))
+        assert refused.value.errno == errno.EROFS
+        atomic.replace(machine.in_state(b".impermanence/next"), b"x")
+        assert sorted(os.listdir(machine.at(b".impermanence"))) == [b"boots", b"next"]
+        above = os.open(b"..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=machine.state())
+        try:
+            assert sorted(os.listdir(above)) == ["boots", "next"], "nothing is above it"
+        finally:
+            os.close(above)
+    with Machine([settings]) as machine:
+        os.close(os.open(machine.at(b"x"), os.O_CREAT | os.O_WRONLY))
+        atomic.replace(machine.in_state(b".impermanence/next"), b"y")
+    assert (filesystem.top / ".impermanence/next").read_text() == "y"

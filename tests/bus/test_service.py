@@ -25,6 +25,7 @@ from impermanenced.document.report import report_from_json, report_pieces
 from impermanenced.errors import ConfigError, NotPermitted, ServiceError
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume
 from impermanenced.report.visible import visible
+from impermanenced.system.admission import Door
 from impermanenced.system.callers import Caller, Callers, Then
 from impermanenced.system.dbus import PROPERTIES, Registration, ask_uid, request_name
 from impermanenced.system.polkit import Authority
@@ -85,7 +86,7 @@ class Served:
         work = Work(self._make, lambda: self.boots, self._request, self._rescan)
         authority = Authority(self.con, self.callers, patience)
         executors = self.executor, self.short_calls
-        self.registration = Registration(self.con, OBJECT_PATH, XML)
+        self.registration = Registration(self.con, OBJECT_PATH, XML, guard=Door(self.callers).guard)
         self.signals = Signals(self.registration, self.callers)
         self.service = Service(
             self.registration, *executors, work, properties, self.signals.news, self.callers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -98,6 +99,31 @@ def test_the_ledger_is_opened_without_a_mount(bus: Bus, machine: Machine, state:
     process = Path(f"/proc/{daemon.process.pid}")
     assert os.readlink(process / "ns/mnt") == os.readlink("/proc/self/ns/mnt")
     assert {os.readlink(task / "root") for task in (process / "task").iterdir()} == {"/"}
+
+
+def test_the_state_directory_alone_can_be_written(
+    bus: Bus, machine: Machine, state: Path, start: Start
+) -> None:
+    """The mount of the top level is none that the unit's sandbox could make read-only."""
+    daemon = start()
+    write(bus, machine, "etc/one")
+    fetch(bus, machine.config)
+    directories = f"/proc/{daemon.process.pid}/fd"
+    refused = written = 0
+    for fd in os.listdir(directories):
+        place = f"{directories}/{fd}"
+        if not os.path.isdir(place) or os.stat(place).st_ino != 256:  # the root of a subvolume
+            continue
+        try:
+            os.close(os.open(f"{place}/probe", os.O_CREAT | os.O_WRONLY))
+        except OSError as error:
+            assert error.errno == errno.EROFS, place
+            refused += 1
+        else:
+            written += 1
+            assert (state / "probe").exists(), "it was the state directory"
+            (state / "probe").unlink()
+    assert refused >= 1 and written >= 1
 
 
 def test_killed_while_thousands_of_files_are_written(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.system import subids
 from impermanenced.system.subids import SubordinateIds
 
 PASSWD = """\
@@ -34,13 +35,14 @@ def ids(directory: Path, subuid: str | bytes = SUBUID, passwd: str = PASSWD) -> 
     [
         (0, 0),
         (1000, 1000),
-        (99_999, 99_999),
+        (65_535, 65_535),
+        (99_999, 65_536),  # in no range: of its block
         (100_000, 1000),
         (165_535, 1000),
         (165_536, 1001),  # by number in subuid
         (165_540, 165_540),  # an account is nobody's
         (300_009, 300_000),  # of a user who is not in passwd
-        (300_010, 300_010),
+        (300_010, 262_144),
         (400_005, 400_000),  # root's containers are not root
         (65_534, 65_534),
     ],
@@ -59,15 +61,31 @@ def test_a_subordinate_uid_is_its_users(tmp_path: Path, uid: int, owner: int) ->
 )  # fmt: skip
 def test_a_line_that_is_none_gives_nobody_anything(tmp_path: Path, line: bytes) -> None:
     found = ids(tmp_path, line)
-    assert [found.owner(uid) for uid in (0, 1000, 100_001)] == [0, 1000, 100_001]
+    assert [found.owner(uid) for uid in (0, 1000, 100_001)] == [0, 1000, 65_536]
 
 
 def test_files_are_read_again_when_they_change(tmp_path: Path) -> None:
-    found = ids(tmp_path, "")
-    assert found.owner(100_001) == 100_001
+    ids(tmp_path, "")
+    now = [0.0]
+    found = SubordinateIds(os.fspath(tmp_path), lambda: now[0])
+
+    def later() -> int:
+        now[0] += subids.FRESH
+        return found.owner(100_001)
+
+    assert later() == 65_536
     (tmp_path / "subuid").write_text(SUBUID)
-    assert found.owner(100_001) == 1000
+    assert found.owner(100_001) == 65_536, "they are not looked at each time"
+    assert later() == 1000
     (tmp_path / "passwd").unlink()
-    assert found.owner(100_001) == 100_000
+    assert later() == 100_000
     (tmp_path / "subuid").unlink()
-    assert found.owner(100_001) == 100_001
+    assert later() == 65_536
+
+
+def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subids, "KNOWN", 10)
+    found = ids(tmp_path)
+    for uid in range(1000):
+        found.owner(uid)
+    assert len(found._owners) <= 10
