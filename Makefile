@@ -19,6 +19,7 @@ MACHINES := vm-tests/full/test_matrix.py vm-tests/full/test_alert.py vm-tests/fu
 
 # A test that hangs fails by its name, and what it mounted is taken down.
 PYTEST := $(VENV)/bin/python -m pytest --timeout 180
+PYTEST_FUZZ := $(VENV)/bin/python -m pytest --timeout 3600 --verbose
 PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 
 .DEFAULT_GOAL := help
@@ -100,6 +101,7 @@ fuzz: build/fuzz-parsers $(VENV)/.test-stamp
 	$(VENV)/bin/python -m tests.fuzz.corpus unpack build/corpus
 	build/fuzz-parsers -max_len=2000 -artifact_prefix=build/ -max_total_time=$(SECONDS) -dict=tests/fuzz/words -fork=1 -ignore_ooms=0 build/corpus
 	$(VENV)/bin/python -m tests.fuzz.corpus pack build/corpus
+	FUZZ_TIMES=20 FUZZ_SEED=$$(date +%s) $(PYTEST_FUZZ) tests/fuzz/test_events.py tests/fuzz/test_ledger_files.py tests/bus/test_fuzz.py
 
 # What two compilers see without running it.
 analyze:

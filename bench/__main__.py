@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 NAMES = (
-    "status", "daemon", "beside", "watch", "directories", "attribution", "storm", "soak", "rollback",
-    "verdicts",
-)  # fmt: skip
+    *("status", "daemon", "beside", "watch", "directories", "attribution"),
+    *("storm", "soak", "siege", "rollback", "verdicts"),
+)
 
 
 def main() -> int:

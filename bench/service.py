@@ -18,7 +18,8 @@ from typing import Any
 from . import ground
 
 BUS_CONFIG = """<busconfig><type>system</type><listen>unix:path={socket}</listen>
-<policy context="default"><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy>
+<policy context="default"><allow user="*"/><allow own="*"/>
+<allow send_destination="*"/><allow receive_sender="*"/></policy>
 </busconfig>"""
 # A bare subscriber: what it does with an event is as little as can be.
 OBSERVER = """

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 MOST = 1 << 13  # directories in a cache
+PATH_MAX = 4096  # linux/limits.h: what a program can open by one path
+DEEPEST = 4 * PATH_MAX  # bytes of a directory's path, below which nothing is listed
 
 T = TypeVar("T")
 

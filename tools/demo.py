@@ -188,7 +188,7 @@ directories = ["/var/log"]
         say("After it:")
         show("ls", root / "var/lib", shown="ls /var/lib      # the photos are gone")
         show("cat", root / "etc/motd", shown="cat /etc/motd    # as in the blank")
-        show("cat", root / "var/log/app.log", shown="cat /var/log/app.log    # mounted from /persist: still here")
+        show("cat", root / "var/log/app.log", shown="cat /var/log/app.log    # persists: it is still here")
         say("The old root is kept.  Fetch the file back:")
         archive = old_roots(device, directory)
         try:

@@ -59,23 +59,24 @@ def message(summary: ShutdownSummary) -> str:
     return f"the next boot takes away {sums}"
 
 
-def cut_message(seconds: float, unseen: int, at: float | None) -> str:
-    """Return the line about a last report that was not finished within its time.
+def cut_message(seconds: float, unseen: int, at: float | None, *, begun: bool) -> str:
+    """Return the line about a last report that was not finished within its time, or not begun for that.
 
     `unseen` paths were written to since the report that stands in for it, which began `at`, in seconds since
     1970; None stands for none.
     """
     paths = "1 path" if unseen == 1 else f"{unseen} paths"
+    cut = f"was cut at {seconds:g} s" if begun else f"would take longer than {seconds:g} s"
     if at is None:
-        return f"the last report was cut at {seconds:g} s, and there is none before it: {paths} not looked at"
+        return f"the last report {cut}, and there is none before it: {paths} not looked at"
     when = time.strftime("%H:%M:%S", time.localtime(at))
-    return f"the last report was cut at {seconds:g} s: {paths} written to since {when} not looked at"
+    return f"the last report {cut}: {paths} written to since {when} not looked at"
 
 
-def say_cut(seconds: float, unseen: int, at: float | None) -> None:
+def say_cut(seconds: float, unseen: int, at: float | None, *, begun: bool) -> None:
     """Log that the last report was cut."""
     fields: dict[str, journal.Value] = {"MESSAGE_ID": journal.MESSAGE_CUT, "IMPERMANENCE_UNSEEN": unseen}
-    journal.write(cut_message(seconds, unseen, at), journal.LOG_WARNING, fields)
+    journal.write(cut_message(seconds, unseen, at, begun=begun), journal.LOG_WARNING, fields)
 
 
 def details(summary: ShutdownSummary) -> list[str]:

@@ -10,8 +10,8 @@ import stat
 from dataclasses import dataclass
 
 from ..errors import CommandError
-from ..system import command
 from ..state import SOURCE
+from ..system import command
 from ..text import to_text
 
 LISTERS = ("lsinitramfs", "lsinitrd", "lsinitcpio")  # initramfs-tools, dracut, mkinitcpio: each reads all

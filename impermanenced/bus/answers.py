@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from ..alerts import group, shutdown
@@ -16,12 +16,14 @@ from ..model import LOSSES, Entry, Report
 from ..report import totals
 from ..report.explanation import explain, on_a_volume
 from ..report.totals import Tally
-from ..report.visible import visible
+from ..report.visible import listed, visible
+from ..system.subids import SubordinateIds
 from .sealed import sealed_file
 
 Unannounced = Callable[[Sequence[Asked]], Iterable[int]]  # indices of those to announce, now marked
 
-PIECE = 1000  # paths in one question
+PIECE = 1000  # paths in one question, and
+PIECE_BYTES = 1 << 20  # bytes of these
 
 
 class Answers(Protocol):
@@ -31,7 +33,9 @@ class Answers(Protocol):
         """Return a sealed file with the report that this user may see."""
 
     def explanation(self, path: bytes, uid: int) -> int:
-        """Return a sealed file about one path.  Raises UsageError if no volume has the path."""
+        """Return a sealed file about one path.  Raises UsageError if no volume has the path, before anything
+        is made.
+        """
 
     def announcements(
         self, unannounced: Unannounced, subvolumes: Collection[int] | None = None
@@ -54,7 +58,7 @@ class FromReport:
         self._report = report
 
     def document(self, uid: int) -> int:
-        return sealed_file(report_pieces(visible(self._report, uid)))
+        return sealed_file(report_pieces(listed(visible(self._report, uid), SubordinateIds().owner)))
 
     def explanation(self, path: bytes, uid: int) -> int:
         asked = on_a_volume(self._report, path)
@@ -69,8 +73,7 @@ class FromReport:
         if subvolumes is not None:
             asked = [entry for entry in lost if entry.difference.subvolume in subvolumes]
         fresh: list[Entry] = []
-        for start in range(0, len(asked), PIECE):
-            piece = asked[start : start + PIECE]
+        for piece in _pieces(asked):
             paths = [(entry.difference.path, group.loss_of(entry)) for entry in piece]
             fresh += [piece[index] for index in unannounced(paths)]
         return group.announcements(fresh, lost)
@@ -83,3 +86,17 @@ class FromReport:
 
     def close(self) -> None:
         pass
+
+
+def _pieces(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Yield the entries in pieces that are small in number and in bytes of paths."""
+    piece: list[Entry] = []
+    length = 0
+    for entry in entries:
+        length += len(entry.difference.path)
+        if piece and (len(piece) >= PIECE or length > PIECE_BYTES):
+            yield piece
+            piece, length = [], len(entry.difference.path)
+        piece.append(entry)
+    if piece:
+        yield piece

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,17 +12,19 @@ from typing import Any
 from gi.repository import GLib
 
 from ..alerts.group import ROOT, Alert, Rest
-from ..config.values import PATH_MAX
 from ..document.fields import dump
 from ..document.news import Announcement, Overflow, Reached, Sum, Undeclared, news_to_json
 from ..errors import NotPermitted, ServiceError
-from ..system.dbus import Call, ask_uid, watch_caller
+from ..paths import PATH_MAX
+from ..report.visible import LEAST_COUNT, LEAST_SIZE, blurred
+from ..system.callers import Caller, Callers
+from ..system.dbus import Call, ask_present, watch_caller
 
 REMEMBERED = 200  # news for root that are remembered
 REMEMBERED_EACH = 50  # news for another user that are remembered
 USERS = 100
-FOLLOWERS = 200
-FOLLOWERS_EACH = 8
+FOLLOWERS = 200  # of all users but root
+FOLLOWERS_EACH = 8  # of one user, whatever uids it has
 
 
 def fitting(path: bytes) -> bytes:
@@ -43,6 +45,7 @@ def _of_rest(rest: Rest, now: float, *, boot: bool = False) -> Sum:
 
 @dataclass(slots=True)
 class _User:
+    owner: int
     last: deque[str]
     followers: dict[str, Callable[[], None]] = field(default_factory=dict)  # connection: ends the watch on it
 
@@ -51,14 +54,19 @@ class News:
     """The followers and their news.  The worker adds news, and the main loop's thread adds followers."""
 
     def __init__(
-        self, con: Any, send: Callable[[str, str], None], clock: Callable[[], float] = time.time
+        self,
+        con: Any,
+        callers: Callers,
+        send: Callable[[str, str], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Begin without followers; `send` is called with a connection and the news as JSON."""
         self._con = con
+        self._callers = callers
         self._send = send
         self._clock = clock
         self._lock = threading.Lock()
-        self._users: dict[int, _User] = {ROOT: _User(deque(maxlen=REMEMBERED))}
+        self._users: dict[int, _User] = {ROOT: _User(ROOT, deque(maxlen=REMEMBERED))}
 
     # News
 
@@ -81,9 +89,10 @@ class News:
             self._tell(uid, Overflow(self._clock(), overflows))
 
     def level(self, name: str, size: int, count: int) -> None:
-        """Send to everybody that a level was reached: the sum is everybody's."""
+        """Send to everybody that a level was reached; only root gets the sum of all exactly."""
+        about = blurred(size, LEAST_SIZE), blurred(count, LEAST_COUNT)
         for uid in list(self._users):
-            self._tell(uid, Reached(self._clock(), name, size, count))
+            self._tell(uid, Reached(self._clock(), name, *((size, count) if uid == ROOT else about)))
 
     def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None:
         """Send to each user what was written and belongs to that user; root gets it by `alert` and `rest`."""
@@ -101,13 +110,20 @@ class News:
                 self._send(sender, text)
 
     def _user(self, uid: int) -> _User:
-        user = self._users.pop(uid, None) or _User(deque(maxlen=REMEMBERED_EACH))
+        user = self._users.pop(uid, None)
+        if user is None:
+            user = _User(self._callers.owner(uid), deque(maxlen=REMEMBERED_EACH))
         self._users[uid] = user  # moved to the end
         if len(self._users) > USERS:
-            idle = [one for one, other in self._users.items() if not other.followers]
-            if oldest := [one for one in idle if one not in (ROOT, uid)][:1]:
-                del self._users[oldest[0]]
+            self._forget_one(uid)
         return user
+
+    def _forget_one(self, but: int) -> None:
+        """Forget the news of one uid without followers: the oldest of the user who has most of them."""
+        uids = Counter(user.owner for user in self._users.values())
+        idle = [uid for uid, user in self._users.items() if not user.followers and uid not in (ROOT, but)]
+        if idle:  # the first of several that are equal is the oldest
+            del self._users[max(idle, key=lambda uid: uids[self._users[uid].owner])]
 
     # Followers
 
@@ -115,32 +131,41 @@ class News:
         """Answer with the last news, and send the caller all later ones."""
         (last,) = call.parameters.unpack()
 
-        def known(uid: int | None) -> None:
-            if uid is None:
+        def known(caller: Caller | None) -> None:
+            if caller is None:
                 call.fail(NotPermitted("the bus does not say who asks"))
             else:
-                self._add(call, uid, last)
+                self._add(call, caller, last)
 
-        ask_uid(self._con, call.sender, known)
+        self._callers.ask(call.sender, known)
 
-    def _add(self, call: Call, uid: int, last: int) -> None:
+    def _add(self, call: Call, caller: Caller, last: int) -> None:
+        uid, sender = caller.uid, caller.sender
         with self._lock:
             user = self._user(uid)
-            if call.sender not in user.followers:
-                everybody = sum(len(one.followers) for one in self._users.values())
-                if uid != ROOT and (len(user.followers) >= FOLLOWERS_EACH or everybody >= FOLLOWERS):
+            if fresh := sender not in user.followers:
+                if uid != ROOT and self._too_many(caller.owner):
                     call.fail(ServiceError("too many follow already"))
                     return
-                user.followers[call.sender] = watch_caller(
-                    self._con, call.sender, lambda: self._remove(uid, call.sender)
-                )
+                user.followers[sender] = watch_caller(self._con, sender, lambda: self._remove(uid, sender))
             before: Sequence[str] = list(user.last)[-last:] if last else []
             # The answer is sent under the lock, so that later news come after it.
             call.reply(GLib.Variant("(as)", (before,)))
+        if fresh:
+            # It may have gone before the bus was asked to tell of that: then nobody tells.
+            ask_present(self._con, sender, lambda present: None if present else self._remove(uid, sender))
+
+    def _too_many(self, owner: int) -> bool:
+        each = Counter[int]()
+        for uid, user in self._users.items():
+            if uid != ROOT:
+                each[user.owner] += len(user.followers)
+        return each[owner] >= FOLLOWERS_EACH or each.total() >= FOLLOWERS
 
     def _remove(self, uid: int, sender: str) -> None:
         with self._lock:
-            forget = self._users[uid].followers.pop(sender, None)
+            user = self._users.get(uid)
+            forget = user.followers.pop(sender, None) if user is not None else None
         if forget is not None:
             forget()
 

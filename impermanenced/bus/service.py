@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -10,11 +9,16 @@ from dataclasses import dataclass
 
 from gi.repository import GLib
 
-from ..document.fields import Object, dump
-from ..errors import UsageError
+from ..boots.listing import Listing
+from ..document.boots import boots_to_json
+from ..document.fields import dump
+from ..errors import NotPermitted, UsageError
+from ..report.explanation import absolute
+from ..system.callers import ROOT, Caller, Callers
 from ..system.dbus import Call, Property, Registration
 from ..system.polkit import Authority
 from .answers import Answers
+from .loans import Batch, Loans, passed_on
 from .news import News
 from .queue import CallQueue
 from .sealed import sealed_file
@@ -33,7 +37,7 @@ class Work:
     """The work behind the methods.  All of it takes time, and an executor does it."""
 
     report: Callable[[], Answers]
-    boots: Callable[[], Object]  # the document of `impermanence boots`
+    boots: Callable[[], Listing]  # what `impermanence boots` shows
     request: Callable[[str, int], str]  # one of REQUESTS and its number -> what it does, in words
     rescan: Callable[[], int]  # compares and announces everything -> the number of undeclared paths
 
@@ -49,17 +53,19 @@ class Service:
         work: Work,
         properties: Mapping[str, Property],
         news: News,
+        callers: Callers,
         clock: Callable[[], float] = time.monotonic,
         authority: Authority | None = None,
     ) -> None:
-        self._con = con = registration.con
-        self._authority = authority or Authority(con)
+        self._authority = authority or Authority(registration.con, callers)
+        self._callers = callers
         self._calls = calls
         self._work = work
         self._clock = clock
-        self._reports = CallQueue(con, worker, work.report, clock, done=lambda report: report.close())
-        self._rescans = CallQueue(con, worker, work.rescan, clock)
-        self._boots = CallQueue(con, calls, work.boots, clock)
+        self._loans = Loans()
+        self._reports = CallQueue(worker, self._make_report, clock, done=Batch[Answers].close)
+        self._rescans = CallQueue(worker, work.rescan, clock)
+        self._boots = CallQueue(calls, self._make_boots, clock, done=Batch[Listing].close)
         methods = {
             "Status": self._status,
             "StatusAll": self._status_all,
@@ -71,32 +77,65 @@ class Service:
         }
         registration.serve(methods, properties)
 
+    def tidy(self) -> None:
+        """Close the files that no caller reads any more."""
+        self._loans.tidy()
+
+    def _make_report(self) -> Batch[Answers]:
+        return Batch(self._loans, self._work.report(), lambda report: report.close())
+
+    def _make_boots(self) -> Batch[Listing]:
+        return Batch(self._loans, self._work.boots())
+
+    def _known(self, call: Call, then: Callable[[Caller], None]) -> None:
+        """Call `then` with who calls; answer the call if that cannot be known."""
+
+        def known(caller: Caller | None) -> None:
+            if caller is None:
+                call.fail(NotPermitted("the bus does not say who asks"))
+            else:
+                then(caller)
+
+        self._callers.ask(call.sender, known)
+
     def _status(self, call: Call) -> None:
-        self._reports.ask(call, _answer_report)
+        self._known(call, lambda caller: self._reports.ask(call, _answer_report, caller))
 
     def _status_all(self, call: Call) -> None:
-        self._authority.ask(call, STATUS_ALL, {}, lambda: self._reports.ask(call, _answer_report, 0))
+        def allowed(caller: Caller) -> None:
+            self._reports.ask(call, _answer_whole_report, caller, urgent=True)
+
+        self._authority.ask(call, STATUS_ALL, {}, allowed)
 
     def _explain(self, call: Call) -> None:
-        path = call.octets(0, LONGEST)
-        self._reports.ask(call, lambda call, report, uid: _answer(call, report.explanation(path, uid)))
+        path = absolute(call.octets(0, LONGEST))
+
+        def answer(call: Call, batch: Batch[Answers], caller: Caller) -> None:
+            what = "explanation", path, caller.uid
+            fd = batch.reader(caller, what, lambda: batch.made.explanation(path, caller.uid))
+            passed_on(fd, call.reply_fd)
+
+        self._known(call, lambda caller: self._reports.ask(call, answer, caller))
 
     def _list_boots(self, call: Call) -> None:
-        self._boots.ask(call, lambda call, document, uid: _answer(call, sealed_file([dump(document)])))
+        self._known(call, lambda caller: self._boots.ask(call, _answer_boots, caller))
 
     def _next(self, call: Call) -> None:
         action, number = call.parameters.unpack()
         _check_request(action, number)
 
         # Each call has its own queue, so two requests stay two.  The machine is read after polkit's answer.
-        def ask() -> None:
-            queue = CallQueue(self._con, self._calls, lambda: self._work.request(action, number), self._clock)
-            queue.ask(call, _answer_words, 0)
+        def allowed(caller: Caller) -> None:
+            queue = CallQueue(self._calls, lambda: self._work.request(action, number), self._clock)
+            queue.ask(call, _answer_words, caller)
 
-        self._authority.ask(call, NEXT, {"action": action, "number": str(number)}, ask)
+        self._authority.ask(call, NEXT, {"action": action, "number": str(number)}, allowed)
 
     def _rescan(self, call: Call) -> None:
-        self._authority.ask(call, RESCAN, {}, lambda: self._rescans.ask(call, _answer_count, 0))
+        def allowed(caller: Caller) -> None:
+            self._rescans.ask(call, _answer_count, caller, urgent=True)
+
+        self._authority.ask(call, RESCAN, {}, allowed)
 
 
 def _check_request(action: str, number: int) -> None:
@@ -110,20 +149,29 @@ def _check_request(action: str, number: int) -> None:
         raise UsageError(f"{action}: takes no number", "0 stands for none")
 
 
-def _answer(call: Call, fd: int) -> None:
-    try:
-        call.reply_fd(fd)
-    finally:
-        os.close(fd)
+def _answer_report(call: Call, batch: Batch[Answers], caller: Caller) -> None:
+    _answer_document(call, batch, caller, caller.uid)
 
 
-def _answer_report(call: Call, report: Answers, uid: int) -> None:
-    _answer(call, report.document(uid))
+def _answer_whole_report(call: Call, batch: Batch[Answers], caller: Caller) -> None:
+    _answer_document(call, batch, caller, ROOT)
 
 
-def _answer_words(call: Call, words: str, uid: int) -> None:
+def _answer_document(call: Call, batch: Batch[Answers], caller: Caller, view: int) -> None:
+    """Answer with the report as the user `view` sees it."""
+    fd = batch.reader(caller, ("report", view), lambda: batch.made.document(view))
+    passed_on(fd, call.reply_fd)
+
+
+def _answer_boots(call: Call, batch: Batch[Listing], caller: Caller) -> None:
+    exact = caller.uid == ROOT
+    document = dump(boots_to_json(batch.made, exact=exact))
+    passed_on(batch.reader(caller, ("boots", exact), lambda: sealed_file([document])), call.reply_fd)
+
+
+def _answer_words(call: Call, words: str, caller: Caller) -> None:
     call.reply(GLib.Variant("(s)", (words,)))
 
 
-def _answer_count(call: Call, count: int, uid: int) -> None:
+def _answer_count(call: Call, count: int, caller: Caller) -> None:
     call.reply(GLib.Variant("(t)", (count,)))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from gi.repository import GLib
 
+from ..system.callers import Callers
 from ..system.dbus import Registration
 from .news import News, fitting
 
@@ -13,9 +14,9 @@ from .news import News, fitting
 class Signals:
     """The signals to root, and the `news` to each follower.  Any thread may call."""
 
-    def __init__(self, registration: Registration) -> None:
+    def __init__(self, registration: Registration, callers: Callers) -> None:
         self._registration = registration
-        self.news = News(registration.con, self._send)
+        self.news = News(registration.con, callers, self._send)
 
     def emit_crud(self, path: bytes, verdict: str, unit: str, size: int, count: int) -> None:
         """Send the signal Crud to root."""

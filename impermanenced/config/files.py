@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 
 from ..errors import ConfigError, NotPermitted, UsageError
 from ..text import to_text
+from . import toml
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 256 << 10
 
 
 def drop_ins(directory: bytes) -> list[bytes]:
@@ -56,7 +56,7 @@ def _content(file: bytes, *, named: bool) -> bytes | None:
     finally:
         os.close(fd)
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{name}: larger than {MAX_BYTES >> 20} MiB", "is it the right file?")
+        raise ConfigError(f"{name}: larger than {MAX_BYTES >> 10} KiB", "is it the right file?")
     return content
 
 
@@ -71,7 +71,7 @@ def _parse(content: bytes, file: bytes) -> dict[str, object]:
             r"TOML is UTF-8; a path's other bytes are written as \\xNN in a string",
         ) from None
     try:
-        return tomllib.loads(text)
+        return toml.loads(text)
     except RecursionError:
         raise ConfigError(f"{name}: nested too deeply") from None
     except ValueError as error:

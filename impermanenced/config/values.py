@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, NoReturn, TypeVar
 
 from ..errors import ConfigError, UsageError
+from ..paths import PATH_MAX
 from ..text import from_text, to_text
 from . import settings
 from .ignore import Pattern
@@ -20,7 +21,6 @@ Values = dict[str, object]  # of one table by the keys of its settings, each of 
 T = TypeVar("T")
 
 MAX_COUNT = 2**31 - 1
-PATH_MAX = 4096  # linux/limits.h
 
 _SPACE = re.compile(r"([0-9]{1,12})(%|[KMGT]iB)|0")
 _SPACE_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}

@@ -7,17 +7,15 @@ looked at before does not count.
 from __future__ import annotations
 
 from ..boots import listing, requests
-from ..document.boots import boots_to_json
-from ..document.fields import Object
+from ..boots.listing import Listing
 from ..volumes.configured import configured
 
 
-def boots(config_file: bytes | None) -> Object:
-    """Return the document of the boots."""
+def boots(config_file: bytes | None) -> Listing:
+    """Return what is on the disk of the boots."""
     with configured(config_file) as (config, machine):
         ours = config_file is None
-        found = listing.read(config, machine, newest=listing.NEWEST, ours=ours)
-    return boots_to_json(found)
+        return listing.read(config, machine, newest=listing.NEWEST, ours=ours)
 
 
 def request(config_file: bytes | None, action: str, number: int) -> str:

@@ -12,6 +12,7 @@ from ..alerts.announce import Announcer
 from ..alerts.bulk import GROWING, BulkWrites
 from ..bus.answers import Answers
 from ..bus.news import News
+from ..errors import TooMany
 from ..kernel import libc
 from ..model import Entry, FileType
 from ..report.report import Manager
@@ -131,7 +132,13 @@ class Flusher:
             self._too_many = True
             self._limits.stir()
         else:
-            self._announcer.announce(self._look_up(root_id, inodes))
+            try:
+                entries = self._look_up(root_id, inodes)
+            except TooMany:  # their paths are too long
+                self._too_many = True
+                self._limits.stir()
+            else:
+                self._announcer.announce(entries)
 
     def _say_bulk(self) -> None:
         settled = self._bulk.settled()
@@ -175,7 +182,7 @@ class Flusher:
         return announcements.count
 
     def _look_up(self, root_id: int, inodes: set[int]) -> list[Entry]:
-        entries = self._manager.entries_of(root_id, inodes, self._writes)
+        entries = self._manager.entries_of(root_id, inodes, self._writes, report_process.BIG)
         found = {entry.difference.inode for entry in entries}
         # What is still empty says nothing of what it will be, so the next write to it is looked at as well.
         empty = {

@@ -60,10 +60,11 @@ class LastReport:
         """Return the last words on what `make` finds, which `executor` runs, within so many seconds.
 
         Where that is not enough, return those on the newest report, or None if there is none; the journal
-        says so.  What could not be finished once is not begun again.  None also if `executor` drops the work.
-        Raises what `make` raises.
+        says so.  What could not be finished once, or takes longer as far as one can tell, is not begun.  None
+        also if `executor` drops the work.  Raises what `make` raises.
         """
-        if not self._was_cut:
+        begun = not self._was_cut and (self._is_known() or self._reports.expected <= seconds)
+        if begun:
             try:
                 future = executor.submit(self._summary, make)
             except RuntimeError:  # shut down: the daemon ends, and its very last report is another
@@ -74,17 +75,24 @@ class LastReport:
             self._was_cut = True
             self._reports.cut()
         known = self._reports.known
-        shutdown.say_cut(seconds, self._reports.unseen, known.at if known else None)
+        shutdown.say_cut(seconds, self._reports.unseen, known.at if known else None, begun=begun)
         if known is None:
             return None
         return dataclasses.replace(known.summary, complete=False, spared=self._spared_without_the_program())
 
     def _summary(self, make: Callable[[], Answers]) -> ShutdownSummary:
         known = self._reports.known
-        if known is not None and not self._reports.unseen and 0 <= self._clock() - known.at < FRESH:
+        if known is not None and self._is_known():
             return dataclasses.replace(known.summary, spared=forecast.why(self._manager.forecast()))
         with contextlib.closing(make()) as answers:
             return answers.shutdown_summary()
+
+    def _is_known(self) -> bool:
+        """Tell whether the newest report is as good as another one."""
+        known = self._reports.known
+        return (
+            known is not None and not self._reports.unseen and 0 <= self._clock() - known.at < FRESH
+        )
 
     def _spared_without_the_program(self) -> str | None:
         """Return why the next boot takes nothing away, as far as it can be told at once."""

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..alerts.levels import Levels
-from ..drift import weight
 from ..losses import LossClass
 from ..model import LOSSES, Entry
 from ..report import gate
@@ -52,7 +51,8 @@ class Limits:
     """The totals of the last report, and what was announced since then.
 
     The worker calls all methods but `close`.  `report` makes a report and hands its totals to `take`, as
-    everything does that makes one.  The inhibitor is closed with this.
+    everything does that makes one; `weigh` returns bytes that a report does not exceed, or None.  The
+    inhibitor is closed with this.
     """
 
     def __init__(
@@ -61,12 +61,14 @@ class Limits:
         report: Callable[[], None],
         listener: Listener,
         inhibitor: Inhibitor,
+        weigh: Callable[[], int | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._manager = manager
         self._report = report
         self._listener = listener
         self._inhibitor = inhibitor
+        self._weigh = weigh
         self._clock = clock
         self._levels = Levels()
         self._settled = False
@@ -155,7 +157,7 @@ class Limits:
         seldom = self._size is not None and not self._pressing(self._size)
         if settings.gate.inhibit or self._levels.reached or seldom:
             return False
-        most = weight.at_most(self._manager.machine, self._manager.volumes)
+        most = self._weigh()
         limit = self._levels.next(settings.levels, total)
         if most is None or limit is None or most >= limit:
             return False
@@ -201,7 +203,8 @@ class Limits:
             "IMPERMANENCE_BYTES": tally.size,
             "IMPERMANENCE_COUNT": tally.count,
         })  # fmt: skip
-        self._listener.level(name, tally.size, tally.count)
+        if spared is None:
+            self._listener.level(name, tally.size, tally.count)
 
     def _judge(self, tally: Tally) -> None:
         config, machine = self._manager.config, self._manager.machine

@@ -27,6 +27,7 @@ from ..errors import ImpermanenceError, ServiceError
 from ..kernel import libc, mounts
 from ..report.report import Manager
 from ..system import logger
+from ..system.callers import Callers
 from ..system.dbus import Property, Registration, request_name
 from ..system.login1 import Inhibitor
 from ..system.systemd1 import SystemdBus
@@ -85,11 +86,12 @@ class Daemon:
         self._ledger_file = LedgerFile(manager.machine)
         self._writes = writes = PendingWrites(time.time, self._ledger_file.ledger)
         self._workers = workers = Workers()
-        self._signals = signals = Signals(self._registration)
+        callers = Callers(con)
+        self._signals = signals = Signals(self._registration, callers)
         self._announcer = Announcer(signals.emit_crud, listener=signals.news)
         self._reports = reports = Reports(manager, asked.known, writes)
         inhibitor = Inhibitor(con, workers.calls, "block", "a reboot cannot be refused")
-        self._limits = Limits(manager, reports.total, signals, inhibitor)
+        self._limits = Limits(manager, reports.total, signals, inhibitor, reports.weigh)
         flusher = Flusher(
             manager, writes, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
@@ -109,7 +111,9 @@ class Daemon:
             flusher.rescan,
         )
         properties = _properties(manager, writes, reports, self._watch)
-        Service(self._registration, workers.worker, workers.calls, work, properties, signals.news)
+        self._service = Service(
+            self._registration, workers.worker, workers.calls, work, properties, signals.news, callers
+        )
         self._boot = BootWatch(con, workers.submit, self._settle)
 
     # Life
@@ -175,6 +179,7 @@ class Daemon:
             self._limits.stir()
             self._workers.store(self._writes.store)
         self._workers.submit(self._limits.look)
+        self._service.tidy()
         systemd.daemon.notify("WATCHDOG=1")
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
@@ -186,7 +191,10 @@ class Daemon:
         self._limits.look()  # before much is written, while a report is small
 
     def _say_leaving(self, last: ShutdownSummary) -> None:
-        self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
+        if last.spared is None:
+            self._signals.emit_leaving(last.count, last.size, [alert.path for alert in last.worst])
+        else:
+            self._signals.emit_leaving(0, 0, [])
         self._con.flush_sync(None)
 
     # Another configuration

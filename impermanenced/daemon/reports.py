@@ -12,12 +12,15 @@ from typing import NamedTuple
 
 from ..alerts.shutdown import ShutdownSummary
 from ..bus.answers import Answers, FromReport
+from ..drift import weight
 from ..report.report import Manager
 from ..report.totals import Tally
 from ..system.systemd import KnownSystemd
 from ..watch.pending import PendingWrites
 from . import report_process
 from .report_process import Child
+
+AS_LONG = 8  # times as long as a look at the sizes takes a report, at least
 
 
 def _nobody(tally: Tally) -> None:
@@ -52,6 +55,7 @@ class Reports:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.known: Known | None = None
+        self.expected = 0.0  # seconds of processor time that a report takes, as far as one can tell
         self._manager = manager
         self._systemd = systemd
         self._writes = writes
@@ -74,6 +78,16 @@ class Reports:
         does not matter.
         """
         return self._finish(lambda: FromReport(self._manager.status(self._writes)))
+
+    def weigh(self) -> int | None:
+        """Return the bytes that a report does not exceed, as `drift.weight` does; how long the look takes
+        also tells how long a report would.
+        """
+        before = time.thread_time()
+        most = weight.at_most(self._manager.machine, self._manager.volumes)
+        if self.known is None:
+            self.expected = AS_LONG * (time.thread_time() - before)
+        return most
 
     def total(self) -> None:
         """Make a report for its totals alone."""
@@ -121,6 +135,7 @@ class Reports:
             answers = make()
             stack.callback(answers.close)
             self.known = Known(answers.shutdown_summary(), at, noted)
+            _, self.expected = self.progress()
             self._told(dataclasses.replace(answers.tally(), used=self._manager.machine.used()))
             stack.pop_all()
         self._made()

@@ -8,18 +8,19 @@ from ..boots.history import Boot
 from ..boots.listing import Listing
 from ..boots.records import EndRecord
 from ..boots.requests import Pending
+from ..report.visible import LEAST_COUNT, LEAST_SIZE, blurred
 from ..text import time_to_text, to_text
 from .fields import VERSION, Object, path_fields
 
 
-def boots_to_json(listing: Listing) -> Object:
-    """Return the boots and the request for the next one."""
+def boots_to_json(listing: Listing, *, exact: bool = True) -> Object:
+    """Return the boots and the request for the next one; sums of what belongs to others need not be exact."""
     request = listing.request
     return {
         "version": VERSION,
         "hold": listing.history.hold,
         "next": None if request is None else _request_to_json(request),
-        "boots": [_boot_to_json(boot, listing.sizes) for boot in listing.history.boots],
+        "boots": [_boot_to_json(boot, listing.sizes, exact=exact) for boot in listing.history.boots],
     }
 
 
@@ -34,7 +35,7 @@ def _request_to_json(pending: Pending) -> Object:
     }
 
 
-def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int]) -> Object:
+def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int], *, exact: bool) -> Object:
     record = boot.record
     return {
         "number": boot.number,
@@ -49,7 +50,7 @@ def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int]) -> Object:
         "ended": boot.ended,
         "last_entry": time_to_text(boot.last_entry),
         "shutdown": boot.shutdown,
-        "left": _left_to_json(boot.left),
+        "left": _left_to_json(boot.left, exact=exact),
         "kept_by": boot.went_on,
         "old_roots": [
             {
@@ -65,5 +66,10 @@ def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int]) -> Object:
     }
 
 
-def _left_to_json(end: EndRecord | None) -> Object | None:
-    return None if end is None else {"paths": end.crud, "bytes": end.size, "complete": end.complete}
+def _left_to_json(end: EndRecord | None, *, exact: bool) -> Object | None:
+    if end is None:
+        return None
+    paths, size = end.crud, end.size
+    if not exact:
+        paths, size = blurred(paths, LEAST_COUNT), blurred(size, LEAST_SIZE)
+    return {"paths": paths, "bytes": size, "complete": end.complete}

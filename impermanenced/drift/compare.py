@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from ..errors import TooMany
 from ..kernel.btrfs import DirEntry, Facts, Inode, Tree
 from ..model import Change, Difference, Volume
+from ..paths import DEEPEST
 from . import data
 from .describe import SAME, describe, describe_subvolume, letters
 from .place import Places
@@ -45,12 +46,20 @@ class Drift:
         self._into = into
         self._fd = fd
         self._most = most
+        self._cut = 0
         self._prefix = volume.path.rstrip(b"/")
         self._base = base if volume.blank_id is not None else None
         self._now = Side.of(fd, volume.root_id)
         self._now.nested_in = volume.root_id if nested else None
         self._was = Side.of(fd, volume.blank_id)
         self._places = Places(self._prefix, self._now, self._was, self._base)
+
+    @property
+    def cut(self) -> int:
+        """Return how many directories were not looked into, or came up, because a path there would be longer
+        than DEEPEST.
+        """
+        return self._cut + self._places.cut
 
     # All of it
 
@@ -63,6 +72,7 @@ class Drift:
             yield from self._walk(self._prefix, self._now.root, self._was.root)
         else:
             yield from self._changed(base)
+        self.complete = self.complete and not self.cut
 
     def everything(self, was: DirEntry | None, most: int, names: int) -> Iterator[Difference]:
         """Compare all of a nested subvolume with what its volume's blank has in its place, and yield each
@@ -149,8 +159,12 @@ class Drift:
                 yield from self._compare(path, now, new, was, old)
             below_now = now.objectid if now and new and stat.S_ISDIR(new.mode) and not now.is_root else None
             below_was = was.objectid if was and old and stat.S_ISDIR(old.mode) and not was.is_root else None
-            if below_now is not None or below_was is not None:
+            if below_now is None and below_was is None:
+                continue
+            if len(path) <= DEEPEST:
                 stack.extend(self._pairs(path, below_now, below_was))
+            else:
+                self._cut += 1
 
     def _is_subvolume(self, entry: DirEntry) -> bool:
         """Return whether the entry is a real subvolume: in a snapshot such an entry is an empty directory."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..kernel.btrfs import DirEntry
+from ..paths import DEEPEST
 from .side import ROOT_INODE, Side
 
 
@@ -30,6 +31,7 @@ class Places:
         self._base = base
         root = Place(prefix, None if was.root is None else ROOT_INODE, stable=was.root is not None)
         self._known: dict[int, Place | None] = {ROOT_INODE: root}
+        self.cut = 0  # directories in too deep a one, which have no place
 
     def is_unchanged(self, inode: int) -> bool:
         """Return whether neither side changed this inode since the baseline; False also if that is
@@ -41,7 +43,7 @@ class Places:
         return self._now.is_unchanged(inode, base) and self._was.is_unchanged(inode, base)
 
     def of(self, directory: int, names: list[tuple[int, bytes]] | None = None) -> Place | None:
-        """Return where a directory of the volume stands, or None if it is unlinked.
+        """Return where a directory of the volume stands, or None if it is unlinked or lies too deep.
 
         `names`, where the caller knows them already, are the directory's.
         """
@@ -58,7 +60,8 @@ class Places:
         place = self._known[directory]
         for directory, name in reversed(chain):
             if place is not None:
-                place = self._below(place, directory, name)
+                place = self._below(place, directory, name) if len(place.path) <= DEEPEST else None
+                self.cut += place is None
             self._known[directory] = place
         return place
 

@@ -47,6 +47,7 @@ class Whole:
 
     def __init__(self, fd: int, volume: Volume, base: int | None, most: int | None = None) -> None:
         self.cut: list[bytes] = []  # the paths of boxes that were not listed as a whole
+        self._deeper = 0
         self._fd = fd
         self._volume = volume
         self._most = most
@@ -61,6 +62,11 @@ class Whole:
     def complete(self) -> bool:
         """Return False once something could not be read, or was not listed."""
         return self._complete and self._drift.complete and not self.cut
+
+    @property
+    def deeper(self) -> int:
+        """Return how many directories were not listed because they have too long a path."""
+        return self._drift.cut + self._deeper
 
     def differences(self) -> Iterator[Difference]:
         """Yield each name that differs, once and in no order."""
@@ -117,6 +123,7 @@ class Whole:
                 cut = True
         self._places |= drift.boxes
         self._complete = self._complete and drift.complete
+        self._deeper += drift.cut
         if cut:
             self.cut.append(box.path)
         return size

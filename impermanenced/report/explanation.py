@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ..config.values import PATH_MAX
 from ..errors import UsageError
 from ..model import Entry, FileType, Report
-from ..paths import within
+from ..paths import PATH_MAX, within
 from ..text import to_text
 
 
@@ -42,12 +41,16 @@ def without_entries(report: Report) -> Report:
     return dataclasses.replace(report, entries=())
 
 
+def absolute(raw: bytes) -> bytes:
+    """Return an absolute path as entries write it.  Raises UsageError if it is none."""
+    if not raw.startswith(b"/") or b"\0" in raw or b".." in raw.split(b"/"):
+        raise UsageError(f"{to_text(raw[:PATH_MAX])}: not an absolute path", 'a path has no ".." and no NUL')
+    return b"/" + b"/".join(part for part in raw.split(b"/") if part not in (b"", b"."))
+
+
 def on_a_volume(report: Report, raw: bytes) -> bytes:
     """Return the path as entries write it.  Raises UsageError if it is no absolute path, or on no volume."""
-    shown = to_text(raw[:PATH_MAX])
-    if not raw.startswith(b"/") or b"\0" in raw or b".." in raw.split(b"/"):
-        raise UsageError(f"{shown}: not an absolute path", 'a path has no ".." and no NUL')
-    path = b"/" + b"/".join(part for part in raw.split(b"/") if part not in (b"", b"."))
+    path = absolute(raw)
     if not any(within(path, volume.path) for volume in report.volumes):
         raise UsageError(f"{to_text(path[:PATH_MAX])}: on no volume that is rolled back")
     return path

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from ..boots import examine, requests
-from ..boots.examine import BOOTED, TYPED, WIPED
+from ..boots.examine import BOOTED, KEPT, TYPED, WIPED
 from ..config.load import Config
 from ..errors import ImpermanenceError
 from ..model import LOSSES, Change, Decision, Entry, Forecast, Report, Spared, Verdict
@@ -114,10 +114,14 @@ def fate(entry: Entry, forecast: Forecast | None) -> Fate:
         return Fate.STAYS
     if entry.verdict in (Verdict.PERSISTED, Verdict.HIDDEN):
         return Fate.PERSISTS
-    if forecast is None or forecast.decision.action not in (WIPED, BOOTED):
+    if forecast is None:
         return Fate.UNKNOWN
-    if forecast.decision.action == BOOTED:
+    decision = forecast.decision
+    if decision.action == BOOTED:
         return Fate.OLD_ROOT
+    # Without the words that were typed, it wipes.
+    if decision.action not in (WIPED, KEPT) and decision.code not in TYPED:
+        return Fate.UNKNOWN
     return Fate.GONE if entry.difference.change is Change.CREATED else Fate.BLANK
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..config.load import Config
-from ..config.values import PATH_MAX
 from ..drift import Drift, Whole, nested_volume
 from ..drift.whole import LISTED
 from ..errors import TooMany
 from ..kernel import mounts
 from ..kernel.mounts import Mount
 from ..model import Advice, Difference, Entry, Forecast, Mounted, Report, Volume
-from ..paths import within
+from ..paths import DEEPEST, PATH_MAX, within
 from ..system.systemd import Systemctl, Systemd
 from ..text import to_text
 from ..volumes import links, placement
@@ -32,6 +32,27 @@ from .standing import difference_of
 
 NAMED = 3  # nested subvolumes that a note names
 MOST_NAMED = 5  # mounts that are named
+
+LENGTH = 256  # bytes of the average path in a report that is to be small
+
+
+@dataclass(slots=True)
+class _Cut:
+    """What a report did not look at."""
+
+    boxes: list[bytes] = field(default_factory=list)  # the paths of nested subvolumes
+    deeper: int = 0  # directories in too deep ones
+
+    def words(self) -> Iterator[str]:
+        """Yield a note on each kind."""
+        if self.boxes:
+            named = ", ".join(to_text(path[:PATH_MAX]) for path in self.boxes[:NAMED])
+            more = f" and {len(self.boxes) - NAMED:,} more" if len(self.boxes) > NAMED else ""
+            bound = f"of nested subvolumes {LISTED:,} paths of each user are looked at"
+            yield f"more is in {named}{more} than is listed: {bound}"
+        if self.deeper:
+            what = "directory" if self.deeper == 1 else "directories"
+            yield f"not listed: what is in {self.deeper:,} {what} with a path of more than {DEEPEST:,} bytes"
 
 
 class Manager:
@@ -98,7 +119,8 @@ class Manager:
     def status(self, writers: Writers | None = None, most: int | None = None) -> Report:
         """Return the report of all volumes.
 
-        Raises TooMany if one volume has more than about `most` differences or changed inodes.
+        Raises TooMany if one volume has more than about `most` differences or changed inodes, or longer paths
+        than these may have.
         """
         self.machine.sync()
         self._context.renew()
@@ -122,7 +144,7 @@ class Manager:
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
-            notes=(*self._context.notes, *_fleeting(came_and_went), *_cut(cut)),
+            notes=(*self._context.notes, *_fleeting(came_and_went), *cut.words()),
             faults=(*(one.words for one in misplaced), *faults(self.config.declarations, seen)),
             forecast=forecast,
         )
@@ -134,11 +156,10 @@ class Manager:
         forecast: Forecast,
         writers: Writers | None,
         most: int | None,
-    ) -> tuple[list[Entry], bool, list[bytes]]:
-        """Return the entries, whether they are complete, and the nested subvolumes that were cut."""
+    ) -> tuple[list[Entry], bool, _Cut]:
+        """Return the entries, whether they are complete, and what was not looked at."""
         entries: list[Entry] = []
-        complete = True
-        cut: list[bytes] = []
+        complete, cut = True, _Cut()
         for volume in self.volumes:
             drift = Whole(self.machine.top, volume, self.machine.baseline(volume), most)
             differences = _at_most(most, drift.differences())
@@ -146,12 +167,15 @@ class Manager:
             found = self._context.appraise(volume, judged)
             entries.extend(booted.spare(found, self.config, self.machine, volume, forecast))
             complete = complete and drift.complete
-            cut += drift.cut
+            cut.boxes += drift.cut
+            cut.deeper += drift.deeper
         return entries, complete, cut
 
-    def entries_of(self, root_id: int, inodes: Iterable[int], writers: Writers | None = None) -> list[Entry]:
+    def entries_of(
+        self, root_id: int, inodes: Iterable[int], writers: Writers | None = None, most: int | None = None
+    ) -> list[Entry]:
         """Return what became of some inodes of a volume, or of a subvolume nested in one, sorted by path; an
-        inode that is as in the blank gives nothing.
+        inode that is as in the blank gives nothing.  Raises TooMany as `status` does.
         """
         self.machine.sync()
         if (found := self.tree_of(root_id)) is None:
@@ -161,7 +185,8 @@ class Manager:
         drift = Drift(self.machine.top, tree, None, nested=tree is not volume)
         differences = (difference for inode in inodes for difference in drift.of_inode(inode))
         misplaced = placement.misplaced(self.config.persist, self.volumes)
-        judged = self._judge(volume, differences, self._mounted()[volume.name], misplaced, writers)
+        mounted = self._mounted()[volume.name]
+        judged = self._judge(volume, _at_most(most, differences), mounted, misplaced, writers)
         return self._context.appraise(volume, judged)
 
     def tree_of(self, root_id: int) -> tuple[Volume, Volume] | None:
@@ -240,18 +265,13 @@ def _fleeting(came_and_went: Collection[bytes]) -> Iterator[str]:
         yield f"what is mounted changed while this was made, and does not count: {named}{more}"
 
 
-def _cut(paths: list[bytes]) -> list[str]:
-    """Return a note on the nested subvolumes that were not listed as a whole."""
-    if not paths:
-        return []
-    named = ", ".join(to_text(path[:PATH_MAX]) for path in paths[:NAMED])
-    more = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
-    bound = f"of nested subvolumes {LISTED:,} paths of each user are looked at"
-    return [f"more is in {named}{more} than is listed: {bound}"]
-
-
 def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Difference]:
+    if most is None:
+        yield from differences
+        return
+    length = 0
     for number, difference in enumerate(differences):
-        if most is not None and number >= most:
-            raise TooMany(f"more than {most} differences")
+        length += len(difference.path)
+        if number >= most or length > most * LENGTH:
+            raise TooMany(f"more than {most} differences, or {most * LENGTH} bytes of paths")
         yield difference

@@ -223,43 +223,36 @@ def request_name(con: Any, name: str) -> None:
         )
 
 
-def _uid(credentials: Mapping[str, object]) -> int | None:
-    uid = credentials.get("UnixUserID")
-    return uid if isinstance(uid, int) else None
-
-
-def uid_of(con: Any, sender: str) -> int | None:
-    """Return who owns a connection, as the kernel told the bus, or None if it is gone or not known."""
-    try:
-        arguments = GLib.Variant("(s)", (sender,))
-        (credentials,) = call(con, BUS, "GetConnectionCredentials", arguments, "(a{sv})")
-    except GLib.Error:
-        return None
-    return _uid(credentials)
-
-
 def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
-    """Ask for the owner of a connection, and call `then` with the uid or None; the main loop does
-    not wait.
+    """Ask who owns a connection, as the kernel told the bus; call `then` with the uid, or with None if it is
+    gone or not known.  The main loop does not wait.
     """
+
+    def answered(credentials: Any) -> None:
+        uid = (credentials or {}).get("UnixUserID")
+        then(uid if isinstance(uid, int) else None)
+
+    _ask_bus(con, "GetConnectionCredentials", sender, "(a{sv})", answered)
+
+
+def ask_present(con: Any, name: str, then: Callable[[bool], None]) -> None:
+    """Ask whether a connection is still there, without waiting; False if the bus does not say."""
+    _ask_bus(con, "NameHasOwner", name, "(b)", lambda present: then(bool(present)))
+
+
+def _ask_bus(con: Any, method: str, name: str, answer: str, then: Callable[[Any], None]) -> None:
+    """Ask the bus about a name, and call `then` with the value of its answer, or with None for an error."""
 
     def answered(con: Any, result: Any) -> None:
         try:
-            (credentials,) = con.call_finish(result).unpack()
+            (value,) = con.call_finish(result).unpack()
         except GLib.Error:
-            credentials = {}
-        then(_uid(credentials))
+            value = None
+        then(value)
 
-    con.call(
-        *BUS,
-        "GetConnectionCredentials",
-        GLib.Variant("(s)", (sender,)),
-        GLib.VariantType("(a{sv})"),
-        Gio.DBusCallFlags.NONE,
-        CALL_TIMEOUT,
-        None,
-        answered,
-    )
+    arguments = GLib.Variant("(s)", (name,))
+    flags = Gio.DBusCallFlags.NONE
+    con.call(*BUS, method, arguments, GLib.VariantType(answer), flags, CALL_TIMEOUT, None, answered)
 
 
 def watch_owner(con: Any, name: str, changed: Callable[[str], None]) -> Callable[[], None]:

@@ -15,6 +15,7 @@ from gi.repository import Gio, GLib
 
 from ..errors import NotPermitted, ServiceError
 from . import logger
+from .callers import Caller, Callers
 from .dbus import CALL_TIMEOUT, Call, ask_uid, watch_caller
 
 # Name, path, interface.
@@ -26,56 +27,66 @@ _POLKIT = (
 ALLOW_USER_INTERACTION = 1  # polkitcheckauthorizationflags.h
 
 DIALOG = 120_000  # milliseconds for a person to type a password
-EACH = 4  # questions that one user may have open
+EACH = 4  # questions that one user may have open, whatever uids it has
 
 log = logger.get()
 
-Then = Callable[[], None]
+Then = Callable[[Caller], None]
 
 
 class Authority:
     """The questions that are open at polkit."""
 
-    def __init__(self, con: Any, patience: int = DIALOG) -> None:
+    def __init__(self, con: Any, callers: Callers, patience: int = DIALOG) -> None:
         self._con = con
+        self._callers = callers
         self._patience = patience
         self._numbers = itertools.count(1)
         self._open: Counter[int] = Counter()
 
     def ask(self, call: Call, action: str, details: Mapping[str, str], then: Then) -> None:
-        """Call `then` if the caller may do this; answer the call with NotPermitted if not."""
+        """Call `then` with the caller if that may do this; answer the call with NotPermitted if not."""
 
-        def known(uid: int | None) -> None:
-            if uid is None:
+        def known(caller: Caller | None) -> None:
+            if caller is None:
                 call.fail(NotPermitted("the bus does not say who asks"))
-            elif uid == 0:  # root could do it without us
-                call.attempt(then)
-            elif self._open[uid] >= EACH:
+            elif caller.uid == 0:  # root could do it without us
+                call.attempt(lambda: then(caller))
+            elif self._open[caller.owner] >= EACH:
                 call.fail(ServiceError("too many authorizations of yours are open", "answer these first"))
             else:
-                self._open[uid] += 1
+                self._open[caller.owner] += 1
                 patience = self._patience if call.interactive else min(self._patience, CALL_TIMEOUT)
                 number = str(next(self._numbers))
-                question = _Question(self._con, call, uid, action, number, then, lambda: self._closed(uid))
+                question = _Question(
+                    self._con, call, caller, action, number, then, lambda: self._closed(caller.owner)
+                )
                 question.put(details, patience)
 
-        ask_uid(self._con, call.sender, known)
+        self._callers.ask(call.sender, known)
 
-    def _closed(self, uid: int) -> None:
-        self._open[uid] -= 1
-        if not self._open[uid]:
-            del self._open[uid]
+    def _closed(self, owner: int) -> None:
+        self._open[owner] -= 1
+        if not self._open[owner]:
+            del self._open[owner]
 
 
 class _Question:
     """One question to polkit, until its answer."""
 
     def __init__(
-        self, con: Any, call: Call, uid: int, action: str, number: str, then: Then, closed: Then
+        self,
+        con: Any,
+        call: Call,
+        caller: Caller,
+        action: str,
+        number: str,
+        then: Then,
+        closed: Callable[[], None],
     ) -> None:
         self._con = con
         self._call = call
-        self._uid = uid
+        self._caller = caller
         self._action = action
         self._number = number  # by which it can be taken back
         self._then = then
@@ -128,8 +139,8 @@ class _Question:
             ask_uid(self._con, self._call.sender, self._still_there)
 
     def _still_there(self, uid: int | None) -> None:
-        if uid == self._uid:
-            self._call.attempt(self._then)
+        if uid == self._caller.uid:
+            self._call.attempt(lambda: self._then(self._caller))
         else:
             self._refuse("the caller has gone")
 

@@ -179,7 +179,9 @@ def test_how_far_a_report_is(manager: Manager, writes: PendingWrites) -> None:
     seen: list[tuple[float, float]] = []
     reports.subscribe(lambda tally: seen.append(reports.progress()))
     assert reports.progress() == (0.0, 0.0)
+    assert reports.weigh() is not None and reports.expected > 0
     reports.total()
+    assert 0 < reports.expected <= seen[0][1]
     ((at, processor),) = seen
     assert at == 123.0 and processor > 0
     assert reports.progress() == (0.0, 0.0)

@@ -15,7 +15,6 @@ from gi.repository import Gio, GLib
 from impermanenced.bus.introspection import INTERFACE
 from impermanenced.system import polkit as system_polkit
 from impermanenced.system.dbus import PROPERTIES
-from impermanenced.system.polkit import Authority
 
 from .conftest import NOBODY, Bus, wait_until
 from .polkit import (
@@ -179,13 +178,11 @@ def test_all_users_are_shown_to_who_may_see_them(bus: Bus, polkit: FakePolkit, s
 
 
 def test_questions_leave_nothing_behind(bus: Bus, polkit: FakePolkit) -> None:
-    con = bus.connect()
-    asked = Authority(con)
-    with contextlib.closing(Served(bus, authority=asked)):
+    with contextlib.closing(Served(bus)) as served:
         caller = ask(bus)
         polkit.answer(NO)
         caller.answer()
-        assert not asked._open
+        assert not served.service._authority._open
 
 
 # The real one

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from impermanenced.document import fields
+from impermanenced.paths import DEEPEST
 from impermanenced.text import to_text
 
 from .conftest import Bus, Daemon, Machine, Signals, fetch, wait_until
@@ -21,9 +22,10 @@ WRITE = 'echo x >"$0"; read _'
 DIG = """
 import os, sys
 os.chdir(sys.argv[1])
+name = bytes.fromhex(sys.argv[3]) * 200
 for _ in range(int(sys.argv[2])):
-    os.mkdir("d" * 200)
-    os.chdir("d" * 200)
+    os.mkdir(name)
+    os.chdir(name)
 open("bottom", "w").close()
 """
 
@@ -52,12 +54,34 @@ def test_a_program_that_has_control_characters_for_a_name(
 
 def test_a_path_deeper_than_a_path_can_be(bus: Bus, machine: Machine, daemon: Daemon) -> None:
     signals = Signals(bus.connect())
-    subprocess.run([sys.executable, "-c", DIG, machine.mountpoint / "srv", str(DEEP)], check=True)
+    dig(machine, DEEP, b"d")
     top = b"/srv/" + b"d" * 200
     wait_until(lambda: top in signals.paths(), "the signal")
     paths = {fields.path(entry) for entry in fetch(bus, machine.config)["entries"]}
     assert b"/srv" + (b"/" + b"d" * 200) * DEEP + b"/bottom" in paths
     clean(daemon)
+
+
+def test_directories_without_end_cost_no_more_than_their_number(
+    bus: Bus, machine: Machine, daemon: Daemon
+) -> None:
+    """Escaped, the paths of these are 150 MB: each has all those above it in it."""
+    dig(machine, 700, b"\xff")
+    (machine.mountpoint / "etc/canary").write_text("x")
+    document = fetch(bus, machine.config)
+    paths = {fields.path(entry) for entry in document["entries"]}
+    assert b"/etc/canary" in paths
+    level = b"/" + b"\xff" * 200
+    deepest = (DEEPEST - len("/srv")) // len(level) + 1
+    assert {b"/srv" + level * depth for depth in range(1, deepest + 1)} == paths - {b"/etc/canary"}
+    assert not document["complete"]
+    assert any("with a path of more than 16,384 bytes" in note for note in document["notes"])
+    clean(daemon)
+
+
+def dig(machine: Machine, depth: int, letter: bytes) -> None:
+    argv = [sys.executable, "-c", DIG, os.fspath(machine.mountpoint / "srv"), str(depth), letter.hex()]
+    subprocess.run(argv, check=True)
 
 
 @pytest.fixture

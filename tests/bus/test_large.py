@@ -59,7 +59,7 @@ def test_a_large_report_is_whole_and_leaves_nothing_in_memory(
     wait_until(leaves_nothing, "a report that adds nothing to the ones before")
     assert not children(daemon)
     mine = fetch(bus, machine.config, uid=NOBODY)
-    assert mine["entries"] == [] and mine["others"]["entries"] == len(paths)
+    assert mine["entries"] == [] and mine["others"]["entries"] == 8192 > len(paths)
     explained = call(bus, "Explain", GLib.Variant("(ay)", (b"/srv/7",)))
     assert explained["below"] == 50
 

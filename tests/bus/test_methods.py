@@ -14,6 +14,7 @@ from impermanenced.alerts import group
 from impermanenced.alerts.group import Alert, Rest
 from impermanenced.boots.history import Boot, History
 from impermanenced.boots.listing import Listing
+from impermanenced.boots.records import EndRecord
 from impermanenced.bus import news, queue
 from impermanenced.bus.answers import FromReport
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
@@ -206,19 +207,22 @@ def test_a_large_answer_comes_whole(served: Served) -> None:
 
 
 def test_boots_come_in_a_file_too(bus: Bus, served: Served) -> None:
-    boots = tuple(Boot(number, fault="x" * 100) for number in range(1000))
-    served.boots = boots_to_json(Listing(History(boots, ("root",), b"old_roots", False)))
-    assert document(served.call(INTERFACE, "Boots"), "boots") == served.boots
-    assert json.loads(Caller(bus, NOBODY, "Boots").answer()[0]) == served.boots
+    left = EndRecord("", 1_700_000_000, 17, 123_456_789, True)
+    boots = tuple(Boot(number, left=left, fault="x" * 100) for number in range(1000))
+    served.boots = Listing(History(boots, ("root",), b"old_roots", False))
+    assert document(served.call(INTERFACE, "Boots"), "boots") == boots_to_json(served.boots)
+    theirs = json.loads(Caller(bus, NOBODY, "Boots").answer()[0])
+    assert theirs == boots_to_json(served.boots, exact=False)
+    assert theirs["boots"][0]["left"] == {"paths": 32, "bytes": 1 << 27, "complete": True}
 
 
 def test_one_user_cannot_have_the_others_wait(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "EACH", 3)
-    monkeypatch.setattr(queue, "uid_of", lambda con, sender: NOBODY)
+    served.callers.be(NOBODY)
     served.service._reports._not_before = served.now + 1000
     calls = [served.start_call(INTERFACE, "Status") for _ in range(5)]
     wait_until(lambda: sum(map(bool, calls)) == 2, "the refusal of two")
-    assert all("wait for their answer already" in call[0][1] for call in calls if call)
+    assert all("too many calls of yours" in call[0][1] for call in calls if call)
 
 
 # News
@@ -278,8 +282,8 @@ def test_who_has_gone_is_forgotten(bus: Bus, served: Served) -> None:
     wait_until(lambda: not served.signals.news._users[0].followers, "it to be forgotten")
 
 
-def test_followers_are_bounded(bus: Bus, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(news, "ask_uid", lambda con, sender, then: then(NOBODY))
+def test_followers_are_bounded(bus: Bus, served: Served) -> None:
+    served.callers.be(NOBODY)
     for _ in range(news.FOLLOWERS_EACH):
         Heard(served, bus.connect()).follow(0)
     got = served.start_call(INTERFACE, "Follow", GLib.Variant("(u)", (0,)), bus.connect())

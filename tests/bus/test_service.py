@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from gi.repository import GLib
 
+from impermanenced.boots.history import History
+from impermanenced.boots.listing import Listing
 from impermanenced.bus import client, queue
 from impermanenced.bus.answers import FromReport
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XML
@@ -23,8 +25,8 @@ from impermanenced.document.report import report_from_json, report_pieces
 from impermanenced.errors import ConfigError, NotPermitted, ServiceError
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume
 from impermanenced.report.visible import visible
-from impermanenced.system import dbus
-from impermanenced.system.dbus import PROPERTIES, Registration, request_name
+from impermanenced.system.callers import Caller, Callers, Then
+from impermanenced.system.dbus import PROPERTIES, Registration, ask_uid, request_name
 from impermanenced.system.polkit import Authority
 
 from ..isolation import PATIENCE
@@ -40,11 +42,30 @@ ROOT = Volume("root", b"/", b"/", b"root", 256, b"root-blank", 257)
 REPORT = Report(True, None, 0, (ROOT,), (entry(b"/a", 0, 10), entry(b"/b", NOBODY, 20), entry(b"/c", 0, 30)))
 
 
+class Pretended(Callers):
+    """Callers whom the bus takes for user `uid`, or does not know; as they are, if `pretend` is false."""
+
+    pretend = False
+    uid: int | None = None
+
+    def ask(self, sender: str, then: Then) -> None:
+        if not self.pretend:
+            super().ask(sender, then)
+        elif self.uid is None:
+            then(None)
+        else:
+            then(Caller(sender, self.uid, self.owner(self.uid)))
+
+    def be(self, uid: int | None) -> None:
+        self.pretend, self.uid = True, uid
+
+
 class Served:
     """A `Service` in this process; calls come from a second connection."""
 
-    def __init__(self, bus: Bus, *, patience: int = 20_000, authority: Authority | None = None) -> None:
+    def __init__(self, bus: Bus, *, patience: int = 20_000) -> None:
         self.con = bus.connect()
+        self.callers = Pretended(self.con)
         self.caller = bus.connect()
         self.reports = 0
         self.report: Callable[[], Report] = lambda: REPORT
@@ -55,20 +76,21 @@ class Served:
         self.short_calls = ThreadPoolExecutor(1)
         self.now = 1000.0
         self.requests: list[tuple[str, int]] = []
-        self.boots: dict[str, Any] = {"version": 1, "hold": False, "next": None, "boots": []}
+        self.boots = Listing(History((), ("root",), b"old_roots", False))
         properties = {
             "Version": lambda: GLib.Variant("s", "1"),
             "ConfigFile": lambda: GLib.Variant("ay", self.config),
             "Progress": lambda: GLib.Variant("(tt)", self.progress()),
         }
         work = Work(self._make, lambda: self.boots, self._request, self._rescan)
-        authority = authority or Authority(self.con, patience)
+        authority = Authority(self.con, self.callers, patience)
         executors = self.executor, self.short_calls
         self.registration = Registration(self.con, OBJECT_PATH, XML)
-        self.signals = Signals(self.registration)
+        self.signals = Signals(self.registration, self.callers)
         self.service = Service(
-            self.registration, *executors, work, properties, self.signals.news, lambda: self.now, authority
-        )
+            self.registration, *executors, work, properties, self.signals.news, self.callers,
+            lambda: self.now, authority,
+        )  # fmt: skip
         request_name(self.con, BUS_NAME)
 
     def _request(self, action: str, number: int) -> str:
@@ -125,8 +147,15 @@ def test_a_report_comes_in_a_file_that_cannot_change(served: Served) -> None:
     (index,), fds = served.call(INTERFACE, "Status")
     with open(fds.get(index), "rb") as stream:
         assert len(json.load(stream)["entries"]) == 3
-        with pytest.raises(PermissionError):
+        with pytest.raises(OSError):
             os.ftruncate(stream.fileno(), 0)
+        anew = os.open(f"/proc/self/fd/{stream.fileno()}", os.O_RDWR)
+    try:
+        for change in (lambda: os.ftruncate(anew, 0), lambda: os.write(anew, b"x")):
+            with pytest.raises(PermissionError):
+                change()
+    finally:
+        os.close(anew)
 
 
 @pytest.mark.parametrize(
@@ -176,9 +205,8 @@ def test_calls_during_a_report_share_the_next_one(served: Served) -> None:
     assert all(isinstance(call[0][0], tuple) for call in calls)
 
 
-def test_others_than_root_cannot_keep_it_busy(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    uid = [NOBODY]
-    monkeypatch.setattr(queue, "uid_of", lambda con, sender: uid[0])
+def test_others_than_root_cannot_keep_it_busy(served: Served) -> None:
+    served.callers.be(NOBODY)
 
     def slow() -> Report:
         served.now += 5
@@ -190,28 +218,35 @@ def test_others_than_root_cannot_keep_it_busy(served: Served, monkeypatch: pytes
     served.call(PROPERTIES, "GetAll", GLib.Variant("(s)", (INTERFACE,)))
     served.executor.submit(lambda: None).result(PATIENCE)
     assert served.reports == 1 and not waiting
-    uid[0] = 0
+    served.callers.be(0)
     served.call(INTERFACE, "Status")
     wait_until(lambda: waiting, "the one that waited has root's report")
     assert served.reports == 2
     served.executor.submit(lambda: None).result(PATIENCE)  # the pause begins a moment after the answer
-    uid[0] = NOBODY
+    served.callers.be(NOBODY)
     served.now += 5 * queue.REST + 1
     served.call(INTERFACE, "Status")
     assert served.reports == 3
 
 
-def test_a_caller_that_cannot_be_known_gets_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "uid_of", lambda con, sender: None)
+def test_a_caller_that_cannot_be_known_gets_nothing(served: Served) -> None:
+    served.callers.be(None)
     assert served.call(INTERFACE, "Status")[0] == "org.impermanence.Error.NotPermitted"
 
 
 def test_a_caller_that_has_gone_is_nobody(bus: Bus, served: Served) -> None:
     gone = bus.connect()
     name = gone.get_unique_name()
-    assert dbus.uid_of(served.con, name) == os.geteuid()
+    got: list[int | None] = []
+    ask_uid(served.con, name, got.append)
+    wait_until(lambda: got == [os.geteuid()], "who it is")
     gone.close_sync(None)
-    wait_until(lambda: dbus.uid_of(served.con, name) is None, "the bus to notice")
+
+    def forgotten() -> bool:
+        ask_uid(served.con, name, got.append)
+        return got[-1] is None
+
+    wait_until(forgotten, "the bus to notice")
 
 
 def test_a_caller_that_goes_while_it_waits_harms_nobody(bus: Bus, served: Served) -> None:
@@ -260,7 +295,7 @@ def test_who_sees_what() -> None:
     assert len(seen_by(0)["entries"]) == 3
     theirs = seen_by(NOBODY)
     assert [one["path"] for one in theirs["entries"]] == ["/b"]
-    assert theirs["others"] == {"entries": 2, "bytes": 40}
+    assert theirs["others"] == {"entries": 16, "bytes": 1 << 20}, "not exactly, and small sums not at all"
     assert not theirs["complete"]
     only_theirs = dataclasses.replace(REPORT, entries=REPORT.entries[1:2])
     assert seen_by(NOBODY, only_theirs)["complete"]

@@ -48,6 +48,7 @@ class Case:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.known: Known | None = None
         self.unseen = 0
+        self.expected = 0.0
         self.made = self.cuts = 0
         self.now = 1000.0
         self.waited: list[float] = []
@@ -121,6 +122,17 @@ def test_what_was_cut_is_not_begun_again_unless_the_shutdown_was_called_off(case
     assert (case.made, case.waited) == (0, [3.0]), "it would take as long"
     case.last.again()
     assert case.within(2.0) == FOUND
+
+
+def test_what_would_take_too_long_is_not_begun(case: Case) -> None:
+    case.known, case.unseen, case.expected = Known(BEFORE, 900.0, 5), 2, 2.1
+    last = case.within(2.0)
+    assert last is not None and (last.count, last.complete) == (3, False)
+    assert (case.made, case.waited, case.cuts) == (0, [], 0)
+    assert case.said[0].startswith("the last report would take longer than 2 s: 2 paths written to since ")
+    assert case.within(3.0) == FOUND, "there is more time"
+    case.known, case.unseen = Known(BEFORE, case.now, 5), 0
+    assert case.within(2.0) == BEFORE, "nothing has to be made"
 
 
 def test_no_report_is_made_twice(case: Case) -> None:

@@ -58,7 +58,6 @@ class Case:
         monkeypatch.setattr("impermanenced.report.forecast.is_set_up", lambda machine: True)
         monkeypatch.setattr("impermanenced.boots.examine.next_boot", self.foretell)
         self.known: Spared | None = None
-        monkeypatch.setattr("impermanenced.drift.weight.at_most", self.weigh)
         self.weight: int | None = None
         self.weighed = 0
         self.decision = Decision("unknown")
@@ -66,13 +65,13 @@ class Case:
         self.manager = Manager(found)
         # What it asks of the manager is what the one above has, and of the inhibitor what is here.
         manager, inhibitor = cast(report.Manager, self.manager), cast(Inhibitor, self)
-        self.limits = Limits(manager, self.report, self, inhibitor, lambda: self.now)
+        self.limits = Limits(manager, self.report, self, inhibitor, self.weigh, lambda: self.now)
 
     def foretell(self, machine: object) -> Decision:
         self.foretold += 1
         return self.decision
 
-    def weigh(self, machine: object, volumes: object) -> int | None:
+    def weigh(self) -> int | None:
         self.weighed += 1
         return self.weight
 
@@ -211,6 +210,7 @@ def test_a_level_says_why_nothing_will_be_lost(monkeypatch: pytest.MonkeyPatch) 
             journal.LOG_INFO,
         )
     ]
+    assert case.said == [], "nobody is alarmed"
 
 
 def test_a_file_that_only_grows_is_seen_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

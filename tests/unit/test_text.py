@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from impermanenced import text
 from impermanenced.errors import UsageError
 from impermanenced.text import from_text, time_to_text, to_text
+
+from ..conftest import calls
 
 paths = st.lists(
     st.one_of(st.binary(max_size=4), st.text(max_size=4).map(str.encode), st.just(b"\\x41"), st.just(b"\\")),
@@ -59,3 +62,17 @@ def test_a_stray_backslash_is_refused(text: str) -> None:
 @pytest.mark.parametrize("seconds", [-1.0, 0.0, 1e9, 2**63 / 1e9, -(2**63) / 1e9, 1e30])
 def test_any_time_of_a_file_has_a_text(seconds: float) -> None:
     assert time_to_text(seconds) is not None
+
+
+@pytest.mark.parametrize("octets", [b"\xff", b"\n", "\u200b".encode(), b"a\xff", "é\u200b".encode(), b"\\"])
+def test_escaping_is_one_pass_whatever_the_bytes_are(octets: bytes) -> None:
+    to_text(octets)  # which characters it knows
+    assert calls(lambda: to_text(octets * 10)) == calls(lambda: to_text(octets * 10_000))
+
+
+def test_what_escaping_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_ESCAPES", text._Escapes())
+    for code in range(0xE000, 0xE000 + 6000):
+        to_text(chr(code).encode())
+    assert len(text._ESCAPES) <= text._KNOWN
+    assert to_text("\uf800".encode()) == "\\xef\\xa0\\x80"

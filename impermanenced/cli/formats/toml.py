@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ...config.load import Ownership
-from ...config.values import PATH_MAX
+from ...paths import PATH_MAX
 from ...report.suggest import Wanted
 from ...report.suggest.ownership import FILE
 from ...text import to_text

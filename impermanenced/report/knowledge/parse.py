@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 
+from ...config import toml
 from ...losses import LossClass
 from ...text import to_text
 from . import trie
@@ -51,7 +51,7 @@ def parse(content: bytes, name: str) -> list[Rule]:
     """
     try:
         text = content.decode()
-        document = tomllib.loads(text)
+        document = toml.loads(text)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Malformed([f"{name}: line {line}: byte 0x{content[error.start]:02x} is not UTF-8"]) from None

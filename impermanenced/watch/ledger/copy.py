@@ -35,6 +35,8 @@ def pieces(safely: Callable[[Callable[[], list[Row]]], list[Row]], database: Dat
             if not rows:
                 return
             yield table, rows
+            if rows[-1][:width] <= last:  # a damaged index would have no end
+                return
             last = rows[-1][:width]
 
     boot = database.boot

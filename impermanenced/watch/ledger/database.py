@@ -45,6 +45,15 @@ CREATE TABLE crowd (boot INTEGER, root INTEGER, directory INTEGER, origin INTEGE
     PRIMARY KEY (boot, root, directory, origin)) WITHOUT ROWID;
 """
 
+# SQLite keeps in a column whatever is written there, and what is read is used as it is.
+_NUMBER = "typeof({0}) = 'integer' AND {0} BETWEEN {1} AND 9007199254740991"
+_TYPES: Mapping[str, Mapping[str, str]] = {
+    "life": dict.fromkeys(("id", "since", "until"), "number"),
+    "seen": dict.fromkeys(("root", "inode", "directory", "origin", "pid", "first", "last"), "number"),
+    "crowd": dict.fromkeys(("root", "directory", "origin", "pid", "count", "first", "last"), "number"),
+    "origin": {"id": "number", "kind": "text", "unit": "text", "exe": "blob", "comm": "blob", "uid": "uid"},
+}
+
 Inside = Callable[[Callable[[], None]], None]
 Rows = Mapping[str, list[tuple[object, ...]]]  # by table
 
@@ -78,6 +87,7 @@ class Database:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         name = ":memory:" if self.path is None else os.fsdecode(self.path)
         self.con = sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False)
+        self.con.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         try:
             self._prepare()
         except BaseException:
@@ -100,7 +110,19 @@ class Database:
             (self.boot,) = run("SELECT id FROM boot WHERE boot_id = ?", (self._boot_id,)).fetchone()
             began = to_ms(self._began)
             run("INSERT INTO life (boot, since, until) VALUES (?, ?, ?)", (self.boot, began, began))
+        self._check_values()
         self._find_life()
+
+    def _check_values(self) -> None:
+        """Raise DatabaseError as for a damaged file if a value of this boot is not what its column is for."""
+        for table, columns in _TYPES.items():
+            sound = " AND ".join(_condition(column, kind) for column, kind in columns.items())
+            where = "" if table == "origin" else f"boot = {self.boot} AND "
+            query = f"SELECT count(*) FROM {table} WHERE {where}NOT ({sound})"
+            if self.con.execute(query).fetchone()[0]:
+                error = sqlite3.DatabaseError(f"a value in the table {table} is of another type or range")
+                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise error
 
     def _find_life(self) -> None:
         (self.life,) = self.con.execute("SELECT max(id) FROM life").fetchone()
@@ -182,3 +204,10 @@ class Database:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
+
+
+def _condition(column: str, kind: str) -> str:
+    """Return the condition under which a value of this kind is sound."""
+    if kind in ("number", "uid"):
+        return _NUMBER.format(column, -1 if kind == "uid" else 0)
+    return f"typeof({column}) = '{kind}'"

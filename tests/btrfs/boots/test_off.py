@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from impermanenced.boots import records
+from tests import chroot
 from tests.conftest import Filesystem, sh
 
 from .machine import Machine
@@ -118,27 +118,13 @@ def test_no_btrfs(machine: Machine, tmp_path: Path) -> None:
     assert machine.say("setup", "--off") == nothing
 
 
-# The machine as its own root, with the configuration of a machine: PYTHONPATH has the package.
-CHROOT = """
-for directory in usr lib lib64 bin dev proc sys "$2"; do
-    [ -d "/$directory" ] || continue
-    mkdir -p "$1/$directory"
-    mount --rbind "/$directory" "$1/$directory"
-done
-root=$1 project=$2 && shift 2
-exec chroot "$root" env PYTHONPATH="$project" "$@"
-"""
-
-
 def in_chroot(machine: Machine, root: Path) -> str:
     """What `setup --off` says in a chroot, as in a rescue system; its configuration cannot be understood."""
     (root / "etc/impermanence").mkdir(parents=True, exist_ok=True)
     (root / "etc/impermanence/config.toml").write_text("broken = [")
-    project = Path(__file__).parents[3]
-    script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
-    wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", CHROOT, "sh"]
-    argv = ["/usr/bin/python3", "-c", script, "setup", "--off"]
-    return sh(*wrap, root, project, *argv, env={**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    said = chroot.command(root, machine.config.parent, "", "setup", "--off")
+    assert said.returncode == 0, said.stderr
+    return said.stdout
 
 
 def test_in_a_rescue_system(machine: Machine) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import chroot
 from tests.conftest import Filesystem, sh
 from tests.schema import checked
 
@@ -82,3 +83,19 @@ def populate(root: Path) -> None:
     (root / "home/alice/.x.swp").touch()
     (root / "home/alice").chmod(0o700)
     (root / "etc/link").symlink_to("/persist/etc/link")
+
+
+def doctor_of_the_root(system: System, result: str | None = None) -> tuple[int, Any]:
+    """The exit code and the findings of `doctor`, the root being the one that runs.
+
+    `result` is what the hook left of this boot.
+    """
+    here = system.config.parent
+    if result is not None:
+        (here / "run").mkdir(exist_ok=True)
+        (here / "run/rollback.env").write_text(result)
+    (system.root / "etc/impermanence").mkdir(exist_ok=True)
+    cmdline = f"root={system.filesystem.device} rootflags=subvol=root"
+    said = chroot.command(system.root, here, cmdline, "doctor", "--json")
+    assert said.stderr == "", said.stderr
+    return said.returncode, checked("doctor", said.stdout)["findings"]

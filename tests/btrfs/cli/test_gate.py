@@ -89,10 +89,12 @@ def test_what_is_not_wiped_passes(system: System) -> None:
     system.set_up()
     assert gate(system)[0] == 3
     system.filesystem.snapshot("root", f"old_roots/1-{NO_BOOT_ID}")
-    for action, code in (("keep", 0), ("wipe", 3), ("boot", 3)):
+    for action, code in (("keep", 0), ("wipe", 3), ("boot", 0)):
         with Machine([VolumeSettings(mountpoint=os.fsencode(system.root), path=b"/")]) as machine:
             requests.write(machine, requests.new(action, boot=1 if action == "boot" else None))
         assert gate(system)[0] == code, action
+    (system.root / "etc/another-key").write_text(KEY)
+    assert gate(system)[0] == 3, "the old root has only the first one"
 
 
 def test_a_rollback_that_will_be_refused_passes(system: System) -> None:
@@ -120,6 +122,14 @@ def test_what_is_declared_and_not_mounted_blocks_like_any_other(system: System) 
     (system.root / "etc/key").write_text(KEY)
     code, found = gate(system)
     assert (code, found["classes"]["secret"]["count"]) == (3, 1)
+
+
+def test_a_drop_in_that_goes_is_a_loss_like_any_other(system: System) -> None:
+    (system.root / "etc/impermanence/config.d").mkdir(parents=True)
+    (system.root / "etc/impermanence/config.d/mine.toml").write_text("[watch]\n")
+    code, found = gate(system)
+    assert (code, found["gate"]) == (0, "warn")
+    assert found["classes"]["config"]["bytes"] == len("[watch]\n")
 
 
 def test_what_stops_it(system: System, tmp_path: Path) -> None:

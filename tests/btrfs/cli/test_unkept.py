@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,9 +10,8 @@ from impermanenced.boots.doctor import Finding
 from impermanenced.report import unkept
 from impermanenced.report.report import Manager
 from tests.conftest import sh
-from tests.schema import checked
 
-from .machine import System
+from .machine import System, doctor_of_the_root
 
 DECLARED = '[persist."/persist"]\ndirectories = ["/var/lib/thing", "/var/log"]\nfiles = ["/etc/hostname"]\n'
 NOTHING = "What is written there goes with the next boot that wipes"
@@ -125,35 +120,6 @@ def test_homes(system: System) -> None:
     system.filesystem.subvolume("homes")
     system.filesystem.mount(system.root / "home", "subvol=homes")
     assert findings(system) == []
-
-
-# The volume as the root of the system that runs; the configuration is where a machine has it.
-CHROOT = """
-for directory in usr lib lib64 bin dev proc sys "$2"; do
-    [ -d "/$directory" ] || continue
-    mkdir -p "$1/$directory"
-    mount --rbind "/$directory" "$1/$directory"
-done
-root=$1 && shift 2
-exec chroot "$root" "$@"
-"""
-
-
-def doctor_of_the_root(system: System) -> tuple[int, Any]:
-    (system.root / "etc/impermanence").mkdir(exist_ok=True)
-    project = Path(__file__).parents[3]
-    script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
-    wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", CHROOT, "sh"]
-    python = ["/usr/bin/env", f"PYTHONPATH={project}", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
-    result = subprocess.run(
-        [*wrap, system.root, project, *python, "/usr/bin/python3", "-c", script, "doctor", "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.stderr == "", result.stderr
-    checked("doctor", result.stdout)
-    return result.returncode, json.loads(result.stdout)["findings"]
 
 
 def test_a_persist_volume_that_is_not_there(system: System) -> None:

@@ -77,7 +77,7 @@ def can_be_declared(place: Path) -> bool:
 
 
 @hypothesis.settings(
-    max_examples=20,
+    max_examples=40,
     derandomize=True,
     database=None,
     deadline=None,

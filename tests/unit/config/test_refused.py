@@ -138,7 +138,10 @@ from .reading import parsed, refused
         (b"a = 1\nb = '\xff'", "line 2: byte 0xff is not UTF-8", ""),
         ("a = " + "[" * 100_000, "nested too deeply", ""),
         ("a = " + "9" * 10_000, "", ""),
-        (b"#" * (2 << 20), "larger than 1 MiB", ""),
+        (b"#" * (2 << 20), "larger than 256 KiB", ""),
+        ("a." * 100_000 + "a = 1", "a key of more than 32 parts (at line 1)", "toml.io"),
+        ("b = 1\n" + '"." . \'=\'\t.' * 20_000, "a key of more than 32 parts (at line 2)", ""),
+        ("[" + "a." * 100_000 + "a]", "a key of more than 32 parts", ""),
     ],
 )  # fmt: skip
 def test_refusals(tmp_path: Path, text: str | bytes, message: str, hint: str) -> None:

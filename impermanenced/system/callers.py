@@ -1,0 +1,63 @@
+"""Who calls: the user of each connection, asked of the bus once a connection, without waiting.
+
+Hard facts
+    As long as a bus runs, it never gives the unique name of a connection to another one.  So an answer about
+    a name holds for ever, and a name that has gone is forgotten only for its memory.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .dbus import ask_uid
+from .subids import SubordinateIds
+
+ROOT = 0
+KNOWN = 1000  # connections that are remembered
+
+
+class Caller(NamedTuple):
+    """The user at the other end of a connection."""
+
+    sender: str  # the connection's own name
+    uid: int
+    owner: int  # of the login user whom the uid belongs to; shares are for each owner
+
+
+Then = Callable[[Caller | None], None]
+
+
+class Callers:
+    """The callers that are known.  The main loop's thread asks; any thread may ask for an owner."""
+
+    def __init__(self, con: Any, ids: SubordinateIds | None = None) -> None:
+        self._con = con
+        self._ids = ids or SubordinateIds()
+        self._known: OrderedDict[str, Caller] = OrderedDict()
+        self._asked: dict[str, list[Then]] = {}
+
+    def ask(self, sender: str, then: Then) -> None:
+        """Call `then` with the caller, at once if it is known, or with None if the bus does not say."""
+        if (known := self._known.get(sender)) is not None:
+            self._known.move_to_end(sender)
+            then(known)
+            return
+        waiting = self._asked.setdefault(sender, [])
+        waiting.append(then)
+        if len(waiting) == 1:
+            ask_uid(self._con, sender, lambda uid: self._answered(sender, uid))
+
+    def owner(self, uid: int) -> int:
+        """Return the uid of the login user whom a uid belongs to."""
+        return self._ids.owner(uid)
+
+    def _answered(self, sender: str, uid: int | None) -> None:
+        caller = None if uid is None else Caller(sender, uid, self._ids.owner(uid))
+        if caller is not None:
+            self._known[sender] = caller
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+        for then in self._asked.pop(sender):
+            then(caller)
