@@ -61,7 +61,7 @@ class Whole:
     @property
     def complete(self) -> bool:
         """Return False once something could not be read, or was not listed."""
-        return self._complete and self._drift.complete and not self.cut
+        return self._complete and self._drift.complete and not self.cut and not self.deeper
 
     @property
     def deeper(self) -> int:

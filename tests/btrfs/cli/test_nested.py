@@ -119,7 +119,9 @@ def test_a_path_without_end_is_cut(system: System) -> None:
     nest(system.root, "n" * 255, 300)
     document = system.document("status")
     assert document["complete"] is False
-    assert document["notes"][0].startswith("more is in /nnn") and len(document["notes"][0]) < 20_000
+    assert any("path" in note for note in document["notes"])
+    assert all(len(note) < 20_000 for note in document["notes"])
+    assert gate(system)[1]["gate"] == "warn", "there may be anything"
 
 
 def test_containers_are_judged_by_what_they_are(system: System) -> None:
