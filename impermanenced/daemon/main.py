@@ -75,8 +75,8 @@ class Daemon:
         self._failed = False
         self._con = con = connect()
         asked = SystemdBus(con)
-        self._drop_ins = config_file is None
-        self._as_read = fingerprint(config_file or DEFAULT, self._drop_ins)
+        drop_ins = config_file is None
+        as_read = fingerprint(config_file or DEFAULT, drop_ins)
         # PID 1's table is read, because the unit's sandbox has mounts of its own.
         self._manager = manager = Manager(
             config_file, lambda: mounts.read(1), asked, writable=False
@@ -118,6 +118,7 @@ class Daemon:
             self._registration, workers.worker, workers.calls, work, properties, signals.news, callers
         )
         self._boot = BootWatch(con, workers.submit, self._settle)
+        self._reloader = Reloader(manager, drop_ins, as_read, workers.submit, self._loaded)
 
     # Life
 
@@ -133,9 +134,7 @@ class Daemon:
         systemd.daemon.notify(f"READY=1\nSTATUS={self._watch.status}")
         # Logins wait for the line above; these load the logger and watchdog, which takes as long again.
         self._watch.say()
-        self._reloader = Reloader(
-            self._manager, self._drop_ins, self._as_read, self._workers.submit, self._loaded
-        )
+        self._reloader.begin()
         try:
             self._loop.run()
         finally:

@@ -20,7 +20,7 @@ log = logger.get()
 class Reloader:
     """The reload after edits of the configuration; the worker calls `loaded` when a new one is in force.
 
-    `as_read` is what the files were when the manager read them.
+    `as_read` is what the files were when the manager read them.  Edits are seen once `begin` was called.
     """
 
     def __init__(
@@ -32,11 +32,21 @@ class Reloader:
         loaded: Callable[[], None],
     ) -> None:
         self._manager = manager
+        self._drop_ins = drop_ins
+        self._as_read = as_read
         self._submit = submit
         self._loaded = loaded
         self._timer = 0
-        self._watch = ConfigWatch(manager.config.path, drop_ins, lambda: GLib.idle_add(self.soon))
-        if fingerprint(manager.config.path, drop_ins) != as_read:
+        self._watch: ConfigWatch | None = None
+
+    def begin(self) -> None:
+        """Watch the configuration files, and reload if they were edited since they were read.
+
+        This loads watchdog, which takes as long as the rest of a start.
+        """
+        path = self._manager.config.path
+        self._watch = ConfigWatch(path, self._drop_ins, lambda: GLib.idle_add(self.soon))
+        if fingerprint(path, self._drop_ins) != self._as_read:
             GLib.idle_add(self.soon)
 
     def soon(self) -> bool:
@@ -48,7 +58,8 @@ class Reloader:
 
     def _reload(self) -> bool:
         self._timer = 0
-        self._watch.look_again()
+        if self._watch is not None:
+            self._watch.look_again()
         self._submit(self._load)
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
@@ -69,4 +80,5 @@ class Reloader:
 
     def stop(self) -> None:
         """End the watch on the configuration files."""
-        self._watch.stop()
+        if self._watch is not None:
+            self._watch.stop()
