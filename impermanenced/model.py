@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +22,18 @@ class FileType(enum.StrEnum):
     BLOCK = "block"
     CHAR = "char"
     SUBVOLUME = "subvolume"
+
+
+FORMATS: Mapping[FileType, int] = {  # as in stat(2); a subvolume is a directory there
+    FileType.FILE: stat.S_IFREG,
+    FileType.DIRECTORY: stat.S_IFDIR,
+    FileType.SYMLINK: stat.S_IFLNK,
+    FileType.FIFO: stat.S_IFIFO,
+    FileType.SOCKET: stat.S_IFSOCK,
+    FileType.BLOCK: stat.S_IFBLK,
+    FileType.CHAR: stat.S_IFCHR,
+}
+TYPES: Mapping[int, FileType] = {number: name for name, number in FORMATS.items()}
 
 
 class Change(enum.StrEnum):

@@ -5,20 +5,11 @@ from __future__ import annotations
 import stat
 
 from ..kernel.btrfs import DirEntry, Facts, Inode, held
-from ..model import Change, Difference, FileType
+from ..model import TYPES, Change, Difference, FileType
 from .side import ROOT_INODE, Side
 
 SAME = "......."
 
-_TYPES = {
-    stat.S_IFREG: FileType.FILE,
-    stat.S_IFDIR: FileType.DIRECTORY,
-    stat.S_IFLNK: FileType.SYMLINK,
-    stat.S_IFIFO: FileType.FIFO,
-    stat.S_IFSOCK: FileType.SOCKET,
-    stat.S_IFBLK: FileType.BLOCK,
-    stat.S_IFCHR: FileType.CHAR,
-}
 _ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
 # BTRFS_INODE_* of linux/btrfs_tree.h that a program has set: NODATACOW, SYNC, IMMUTABLE, APPEND,
@@ -59,7 +50,7 @@ def describe(
     side: Side, path: bytes, entry: DirEntry, inode: Inode, change: Change, letters: str
 ) -> Difference:
     """Return the difference of one name, with what `side` holds there."""
-    kind = _TYPES.get(stat.S_IFMT(inode.mode), FileType.FILE)
+    kind = TYPES.get(stat.S_IFMT(inode.mode), FileType.FILE)
     size = 0 if kind is FileType.DIRECTORY else inode.size
     taken = held(size, inode.nbytes) // max(inode.nlink, 1)
     return Difference(

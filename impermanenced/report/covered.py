@@ -27,7 +27,7 @@ from collections.abc import Sequence
 
 from ..kernel import mounts, openat2
 from ..kernel.mounts import Mount
-from ..model import Change, Difference, FileType, Mounted, Verdict, Volume
+from ..model import FORMATS, Change, Difference, FileType, Mounted, Verdict, Volume
 from ..volumes.machine import Machine
 from ..volumes.mounted import AUTOMOUNT
 from .rules import Ruling
@@ -50,15 +50,6 @@ _SERVED = (
     "smb",
     "virtiofs",
 )
-_TYPES = {
-    FileType.FILE: stat.S_IFREG,
-    FileType.DIRECTORY: stat.S_IFDIR,
-    FileType.SYMLINK: stat.S_IFLNK,
-    FileType.FIFO: stat.S_IFIFO,
-    FileType.SOCKET: stat.S_IFSOCK,
-    FileType.BLOCK: stat.S_IFBLK,
-    FileType.CHAR: stat.S_IFCHR,
-}
 
 
 class Has(enum.StrEnum):
@@ -132,7 +123,7 @@ class Covered:
 
     def has(self, side: int, path: bytes, difference: Difference) -> Has:
         """Return what a place has of a difference of the volume, `path` being relative to the place."""
-        kind = _TYPES.get(difference.type)
+        kind = FORMATS.get(difference.type)
         if kind is None:
             return Has.UNTOLD
         try:

@@ -6,16 +6,7 @@ import os
 import stat
 
 from ..kernel import openat2
-from ..model import Change, Difference, FileType, Volume
-
-_TYPES = {
-    stat.S_IFDIR: FileType.DIRECTORY,
-    stat.S_IFLNK: FileType.SYMLINK,
-    stat.S_IFIFO: FileType.FIFO,
-    stat.S_IFSOCK: FileType.SOCKET,
-    stat.S_IFBLK: FileType.BLOCK,
-    stat.S_IFCHR: FileType.CHAR,
-}
+from ..model import TYPES, Change, Difference, FileType, Volume
 
 
 def difference_of(root: int, volume: Volume, path: bytes) -> Difference:
@@ -30,7 +21,7 @@ def difference_of(root: int, volume: Volume, path: bytes) -> Difference:
         return Difference(path, FileType.FILE, Change.MODIFIED, ".......", 0, 0, 0, 0, 0, 0)
     try:
         facts = os.fstat(fd)
-        kind = _TYPES.get(stat.S_IFMT(facts.st_mode), FileType.FILE)
+        kind = TYPES.get(stat.S_IFMT(facts.st_mode), FileType.FILE)
         if kind is FileType.SYMLINK:
             target = os.readlink(b"", dir_fd=fd)
     finally:

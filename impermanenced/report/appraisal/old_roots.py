@@ -21,22 +21,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...kernel import openat2
-from ...model import Change, Difference, FileType
+from ...model import FORMATS, Change, Difference, FileType
 
 MOST = 6  # old roots that are looked at
 CANDIDATES = 20_000  # paths that are looked up in one report
 LARGEST = 64 << 10  # bytes of a file that are compared
 BUDGET = 32 << 20  # bytes that one report compares
 
-_TYPES = {
-    FileType.FILE: stat.S_IFREG,
-    FileType.DIRECTORY: stat.S_IFDIR,
-    FileType.SYMLINK: stat.S_IFLNK,
-    FileType.FIFO: stat.S_IFIFO,
-    FileType.SOCKET: stat.S_IFSOCK,
-    FileType.BLOCK: stat.S_IFBLK,
-    FileType.CHAR: stat.S_IFCHR,
-}
 
 
 @functools.cache
@@ -138,7 +129,7 @@ class OldRoots:
         if _look(self._places[0], path) is None:
             return NOTHING
         now = _look(self._here, path)
-        if now is None or stat.S_IFMT(now.st_mode) != _TYPES.get(difference.type):
+        if now is None or stat.S_IFMT(now.st_mode) != FORMATS.get(difference.type):
             return NOTHING
         before = _look(self._before, path) if self._before is not None else None
         found = list(self._each(path, before))
