@@ -29,7 +29,9 @@ _RANKS = {loss: max(HIGHEST - place, 1) for place, loss in enumerate(LossClass)}
 
 _TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 
-Asked = tuple[bytes, LossClass]  # a path, and what would be lost there
+_SYSTEM = range(1000)  # accounts of the system; people have a memory of announced paths of their own
+
+Asked = tuple[bytes, LossClass, int]  # a path, what would be lost there, and the account
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,11 @@ def account_of(entry: Entry) -> int:
 def loss_of(entry: Entry) -> LossClass:
     """Return the class of an undeclared entry."""
     return entry.loss or LossClass.UNKNOWN
+
+
+def asked_of(entry: Entry) -> Asked:
+    """Return what is asked of an entry: whether it was announced."""
+    return entry.difference.path, loss_of(entry), account_of(entry)
 
 
 def _alert(directory: bytes, entries: Sequence[Entry]) -> Alert:
@@ -222,21 +229,24 @@ class RateLimit:
         self._burst = burst
         self._per_second = per_second
         self._tokens: dict[int, tuple[float, float]] = {}  # by account: tokens, and when; the latest last
-        self._said = SeenPaths(REMEMBERED)
+        # Nobody else's paths, however many, make those of the system be announced again.
+        self._said = SeenPaths(REMEMBERED // 2), SeenPaths(REMEMBERED // 2)
 
     def unannounced(self, asked: Sequence[Asked]) -> list[int]:
         """Return the indices of paths that were not announced, or not with so bad a loss, and mark them
         announced.
         """
         # The hash is keyed with this process's secret: nobody can choose a collision.
-        said = self._said.add
-        return [index for index, (path, loss) in enumerate(asked) if said(hash(path), _RANKS[loss])]
+        return [
+            index
+            for index, (path, loss, account) in enumerate(asked)
+            if self._said[account in _SYSTEM].add(hash(path), _RANKS[loss])
+        ]
 
     def fresh(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return the entries that are to be announced, and mark these announced."""
         found = list(entries)
-        asked = [(entry.difference.path, loss_of(entry)) for entry in found]
-        return [found[index] for index in self.unannounced(asked)]
+        return [found[index] for index in self.unannounced([asked_of(entry) for entry in found])]
 
     def admit(self, alerts: Sequence[Alert], now: float) -> tuple[Sequence[Alert], Sequence[Alert]]:
         """Return the alerts to announce now, and those to hold back."""

@@ -74,8 +74,7 @@ class FromReport:
             asked = [entry for entry in lost if entry.difference.subvolume in subvolumes]
         fresh: list[Entry] = []
         for piece in _pieces(asked):
-            paths = [(entry.difference.path, group.loss_of(entry)) for entry in piece]
-            fresh += [piece[index] for index in unannounced(paths)]
+            fresh += [piece[index] for index in unannounced([group.asked_of(entry) for entry in piece])]
         return group.announcements(fresh, lost)
 
     def shutdown_summary(self) -> ShutdownSummary:

@@ -24,6 +24,7 @@ from .limits import Limits
 QUIET = 2.0  # seconds without news before names are looked up
 AT_MOST = 10.0  # seconds that constant news can put that off
 COMPARE_REST = 10  # times as long as a comparison of everything took, before the next one
+NESTED = 10_000  # nested subvolumes that are remembered as announced; a forgotten one is compared again
 TICK = 500  # milliseconds, only while there is news
 
 log = logger.get()
@@ -169,7 +170,7 @@ class Flusher:
             )
             self._news.overflow(self._writes.overflows)
         self._dropped = self._too_many = False
-        self._nested = dict.fromkeys(self._nested, True)
+        self._nested = dict.fromkeys(list(self._nested)[-NESTED:], True)
         self._announcer.tell(announcements)
         now = time.monotonic()
         self._compare_after = now + COMPARE_REST * (now - began)

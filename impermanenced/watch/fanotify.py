@@ -43,6 +43,7 @@ PAUSE = 0.02  # seconds; the queue holds 16384 events (fs.fanotify.max_queued_ev
 FRESH = 1.0  # seconds for which a process is not looked at again, as long as it runs the same program
 EXECS = 100  # programs looked at within WINDOW, a thousand a second; the others are when they write
 REMEMBER_GONE = 5.0  # seconds for which a pid means the process that had it: no pid is reused that soon
+SUBVOLUMES = 10_000  # ids of subvolumes that are remembered, of those that came since the start
 ORIGINS = 4096  # processes that are remembered; with more of them the memory is emptied
 
 log = logger.get()
@@ -83,6 +84,7 @@ class FanotifyWatch(threading.Thread):
         self._fan = fan
         self._writes = writes
         self._owner_of = owner_of
+        self._first = roots
         self._roots = set(roots)
         self._foreign: set[int] = set()
         self._stop_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -188,6 +190,11 @@ class FanotifyWatch(threading.Thread):
         except OSError as error:  # the subvolume came and went
             log.warning("subvolume cannot be looked up", ids=sorted(ids), error=failure_to_text(error))
             ours = set()
+        # Anybody can make subvolumes, and remove them; a forgotten one is looked up again.
+        if len(self._foreign) > SUBVOLUMES:
+            self._foreign.clear()
+        if len(self._roots) > len(self._first) + SUBVOLUMES:
+            self._roots = set(self._first)
         self._foreign |= ids - ours
         self._roots |= ours
         return bool(ours)

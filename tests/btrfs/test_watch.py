@@ -172,6 +172,20 @@ def test_who_drops_root_after_its_exec_is_not_shown_as_root(watched: Watched) ->
             process.stdin.flush()
 
 
+def test_subvolumes_without_number_are_not_all_remembered(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = watched.watch
+    assert isinstance(watch, fanotify.FanotifyWatch)
+    watch.stop()
+    monkeypatch.setattr(fanotify, "SUBVOLUMES", 10)
+    monkeypatch.setattr(watch, "_owner_of", lambda number: watched.root_id if number % 2 else None)
+    for number in range(10_000, 11_000):
+        assert watch._learn({number}) == bool(number % 2)
+    assert len(watch._roots) <= 12 and len(watch._foreign) <= 11
+    assert watched.root_id in watch._roots and 10_999 in watch._roots
+
+
 def test_short_lived_writers_are_mostly_known(watched: Watched) -> None:
     """In one round at least: on a busy machine many have gone before anybody can look."""
     touch = os.fsencode(os.path.realpath(shutil.which("touch") or ""))

@@ -153,6 +153,17 @@ def test_a_path_is_said_again_when_a_worse_loss_is_found_there() -> None:
     assert not limit.fresh([entry(b"/k", loss=LossClass.SECRET), entry(b"/k", loss=LossClass.CONFIG)])
 
 
+def test_what_a_user_writes_makes_nothing_of_the_systems_be_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(group, "REMEMBERED", 1000)
+    limit = group.RateLimit()
+    mine = [entry(b"/etc/%d" % n) for n in range(100)]
+    assert len(limit.fresh(mine)) == 100
+    limit.fresh(entry(b"/home/m/%d" % n, MALLORY, uid=1000) for n in range(5000))
+    assert not limit.fresh(mine)
+
+
 def test_what_a_boot_writes_is_one_entry() -> None:
     sent: list[tuple[bytes, str, str, int, int]] = []
     announcer = announce.Announcer(lambda *signal: sent.append(signal))

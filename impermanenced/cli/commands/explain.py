@@ -68,6 +68,7 @@ class Answer:
     exit_code: int = 0
     forecast: Forecast | None = None
     blank: bytes | None = None  # of the volume that the path is in, from the top level
+    subvolume: bytes | None = None  # the nested subvolume that the path is in
 
 
 def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
@@ -77,7 +78,8 @@ def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
     if found.entry is not None:
         volume = found.entry.volume
         blank = next((one.blank for one in report.volumes if one.name == volume), None)
-        return Answer(path, found.entry, forecast=report.forecast, blank=blank)
+        box = found.subvolume.difference.path if found.subvolume is not None else None
+        return Answer(path, found.entry, forecast=report.forecast, blank=blank, subvolume=box)
     where = paths.location(report, path)
     if not os.path.lexists(where):
         return Answer(path, None, "does not exist, and is not in the blank either", 1)
@@ -137,6 +139,8 @@ def text(
         "because": [entry.rule, *entry.because],
         "written": [_written(entry.writer, now)],
     }
+    if answer.subvolume is not None:
+        facts["lies in"] = [f"{to_text(answer.subvolume)}, a nested subvolume, which goes with the volume"]
     if entry.lost:
         facts["history"] = [_history(entry.lost)]
     facts["then"] = [_afterwards(entry, answer.forecast)]

@@ -53,6 +53,7 @@ def test_a_key_in_a_nested_home_blocks(system: System) -> None:
     result = system.run("explain", "/home/alice/stuff")
     assert result.returncode == 0 and "class secret" in result.stdout
     assert "begins as a" in result.stdout, "its content was looked at"
+    assert "  lies in  /home, a nested subvolume, which goes with the volume\n" in result.stdout
 
 
 def test_a_database_in_a_nested_subvolume_blocks(system: System) -> None:
