@@ -55,6 +55,8 @@ def test_initrd_decides(product: Guest, workspace: Path, by: str) -> None:
     assert product.fields(RESULT)["REASON_CODE"] == "other-subvolume"
     said = product.run("findmnt --noheadings --output FSROOT / && cat /proc/cmdline").output
     assert said.startswith("/other\n") and (" root=" in said) == (by == "unit"), said
+    told = product.run("cat /run/motd.d/impermanence; impermanence doctor", check=False)
+    assert told.status == 1 and told.output.count("another root") >= 2, told.output
     product.open_top()
     product.run(f"test -e /of-the-other && test -e {TOP}/root/of-the-root")
     assert product.run(f"ls {TOP}/.impermanence/boots").output == ""
@@ -63,3 +65,7 @@ def test_initrd_decides(product: Guest, workspace: Path, by: str) -> None:
     product.reboot("rootflags=subvol=other" if by == "unit" else "")
     assert product.fields(RESULT)["ACTION"] == "wiped"
     product.run("test ! -e /of-the-other && test ! -e /of-the-root")
+    # Only the daemon can tell this user, so the sandbox of its unit lets the program look.  It goes by the
+    # words of this boot: a unit in the initrd is not seen any more.
+    forecast = product.json("impermanence status --json", user="alice")["next_boot"]
+    assert forecast["action"] == {"unit": "other", "fstab": "wiped"}[by], forecast
