@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import pydbus
 import systemd.daemon
 from gi.repository import Gio, GLib
 
@@ -26,7 +25,7 @@ from ..config.load import DEFAULT
 from ..errors import ImpermanenceError, ServiceError
 from ..kernel import libc, mounts
 from ..report.report import Manager
-from ..system import logger
+from ..system import frames, logger
 from ..system.admission import Door
 from ..system.callers import Callers
 from ..system.dbus import Property, Registration, request_name
@@ -53,10 +52,10 @@ HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 log = logger.get()
 
 
-def connect() -> Any:
+def connect() -> frames.Link:
     """Return a connection of our own to the system bus; ServiceError where there is no bus."""
     try:
-        return pydbus.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None)).con
+        return frames.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None))
     except GLib.Error as error:
         raise ServiceError(
             f"system bus: {error.message}", "impermanenced needs a running D-Bus system bus"
@@ -73,7 +72,8 @@ class Daemon:
     def __init__(self, config_file: bytes | None) -> None:
         self._loop = GLib.MainLoop()
         self._failed = False
-        self._con = con = connect()
+        self._link = connect()
+        self._con = con = self._link.con
         asked = SystemdBus(con)
         self._drop_ins = config_file is None
         self._as_read = fingerprint(config_file or DEFAULT, self._drop_ins)
@@ -118,6 +118,7 @@ class Daemon:
             self._registration, workers.worker, workers.calls, work, properties, signals.news, callers
         )
         self._boot = BootWatch(con, workers.submit, self._settle)
+        self._reloader: Reloader | None = None  # until it runs
 
     # Life
 
@@ -147,7 +148,8 @@ class Daemon:
         """End all threads, and record the end of the boot if it ends."""
         leaving = self._shutdown.end()
         self._limits.close()
-        self._reloader.stop()
+        if self._reloader is not None:
+            self._reloader.stop()
         self._watch.stop()
         self._signals.close()
         self._registration.close()
@@ -159,6 +161,7 @@ class Daemon:
         self._ledger_file.close()
         with contextlib.suppress(GLib.Error):  # it may be why this closes
             self._con.flush_sync(None)
+        self._link.close()
         if ended:  # or a thread still reads through the manager's descriptors
             self._manager.close()
 
@@ -203,7 +206,8 @@ class Daemon:
     # Another configuration
 
     def _hang_up(self) -> bool:
-        self._reloader.soon()
+        if self._reloader is not None:
+            self._reloader.soon()
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
 
     def _loaded(self) -> None:

@@ -1,7 +1,7 @@
 """An object of ours on a Gio connection, and calls to the bus.
 
 pydbus can publish objects, but it leaks each call, answers in one thread, sends exceptions under names of its
-own and lets another process take a name away.  So pydbus makes the connection, and this module the rest.
+own and lets another process take a name away.  So clients use its connection, and this module does the rest.
 """
 
 from __future__ import annotations
