@@ -321,6 +321,9 @@ def open_below(fd: int, path: bytes) -> int:
         raise NotSetUp(
             f"{to_text(path)} is not a directory at the top level: {error.strerror}", "impermanence setup"
         ) from None
+    except BaseException:  # ValueError for a NUL, or a signal
+        os.close(here)
+        raise
     return here
 
 

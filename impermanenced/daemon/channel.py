@@ -11,7 +11,7 @@ import os
 import pickle
 import socket
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 _VALUES, _ERROR, _FILE = b"v", b"e", b"f"
 
@@ -59,9 +59,8 @@ class Channel:
 
     def receive(self) -> Iterator[Any]:
         """Wait for a message and yield its values, each of them read when it is asked for."""
-        kind, fd = self._receive()
-        assert kind == _VALUES, kind
-        return _unpickled(fd)
+        stream = open(self._receive(_VALUES), "rb")  # noqa: SIM115 - closed with the last value, or with it
+        return _unpickled(stream)
 
     def receive_one(self) -> Any:
         """Wait for a message of one value, and return that."""
@@ -70,19 +69,21 @@ class Channel:
 
     def receive_file(self) -> int:
         """Wait for a descriptor, which is then the caller's to close."""
-        kind, fd = self._receive()
-        assert kind == _FILE, kind
-        return fd
+        return self._receive(_FILE)
 
-    def _receive(self) -> tuple[bytes, int]:
+    def _receive(self, wanted: bytes) -> int:
         with _gone_is_the_end():
             kind, fds, _, _ = socket.recv_fds(self._end, 1, 1, socket.MSG_CMSG_CLOEXEC)
         if not kind:
             raise EOFError
         if kind == _ERROR:
-            (error,) = _unpickled(fds[0])
+            (error,) = _unpickled(open(fds[0], "rb"))  # noqa: SIM115
             raise error
-        return kind, fds[0]
+        if kind != wanted:
+            for fd in fds:
+                os.close(fd)
+            raise EOFError(kind)
+        return fds[0]
 
 
 @contextlib.contextmanager
@@ -93,8 +94,8 @@ def _gone_is_the_end() -> Iterator[None]:
         raise EOFError from None
 
 
-def _unpickled(fd: int) -> Iterator[Any]:
-    with open(fd, "rb") as stream:
+def _unpickled(stream: BinaryIO) -> Iterator[Any]:
+    with stream:
         while True:
             try:
                 yield pickle.load(stream)

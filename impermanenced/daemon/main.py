@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import pydbus
 import systemd.daemon
 from gi.repository import Gio, GLib
 
@@ -26,7 +25,7 @@ from ..config.load import DEFAULT
 from ..errors import ImpermanenceError, ServiceError
 from ..kernel import libc, mounts
 from ..report.report import Manager
-from ..system import logger
+from ..system import frames, logger
 from ..system.admission import Door
 from ..system.callers import Callers
 from ..system.dbus import Property, Registration, request_name
@@ -53,10 +52,10 @@ HEARTBEAT = 10_000  # milliseconds, unless systemd wants it more often
 log = logger.get()
 
 
-def connect() -> Any:
+def connect() -> frames.Link:
     """Return a connection of our own to the system bus; ServiceError where there is no bus."""
     try:
-        return pydbus.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None)).con
+        return frames.connect(Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None))
     except GLib.Error as error:
         raise ServiceError(
             f"system bus: {error.message}", "impermanenced needs a running D-Bus system bus"
@@ -73,7 +72,8 @@ class Daemon:
     def __init__(self, config_file: bytes | None) -> None:
         self._loop = GLib.MainLoop()
         self._failed = False
-        self._con = con = connect()
+        self._link = connect()
+        self._con = con = self._link.con
         asked = SystemdBus(con)
         drop_ins = config_file is None
         as_read = fingerprint(config_file or DEFAULT, drop_ins)
@@ -158,6 +158,7 @@ class Daemon:
         self._ledger_file.close()
         with contextlib.suppress(GLib.Error):  # it may be why this closes
             self._con.flush_sync(None)
+        self._link.close()
         if ended:  # or a thread still reads through the manager's descriptors
             self._manager.close()
 

@@ -72,7 +72,7 @@ def listen() -> socket.socket:
         _set_filter(connector)
         connector.bind((0, CN_IDX_PROC))
         _send(connector, PROC_CN_MCAST_LISTEN)
-    except OSError:
+    except BaseException:
         connector.close()
         raise
     return connector

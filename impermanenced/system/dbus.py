@@ -1,12 +1,12 @@
 """An object of ours on a Gio connection, and calls to the bus.
 
 pydbus can publish objects, but it leaks each call, answers in one thread, sends exceptions under names of its
-own and lets another process take a name away.  So pydbus makes the connection, and this module the rest.
+own and lets another process take a name away.  So clients use its connection, and this module does the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from gi.repository import Gio, GLib
@@ -72,9 +72,10 @@ def get_property(con: Any, to: Address, name: str, *, timeout: int = CALL_TIMEOU
 
 
 def get_properties(
-    con: Any, to: Address, names: Iterable[str], *, timeout: int = CALL_TIMEOUT
-) -> dict[str, Any]:
-    """Return the unpacked values of those of these properties that an interface has, by one call.
+    con: Any, to: Address, names: Sequence[str], *, timeout: int = CALL_TIMEOUT
+) -> tuple[Any, ...]:
+    """Return the unpacked values of these properties in their order, by one call; None for what the interface
+    does not have.
 
     The others, which may be hundreds, are not unpacked.  GLib.Error: there is no answer.
     """
@@ -83,8 +84,8 @@ def get_properties(
         GLib.VariantType("(a{sv})"), _flags(False), timeout, None,
     )  # fmt: skip
     every = answer.get_child_value(0)
-    found = {name: every.lookup_value(name, None) for name in names}
-    return {name: value.unpack() for name, value in found.items() if value is not None}
+    found = (every.lookup_value(name, None) for name in names)
+    return tuple(None if value is None else value.unpack() for value in found)
 
 
 def _flags(start: bool) -> Any:

@@ -42,8 +42,8 @@ class SubordinateIds:
     def owner(self, uid: int) -> int:
         """Return the uid of the user whose range has this one.
 
-        An account is its own owner.  What is in no range belongs to the first of its block of 65,536, but for
-        the first block, where uids are their own.  The first uid of a range stands for root, and for a user who
+        An account is its own owner.  A uid in no range belongs to the first of its block of 65,536, but in
+        the first block uids are their own.  The first uid of a range stands for root, and for a user who
         is not in `passwd`.
         """
         now = self._clock()

@@ -55,11 +55,10 @@ def loaded(con: Any) -> Units | None:
 
 
 def _of_service(con: Any, name: str, path: str) -> dict[bytes, Owner]:
-    facts = get_properties(con, Address(_NAME, path, _SERVICE), (*KINDS, "DynamicUser"))
-    dynamic = bool(facts.get("DynamicUser", False))
+    dynamic, *lists = get_properties(con, Address(_NAME, path, _SERVICE), ("DynamicUser", *KINDS))
     found: dict[bytes, Owner] = {}
-    for setting in KINDS:
-        found.update(directories(name, setting, facts.get(setting, []), dynamic=dynamic))
+    for setting, names in zip(KINDS, lists, strict=True):
+        found.update(directories(name, setting, names or [], dynamic=bool(dynamic)))
     return found
 
 

@@ -58,7 +58,7 @@ def open_fanotify(mount_fd: int) -> int:
     fan = fanotify.init(flags | fanotify.FAN_REPORT_DFID_NAME_TARGET)
     try:
         fanotify.mark(fan, fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM, MASK, mount_fd)
-    except OSError:
+    except BaseException:
         os.close(fan)
         raise
     return fan

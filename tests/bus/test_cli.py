@@ -63,7 +63,7 @@ def test_another_user_sees_what_is_theirs(bus: Bus, machine: Machine, daemon: Da
     assert result.returncode == 0, result.stderr
     assert "/etc/theirs" in result.stdout
     assert "/etc/new" not in result.stdout
-    assert "not shown: at most 16 differences of other users, 1.0 MiB (root sees all)" in result.stdout
+    assert "not shown: up to 16 differences of other users, 1.0 MiB (root sees all)" in result.stdout
     assert result.stdout.startswith("at least 1 thing would be lost if this root were wiped"), "as it knows"
     # A configuration that this user may not read is the daemon's affair.
     machine.config.chmod(0o600)

@@ -202,7 +202,7 @@ def test_status_says_what_it_does_not_know() -> None:
     text = shown(report(entry("/a"), complete=False))
     assert text.startswith("at least 1 thing will be lost at the next boot (0 B).\n")
     text = shown(report(entry("/a"), complete=False, others=Others(12, 4096)))
-    assert "  not shown: at most 12 differences of other users, 4.0 KiB (root sees all)\n" in text
+    assert "  not shown: up to 12 differences of other users, 4.0 KiB (root sees all)\n" in text
 
 
 def test_what_is_only_of_a_while_says_so() -> None:

@@ -201,8 +201,7 @@ def _notes(report: Report, now: float, *, whole: bool) -> Iterator[str]:
         yield f"not counted: {', '.join(left_out)} (--all shows them)"
     if report.others is not None and report.others.entries:
         what = wording.plural(report.others.entries, "difference")
-        size = size_to_text(report.others.size)
-        yield f"not shown: at most {what} of other users, {size} (root sees all)"
+        yield f"not shown: up to {what} of other users, {size_to_text(report.others.size)} (root sees all)"
     elif not report.complete:
         yield "not complete: a part could not be read"
     yield from report.notes

@@ -45,7 +45,11 @@ class VolumeFacts:
         flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         self.volume = volume
         self.root = os.open(root, flags)
-        self.blank = os.open(blank, flags) if blank is not None else None
+        try:
+            self.blank = os.open(blank, flags) if blank is not None else None
+        except BaseException:  # the blank may have gone, and each report asks again
+            os.close(self.root)
+            raise
         self._prefix = len(volume.path.rstrip(b"/"))
         self._is_system = volume.path == b"/"
         self._system = system
