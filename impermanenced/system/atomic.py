@@ -13,7 +13,8 @@ _TEMPORARY = re.compile(rb"\..+\.([1-9][0-9]*)\.new", re.DOTALL)
 def replace(path: bytes, content: bytes, *, mode: int = 0o600) -> None:
     """Write a new file, sync it, rename it over `path`, and sync the directory.
 
-    Raises OSError about `path`, and the old file is then still in place.
+    What a process left that was killed while it replaced the same file is removed.  Raises OSError about
+    `path`, and the old file is then still in place.
     """
     directory, name = os.path.split(path)
     temporary = b"." + name[:_LONGEST] + b".%d.new" % os.getpid()
@@ -21,6 +22,10 @@ def replace(path: bytes, content: bytes, *, mode: int = 0o600) -> None:
         directory_fd = os.open(directory or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             try:
+                for left in leftovers(directory or b"."):
+                    if left.startswith(b"." + name[:_LONGEST] + b"."):
+                        _remove(directory_fd, left)
+                _remove(directory_fd, temporary)
                 _write(directory_fd, temporary, content, mode)
                 os.rename(temporary, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
             except OSError:
@@ -35,14 +40,17 @@ def replace(path: bytes, content: bytes, *, mode: int = 0o600) -> None:
 
 
 def _write(directory_fd: int, name: bytes, content: bytes, mode: int) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=directory_fd)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(name, flags, mode, dir_fd=directory_fd), "wb") as stream:
         os.fchmod(stream.fileno(), mode)
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _remove(directory_fd: int, name: bytes) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory_fd)
 
 
 def leftovers(directory: bytes) -> list[bytes]:

@@ -55,6 +55,14 @@ def test_what_a_killed_process_left_is_removed_by_setup(system: System) -> None:
     assert (state / "rollback.env").read_bytes() == record
 
 
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    path, other = tmp_path / "motd", tmp_path / "motd2"
+    left = [killed_while_it_replaces(path), killed_while_it_replaces(other)]
+    atomic.replace(os.fsencode(path), b"new")
+    assert [one.exists() for one in left] == [False, True]
+    assert path.read_bytes() == b"new"
+
+
 @pytest.mark.parametrize(
     ("argv", "path"),
     [
