@@ -23,7 +23,7 @@ def below() -> None:
 
 
 def facts() -> None:
-    VolumeFacts(VOLUME, b"/", b"/no/such/blank", *[NOTHING] * 4, "")
+    VolumeFacts(VOLUME, b"/", b"/no/such/blank", None, NOTHING, NOTHING, NOTHING, "")
 
 
 def wrong_kind() -> None:
