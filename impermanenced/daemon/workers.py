@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
+from ..errors import ImpermanenceError
 from ..system import logger
+from ..text import failure_to_text
 
 log = logger.get()
 
@@ -60,5 +62,9 @@ class Workers:
 
 
 def _say_failure(future: Future[None]) -> None:
-    if not future.cancelled() and (error := future.exception()):
+    if future.cancelled() or (error := future.exception()) is None:
+        return
+    if isinstance(error, ImpermanenceError | OSError):  # such as the end of a process that makes a report
+        log.warning("work was not done", error=failure_to_text(error))
+    else:
         log.error("work failed", exc_info=error)

@@ -18,6 +18,8 @@ from .test_large import fill
 from .test_methods import of_path
 
 TIMES = 50
+# What single entries are judged by is opened with the first of them, whenever that is, and stays open.
+KEPT = Counter({"/root": 1, "/root-blank": 1})
 
 
 class Bad(NamedTuple):
@@ -103,4 +105,4 @@ def test_refused_calls_leave_no_descriptor(
         calls = [call(con, bad) for _ in range(3 if large else TIMES)]
         wait_until(lambda: all(calls), f"all answers to {bad.method}")  # noqa: B023
         assert bad is answered or [""] not in calls
-    wait_until(lambda: not opened(daemon) - before, f"no more than {before}")
+    wait_until(lambda: not opened(daemon) - before - KEPT, f"no more than {before}")
