@@ -27,13 +27,15 @@ open("/run/boot-id", "w").write(boot_id + "\\n")
 subprocess.run(["mount", "--bind", "/run/boot-id", "/proc/sys/kernel/random/boot_id"], check=True)
 journald = subprocess.Popen(["/lib/systemd/systemd-journald"])
 pause, journal = threading.Event(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-while True:
-    try:
-        journal.connect("/run/systemd/journal/socket")
-        break
-    except OSError:
-        assert journald.poll() is None
-        pause.wait(0.01)
+# It opens one after the other, and journalctl --sync wants the second.
+for end_of_it, name in ((journal, "socket"), (socket.socket(socket.AF_UNIX), "io.systemd.journal")):
+    while True:
+        try:
+            end_of_it.connect(f"/run/systemd/journal/{name}")
+            break
+        except OSError:
+            assert journald.poll() is None
+            pause.wait(0.01)
 if uid != "0" and os.fork() == 0:
     os.setuid(int(uid))
     for entry in entries:
