@@ -20,8 +20,11 @@ from .last_report import LastReport
 from .reports import Reports
 from .workers import Workers
 
-ANNOUNCED = 3.0  # seconds for the report that is announced: logind waits for five by default
-RECORDED = 2.0  # seconds for the report that is recorded; systemd waits for TimeoutStopSec= of the unit
+# Shares of what logind waits for at most, five seconds by default: it is the administrator's word on how long
+# a shutdown may wait.
+ANNOUNCED = 0.6  # for the report that is announced; telling terminals takes time as well
+RECORDED = 0.4  # for the report that is recorded, when logind waits no more
+MOST = 10.0  # seconds of the second; systemd waits for TimeoutStopSec= of the unit
 
 log = logger.get()
 
@@ -47,12 +50,14 @@ class Shutdown:
         self._workers = workers
         self._last = LastReport(manager, reports)
         self._leaving = False  # the system shuts down
+        self._most = 0.0  # seconds that logind waits for at most, once it does
         shutdown.forget_record(manager.machine, history.this_boot_id())
         self._delay = ShutdownDelay(con, workers.calls, self._on_leaving)
 
     def end(self) -> bool:
         """Hold up no shutdown any more; return whether the boot ends, and not the daemon alone."""
         leaving = self._leaving or system_is_stopping(self._con)
+        self._most = self._delay.most() if leaving else 0.0
         self._delay.close()
         return leaving
 
@@ -65,7 +70,7 @@ class Shutdown:
 
     def _last_words(self) -> None:
         try:
-            last = self._within(ANNOUNCED, self._workers.worker, self._reports.make)
+            last = self._within(ANNOUNCED * self._delay.most(), self._workers.worker, self._reports.make)
             if last is not None:
                 shutdown.say(last)
                 self._tell(last)
@@ -75,7 +80,7 @@ class Shutdown:
     def leave_record(self, executor: Executor) -> None:
         """Record what the boot leaves behind, now that the sessions with their last writes have ended."""
         # The process ends with this report, so it may take memory, and another one need not be started.
-        last = self._within(RECORDED, executor, self._reports.make_here)
+        last = self._within(min(RECORDED * self._most, MOST), executor, self._reports.make_here)
         if last is not None:
             shutdown.leave_record(self._manager.machine, history.this_boot_id(), time.time(), last)
 

@@ -12,9 +12,13 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from . import logger
-from .dbus import Address, call_for_fd, watch_owner
+from .dbus import Address, call_for_fd, get_property, watch_owner
 
 MANAGER = Address("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+
+DEFAULT_DELAY = 5.0  # seconds: InhibitDelayMaxSec= of logind.conf(5)
+LONGEST_DELAY = 600.0  # seconds, in place of for ever
+ASKED = 1000  # milliseconds for a question while a shutdown waits
 
 log = logger.get()
 
@@ -118,6 +122,16 @@ class ShutdownDelay:
         if not leaving:
             self._hold()
         self._on_leaving(leaving)
+
+    def most(self) -> float:
+        """Return for how many seconds logind waits at most, or its default where it does not say; that is
+        never more than LONGEST_DELAY.
+        """
+        try:
+            found = get_property(self._con, MANAGER, "InhibitDelayMaxUSec", timeout=ASKED) / 1e6
+            return float(min(found, LONGEST_DELAY))
+        except GLib.Error:
+            return DEFAULT_DELAY
 
     def release(self) -> None:
         self._inhibitor.release()

@@ -28,6 +28,7 @@ LOGIND = f"""<node><interface name="{MANAGER.interface}">
     <arg type="h" name="pipe_fd" direction="out"/>
   </method>
   <signal name="PrepareForShutdown"><arg type="b" name="start"/></signal>
+  <property name="InhibitDelayMaxUSec" type="t" access="read"/>
 </interface></node>"""
 BOOT_ID = history.this_boot_id()
 
@@ -39,7 +40,9 @@ class FakeLogind:
         self.asked: list[tuple[str, ...]] = []
         self.con = bus.connect()
         self.pipes: list[tuple[int, str]] = []  # and the mode
-        self.registration = Registration(self.con, MANAGER.path, LOGIND, {"Inhibit": self._inhibit}, {})
+        self.delay = 50_000_000  # microseconds: no share of the processor is so small
+        delay = {"InhibitDelayMaxUSec": lambda: GLib.Variant("t", self.delay)}
+        self.registration = Registration(self.con, MANAGER.path, LOGIND, {"Inhibit": self._inhibit}, delay)
         request_name(self.con, MANAGER.name)
 
     def _inhibit(self, call: Call) -> None:
@@ -292,6 +295,7 @@ def test_a_report_that_takes_too_long_holds_up_no_shutdown(
 ) -> None:
     """It took SIGKILL after half a minute at most shutdowns of a slow machine."""
     wait_until(lambda: logind.held() == 1, "the inhibitor")
+    logind.delay = 5_000_000
     (machine.mountpoint / "etc/before").write_text("12345")
     fetch(bus, machine.config)
     systemd = BusySystemd(bus)
