@@ -19,7 +19,9 @@ from ..model import LOSSES, Change, Decision, Entry, Forecast, Report, Spared, V
 from ..state import ROLLBACK, SOURCE
 from ..volumes.machine import Machine, system_root
 
-FRESH = 60.0  # seconds for which a decision is good: it takes a program to find out
+# Seconds for which a decision is good, since it takes a program to find out:
+FRESH = 60.0  # where it is only asked whether to say something, and
+REPEATED = 5.0  # in reports, which anybody may ask for one after the other
 
 _WHY: Mapping[Spared, str] = {
     Spared.NOT_SET_UP: "this machine is not set up",
@@ -126,20 +128,32 @@ def fate(entry: Entry, forecast: Forecast | None) -> Fate:
 
 
 class Remembered:
-    """The forecast of one machine, asked anew when a request or the setting changes, and once in a while."""
+    """The forecast of one machine, asked anew when a request, the setting or the record changes, and after so
+    many seconds.
+    """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], fresh: float = FRESH) -> None:
         self._clock = clock
+        self._fresh = fresh
         self._forecast: Forecast | None = None
-        self._known: Spared | None = None
+        self._facts: tuple[Spared | None, tuple[int, int] | None] = (None, None)
         self._since = 0.0
 
     def forget(self) -> None:
         self._forecast = None
 
     def of(self, config: Config, machine: Machine) -> Forecast:
-        """Return the forecast, which is at most FRESH seconds old."""
-        now, present = self._clock(), known(config, machine)
-        if self._forecast is None or present != self._known or now - self._since >= FRESH:
-            self._forecast, self._known, self._since = foretell(config, machine), present, now
+        """Return the forecast."""
+        now, present = self._clock(), (known(config, machine), _record(machine))
+        if self._forecast is None or present != self._facts or now - self._since >= self._fresh:
+            self._forecast, self._facts, self._since = foretell(config, machine), present, now
         return self._forecast
+
+
+def _record(machine: Machine) -> tuple[int, int] | None:
+    """Return which file the record on the disk is and when it was written, or None if there is none."""
+    try:
+        facts = os.lstat(machine.at(ROLLBACK))
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +26,7 @@ from . import booted
 from .appraisal import Judged
 from .context import Context
 from .covered import Covered
-from .forecast import foretell
+from .forecast import REPEATED, Remembered
 from .fulfilment import Fulfilment
 from .rules import Rules, Ruling
 from .standing import difference_of
@@ -81,6 +82,7 @@ class Manager:
         self._systemd = systemd or Systemctl()
         self.config, self.machine = open_configured(self._source, writable=self._writable)
         self._context = Context(self.config, self.machine, self._systemd)
+        self._forecast = Remembered(time.monotonic, REPEATED)
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -106,6 +108,7 @@ class Manager:
         self.close()
         self.config, self.machine = fresh
         self._context = Context(self.config, self.machine, self._systemd)
+        self._forecast.forget()
 
     def root_ids(self) -> frozenset[int]:
         """Return the ids of the subvolumes whose files the next boot takes away: the volumes and those nested
@@ -118,7 +121,7 @@ class Manager:
 
     def forecast(self) -> Forecast:
         """Return what the next boot does."""
-        return foretell(self.config, self.machine)
+        return self._forecast.of(self.config, self.machine)
 
     def status(self, writers: Writers | None = None, most: int | None = None) -> Report:
         """Return the report of all volumes.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from impermanenced.model import Change, Decision, Forecast, Spared, Verdict
@@ -54,3 +58,49 @@ def test_every_reason_has_words() -> None:
     for one in Spared:
         assert forecast.why(Forecast(Decision("off", code="x"), one))
     assert forecast.why(WIPES) is None
+
+
+class Case:
+    """One machine with a record, and how often its program was asked."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.record = directory / "rollback.env"
+        self.record.touch()
+        self.known: Spared | None = None
+        self.asked = 0
+        self.now = 100.0
+        monkeypatch.setattr(forecast, "known", lambda config, machine: self.known)
+        monkeypatch.setattr(forecast, "foretell", self.foretell)
+        self.remembered = forecast.Remembered(lambda: self.now, 5.0)
+
+    def at(self, path: bytes) -> bytes:
+        return os.fsencode(self.record)
+
+    def foretell(self, config: Any, machine: Any) -> Forecast:
+        self.asked += 1
+        return WIPES
+
+    def ask(self) -> int:
+        nothing: Any = None
+        machine: Any = self
+        assert self.remembered.of(nothing, machine) is WIPES
+        return self.asked
+
+
+def test_the_program_is_not_asked_for_each_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may ask for a thousand reports."""
+    case = Case(tmp_path, monkeypatch)
+    assert [case.ask() for _ in range(1000)] == [1] * 1000
+    case.now += 4.9
+    assert case.ask() == 1
+    case.now += 0.1
+    assert case.ask() == 2
+    case.known = Spared.ASKED
+    assert case.ask() == 3, "of a request it is known at once"
+    other = tmp_path / "other"
+    other.touch()
+    other.rename(case.record)
+    assert case.ask() == 4, "and of setup"
+    case.record.unlink()
+    assert case.ask() == 5
+    assert case.ask() == 5
