@@ -49,6 +49,10 @@ class Callers:
         if len(waiting) == 1:
             ask_uid(self._con, sender, lambda uid: self._answered(sender, uid))
 
+    def unanswered(self, sender: str) -> int:
+        """Return how many wait for the bus to say who is at the other end of this connection."""
+        return len(self._asked.get(sender, ()))
+
     def owner(self, uid: int) -> int:
         """Return the uid of the login user whom a uid belongs to."""
         return self._ids.owner(uid)
