@@ -108,7 +108,7 @@ class Daemon:
         workers.store(self._ledger_file.ledger.tidy)
         self._watch = VolumeWatch(manager, writes)
         work = Work(
-            reports.make,
+            flusher.report,
             functools.partial(calls.boots, config_file),
             functools.partial(calls.request, config_file),
             flusher.rescan,
