@@ -7,11 +7,15 @@ Hard facts
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
-from .dbus import ask_uid
+from .dbus import is_present, uid_of
+from .departures import Departures
+from .later import Later
 from .subids import SubordinateIds
 
 ROOT = 0
@@ -27,16 +31,33 @@ class Caller(NamedTuple):
 
 
 Then = Callable[[Caller | None], None]
+T = TypeVar("T")
 
 
 class Callers:
-    """The callers that are known.  The main loop's thread asks; any thread may ask for an owner."""
+    """The callers that are known.  The main loop's thread asks; any thread may ask for an owner.
+
+    A thread of its own waits for what the bus says.  Close it.
+    """
 
     def __init__(self, con: Any, ids: SubordinateIds | None = None) -> None:
         self._con = con
         self._ids = ids or SubordinateIds()
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._asked: dict[str, list[Then]] = {}
+        self._closed = False
+
+    @functools.cached_property
+    def _asker(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, "callers")
+
+    @functools.cached_property
+    def _later(self) -> Later:
+        return Later()
+
+    @functools.cached_property
+    def _departures(self) -> Departures:
+        return Departures(self._con)
 
     def ask(self, sender: str, then: Then) -> None:
         """Call `then` with the caller, at once if it is known, or with None if the bus does not say."""
@@ -47,7 +68,7 @@ class Callers:
         waiting = self._asked.setdefault(sender, [])
         waiting.append(then)
         if len(waiting) == 1:
-            ask_uid(self._con, sender, lambda uid: self._answered(sender, uid))
+            self.ask_uid(sender, lambda uid: self._answered(sender, uid))
 
     def unanswered(self, sender: str) -> int:
         """Return how many wait for the bus to say who is at the other end of this connection."""
@@ -56,6 +77,38 @@ class Callers:
     def owner(self, uid: int) -> int:
         """Return the uid of the login user whom a uid belongs to."""
         return self._ids.owner(uid)
+
+    def ask_present(self, sender: str, then: Callable[[bool], None]) -> None:
+        """Call `then` with whether a connection is still there; False if the bus does not say."""
+        self._ask_bus(is_present, sender, then)
+
+    def ask_uid(self, sender: str, then: Callable[[int | None], None]) -> None:
+        """Call `then` with the uid of who owns a connection now, or with None if it has gone."""
+        self._ask_bus(uid_of, sender, then)
+
+    def watch(self, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
+        """Call `gone` when a connection closes; return a function that ends this."""
+        return self._departures.watch(sender, gone)
+
+    def _ask_bus(self, question: Callable[[Any, str], T], sender: str, then: Callable[[T], None]) -> None:
+        later = self._later
+
+        def answer() -> None:
+            found = question(self._con, sender)
+            if not self._closed:
+                later.call(lambda: then(found))
+
+        self._asker.submit(answer)
+
+    def close(self) -> None:
+        """End the thread, and call nobody any more."""
+        self._closed = True
+        if "_asker" in vars(self):
+            self._asker.shutdown(cancel_futures=True)
+        if "_later" in vars(self):
+            self._later.close()
+        if "_departures" in vars(self):
+            self._departures.close()
 
     def _answered(self, sender: str, uid: int | None) -> None:
         caller = None if uid is None else Caller(sender, uid, self._ids.owner(uid))

@@ -10,7 +10,7 @@ import pytest
 from gi.repository import GLib
 
 from impermanenced.bus.introspection import INTERFACE
-from impermanenced.system import admission, callers
+from impermanenced.system import admission
 from impermanenced.system.admission import Admission, Door
 from impermanenced.system.callers import Caller, Callers
 from impermanenced.system.dbus import PROPERTIES, Call
@@ -68,9 +68,10 @@ class Invocation:
 def test_few_calls_wait_for_who_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection may send 128 calls before the bus has said whose it is, and a user opens hundreds."""
     answers: list[Callable[[int | None], None]] = []
-    monkeypatch.setattr(callers, "ask_uid", lambda con, sender, then: answers.append(then))
+    callers = Callers(None)
+    monkeypatch.setattr(callers, "ask_uid", lambda sender, then: answers.append(then))
     monkeypatch.setattr(admission, "REFUSALS", 3.0)
-    door = Door(Callers(None), lambda: 0.0)
+    door = Door(callers, lambda: 0.0)
     entered: list[str] = []
     invocations = []
     for number in range(admission.UNKNOWN + 10):
