@@ -22,7 +22,7 @@ from .dbus import Call
 BURST, RATE = 500.0, 50.0  # calls of one user at once, and then in a second
 REFUSALS, REFUSAL_RATE = 100.0, 5.0  # the same of errors about too many calls
 OWNERS = 1000  # users whose calls are counted
-UNKNOWN = 16  # calls of one connection that wait for the bus to say who calls
+UNKNOWN = 8  # calls of one connection that wait for the bus to say who calls
 
 
 class Admission(enum.Enum):

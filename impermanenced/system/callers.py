@@ -10,12 +10,10 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from .dbus import is_present, uid_of
+from . import dbus
 from .departures import Departures
-from .later import Later
 from .subids import SubordinateIds
 
 ROOT = 0
@@ -31,13 +29,12 @@ class Caller(NamedTuple):
 
 
 Then = Callable[[Caller | None], None]
-T = TypeVar("T")
 
 
 class Callers:
     """The callers that are known.  The main loop's thread asks; any thread may ask for an owner.
 
-    A thread of its own waits for what the bus says.  Close it.
+    Close it.
     """
 
     def __init__(self, con: Any, ids: SubordinateIds | None = None) -> None:
@@ -45,15 +42,6 @@ class Callers:
         self._ids = ids or SubordinateIds()
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._asked: dict[str, list[Then]] = {}
-        self._closed = False
-
-    @functools.cached_property
-    def _asker(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(1, "callers")
-
-    @functools.cached_property
-    def _later(self) -> Later:
-        return Later()
 
     @functools.cached_property
     def _departures(self) -> Departures:
@@ -80,33 +68,18 @@ class Callers:
 
     def ask_present(self, sender: str, then: Callable[[bool], None]) -> None:
         """Call `then` with whether a connection is still there; False if the bus does not say."""
-        self._ask_bus(is_present, sender, then)
+        dbus.ask_present(self._con, sender, then)
 
     def ask_uid(self, sender: str, then: Callable[[int | None], None]) -> None:
         """Call `then` with the uid of who owns a connection now, or with None if it has gone."""
-        self._ask_bus(uid_of, sender, then)
+        dbus.ask_uid(self._con, sender, then)
 
     def watch(self, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
         """Call `gone` when a connection closes; return a function that ends this."""
         return self._departures.watch(sender, gone)
 
-    def _ask_bus(self, question: Callable[[Any, str], T], sender: str, then: Callable[[T], None]) -> None:
-        later = self._later
-
-        def answer() -> None:
-            found = question(self._con, sender)
-            if not self._closed:
-                later.call(lambda: then(found))
-
-        self._asker.submit(answer)
-
     def close(self) -> None:
-        """End the thread, and call nobody any more."""
-        self._closed = True
-        if "_asker" in vars(self):
-            self._asker.shutdown(cancel_futures=True)
-        if "_later" in vars(self):
-            self._later.close()
+        """End all watches."""
         if "_departures" in vars(self):
             self._departures.close()
 

@@ -1,6 +1,10 @@
 """The connections that close, told to who watches them.
 
-There is one subscription for all of them (see `later`), and a match rule for each.
+Hard facts
+    PyGObject before 3.44.2 never gives back the memory of a callback that it passed on: 300 bytes for a
+    subscription, 80 for a call that is not waited for.
+
+So there is one subscription for all watched connections, and a match rule for each.
 """
 
 from __future__ import annotations

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from impermanenced.system.callers import Callers
-from impermanenced.system.later import Later
 
 from .conftest import Bus, wait_until
 
@@ -38,21 +36,18 @@ def closures() -> int:
 
 def test_who_comes_and_goes_leaves_no_callback(callers: Callers, bus: Bus) -> None:
     sender = bus.connect().get_unique_name()
-    done: list[object] = []
+    done: list[bool] = []
 
-    def ask() -> None:
-        forget = callers.watch(sender, lambda: done.append("gone"))
-        callers.ask_uid(sender, done.append)
+    def watch(times: int) -> None:
+        for _ in range(times):
+            callers.watch(sender, lambda: None)()
+        done.clear()
         callers.ask_present(sender, done.append)
-        forget()
+        wait_until(lambda: done, "the bus to have got the rules")
 
-    ask()
-    wait_until(lambda: len(done) == 2, "the first answers")
+    watch(1)
     before = closures()
-    for _ in range(ROUNDS):
-        ask()
-    wait_until(lambda: len(done) == 2 * ROUNDS + 2, "all answers")
-    assert done == [os.geteuid(), True] * (ROUNDS + 1)
+    watch(ROUNDS)
     assert closures() - before < ROUNDS * CLOSURE, "not one for each"
 
 
@@ -69,23 +64,3 @@ def test_all_who_watch_a_connection_are_told_once(callers: Callers, bus: Bus) ->
     goes.close_sync(None)
     wait_until(lambda: len(told) == 2, "the news that it has gone")
     assert told == ["first", "third"]
-
-
-def test_later_goes_on_after_what_fails() -> None:
-    with contextlib.closing(Later()) as later:
-        done: list[int] = []
-        later.call(lambda: done.append(1))
-        later.call(lambda: done.append(1 // 0))
-        later.call(lambda: done.append(2))
-        wait_until(lambda: 2 in done, "the last")
-        assert done == [1, 2]
-
-
-def test_nobody_is_called_after_the_end(bus: Bus) -> None:
-    callers = Callers(bus.connect())
-    done: list[object] = []
-    for _ in range(100):
-        callers.ask_uid(":1.99", done.append)
-    callers.close()
-    wait_until(lambda: True, "what waits")
-    assert not done
