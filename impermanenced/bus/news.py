@@ -7,7 +7,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from gi.repository import GLib
 
@@ -18,7 +17,7 @@ from ..errors import NotPermitted, ServiceError
 from ..paths import PATH_MAX
 from ..report.visible import LEAST_COUNT, LEAST_SIZE, blurred
 from ..system.callers import Caller, Callers
-from ..system.dbus import Call, ask_present, watch_caller
+from ..system.dbus import Call
 
 REMEMBERED = 200  # news for root that are remembered
 REMEMBERED_EACH = 50  # news for another user that are remembered
@@ -55,13 +54,11 @@ class News:
 
     def __init__(
         self,
-        con: Any,
         callers: Callers,
         send: Callable[[str, str], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Begin without followers; `send` is called with a connection and the news as JSON."""
-        self._con = con
         self._callers = callers
         self._send = send
         self._clock = clock
@@ -147,13 +144,15 @@ class News:
                 if uid != ROOT and self._too_many(caller.owner):
                     call.fail(ServiceError("too many follow already"))
                     return
-                user.followers[sender] = watch_caller(self._con, sender, lambda: self._remove(uid, sender))
+                user.followers[sender] = self._callers.watch(sender, lambda: self._remove(uid, sender))
             before: Sequence[str] = list(user.last)[-last:] if last else []
             # The answer is sent under the lock, so that later news come after it.
             call.reply(GLib.Variant("(as)", (before,)))
         if fresh:
             # It may have gone before the bus was asked to tell of that: then nobody tells.
-            ask_present(self._con, sender, lambda present: None if present else self._remove(uid, sender))
+            self._callers.ask_present(
+                sender, lambda present: None if present else self._remove(uid, sender)
+            )
 
     def _too_many(self, owner: int) -> bool:
         each = Counter[int]()

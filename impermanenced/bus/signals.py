@@ -16,7 +16,7 @@ class Signals:
 
     def __init__(self, registration: Registration, callers: Callers) -> None:
         self._registration = registration
-        self.news = News(registration.con, callers, self._send)
+        self.news = News(callers, self._send)
 
     def emit_crud(self, path: bytes, verdict: str, unit: str, size: int, count: int) -> None:
         """Send the signal Crud to root."""

@@ -17,7 +17,7 @@ from ..kernel import libc
 from ..model import Entry, FileType
 from ..report.report import Manager
 from ..system import journal, logger
-from ..watch.pending import Dirty, PendingWrites
+from ..watch.pending import Dirty, PendingWrites, by_owner
 from . import report_process
 from .limits import Limits
 
@@ -47,6 +47,7 @@ class Flusher:
         limits: Limits,
         answers: Callable[[], Answers],
         submit: Callable[[Callable[[], None]], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._manager = manager
         self._writes = writes
@@ -55,6 +56,7 @@ class Flusher:
         self._limits = limits
         self._answers = answers
         self._submit = submit
+        self._clock = clock
         self._bulk = BulkWrites(
             lambda root_id, inodes: manager.entries_of(root_id, inodes, writes), writes.settle
         )
@@ -100,15 +102,10 @@ class Flusher:
 
     def _flush(self) -> None:
         try:
-            dirty, too_many, overflowed = self._writes.take()
-            self._writes.store()
-            self._too_many = self._too_many or too_many
-            self._dropped = self._dropped or overflowed
-            for root_id, written in dirty.items():
-                self._look_at(root_id, written)
+            self._look_at_written()
             self._say_bulk()
-            if self._dropped or self._too_many or not all(self._nested.values()):
-                wait = self._compare_after - time.monotonic()
+            if self._behind:
+                wait = self._compare_after - self._clock()
                 if wait <= 0:
                     self._compare()
                 else:
@@ -121,6 +118,20 @@ class Flusher:
         finally:
             self._flushing = False
             libc.malloc_trim()  # what many files took for a moment goes back to the kernel: 3 MB of 50,000
+
+    def _look_at_written(self) -> None:
+        dirty, too_many, overflowed = self._writes.take()
+        self._writes.store()
+        self._too_many = self._too_many or too_many
+        self._dropped = self._dropped or overflowed
+        # Each owner by itself: who writes very much keeps no alert on another's writing waiting.
+        for root_id, written in by_owner(dirty):
+            self._look_at(root_id, written)
+
+    @property
+    def _behind(self) -> bool:
+        """Return whether there is something that only a comparison of everything tells."""
+        return self._dropped or self._too_many or not all(self._nested.values())
 
     def _look_at(self, root_id: int, written: Dirty) -> None:
         if (found := self._manager.tree_of(root_id)) is None:
@@ -156,12 +167,29 @@ class Flusher:
 
         Anybody can cause these all the time, and must not make this run all the time.
         """
-        began = time.monotonic()
+        began = self._clock()
         self._compare_after = began + COMPARE_REST  # where it fails, of no memory perhaps, not again at once
+        self.report().close()
+        now = self._clock()
+        self._compare_after = now + COMPARE_REST * (now - began)
+
+    def report(self) -> Answers:
+        """Make a report, which the caller closes, and announce what single inodes did not tell, if there is
+        any.
+        """
+        answers = self._answers()
+        try:
+            if self._behind:
+                self._catch_up(answers)
+        except BaseException:
+            answers.close()
+            raise
+        return answers
+
+    def _catch_up(self, answers: Answers) -> None:
         unannounced = {root_id for root_id, said in self._nested.items() if not said}
         every = self._dropped or self._too_many
-        with contextlib.closing(self._answers()) as answers:
-            announcements = answers.announcements(self._announcer.unannounced, None if every else unannounced)
+        announcements = answers.announcements(self._announcer.unannounced, None if every else unannounced)
         if self._dropped:
             log.warning(
                 "events were dropped by the kernel, everything was compared instead",
@@ -172,8 +200,6 @@ class Flusher:
         self._dropped = self._too_many = False
         self._nested = dict.fromkeys(list(self._nested)[-NESTED:], True)
         self._announcer.tell(announcements)
-        now = time.monotonic()
-        self._compare_after = now + COMPARE_REST * (now - began)
 
     def rescan(self) -> int:
         """Compare and announce everything now; return how many paths nothing declares."""

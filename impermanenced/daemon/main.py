@@ -83,7 +83,7 @@ class Daemon:
         )
         # The order matters: a call that comes with the name waits for the loop, and only the owner of the
         # name may open the ledger.
-        callers = Callers(con)
+        self._callers = callers = Callers(con)
         self._registration = Registration(con, OBJECT_PATH, XML, guard=Door(callers).guard)
         request_name(con, BUS_NAME)
 
@@ -108,7 +108,7 @@ class Daemon:
         workers.store(self._ledger_file.ledger.tidy)
         self._watch = VolumeWatch(manager, writes)
         work = Work(
-            reports.make,
+            flusher.report,
             functools.partial(calls.boots, config_file),
             functools.partial(calls.request, config_file),
             flusher.rescan,
@@ -150,6 +150,7 @@ class Daemon:
         self._watch.stop()
         self._signals.close()
         self._registration.close()
+        self._callers.close()
         if leaving:
             self._shutdown.leave_record(self._workers.last())
         self._reports.close()  # nobody is left who could get its answer

@@ -7,11 +7,13 @@ Hard facts
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .dbus import ask_uid
+from . import dbus
+from .departures import Departures
 from .subids import SubordinateIds
 
 ROOT = 0
@@ -30,13 +32,20 @@ Then = Callable[[Caller | None], None]
 
 
 class Callers:
-    """The callers that are known.  The main loop's thread asks; any thread may ask for an owner."""
+    """The callers that are known.  The main loop's thread asks; any thread may ask for an owner.
+
+    Close it.
+    """
 
     def __init__(self, con: Any, ids: SubordinateIds | None = None) -> None:
         self._con = con
         self._ids = ids or SubordinateIds()
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._asked: dict[str, list[Then]] = {}
+
+    @functools.cached_property
+    def _departures(self) -> Departures:
+        return Departures(self._con)
 
     def ask(self, sender: str, then: Then) -> None:
         """Call `then` with the caller, at once if it is known, or with None if the bus does not say."""
@@ -47,11 +56,32 @@ class Callers:
         waiting = self._asked.setdefault(sender, [])
         waiting.append(then)
         if len(waiting) == 1:
-            ask_uid(self._con, sender, lambda uid: self._answered(sender, uid))
+            self.ask_uid(sender, lambda uid: self._answered(sender, uid))
+
+    def unanswered(self, sender: str) -> int:
+        """Return how many wait for the bus to say who is at the other end of this connection."""
+        return len(self._asked.get(sender, ()))
 
     def owner(self, uid: int) -> int:
         """Return the uid of the login user whom a uid belongs to."""
         return self._ids.owner(uid)
+
+    def ask_present(self, sender: str, then: Callable[[bool], None]) -> None:
+        """Call `then` with whether a connection is still there; False if the bus does not say."""
+        dbus.ask_present(self._con, sender, then)
+
+    def ask_uid(self, sender: str, then: Callable[[int | None], None]) -> None:
+        """Call `then` with the uid of who owns a connection now, or with None if it has gone."""
+        dbus.ask_uid(self._con, sender, then)
+
+    def watch(self, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
+        """Call `gone` when a connection closes; return a function that ends this."""
+        return self._departures.watch(sender, gone)
+
+    def close(self) -> None:
+        """End all watches."""
+        if "_departures" in vars(self):
+            self._departures.close()
 
     def _answered(self, sender: str, uid: int | None) -> None:
         caller = None if uid is None else Caller(sender, uid, self._ids.owner(uid))

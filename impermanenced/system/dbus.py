@@ -297,8 +297,3 @@ def watch_owner(con: Any, name: str, changed: Callable[[str], None]) -> Callable
         lambda *arguments: changed(arguments[5].unpack()[2]),
     )  # fmt: skip
     return lambda: con.signal_unsubscribe(number)
-
-
-def watch_caller(con: Any, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
-    """Call `gone` when a connection closes; return a function that ends this."""
-    return watch_owner(con, sender, lambda owner: None if owner else gone())

@@ -16,7 +16,7 @@ from gi.repository import Gio, GLib
 from ..errors import NotPermitted, ServiceError
 from . import logger
 from .callers import Caller, Callers
-from .dbus import CALL_TIMEOUT, Call, ask_uid, watch_caller
+from .dbus import CALL_TIMEOUT, Call
 
 # Name, path, interface.
 _POLKIT = (
@@ -59,8 +59,9 @@ class Authority:
                 patience = self._patience if call.interactive else min(self._patience, CALL_TIMEOUT)
                 number = str(next(self._numbers))
                 question = _Question(
-                    self._con, call, caller, action, number, then, lambda: self._closed(caller.owner)
-                )
+                    self._con, self._callers, call, caller, action, number, then,
+                    lambda: self._closed(caller.owner),
+                )  # fmt: skip
                 question.put(details, patience)
 
         self._callers.ask(call.sender, known)
@@ -77,6 +78,7 @@ class _Question:
     def __init__(
         self,
         con: Any,
+        callers: Callers,
         call: Call,
         caller: Caller,
         action: str,
@@ -85,6 +87,7 @@ class _Question:
         closed: Callable[[], None],
     ) -> None:
         self._con = con
+        self._callers = callers
         self._call = call
         self._caller = caller
         self._action = action
@@ -94,7 +97,7 @@ class _Question:
         self._gone = False
 
     def put(self, details: Mapping[str, str], patience: int) -> None:
-        self._forget_caller = watch_caller(self._con, self._call.sender, self._vanished)
+        self._forget_caller = self._callers.watch(self._call.sender, self._vanished)
         subject = ("system-bus-name", {"name": GLib.Variant("s", self._call.sender)})
         flags = ALLOW_USER_INTERACTION if self._call.interactive else 0
         arguments = (subject, self._action, dict(details), flags, self._number)
@@ -136,7 +139,7 @@ class _Question:
             silent = challenge and not self._call.interactive
             self._refuse("needs an authorization that the call does not let us ask for" if silent else "no")
         else:
-            ask_uid(self._con, self._call.sender, self._still_there)
+            self._callers.ask_uid(self._call.sender, self._still_there)
 
     def _still_there(self, uid: int | None) -> None:
         if uid == self._caller.uid:

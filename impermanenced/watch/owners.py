@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from ..system.subids import SubordinateIds
 
+ROOT = 0
 UNKNOWN = -1
 
 _IDS = SubordinateIds()

@@ -7,18 +7,20 @@ inode become one, and then goes to the ledger.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..model import Writer
 from .ledger import Batch, Ledger, Noted, Origin
-from .owners import owner_of
+from .owners import ROOT, owner_of
 
 BATCH = 8192  # waiting inodes at which `on_many` is called, so that they are stored
 LIMIT = 65536  # waiting inodes, at most; of one owner at most three times as many as there is room left
 LOOKED_AT = 20_000  # inodes that are remembered as looked at
 CROWDED = 20_000  # inodes to look at from which on they must not wait for quiet
-MOST = 100_000  # inodes to look at, at most; with more everything is compared
+# Inodes to look at, at most, and of one owner at most three times as many as there is room left; of who has
+# more, everything is compared.  They take 100 bytes each while they wait and are sorted.
+MOST = 50_000
 
 
 class Seen(NamedTuple):
@@ -34,6 +36,19 @@ class Seen(NamedTuple):
 Dirty = dict[tuple[int, Origin | None], set[int]]  # inodes to look at, by directory and writer
 Event = tuple[int, int, int, Origin | None, bool]  # a Seen, or a plain tuple of its fields
 _Waiting = dict[int, dict[int, Noted]]
+
+
+def by_owner(dirty: Mapping[int, Dirty]) -> Iterator[tuple[int, Dirty]]:
+    """Yield (subvolume, what one owner wrote there): root's first, and then of those who wrote least."""
+    parts: dict[tuple[int, int], Dirty] = {}
+    sizes: dict[int, int] = {}
+    for root_id, written in dirty.items():
+        for (directory, origin), inodes in written.items():
+            owner = owner_of(origin.uid if origin else None)
+            sizes[owner] = sizes.get(owner, 0) + len(inodes)
+            parts.setdefault((owner, root_id), {})[directory, origin] = inodes
+    for owner, root_id in sorted(parts, key=lambda part: (part[0] != ROOT, sizes[part[0]])):
+        yield root_id, parts[owner, root_id]
 
 
 def _nobody() -> None:
@@ -65,6 +80,7 @@ class PendingWrites:
         self._owners: dict[int, int] = {}  # how many of them each owner has
         self._dirty: dict[int, Dirty] = {}
         self._dirty_size = 0
+        self._dirty_of: dict[int, int] = {}  # how many of them each owner has
         self._too_many = False  # whether there are more than can be looked at one by one
         self._looked_at: dict[tuple[int, int], None] = {}
         self._overflowed = False
@@ -112,13 +128,14 @@ class PendingWrites:
                     self._owners[owner] = own + 1
                     waiting[inode] = Noted(origin, directory, named, now, now)
                     if named or (root_id, inode) not in self._looked_at:
-                        self._make_dirty(root_id, inode, directory, origin)
+                        self._make_dirty(root_id, inode, directory, origin, owner)
                         self.last = now
                 else:
                     if origin is None or not (origin.comm or old.origin is None):
                         origin = old.origin
                     if named and not old.named:
-                        self._make_dirty(root_id, inode, directory or old.directory, origin)
+                        owner = owner_of(origin.uid if origin else None)
+                        self._make_dirty(root_id, inode, directory or old.directory, origin, owner)
                         self.last = now
                     if old.last != now or old.origin is not origin or (named and not old.named):
                         waiting[inode] = Noted(
@@ -131,8 +148,11 @@ class PendingWrites:
         if many:
             self._on_many()
 
-    def _make_dirty(self, root_id: int, inode: int, directory: int, origin: Origin | None) -> None:
-        if self._dirty_size >= MOST:
+    def _make_dirty(
+        self, root_id: int, inode: int, directory: int, origin: Origin | None, owner: int
+    ) -> None:
+        own = self._dirty_of.get(owner, 0)
+        if own >= 3 * (MOST - self._dirty_size):
             self._too_many = True
             return
         dirty = self._dirty.get(root_id)
@@ -145,6 +165,7 @@ class PendingWrites:
         else:
             inodes.add(inode)
         self._dirty_size += 1  # an inode that came through two directories counts twice
+        self._dirty_of[owner] = own + 1
 
     @property
     def crowded(self) -> bool:
@@ -178,7 +199,7 @@ class PendingWrites:
         with self._lock:
             taken = self._dirty, self._too_many, self._overflowed
             self._dirty, self._too_many, self._overflowed = {}, False, False
-            self._dirty_size = 0
+            self._dirty_size, self._dirty_of = 0, {}
         return taken
 
     def settle(self, root_id: int, inodes: Iterable[int]) -> None:

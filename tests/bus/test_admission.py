@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from gi.repository import GLib
@@ -13,7 +13,7 @@ from impermanenced.bus.introspection import INTERFACE
 from impermanenced.system import admission
 from impermanenced.system.admission import Admission, Door
 from impermanenced.system.callers import Caller, Callers
-from impermanenced.system.dbus import PROPERTIES
+from impermanenced.system.dbus import PROPERTIES, Call
 
 from .conftest import NOBODY, Bus, wait_until
 from .test_service import Served
@@ -51,6 +51,43 @@ def test_users_who_are_counted_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     for uid in range(1, 100):
         door._of(Caller(":1.1", uid, uid))
     assert len(door._allowances) == 10
+
+
+class Invocation:
+    """The part of a Gio.DBusMethodInvocation that an error needs."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+
+    def return_dbus_error(self, name: str, message: str) -> None:
+        self.errors.append(message)
+
+    def _unref(self) -> None: ...
+
+
+def test_few_calls_wait_for_who_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection may send 128 calls before the bus has said whose it is, and a user opens hundreds."""
+    answers: list[Callable[[int | None], None]] = []
+    callers = Callers(None)
+    monkeypatch.setattr(callers, "ask_uid", lambda sender, then: answers.append(then))
+    monkeypatch.setattr(admission, "REFUSALS", 3.0)
+    door = Door(callers, lambda: 0.0)
+    entered: list[str] = []
+    invocations = []
+    for number in range(admission.UNKNOWN + 10):
+        invocations.append(Invocation())
+        call = Call(invocations[-1], ":1.1", None)
+        door.guard(call, lambda number=number: entered.append(f"{number}"))  # type: ignore[misc]
+    root = Call(Invocation(), ":1.2", None)
+    door.guard(root, lambda: entered.append("root"))
+    assert not entered and len(answers) == 2
+    told = [bool(one.errors) for one in invocations[admission.UNKNOWN :]]
+    assert told == [True] * 3 + [False] * 7, "and then none gets an answer"
+    answers[1](0)
+    answers[0](NOBODY)
+    assert entered == ["root", *map(str, range(admission.UNKNOWN))]
+    door.guard(Call(Invocation(), ":1.1", None), lambda: entered.append("later"))
+    assert entered[-1] == "later"
 
 
 def test_a_dropped_call_leaves_the_connection_to_others(

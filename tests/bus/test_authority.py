@@ -141,7 +141,7 @@ def test_a_caller_that_goes_with_the_answer_may_nothing(
     bus: Bus, polkit: FakePolkit, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody noticed it go: the bus is asked again after polkit's yes."""
-    monkeypatch.setattr(system_polkit, "watch_caller", lambda con, sender, gone: lambda: None)
+    monkeypatch.setattr(served.callers, "watch", lambda sender, gone: lambda: None)
     caller = ask(bus)
     wait_until(lambda: polkit.held, "the question")
     caller.kill()

@@ -17,9 +17,8 @@ from impermanenced.bus.loans import Loans
 from impermanenced.bus.news import News
 from impermanenced.bus.sealed import SealedFile, sealed_file
 from impermanenced.errors import ServiceError
-from impermanenced.system import callers, dbus
+from impermanenced.system import callers
 from impermanenced.system.callers import Caller, Callers, Then
-from impermanenced.system.dbus import ask_present
 
 from .conftest import NOBODY, Bus, wait_until
 from .test_service import REPORT, Pretended, Served, entry
@@ -171,7 +170,7 @@ def test_a_follower_that_goes_before_it_is_listened_for_keeps_no_place(bus: Bus)
     con = bus.connect()
     late = Late(con)
     late.waiting = []
-    follow = News(con, late, lambda to, text: None)
+    follow = News(late, lambda to, text: None)
     gone = bus.connect()
     name = gone.get_unique_name()
     follow.follow(_call(name))
@@ -179,7 +178,7 @@ def test_a_follower_that_goes_before_it_is_listened_for_keeps_no_place(bus: Bus)
     present: list[bool] = []
 
     def forgotten() -> bool:
-        ask_present(con, name, present.append)
+        late.ask_present(name, present.append)
         return present[-1:] == [False]
 
     wait_until(forgotten, "the bus to forget it")
@@ -187,6 +186,7 @@ def test_a_follower_that_goes_before_it_is_listened_for_keeps_no_place(bus: Bus)
         answer()
     wait_until(lambda: not follow._users[NOBODY].followers, "its place to be free")
     follow.close()
+    late.close()
 
 
 def _call(sender: str) -> Any:
@@ -208,7 +208,7 @@ class Family(Callers):
 def test_one_user_with_many_uids_takes_one_share(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     con = bus.connect()
     family = Family(con)
-    follow = News(con, family, lambda to, text: None)
+    follow = News(family, lambda to, text: None)
     monkeypatch.setattr(family, "ask", lambda sender, then: then(_who(sender)))
     refused: list[Exception] = []
 
@@ -233,7 +233,7 @@ def _who(sender: str) -> Caller:
 
 def test_files_of_many_uids_crowd_out_no_other_users_news(bus: Bus) -> None:
     con = bus.connect()
-    follow = News(con, Family(con), lambda to, text: None)
+    follow = News(Family(con), lambda to, text: None)
     for uid in (1001, *range(100_000, 100_000 + 3 * news.USERS)):
         follow._user(uid)
     assert 1001 in follow._users and len(follow._users) == news.USERS
@@ -247,13 +247,13 @@ def test_the_bus_is_asked_once_a_connection(
     bus: Bus, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    real = dbus.ask_uid
+    real = served.callers.ask_uid
 
-    def count(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
+    def count(sender: str, then: Callable[[int | None], None]) -> None:
         asked.append(sender)
-        real(con, sender, then)
+        real(sender, then)
 
-    monkeypatch.setattr(callers, "ask_uid", count)
+    monkeypatch.setattr(served.callers, "ask_uid", count)
     others = [bus.connect() for _ in range(3)]
     calls = [served.start_call(INTERFACE, "Status", caller=one) for one in others for _ in range(20)]
     wait_until(lambda: all(calls), "all answers")
@@ -261,9 +261,9 @@ def test_the_bus_is_asked_once_a_connection(
 
 
 def test_who_is_known_is_bounded(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callers, "ask_uid", lambda con, sender, then: then(NOBODY))
     monkeypatch.setattr(callers, "KNOWN", 10)
     found = Callers(None)
+    monkeypatch.setattr(found, "ask_uid", lambda sender, then: then(NOBODY))
     for number in range(100):
         found.ask(f":1.{number}", lambda caller: None)
     assert len(found._known) == 10 and not found._asked

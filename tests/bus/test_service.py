@@ -27,7 +27,7 @@ from impermanenced.model import Change, Difference, Entry, FileType, Report, Ver
 from impermanenced.report.visible import visible
 from impermanenced.system.admission import Door
 from impermanenced.system.callers import Caller, Callers, Then
-from impermanenced.system.dbus import PROPERTIES, Registration, ask_uid, request_name
+from impermanenced.system.dbus import PROPERTIES, Registration, request_name
 from impermanenced.system.polkit import Authority
 
 from ..isolation import PATIENCE
@@ -131,6 +131,7 @@ class Served:
         self.registration.close()
         self.executor.shutdown()
         self.short_calls.shutdown()
+        self.callers.close()
         self.con.close_sync(None)
         self.caller.close_sync(None)
 
@@ -239,12 +240,12 @@ def test_a_caller_that_has_gone_is_nobody(bus: Bus, served: Served) -> None:
     gone = bus.connect()
     name = gone.get_unique_name()
     got: list[int | None] = []
-    ask_uid(served.con, name, got.append)
+    served.callers.ask_uid(name, got.append)
     wait_until(lambda: got == [os.geteuid()], "who it is")
     gone.close_sync(None)
 
     def forgotten() -> bool:
-        ask_uid(served.con, name, got.append)
+        served.callers.ask_uid(name, got.append)
         return got[-1] is None
 
     wait_until(forgotten, "the bus to notice")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from impermanenced.watch.ledger import Ledger, Origin
-from impermanenced.watch.pending import CROWDED, LIMIT, MOST, PendingWrites, Seen
+from impermanenced.watch.pending import CROWDED, LIMIT, MOST, PendingWrites, Seen, by_owner
 
 ONE = Origin("one.service", b"/usr/bin/one", b"one", 10, 0, "system")
 TWO = Origin("", b"/usr/bin/two", b"two", 11, 1000)
@@ -119,9 +119,27 @@ def test_more_than_can_be_looked_at_is_said() -> None:
     writes.note(Seen(256, inode, 9, ONE, True) for inode in range(MOST + 5))
     assert writes.crowded
     dirty, too_many, overflowed = writes.take()
-    assert len(dirty[256][9, ONE]) == MOST and too_many and not overflowed
+    assert len(dirty[256][9, ONE]) == MOST * 3 // 4 and too_many and not overflowed
     assert writes.take() == ({}, False, False)
     assert not writes.crowded
+
+
+def test_a_flood_of_one_user_leaves_room_to_look_at_what_others_wrote() -> None:
+    writes = make(limit=4 * MOST)
+    mallory, alice = ONE._replace(uid=1000), ONE._replace(uid=1001)
+    writes.note(Seen(256, inode, 9, mallory, True) for inode in range(2 * MOST))
+    few = range(2 * MOST, 2 * MOST + 100)
+    writes.note(Seen(256, inode, 8, alice, True) for inode in few)
+    writes.note(Seen(257, inode, 9, ONE, True) for inode in few)
+    dirty, too_many, _ = writes.take()
+    assert too_many, "of the first"
+    assert list(by_owner(dirty)) == [
+        (257, {(9, ONE): set(few)}),
+        (256, {(8, alice): set(few)}),
+        (256, {(9, mallory): set(range(MOST * 3 // 4))}),
+    ]
+    writes.note([Seen(256, 6 * MOST, 9, mallory, True)])
+    assert writes.take()[1] is False, "there is room again"
 
 
 def test_overflow_is_told() -> None:

@@ -226,16 +226,18 @@ class Ledger:
             if count >= CROWD and origin not in self._crowds.get((root_id, directory), ()):
                 self._gather(root_id, directory, origin)
         boot, crowds = self._database.boot, self._crowds
-        rows: list[tuple[int | bool, ...]] = []
         many: dict[tuple[int, int], list[Noted]] = {}
-        for inode, noted, origin in found:
-            if noted.directory and origin in crowds.get((root_id, noted.directory), ()):
-                many.setdefault((noted.directory, origin), []).append(noted)
-            else:
-                pid, known = (noted.origin.pid, bool(noted.origin.comm)) if noted.origin else (0, False)
-                times = to_ms(noted.first), to_ms(noted.last)
-                rows.append((boot, root_id, inode, noted.directory, origin, pid, *times, known))
-        self._database.con.executemany(_PUT, rows)
+
+        def rows() -> Iterator[tuple[int | bool, ...]]:
+            for inode, noted, origin in found:
+                if noted.directory and origin in crowds.get((root_id, noted.directory), ()):
+                    many.setdefault((noted.directory, origin), []).append(noted)
+                else:
+                    pid, known = (noted.origin.pid, bool(noted.origin.comm)) if noted.origin else (0, False)
+                    times = to_ms(noted.first), to_ms(noted.last)
+                    yield (boot, root_id, inode, noted.directory, origin, pid, *times, known)
+
+        self._database.con.executemany(_PUT, rows())
         for (directory, origin), members in many.items():
             pid = members[-1].origin.pid if members[-1].origin else 0
             count = sum(noted.named for noted in members)
