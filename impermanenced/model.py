@@ -224,6 +224,15 @@ class Others:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlisted:
+    """The losses of one class that a report counts and does not list."""
+
+    loss: LossClass
+    paths: int
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that the next boot would lose; entries are sorted by volume and path."""
 
@@ -239,6 +248,7 @@ class Report:
     faults: tuple[str, ...] = ()  # why what is declared would be lost all the same, in words
     unheard: str | None = None  # why a daemon that runs did not make this, in words
     forecast: Forecast | None = None  # None: whoever made the report could not tell
+    unlisted: tuple[Unlisted, ...] = ()  # what one user's names make too long to list
 
 
 @dataclass(frozen=True, slots=True)

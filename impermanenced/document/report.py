@@ -27,6 +27,7 @@ from ..model import (
     Others,
     Report,
     Spared,
+    Unlisted,
     Verdict,
     Volume,
     Writer,
@@ -147,6 +148,10 @@ def head_to_json(report: Report) -> Object:
         head["next_boot"] = forecast_to_json(report.forecast)
     if report.others is not None:
         head["others"] = {"entries": report.others.entries, "bytes": report.others.size}
+    if report.unlisted:
+        head["unlisted"] = [
+            {"loss": one.loss, "paths": one.paths, "bytes": one.size} for one in report.unlisted
+        ]
     return head
 
 
@@ -214,6 +219,7 @@ def head_from_json(fields: Object) -> Report:
         others=f.inside(fields, "others", _others) if "others" in fields else None,
         faults=f.texts(fields, "faults") if "faults" in fields else (),
         forecast=f.inside(fields, "next_boot", _forecast) if "next_boot" in fields else None,
+        unlisted=f.each(fields, "unlisted", _unlisted) if "unlisted" in fields else (),
     )
 
 
@@ -245,6 +251,10 @@ def _spared(fields: Object, key: str) -> Spared:
 
 def _others(fields: Object) -> Others:
     return Others(f.number(fields, "entries"), f.number(fields, "bytes"))
+
+
+def _unlisted(fields: Object) -> Unlisted:
+    return Unlisted(_loss(fields, "loss"), f.number(fields, "paths"), f.number(fields, "bytes"))
 
 
 def _volume(fields: Object) -> Volume:

@@ -66,5 +66,8 @@ def of_report(report: Report, used: int | None = None) -> Tally:
             share = found[entry.loss or LossClass.UNKNOWN]
             share[0] += 1
             share[1] += entry.difference.held
+    for one in report.unlisted:
+        found[one.loss][0] += one.paths
+        found[one.loss][1] += one.size
     classes = {loss: Share(*share) for loss, share in found.items() if share[0]}
     return Tally(classes, report.complete, report.faults, used)

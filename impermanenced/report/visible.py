@@ -10,8 +10,9 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Callable
 
-from ..model import Entry, Others, Report
+from ..model import Entry, Others, Report, Unlisted
 from ..paths import PATH_MAX
+from . import totals
 
 LEAST_COUNT = 16  # entries
 LEAST_SIZE = 1 << 20  # bytes
@@ -43,7 +44,8 @@ def blurred(exact: int, least: int) -> int:
 def listed(report: Report, owner_of: Callable[[int], int]) -> Report:
     """Return the report without what would make a list of it too long because of one owner's paths.
 
-    What hurts least is left out first, and a note says how many.  Root's entries are all listed.
+    What hurts least is left out first; a note says how many, and `unlisted` what they come to.  Root's
+    entries are all listed.
     """
     sizes: dict[int, list[int]] = defaultdict(lambda: [0, 0])
     for entry in report.entries:
@@ -74,13 +76,15 @@ def _shortened(report: Report, owner_of: Callable[[int], int]) -> Report:
             room[0] -= _written(entry)
             room[1] -= length if length > PATH_MAX else 0
         kept.add(index)
-    dropped = len(entries) - len(kept)
-    note = f"not listed: {dropped:,} paths of users whose paths are too long or too many"
+    dropped = tuple(entry for index, entry in enumerate(entries) if index not in kept)
+    note = f"not listed: {len(dropped):,} paths of users whose paths are too long or too many"
+    sums = totals.of_report(dataclasses.replace(report, entries=dropped)).classes
     return dataclasses.replace(
         report,
         complete=False,
         entries=tuple(entry for index, entry in enumerate(entries) if index in kept),
         notes=(*report.notes, note),
+        unlisted=tuple(Unlisted(loss, *share) for loss, share in sums.items()),
     )
 
 

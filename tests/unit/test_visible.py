@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
+from impermanenced.document.report import report_from_json, report_pieces
+from impermanenced.losses import LossClass
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume
 from impermanenced.paths import PATH_MAX
-from impermanenced.report import visible
+from impermanenced.report import totals, visible
 from impermanenced.report.visible import blurred, listed
+
+from .. import schema
 
 ALICE, BOB = 1000, 1001
 ROOT = Volume("root", b"/", b"/", b"root", 256, b"root-blank", 257)
@@ -67,3 +72,22 @@ def test_so_many_bytes_of_one_owner_are_listed(monkeypatch: pytest.MonkeyPatch) 
     assert [one for one in found.entries if one.difference.uid == ALICE] == mine[4:]
     assert len(found.entries) == len(whole.entries) - 4
     assert listed(dataclasses.replace(found, complete=True), owner_of).complete, "what is left fits"
+
+
+def test_what_is_left_out_is_counted_at_the_other_end_of_the_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visible, "ALL", 3000)
+    mine = [
+        dataclasses.replace(entry(b"/" + b"\xff" * 99 + b"%d" % number, ALICE, number), loss=loss)
+        for number, loss in enumerate([LossClass.DATABASE, LossClass.SECRET, LossClass.DATABASE, None] * 3)
+    ]
+    came_back = dataclasses.replace(mine[0].difference, change=Change.DELETED)
+    whole = report(*mine, dataclasses.replace(mine[0], difference=came_back), entry(b"/root", 0))
+    found = listed(whole, owner_of)
+    assert len(found.entries) < len(whole.entries) and {one.loss for one in found.unlisted} == {
+        LossClass.DATABASE, LossClass.SECRET, LossClass.UNKNOWN,
+    }  # fmt: skip
+    document = "".join(report_pieces(found)).encode()
+    schema.check("report", json.loads(document))
+    read = report_from_json(document)
+    assert read.unlisted == found.unlisted
+    assert totals.of_report(read).classes == totals.of_report(whole).classes
