@@ -51,6 +51,11 @@ def by_owner(dirty: Mapping[int, Dirty]) -> Iterator[tuple[int, Dirty]]:
         yield root_id, parts[owner, root_id]
 
 
+def _number(root_id: int, inode: int) -> int:
+    """Return one number for both, which takes half the memory of a pair."""
+    return root_id << 64 | inode
+
+
 def _nobody() -> None:
     pass
 
@@ -82,7 +87,7 @@ class PendingWrites:
         self._dirty_size = 0
         self._dirty_of: dict[int, int] = {}  # how many of them each owner has
         self._too_many = False  # whether there are more than can be looked at one by one
-        self._looked_at: dict[tuple[int, int], None] = {}
+        self._looked_at: dict[int, None] = {}  # of `_number`
         self._overflowed = False
 
     def subscribe(
@@ -127,7 +132,7 @@ class PendingWrites:
                     self._size += 1
                     self._owners[owner] = own + 1
                     waiting[inode] = Noted(origin, directory, named, now, now)
-                    if named or (root_id, inode) not in self._looked_at:
+                    if named or _number(root_id, inode) not in self._looked_at:
                         self._make_dirty(root_id, inode, directory, origin, owner)
                         self.last = now
                 else:
@@ -205,9 +210,10 @@ class PendingWrites:
     def settle(self, root_id: int, inodes: Iterable[int]) -> None:
         """Remember these inodes as looked at: further writes to them are not reported."""
         with self._lock:
-            self._looked_at.update(dict.fromkeys((root_id, inode) for inode in inodes))
-            while len(self._looked_at) > LOOKED_AT:
-                del self._looked_at[next(iter(self._looked_at))]
+            for inode in inodes:
+                self._looked_at[_number(root_id, inode)] = None
+                if len(self._looked_at) > LOOKED_AT:
+                    del self._looked_at[next(iter(self._looked_at))]
 
     def unsettle(self) -> None:
         """Forget which inodes were looked at, because the rules have changed and every verdict is
