@@ -57,7 +57,8 @@ class Shutdown:
     def end(self) -> bool:
         """Hold up no shutdown any more; return whether the boot ends, and not the daemon alone."""
         leaving = self._leaving or system_is_stopping(self._con)
-        self._most = self._delay.most() if leaving else 0.0
+        if leaving and not self._most:
+            self._most = self._delay.most()
         self._delay.close()
         return leaving
 
@@ -70,7 +71,8 @@ class Shutdown:
 
     def _last_words(self) -> None:
         try:
-            last = self._within(ANNOUNCED * self._delay.most(), self._workers.worker, self._reports.make)
+            self._most = self._delay.most()  # later it may have ended
+            last = self._within(ANNOUNCED * self._most, self._workers.worker, self._reports.make)
             if last is not None:
                 shutdown.say(last)
                 self._tell(last)
