@@ -165,8 +165,11 @@ def _answer_document(call: Call, batch: Batch[Answers], caller: Caller, view: in
 
 def _answer_boots(call: Call, batch: Batch[Listing], caller: Caller) -> None:
     exact = caller.uid == ROOT
-    document = dump(boots_to_json(batch.made, exact=exact))
-    passed_on(batch.reader(caller, ("boots", exact), lambda: sealed_file([document])), call.reply_fd)
+
+    def make() -> int:
+        return sealed_file([dump(boots_to_json(batch.made, exact=exact))])
+
+    passed_on(batch.reader(caller, ("boots", exact), make), call.reply_fd)
 
 
 def _answer_words(call: Call, words: str, caller: Caller) -> None:

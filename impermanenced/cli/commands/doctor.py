@@ -56,7 +56,7 @@ def look(config_file: bytes | None) -> list[Finding]:
 
     With a configuration of its own it is another system that is looked at, not the running one."""
     running = Running.read() if config_file is None else Running()
-    decision = examine.this_system() if config_file is None else None
+    decision: Decision | None = None
     hook = outcome.look(history.this_boot_id()) if config_file is None else None
     mended = False
     try:
@@ -71,6 +71,8 @@ def look(config_file: bytes | None) -> list[Finding]:
             mended = hook is not None and _is_mended(hook, decision, machine)
     except NotSetUp as error:
         # Where another root runs, the configuration is not about it: that comes first.
+        if decision is None and config_file is None:
+            decision = examine.this_system()
         names = remedy.names_of_root(b"/")
         found = list(doctor.foretold(decision, names)) if decision is not None else []
         if not any(finding.severity == ERROR for finding in found):
