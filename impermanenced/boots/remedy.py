@@ -20,7 +20,7 @@ from . import good, records
 from .reasons import REASONS, Reason
 from .records import RollbackEnv
 
-_MODULES = ("usr/lib/modules", "lib/modules")
+_MERGED = "usr/lib/modules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +173,11 @@ def _device(top: int) -> str:
 
 def _modules(top: int, root: bytes) -> str:
     """Return where a root has its modules: in a merged one, /lib is a link that leads out of a blank."""
-    for place in _MODULES[:1]:
-        with contextlib.suppress(OSError):
-            os.stat(os.path.join(root, os.fsencode(place)), dir_fd=top)
-            return place
-    return _MODULES[-1]
+    try:
+        os.stat(os.path.join(root, os.fsencode(_MERGED)), dir_fd=top)
+    except OSError:
+        return NO_NAMES.modules
+    return _MERGED
 
 
 def _word(path: bytes | None, unknown: str) -> str:

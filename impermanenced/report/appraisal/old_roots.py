@@ -29,7 +29,6 @@ LARGEST = 64 << 10  # bytes of a file that are compared
 BUDGET = 32 << 20  # bytes that one report compares
 
 
-
 @functools.cache
 def _volatile() -> re.Pattern[bytes]:
     """Return a pattern of what may differ in a regenerated file: times, process ids, the hash of a store
