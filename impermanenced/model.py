@@ -101,6 +101,10 @@ class Volume:
     blank: bytes | None  # the blank's path from the top level
     blank_id: int | None  # None: there is no blank to compare with, so everything is new
 
+    def inside(self, path: bytes) -> bytes:
+        """Return a path of the volume's system relative to the volume's root, with a slash before it."""
+        return path[len(self.path.rstrip(b"/")) :]
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

@@ -11,6 +11,7 @@ import functools
 import math
 import os
 import re
+from collections.abc import Sequence
 
 from .errors import ImpermanenceError, UsageError
 
@@ -80,6 +81,12 @@ def size_to_text(size: int) -> str:
     while value >= 1023.95:
         value, unit = value / 1024, next(units)
     return f"{value:.1f} {unit}"
+
+
+def first_of(paths: Sequence[bytes], most: int) -> str:
+    """Return the first `most` of some paths, and how many more there are."""
+    more = f" and {len(paths) - most:,} more" if len(paths) > most else ""
+    return ", ".join(to_text(path) for path in paths[:most]) + more
 
 
 def file_to_text(name: object) -> str:

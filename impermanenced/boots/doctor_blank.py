@@ -20,7 +20,7 @@ from ..kernel import mounts, openat2
 from ..model import Decision, Volume
 from ..paths import ancestors
 from ..system import mount_units
-from ..text import to_text
+from ..text import first_of, to_text
 from ..volumes.machine import Machine
 from . import remedy
 from .doctor import ERROR, LARGEST, WARNING, Finding, fstab_lines
@@ -227,13 +227,9 @@ def _read(root: int, path: bytes) -> bytes:
 
 def _names(root: int, path: bytes) -> list[bytes]:
     try:
-        fd = openat2.open_directory(root, path, os.O_RDONLY)
+        return openat2.names(root, path)
     except OSError:
         return []
-    try:
-        return sorted(os.fsencode(name) for name in os.listdir(fd))
-    finally:
-        os.close(fd)
 
 
 def _path(place: str) -> bytes:
@@ -241,6 +237,4 @@ def _path(place: str) -> bytes:
 
 
 def _named(paths: list[bytes]) -> str:
-    named = ", ".join(to_text(path) for path in sorted(paths)[:MOST])
-    return named + (f" and {len(paths) - MOST} more" if len(paths) > MOST else "")
-
+    return first_of(sorted(paths), MOST)

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 
 from ..errors import CommandError
 from ..model import Decision
-from ..state import ROLLBACK, SOURCE
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import initrds, kernels, remedy
 from .doctor import ERROR, NOTE, WARNING, Finding
-from .examine import UNKNOWN, WIPED
+from .examine import UNKNOWN, WIPED, is_set_up
 from .kernels import Kernel
 from .remedy import Names, Remedy
 
@@ -86,7 +85,7 @@ def _initrds(machine: Machine) -> Iterator[Finding]:
     root = system_root(machine.volumes)
     if root is None:
         return
-    on = _is_there(machine.at(ROLLBACK)) or _is_there(os.path.join(root, SOURCE))
+    on = is_set_up(machine)
     if not on and not machine.has_state():  # installed, and never set up: each is as it should be
         return
     for place in _places(machine, root):
@@ -143,7 +142,3 @@ def hooked(machine: Machine) -> bool:
         return initrds.look(root.rstrip(b"/") + kernel.initrd).hook
     except CommandError:
         return False
-
-
-def _is_there(path: bytes) -> bool:
-    return os.path.lexists(path)

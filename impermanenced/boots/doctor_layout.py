@@ -13,7 +13,7 @@ from ..config.load import Config
 from ..kernel import btrfs
 from ..model import Volume
 from ..system import mount_units
-from ..text import to_text
+from ..text import first_of, to_text
 from ..volumes import placement
 from ..volumes.machine import Machine
 from . import remedy
@@ -64,13 +64,11 @@ def _stubs(machine: Machine) -> Iterator[Finding]:
         paths = sorted(stubs(machine, volume))
         if not paths:
             continue
-        named = ", ".join(to_text(path) for path in paths[:MOST])
-        more = f" and {len(paths) - MOST} more" if len(paths) > MOST else ""
         blank = volume.blank or b""
         yield Finding(
             WARNING,
             f"blank {to_text(blank)} of volume {volume.name} has an empty place where a subvolume was nested "
-            f"when it was taken: {named}{more}. After each rollback nobody can write there",
+            f"when it was taken: {first_of(paths, MOST)}. After each rollback nobody can write there",
             "remove each and make it again, with the blank writable for a moment",
             commands=remedy.in_blank(
                 machine.device, blank, *(_anew(volume, path) for path in paths[:MOST])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import CommandError
 from ..model import Decision
-from ..state import SOURCE, VOLUME_NAME
+from ..state import ROLLBACK, SOURCE, VOLUME_NAME
 from ..system import command
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
@@ -37,8 +37,6 @@ _NOWHERE = b"/dev/null/none"
 _FIRST = re.compile(rb"([a-z]+)(?: (\d{1,9}))?(?:: (.*))?")
 _CODE = re.compile(rb"^REASON_CODE=([a-z-]+)$", re.MULTILINE)
 _VOLUME = re.compile(rb"^VOLUME=(" + VOLUME_NAME.encode() + rb")$", re.MULTILINE)
-
-
 
 
 def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = None) -> Decision:
@@ -72,6 +70,14 @@ def next_boot(machine: Machine) -> Decision:
         record = _NOWHERE if root is None else os.path.join(root, SOURCE)
         found = decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
     return found if found.code is None else _advised(found, remedy.names_of_machine(machine, found.volume))
+
+
+def is_set_up(machine: Machine) -> bool:
+    """Return whether a record tells the hook to roll back, on the disk or in the system."""
+    root = system_root(machine.volumes)
+    return os.path.lexists(machine.at(ROLLBACK)) or (
+        root is not None and os.path.lexists(os.path.join(root, SOURCE))
+    )
 
 
 def _advised(decision: Decision, names: Names) -> Decision:

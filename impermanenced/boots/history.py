@@ -16,6 +16,7 @@ import btrfsutil
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp, RecordError, UsageError
+from ..model import Volume
 from ..state import (
     BOOTS,
     NO_BOOT_ID,
@@ -319,6 +320,15 @@ def number_of(wanted: int, config: Config, machine: Machine) -> int:
     number = read(machine, config.archive.directory, this_boot_id()).boot(wanted).number
     assert number is not None
     return number
+
+
+def old_roots_of(history: History, machine: Machine, volume: Volume) -> Iterator[tuple[Boot, OldRoot]]:
+    """Yield the old roots of a volume that exist, each with its boot, the newest first."""
+    first = volume.name == machine.volumes[0].name
+    for boot in history.boots:
+        for root in boot.old_roots:
+            if root.there and (root.volume == volume.name or (root.volume is None and first)):
+                yield boot, root
 
 
 def bootable(history: History, wanted: int) -> int:

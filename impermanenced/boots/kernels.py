@@ -142,11 +142,7 @@ def _release_in(root: int, path: bytes) -> bytes | None:
 def _names(root: int, path: bytes) -> list[bytes]:
     """Return the names in a directory, sorted; none if it is no directory or a link leads to it."""
     with contextlib.suppress(OSError):
-        fd = openat2.open_directory(root, path, os.O_RDONLY)
-        try:
-            return sorted(os.fsencode(name) for name in os.listdir(fd))
-        finally:
-            os.close(fd)
+        return openat2.names(root, path)
     return []
 
 

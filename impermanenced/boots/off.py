@@ -9,9 +9,9 @@ Nothing here needs a configuration that can be used: a package that is removed h
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import btrfsutil
 
@@ -21,9 +21,8 @@ from ..kernel import btrfs
 from ..state import NEXT, ROLLBACK, SOURCE, STATE
 from ..system import atomic
 from ..text import to_text
-from . import good, records
-from .records import NextRequest
-from .setup import Step
+from . import good, records, requests
+from .setup import Step, make_state
 
 BOOTS = 999_999_999  # the most that a request can ask for
 
@@ -59,7 +58,7 @@ def plan(top: int, subvolume: bytes, *, copied: bool) -> list[Step]:
     if not _has_state(top):
         if not copied:
             return []
-        made = [Step(f"make the subvolume {to_text(STATE)}", lambda: _make_state(top))]
+        made = [Step(f"make the subvolume {to_text(STATE)}", lambda: make_state(_at(top, STATE)))]
         return [*made, *_ask(top)]
     record = _content(top, ROLLBACK)
     _refuse_other_system(top, subvolume, record)
@@ -137,13 +136,8 @@ def _ask(top: int) -> Iterator[Step]:
 
 def _request() -> bytes:
     # The hook counts such a request down in its records, by the id: each one needs its own.
-    name = Path("/proc/sys/kernel/random/uuid").read_text(encoding="ascii").strip()
-    return records.format_next(NextRequest("keep", records.OFF + name, None, BOOTS))
-
-
-def _make_state(top: int) -> None:
-    btrfsutil.create_subvolume(_at(top, STATE))
-    os.chmod(_at(top, STATE), 0o700)
+    request = requests.new("keep", boots=BOOTS)
+    return records.format_next(dataclasses.replace(request, id=records.OFF + request.id))
 
 
 def _remove(top: int) -> None:

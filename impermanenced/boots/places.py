@@ -8,13 +8,12 @@ import stat
 import btrfsutil
 
 from ..errors import NotSetUp
+from ..kernel import btrfs
 from ..state import DIRECTORIES, STATE
 from ..text import to_text
 from ..volumes.machine import Machine
 from . import remedy
 from .records import RollbackEnv
-
-BTRFS_ROOT_SUBVOL_RDONLY = 1  # linux/btrfs_tree.h
 
 
 def refuse_unfit(machine: Machine, rollback: RollbackEnv) -> None:
@@ -57,7 +56,7 @@ def _refuse_read_only(machine: Machine, path: bytes, what: str) -> None:
     while path and not os.path.isdir(machine.at(path)):
         path = os.path.dirname(path)
     number = btrfsutil.subvolume_id(machine.at(path))
-    if btrfsutil.subvolume_info(machine.top, number).flags & BTRFS_ROOT_SUBVOL_RDONLY:
+    if btrfsutil.subvolume_info(machine.top, number).flags & btrfs.BTRFS_ROOT_SUBVOL_RDONLY:
         subvolume = os.fsencode(btrfsutil.subvolume_path(machine.top, number))
         hint = remedy.joined(remedy.set_read_only(machine.device, subvolume, value=False))
         raise NotSetUp(f"{what} lies in a read-only subvolume: no old root can be put away", hint)

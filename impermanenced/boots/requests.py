@@ -14,7 +14,7 @@ from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
 from ..state import BOOTS, NEXT, BootFile, boot_file, boot_files
 from ..system import atomic
-from ..text import to_text
+from ..text import first_of, to_text
 from ..volumes.machine import Machine
 from . import history, records
 from .history import NO_STATE, Boot
@@ -136,11 +136,10 @@ def _staying_behind(machine: Machine, boot: Boot) -> Iterator[str]:
         nested = machine.nested_paths(root.id) if root.there else []
         if not nested:
             continue
-        named = ", ".join(to_text(_in_system(machine, root, path)) for path in nested[:MOST_NAMED])
-        more = f" and {len(nested) - MOST_NAMED:,} more" if len(nested) > MOST_NAMED else ""
+        named = first_of([_in_system(machine, root, path) for path in nested], MOST_NAMED)
         many = f"{len(nested):,} subvolumes" if len(nested) > 1 else "1 subvolume"
         options = shlex.quote(f"ro,subvol={to_text(root.path)}")
-        yield f"not in the copy: {many} nested in {to_text(root.path)}: {named}{more}"
+        yield f"not in the copy: {many} nested in {to_text(root.path)}: {named}"
         yield f"to look at what stays there: mount -o {options} {to_text(machine.device)} /mnt"
 
 

@@ -112,7 +112,7 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     _check_place(machine, rollback, before)
     steps = []
     if not there:
-        steps.append(Step(f"make the subvolume {to_text(STATE)}", lambda: _make_state(machine.at(STATE))))
+        steps.append(Step(f"make the subvolume {to_text(STATE)}", lambda: make_state(machine.at(STATE))))
     for directory in DIRECTORIES:
         if not os.path.lexists(path := machine.at(directory)):
             steps.append(Step(f"make {to_text(directory)}", _maker(path)))
@@ -150,7 +150,8 @@ def _check_place(machine: Machine, rollback: RollbackEnv, before: bytes | None) 
     places.refuse_unfit(machine, rollback)
 
 
-def _make_state(path: bytes) -> None:
+def make_state(path: bytes) -> None:
+    """Make the state directory at this path, a subvolume that root alone may enter."""
     btrfsutil.create_subvolume(path)
     os.chmod(path, 0o700)
 

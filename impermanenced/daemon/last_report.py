@@ -15,6 +15,7 @@ from typing import Any
 
 from ..alerts import shutdown
 from ..alerts.shutdown import ShutdownSummary
+from ..boots import examine
 from ..boots.examine import UNKNOWN
 from ..bus.answers import Answers
 from ..model import Decision
@@ -97,5 +98,5 @@ class LastReport:
     def _spared_without_the_program(self) -> str | None:
         """Return why the next boot takes nothing away, as far as it can be told at once."""
         config, machine = self._manager.config, self._manager.machine
-        known, set_up = forecast.known(config, machine), forecast.is_set_up(machine)
+        known, set_up = forecast.known(config, machine), examine.is_set_up(machine)
         return forecast.why(forecast.of(_NOT_ASKED, known, set_up=set_up))

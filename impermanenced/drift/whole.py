@@ -30,8 +30,6 @@ BYTES = 8 << 20  # bytes of these paths
 MET = 100_000  # paths that are met in the boxes of one owner
 ALL = 400_000  # paths that are met in all boxes
 WEIGHED = 1_000_000  # items of trees that are looked at to weigh what is not listed
-_RDONLY = 1 << 0  # BTRFS_ROOT_SUBVOL_RDONLY of linux/btrfs_tree.h
-_ROOT = 0
 
 
 def nested_volume(volume: Volume, path: bytes, root_id: int) -> Volume:
@@ -140,7 +138,7 @@ class Whole:
     def _is_copy(self, number: int) -> bool:
         """Return whether a subvolume is a read-only snapshot of one that exists."""
         info = btrfsutil.subvolume_info(self._fd, number)
-        if not info.flags & _RDONLY or not any(info.parent_uuid):
+        if not info.flags & btrfs.BTRFS_ROOT_SUBVOL_RDONLY or not any(info.parent_uuid):
             return False
         return btrfs.by_uuid(self._fd, info.parent_uuid) is not None
 

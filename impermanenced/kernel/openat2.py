@@ -38,6 +38,15 @@ def open_path(root_fd: int, path: bytes) -> int:
     return _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
 
 
+def names(root_fd: int, path: bytes) -> list[bytes]:
+    """Return the names in the directory at this path, sorted.  Raises OSError."""
+    fd = open_directory(root_fd, path, os.O_RDONLY)
+    try:
+        return sorted(os.fsencode(name) for name in os.listdir(fd))
+    finally:
+        os.close(fd)
+
+
 def facts(root_fd: int, path: bytes) -> os.stat_result:
     """Return the lstat(2) of the file at this path."""
     fd = open_path(root_fd, path)

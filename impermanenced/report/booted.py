@@ -39,7 +39,7 @@ def spare(
 
 
 def _has(covered: Covered, side: int, volume: Volume, entry: Entry) -> bool:
-    inside = entry.difference.path[len(volume.path.rstrip(b"/")) :]
+    inside = volume.inside(entry.difference.path)
     if entry.difference.subvolume is not None:  # what boots is a copy, which has no nested subvolumes
         return False
     return not entry.hidden and covered.has(side, inside, entry.difference) is Has.SAME
@@ -51,9 +51,5 @@ def _old_root(config: Config, machine: Machine, volume: Volume, number: int | No
         found = history.read(machine, config.archive.directory, history.this_boot_id())
     except (ImpermanenceError, OSError):
         return None
-    first = volume.name == machine.volumes[0].name
-    for boot in found.boots:
-        for root in boot.old_roots if boot.number == number else ():
-            if root.there and (root.volume == volume.name or (root.volume is None and first)):
-                return root.path
-    return None
+    roots = history.old_roots_of(found, machine, volume)
+    return next((root.path for boot, root in roots if boot.number == number), None)

@@ -114,10 +114,7 @@ class Context:
             found = history.read(self._machine, self._config.archive.directory, history.this_boot_id())
         except (ImpermanenceError, OSError):
             return []
-        first = volume.name == self._machine.volumes[0].name
         return [
             OldRootTree(boot.number, self._machine.at(root.path), boot.boot_id or "")
-            for boot in found.boots
-            for root in boot.old_roots
-            if root.there and (root.volume == volume.name or (root.volume is None and first))
+            for boot, root in history.old_roots_of(found, self._machine, volume)
         ]

@@ -150,7 +150,7 @@ class Covered:
         self._left -= 1
         if difference.size > LARGEST or self._left < 0:
             return False
-        inside = difference.path[len(self._volume.path.rstrip(b"/")) :]
+        inside = self._volume.inside(difference.path)
         try:
             other = openat2.read_descriptor(fd, LARGEST)
             return openat2.read(self.root, inside, LARGEST) == other
@@ -171,7 +171,7 @@ class Covered:
             return os.open(self._machine.at(mount.place), flags)
         if mount.fstype.startswith(_SERVED):
             return None
-        inside = mount.path[len(self._volume.path.rstrip(b"/")) :]
+        inside = self._volume.inside(mount.path)
         fd = os.open(self._volume.mountpoint.rstrip(b"/") + inside, flags)
         if self._table is None:
             self._table = mounts.read()

@@ -16,8 +16,8 @@ from ..boots.examine import BOOTED, KEPT, TYPED, WIPED
 from ..config.load import Config
 from ..errors import ImpermanenceError
 from ..model import LOSSES, Change, Decision, Entry, Forecast, Report, Spared, Verdict
-from ..state import ROLLBACK, SOURCE
-from ..volumes.machine import Machine, system_root
+from ..state import ROLLBACK
+from ..volumes.machine import Machine
 
 # Seconds for which a decision is good, since it takes a program to find out:
 FRESH = 60.0  # where it is only asked whether to say something, and
@@ -46,7 +46,7 @@ class Fate(enum.StrEnum):
 
 def foretell(config: Config, machine: Machine) -> Forecast:
     """Return what the next boot does to the volumes of a machine."""
-    return of(examine.next_boot(machine), known(config, machine), set_up=is_set_up(machine))
+    return of(examine.next_boot(machine), known(config, machine), set_up=examine.is_set_up(machine))
 
 
 def of(decision: Decision, known: Spared | None, *, set_up: bool = True) -> Forecast:
@@ -84,14 +84,6 @@ def known(config: Config, machine: Machine) -> Spared | None:
     if waiting is not None and waiting.request is not None:
         return Spared.ASKED if waiting.request.action == "keep" else None
     return Spared.HELD if newest is not None and newest.hold else None
-
-
-def is_set_up(machine: Machine) -> bool:
-    """Return whether a record tells the hook to roll back, on the disk or in the system."""
-    root = system_root(machine.volumes)
-    return os.path.lexists(machine.at(ROLLBACK)) or (
-        root is not None and os.path.lexists(os.path.join(root, SOURCE))
-    )
 
 
 def why(forecast: Forecast) -> str | None:

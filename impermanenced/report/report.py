@@ -16,7 +16,7 @@ from ..kernel.mounts import Mount
 from ..model import Advice, Difference, Entry, Forecast, Mounted, Report, Volume
 from ..paths import DEEPEST, PATH_MAX, within
 from ..system.systemd import Systemctl, Systemd
-from ..text import to_text
+from ..text import first_of
 from ..volumes import links, placement
 from ..volumes.configured import open_configured
 from ..volumes.mounted import changed, faults, mounted_inside
@@ -47,10 +47,9 @@ class _Cut:
     def words(self) -> Iterator[str]:
         """Yield a note on each kind."""
         if self.boxes:
-            named = ", ".join(to_text(path[:PATH_MAX]) for path in self.boxes[:NAMED])
-            more = f" and {len(self.boxes) - NAMED:,} more" if len(self.boxes) > NAMED else ""
+            named = first_of([path[:PATH_MAX] for path in self.boxes], NAMED)
             bound = f"of nested subvolumes {LISTED:,} paths of each user are looked at"
-            yield f"more is in {named}{more} than is listed: {bound}"
+            yield f"more is in {named} than is listed: {bound}"
         if self.deeper:
             what = "directory" if self.deeper == 1 else "directories"
             yield f"not listed: what is in {self.deeper:,} {what} with a path of more than {DEEPEST:,} bytes"
@@ -267,9 +266,8 @@ class Manager:
 
 def _fleeting(came_and_went: Collection[bytes]) -> Iterator[str]:
     if came_and_went:
-        named = ", ".join(to_text(path) for path in sorted(came_and_went)[:MOST_NAMED])
-        more = f" and {len(came_and_went) - MOST_NAMED} more" if len(came_and_went) > MOST_NAMED else ""
-        yield f"what is mounted changed while this was made, and does not count: {named}{more}"
+        named = first_of(sorted(came_and_went), MOST_NAMED)
+        yield f"what is mounted changed while this was made, and does not count: {named}"
 
 
 def _at_most(most: int | None, differences: Iterable[Difference]) -> Iterator[Difference]:

@@ -16,7 +16,7 @@ def difference_of(root: int, volume: Volume, path: bytes) -> Difference:
     """
     target = None
     try:
-        fd = openat2.open_path(root, path[len(volume.path.rstrip(b"/")) :])
+        fd = openat2.open_path(root, volume.inside(path))
     except OSError:
         return Difference(path, FileType.FILE, Change.MODIFIED, ".......", 0, 0, 0, 0, 0, 0)
     try:

@@ -15,7 +15,7 @@ from ..boots.doctor import ERROR, WARNING, Finding
 from ..boots.examine import BOOTED, WIPED
 from ..model import Advice, AdviceKind, Decision, Declaration, Verdict
 from ..paths import within
-from ..text import to_text
+from ..text import first_of, to_text
 from ..volumes.machine import system_root
 from .report import Manager
 from .suggest.accounts import System
@@ -60,8 +60,8 @@ def _declared(manager: Manager, risk: str) -> Iterator[Finding]:
     every = "each" if len(found) > 1 else "it"
     yield Finding(
         risk,
-        f"declared, but nothing is mounted there: {_named(list(found))}. What is written there goes with "
-        "the next boot that wipes",
+        f"declared, but nothing is mounted there: {first_of(list(found), MOST)}. "
+        "What is written there goes with the next boot that wipes",
         f"copy {every} to the persist volume, and mount {every}" if commands else "rebuild the system",
         commands=(*commands, *(["systemctl daemon-reload && mount --all"] if commands else [])),
     )
@@ -94,8 +94,3 @@ def _homes(manager: Manager, root: bytes, risk: str) -> Iterator[Finding]:
                 "declare it, or what of it is to last, and mount that (impermanence suggest); "
                 f'"{to_text(path)}/" below [watch] ignore says that it is to go',
             )
-
-
-def _named(paths: list[bytes]) -> str:
-    named = ", ".join(to_text(path) for path in paths[:MOST])
-    return named + (f" and {len(paths) - MOST} more" if len(paths) > MOST else "")

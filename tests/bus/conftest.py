@@ -265,6 +265,27 @@ class Machine:
             setup.run(manager.config, manager.machine, dry_run=False)
 
 
+def begin(
+    con: Any, what: tuple[str, str, str], arguments: Any, got: list[str], descriptors: int = 1
+) -> None:
+    """Begin a call of the daemon with descriptors of ours; `what` is path, interface and method.
+
+    `got` gets the name of the error, or "" for an answer.
+    """
+
+    def answered(con: Any, result: Any) -> None:
+        try:
+            con.call_with_unix_fd_list_finish(result)
+            got.append("")
+        except GLib.Error as error:
+            got.append(Gio.DBusError.get_remote_error(error) or error.message)
+
+    fds = Gio.UnixFDList()
+    for fd in range(descriptors):
+        fds.append(fd)
+    con.call_with_unix_fd_list(BUS_NAME, *what, arguments, None, 0, 60_000, fds, None, answered)
+
+
 def until_heard(con: Any) -> None:
     """The bus does what it is asked in turn: this answered, it knows what the connection listens to."""
     bus = "org.freedesktop.DBus"

@@ -7,13 +7,13 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
-from gi.repository import Gio, GLib
+from gi.repository import GLib
 
-from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from impermanenced.bus.introspection import INTERFACE, OBJECT_PATH
 from impermanenced.bus.service import LONGEST
 from impermanenced.system.dbus import PROPERTIES
 
-from .conftest import Bus, Daemon, Machine, wait_until
+from .conftest import Bus, Daemon, Machine, begin, wait_until
 from .test_large import fill
 from .test_methods import of_path
 
@@ -74,18 +74,7 @@ def opened(daemon: Daemon) -> Counter[str]:
 def call(con: Any, bad: Bad) -> list[str]:
     """Begin a call with a descriptor of ours; the list gets the name of the error, or "" for an answer."""
     got: list[str] = []
-
-    def answered(con: Any, result: Any) -> None:
-        try:
-            con.call_with_unix_fd_list_finish(result)
-            got.append("")
-        except GLib.Error as error:
-            got.append(Gio.DBusError.get_remote_error(error) or error.message)
-
-    fds = Gio.UnixFDList()
-    fds.append(0)
-    where = BUS_NAME, OBJECT_PATH, bad.interface, bad.method
-    con.call_with_unix_fd_list(*where, bad.arguments, None, 0, 60_000, fds, None, answered)
+    begin(con, (OBJECT_PATH, bad.interface, bad.method), bad.arguments, got)
     return got
 
 

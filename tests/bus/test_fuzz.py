@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from gi.repository import Gio, GLib
-
-from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
+from impermanenced.bus.introspection import INTERFACE, OBJECT_PATH
 
 from ..fuzz.messages import Message, message
 from ..fuzz.rounds import TIMES, chance
-from .conftest import Bus, Daemon, get_properties, wait_until
+from .conftest import Bus, Daemon, begin, get_properties, wait_until
 from .test_descriptors import opened
 
 CALLS = 2500
@@ -19,19 +17,7 @@ AT_ONCE = 100  # the bus lets 128 calls of a connection wait
 
 def send(con: Any, what: Message, got: list[str]) -> None:
     """Begin a call with three descriptors of ours; `got` gets the name of its error, or "" for an answer."""
-
-    def answered(con: Any, result: Any) -> None:
-        try:
-            con.call_with_unix_fd_list_finish(result)
-            got.append("")
-        except GLib.Error as error:
-            got.append(Gio.DBusError.get_remote_error(error) or error.message)
-
-    fds = Gio.UnixFDList()
-    for fd in range(3):
-        fds.append(fd)
-    where = BUS_NAME, what.path, what.interface, what.method
-    con.call_with_unix_fd_list(*where, what.arguments, None, 0, 60_000, fds, None, answered)
+    begin(con, (what.path, what.interface, what.method), what.arguments, got, descriptors=3)
 
 
 def test_every_call_gets_an_answer_and_leaves_nothing(bus: Bus, daemon: Daemon) -> None:

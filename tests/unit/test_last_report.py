@@ -57,7 +57,7 @@ class Case:
         self.worker = Worker()
         monkeypatch.setattr(journal, "write", lambda text, priority, fields: self.said.append(text))
         monkeypatch.setattr("impermanenced.report.forecast.known", lambda config, machine: Spared.ASKED)
-        monkeypatch.setattr("impermanenced.report.forecast.is_set_up", lambda machine: True)
+        monkeypatch.setattr("impermanenced.boots.examine.is_set_up", lambda machine: True)
         manager = cast(report.Manager, type("Manager", (), {
             "machine": None, "config": None, "forecast": lambda: Forecast(Decision("wiped")),
         }))  # fmt: skip

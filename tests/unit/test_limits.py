@@ -58,7 +58,7 @@ class Case:
         self.said: list[tuple[str, int, int]] = []
         self.held = False
         monkeypatch.setattr("impermanenced.report.forecast.known", lambda config, machine: self.known)
-        monkeypatch.setattr("impermanenced.report.forecast.is_set_up", lambda machine: True)
+        monkeypatch.setattr("impermanenced.boots.examine.is_set_up", lambda machine: True)
         monkeypatch.setattr("impermanenced.boots.examine.next_boot", self.foretell)
         self.known: Spared | None = None
         self.weight: int | None = None

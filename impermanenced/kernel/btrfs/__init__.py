@@ -29,12 +29,13 @@ from .items import (
     Inode,
     held,
 )
-from .subvolumes import by_uuid, weigh, weight
+from .subvolumes import BTRFS_ROOT_SUBVOL_RDONLY, by_uuid, weigh, weight
 from .tree import Tree
 
 __all__ = [
     "BTRFS_FIRST_FREE_OBJECTID",
     "BTRFS_FS_TREE_OBJECTID",
+    "BTRFS_ROOT_SUBVOL_RDONLY",
     "MAX_U64",
     "Changes",
     "DirEntry",

@@ -23,6 +23,7 @@ from .items import (
 from .tree import Key, Tree, buffer_of, go_on
 
 # linux/btrfs_tree.h
+BTRFS_ROOT_SUBVOL_RDONLY = 1 << 0
 BTRFS_UUID_TREE_OBJECTID = 9
 BTRFS_UUID_KEY_SUBVOL = 251
 
