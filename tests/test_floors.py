@@ -24,6 +24,7 @@ FLOORS = (
     "drift",
     "boots",
     "report",
+    "keep",
     "alerts",
     "document",
     "bus",

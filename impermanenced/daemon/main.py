@@ -110,6 +110,7 @@ class Daemon:
         work = Work(
             flusher.report,
             functools.partial(calls.boots, config_file),
+            functools.partial(calls.declarations, config_file),
             functools.partial(calls.request, config_file),
             flusher.rescan,
         )
