@@ -25,6 +25,7 @@ FLOORS = (
     "drift",
     "boots",
     "report",
+    "keep",
     "alerts",
     "document",
     "bus",
