@@ -75,6 +75,8 @@ class Between:
         moved: list[Move] = []
         while self._waiting:
             pair = self._waiting.pop()
+            if pair.now == pair.was:
+                continue  # itself
             drift = self._drift = self._drift_of(pair)
             found = list(self._compare(pair, drift))
             if pair.was is not None and pair.place is None:

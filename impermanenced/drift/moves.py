@@ -1,7 +1,7 @@
 """Moves: names that went and came with the same inode.
 
-Two trees that went apart at some moment share the numbers of all inodes that are older: where one of these has
-lost a name and has got another, it was moved.  What is below a directory that was moved moved with it.
+Two trees that went apart at some moment share the numbers of all inodes that are older: where one of these
+has lost a name and has got another, it was moved.  What is below a directory that was moved went along.
 """
 
 from __future__ import annotations

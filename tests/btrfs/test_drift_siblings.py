@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from impermanenced.drift import Between, Comparison
-from impermanenced.kernel import btrfs, mounts
+from impermanenced.kernel import mounts
 from impermanenced.model import Change, Difference, FileType, Volume
 from impermanenced.volumes.machine import Machine
 
@@ -78,7 +78,7 @@ def check(volumes: Volumes, now: str, was: str) -> Comparison:
     new, old = (os.fsencode(volumes.top / name) for name in (now, was))
     truth = wanted(new, old)
     got = unfolded(found, new)
-    moved = dict((one.old, one.new) for one in found.moves)
+    moved = {one.old: one.new for one in found.moves}
     there, here = walk(old), walk(new)
     for path in truth.keys() | got.keys():
         if truth.get(path) != got.get(path):
