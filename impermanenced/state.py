@@ -42,6 +42,7 @@ SOURCE = b"etc/impermanence/rollback.env"  # in a root: what a copy inside its i
 
 RUN = b"/run/impermanence"
 RESULT = b"rollback.env"  # in RUN: what the hook did in this boot
+AS_ASKED = b"as-asked"  # in RUN, empty: the hook did in this boot what was asked, and nobody has to be told
 RAN = b"boot-id"  # in RUN: in which boot the hook ran; written before it does anything
 
 NO_BOOT_ID = "00000000-0000-0000-0000-000000000000"  # the life before the first record

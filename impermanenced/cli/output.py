@@ -52,6 +52,13 @@ def write(text: str) -> None:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def write_bytes(content: bytes) -> None:
+    """Write bytes as they are, for a program."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+
+
 def write_now(text: str) -> None:
     """Write text at once, even to a file, so that long work shows its progress."""
     write(text)

@@ -16,13 +16,14 @@ def comparison_to_json(between: Moments, found: Sequence[Object]) -> Object:
     """Return the object; `found` are those of the volumes, of `volume_to_json`."""
     return {
         "version": VERSION,
-        "from": _moment_to_json(between.was),
-        "to": _moment_to_json(between.now),
+        "from": moment_to_json(between.was),
+        "to": moment_to_json(between.now),
         "volumes": list(found),
     }
 
 
-def _moment_to_json(moment: Moment) -> Object:
+def moment_to_json(moment: Moment) -> Object:
+    """Return the object of a moment."""
     boot = moment.boot
     return {
         "name": moment.name,
