@@ -8,6 +8,7 @@
         boots/N.good                empty: boot N completed
         boots/N.pin                 empty: the old roots of boot N stay
         boots/N.plan                the plan of a switch that was cut, put aside by the hook
+        jobs/N.env                  what `persist` and its like have done, or are doing
         staging/ trash/             the hook's, while it switches
         units/ tmpfiles/            what the hook hands to the system that starts
         ledger.sqlite               who wrote what
@@ -33,6 +34,7 @@ ROLLBACK = STATE + b"/rollback.env"
 NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
 STAGING = STATE + b"/staging"
+JOBS = STATE + b"/jobs"
 DIRECTORIES = (BOOTS, STAGING, *(STATE + b"/" + name for name in (b"units", b"tmpfiles", b"trash")))
 LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for the thread that opens it
 
