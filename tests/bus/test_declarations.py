@@ -114,23 +114,6 @@ def test_a_new_version_that_nothing_lets_in(
     wait_until(lambda: words(heard) == [("/etc/hostname", "inconsistent", "left-aside")], "a signal", SOON)
 
 
-def test_who_owns_a_link_fills_no_journal(
-    machine: Machine, persist: Path, daemon: Daemon, heard: Emitted
-) -> None:
-    """Four changes at once are said, and then one in a minute."""
-    link = machine.mountpoint / "srv/link"
-    for number in range(4):
-        link.unlink()
-        link.symlink_to("/srv" if number % 2 == 0 else "/persist/srv/link")
-        wait_until(lambda count=number + 1: len(heard.got) == count, "a signal")  # type: ignore[misc]
-    link.unlink()
-    link.symlink_to("/srv")
-    place = machine.mountpoint / "var/log"
-    machine.filesystem.umount(place)
-    wait_until(lambda: ("/var/log", "not-active", "not-mounted") in words(heard), "a later signal")
-    assert len(heard.got) == 5
-
-
 def test_what_is_wrong_at_the_start_is_said(
     bus: Bus, machine: Machine, persist: Path, listening: Emitted, tmp_path: Path
 ) -> None:
