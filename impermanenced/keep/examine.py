@@ -10,7 +10,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 
-from ..config.load import Placement
+from ..config.placement import Placement
 from ..model import Advice, Difference, FileType, Mounted, Verdict
 from ..report.report import Manager
 from ..report.rules import Ruling

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from ..config.load import Placement
+from ..config.placement import Placement
 from ..model import Advice, AdviceKind
 from ..text import to_text
 from .state import Reason

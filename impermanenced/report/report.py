@@ -19,6 +19,7 @@ from ..system.systemd import Systemctl, Systemd
 from ..text import first_of
 from ..volumes import links, placement
 from ..volumes.configured import open_configured
+from ..volumes.machine import Machine
 from ..volumes.mounted import changed, faults, mounted_inside
 from ..volumes.placement import Misplaced
 from ..watch.attribution import Attribution, Writers
@@ -68,8 +69,9 @@ class Manager:
         systemd: Systemd | None = None,
         *,
         writable: bool = True,
+        opened: tuple[Config, Machine] | None = None,
     ) -> None:
-        """Read the configuration and open the machine.
+        """Read the configuration and open the machine, unless it is `opened` already.
 
         `source` is the file to read, or a configuration.  A caller with mounts of its own passes
         `read_mounts`, which returns those of the system; a caller with a bus passes `systemd`.
@@ -79,7 +81,7 @@ class Manager:
         self._writable = writable
         self._read_mounts = read_mounts
         self._systemd = systemd or Systemctl()
-        self.config, self.machine = open_configured(self._source, writable=self._writable)
+        self.config, self.machine = opened or open_configured(source, writable=writable)
         self._context = Context(self.config, self.machine, self._systemd)
         self._forecast = Remembered(time.monotonic, REPEATED)
 
