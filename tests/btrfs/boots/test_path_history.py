@@ -26,7 +26,9 @@ PROGRAM = Origin("app.service", b"/usr/bin/app", b"app", 7, 1000)
 
 def seen(machine: Machine, path: str) -> list[Any]:
     document = checked("path_history", machine.say("history", "--json", path))
-    return [(one["moment"]["boot"], one["there"], one["changed"], one["size"]) for one in document["sightings"]]
+    return [
+        (one["moment"]["boot"], one["there"], one["changed"], one["size"]) for one in document["sightings"]
+    ]
 
 
 def test_a_file_that_comes_and_goes(machine: Machine) -> None:
@@ -65,7 +67,12 @@ def test_in_a_nested_subvolume(machine: Machine) -> None:
         (root / "srv/file").write_text("x")
 
     live(machine, [life, writes()])
-    assert [row[:2] for row in seen(machine, "/srv/file")] == [(2, False), (1, True), (0, False), (None, False)]
+    assert [row[:2] for row in seen(machine, "/srv/file")] == [
+        (2, False),
+        (1, True),
+        (0, False),
+        (None, False),
+    ]
     document = checked("path_history", machine.say("history", "--json", "/srv"))
     assert document["sightings"][1]["type"] == "subvolume"
 
@@ -92,7 +99,7 @@ def note(machine: Machine, boot_id: str, root: Path) -> None:
 
 
 def test_the_copy_is_whole_while_the_daemon_writes(tmp_path: Path) -> None:
-    """The daemon's lock keeps SQLite out: the copy has all that was stored when it was made, or is refused."""
+    """The daemon's lock keeps SQLite out: the copy has all that was stored when it was made."""
     ledger = Ledger(os.fsencode(tmp_path), boot_id_of(1), lambda: 1000.0)
     try:
         for number in range(300):  # far more than one checkpoint of the log
