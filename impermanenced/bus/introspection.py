@@ -35,6 +35,11 @@ XML: Final = """\
     <method name="Boots">
       <arg name="boots" type="h" direction="out"/>
     </method>
+    <!-- The state of each declaration, as in `impermanence status` with its option persist: root gets all,
+         another user those of that user's files. -->
+    <method name="Declarations">
+      <arg name="declarations" type="h" direction="out"/>
+    </method>
     <!-- `action` is wipe, keep, boot or cancel.  `number` is the number of boots for keep, the number of the
          boot for boot (-1 is the previous one), and 0 otherwise.  `words` say what the next boot does now.
          Needs the authorization org.impermanence.next. -->

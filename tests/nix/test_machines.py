@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ in {
   inherit (found) warnings;
   initrd = found.boot.initrd.systemd.units."impermanence-rollback.service".text;
   record = found.environment.etc."impermanence/rollback.env".source.text;
+  program = found.boot.initrd.systemd.contents."/usr/lib/impermanence/impermanence-rollback".source;
   same = found.boot.initrd.systemd.contents."/etc/impermanence/rollback.env".source
     == found.environment.etc."impermanence/rollback.env".source;
   settings = found.services.impermanenced.finalSettings;
@@ -93,6 +95,7 @@ DISKO = """{
 }"""
 
 
+@functools.cache
 def system(machine: str) -> Any:
     return evaluated(WANTED.replace("SYSTEMS", systems()).replace("MACHINE", machine))
 

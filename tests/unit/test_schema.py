@@ -18,7 +18,7 @@ from impermanenced.boots.listing import Listing
 from impermanenced.boots.old_roots import OldRoot
 from impermanenced.boots.records import BootRecord, EndRecord, NextRequest
 from impermanenced.boots.requests import Pending
-from impermanenced.config.load import Ownership
+from impermanenced.config.placement import Ownership
 from impermanenced.document.boots import boots_to_json
 from impermanenced.document.explanation import explanation_to_json
 from impermanenced.document.fields import dump

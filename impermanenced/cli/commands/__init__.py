@@ -5,6 +5,7 @@ COMMANDS = {
     "explain": "show why a path would be lost, or why not",
     "diff": "list everything that differs from the blank",
     "suggest": "print the declarations that would keep what would be lost",
+    "persisted": "print the paths that are kept, for a backup",
     "gate": "say whether a reboot may come now: pass, warn or block",
     "watch": "show undeclared writes as they happen",
     "next": "override the next boot: keep the root, or boot an old one",
