@@ -26,6 +26,7 @@ in {
   assertions = map (one: one.message) (builtins.filter (one: !one.assertion) found.assertions);
   inherit (found) warnings;
   initrd = found.boot.initrd.systemd.units."impermanence-rollback.service".text;
+  required = found.boot.initrd.systemd.units."impermanence-rollback.service".requiredBy;
   record = found.environment.etc."impermanence/rollback.env".source.text;
   program = found.boot.initrd.systemd.contents."/usr/lib/impermanence/impermanence-rollback".source;
   same = found.boot.initrd.systemd.contents."/etc/impermanence/rollback.env".source
@@ -138,12 +139,17 @@ def test_lvm_with_resume(tmp_path: Path) -> None:
         words = next(one for one in found["initrd"].splitlines() if one.startswith(line))
         assert "dev-root_vg-root.device" in words
     assert "systemd-hibernate-resume.service" in found["initrd"]
-    assert (
-        "RequiredBy=sysroot.mount" in found["initrd"] or "WantedBy=initrd-root-fs.target" in found["initrd"]
-    )
-    assert "--record /nix/store/" in found["initrd"]
-    assert found["same"]
+    assert found["required"] == ["sysroot.mount"]
     assert found["toplevel"].endswith(".drv")
+
+
+def test_initrd_has_the_program_and_the_record() -> None:
+    found = system(LVM)
+    assert found["program"].startswith("/nix/store/")
+    assert found["program"].endswith("/lib/impermanence/impermanence-rollback")
+    assert found["same"]
+    named = "ExecStart=/usr/lib/impermanence/impermanence-rollback --record /nix/store/"
+    assert any(line.startswith(named) for line in found["initrd"].splitlines())
 
 
 def test_the_product_is_installed() -> None:
