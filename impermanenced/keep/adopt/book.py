@@ -1,4 +1,9 @@
-"""The records of all jobs in the state directory, and the lock that lets one process work at a time."""
+"""The records of all jobs in the state directory, and the lock that lets one process work at a time.
+
+Hard facts
+    BTRFS notes the last name of a directory when it is opened (Linux 6.5): by a descriptor that was open
+    before, a later name is not listed.
+"""
 
 from __future__ import annotations
 
@@ -51,9 +56,8 @@ class Book:
 
     def jobs(self) -> list[Job]:
         """Return all jobs, the oldest first.  Raises RecordError for one that cannot be understood."""
-        numbers = sorted(
-            int(match[1]) for name in os.listdir(self._fd) if (match := _NAME.fullmatch(os.fsencode(name)))
-        )
+        names = os.listdir(self._directory)
+        numbers = sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
         return [self._read(number) for number in numbers]
 
     def _read(self, number: int) -> Job:

@@ -17,6 +17,9 @@ class Services(Protocol):
     def with_triggers(self, units: tuple[str, ...]) -> tuple[str, ...]:
         """Return these units and those that would start them again, of which each runs now."""
 
+    def running(self, units: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of these units that run now."""
+
     def stop(self, units: tuple[str, ...]) -> None:
         """Stop units, and return when they have stopped.  Raises CommandError."""
 

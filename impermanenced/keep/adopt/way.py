@@ -16,8 +16,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def make(ground: Ground, store: Store, job: Job, *, place: bool) -> None:
-    """Make the directories above a path, as those of the persist volume are; with `place` also what a mount of
-    it needs.
+    """Make the directories above a path, as those of the persist volume are; with `place` also what it is
+    mounted over.
 
     Raises ImpermanenceError where somebody else than root may write, who could redirect it.
     """

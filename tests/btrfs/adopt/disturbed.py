@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 from collections.abc import Callable
 
 from impermanenced.kernel import libc
@@ -36,8 +37,6 @@ def killed_at(turn: int, act: Callable[[], object]) -> bool:
         try:
             act()
         except BaseException:
-            import traceback
-
             traceback.print_exc()
             os._exit(FAILED)
         os._exit(DONE)

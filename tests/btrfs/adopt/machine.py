@@ -25,23 +25,26 @@ class Units:
     """A manager of units; what starts and stops is up to the test."""
 
     def __init__(self) -> None:
-        self.running: set[str] = set()
+        self.running_units: set[str] = set()
         self.log: list[str] = []
         self.on_stop: Callable[[], None] = lambda: None
 
     def with_triggers(self, units: tuple[str, ...]) -> tuple[str, ...]:
-        if missing := set(units) - self.running:
+        if missing := set(units) - self.running_units:
             raise CommandError(f"systemctl: {missing} is not loaded")
         return units
 
+    def running(self, units: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(unit for unit in units if unit in self.running_units)
+
     def stop(self, units: tuple[str, ...]) -> None:
         self.log.append(f"stop {' '.join(units)}")
-        self.running -= set(units)
+        self.running_units -= set(units)
         self.on_stop()
 
     def start(self, units: tuple[str, ...]) -> None:
         self.log.append(f"start {' '.join(units)}")
-        self.running |= set(units)
+        self.running_units |= set(units)
 
 
 @dataclass
@@ -54,6 +57,8 @@ class Machine:
     units: Units = field(default_factory=Units)
     told: list[str] = field(default_factory=list)
     compiled: int = 0
+    volume: bytes = b"/persist"
+    text: bytes | None = None  # what is declared; None: what was asked for
     cancelled: Callable[[], bool] = lambda: False
 
     @property
@@ -96,8 +101,8 @@ class Machine:
 
     def request(self, path: str, *stop: str) -> Request:
         kind = "directories" if (self.root / path[1:]).is_dir() else "files"
-        text = f'[persist."/persist"]\n{kind} = ["{path}"]\n'
-        return Request(os.fsencode(path), b"/persist", text.encode(), stop)
+        text = f'[persist."{os.fsdecode(self.volume)}"]\n{kind} = ["{path}"]\n'.encode()
+        return Request(os.fsencode(path), self.volume, text if self.text is None else self.text, stop)
 
     def adopt(self, path: str, *stop: str) -> tuple[Job, list[str]]:
         found = self.work(lambda ground, book: begin(ground, book, self.request(path, *stop)))
@@ -111,7 +116,7 @@ class Machine:
 
     def undo(self) -> Job:
         found = self.work(lambda ground, book: run.undo(ground, book, None, ()))
-        assert isinstance(found, tuple)
+        assert isinstance(found, tuple) and isinstance(found[1], Job)
         return found[1]
 
     def recover(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from impermanenced.keep.adopt.record import ENDED, Step
-from tests.conftest import Filesystem, sh
+from tests.conftest import sh
 from tests.isolation import attach, detach
 
 from ..copying import trees
