@@ -26,7 +26,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from impermanenced.kernel import mounts
-from impermanenced.watch.fanotify import PAUSE, READ_SIZE, open_fanotify
+from impermanenced.watch.fanotify import PAUSE, READ_SIZE
+from impermanenced.watch.mark import open_fanotify
 
 from . import ground, service
 

@@ -10,8 +10,10 @@ from typing import Any
 import pydbus
 from gi.repository import Gio, GLib
 
+from ..document.declared import states_from_json
 from ..document.report import report_from_json
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
+from ..keep.state import Declared
 from ..model import Report
 from ..system.dbus import BUS, Address, call, get_property
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
@@ -19,6 +21,7 @@ from .patience import SILENT, Patience, Progress
 
 TICK = 1000  # milliseconds between two questions whether the daemon gets further
 ASKED = 5000  # milliseconds for the answer
+LOOKED = 60_000  # milliseconds for a look at every declaration
 _NEVER = 2**31 - 1  # milliseconds, for Gio
 
 DAEMON = Address(BUS_NAME, OBJECT_PATH, INTERFACE)
@@ -73,8 +76,28 @@ def fetch_report(
     report; `waiting` is called once in a while, with the seconds so far.  Raises NotPermitted, or
     ServiceError, also if the daemon sends something that is no report to this program.
     """
-    content = _fetch(config_file, waiting, patience or Patience())
+
+    def ask(con: Any) -> int:
+        return _Status(con, waiting, patience or Patience()).wait()
+
+    content = _fetch(config_file, ask)
     return None if content is None else report_from_json(content)
+
+
+def fetch_declarations(config_file: bytes) -> list[Declared] | None:
+    """Return the state of each declaration that the caller may see, or None if no daemon runs with this
+    configuration file.  Raises as `fetch_report` does.
+    """
+
+    def ask(con: Any) -> int:
+        flags = Gio.DBusCallFlags.NO_AUTO_START
+        answer, fds = con.call_with_unix_fd_list_sync(
+            *DAEMON, "Declarations", None, GLib.VariantType("(h)"), flags, LOOKED, None, None
+        )
+        return int(fds.get(answer.unpack()[0]))
+
+    content = _fetch(config_file, ask)
+    return None if content is None else states_from_json(content)
 
 
 def is_running() -> bool:
@@ -91,7 +114,8 @@ def _has_owner(con: Any) -> bool:
     return bool(call(con, BUS, "NameHasOwner", GLib.Variant("(s)", (BUS_NAME,)), "(b)")[0])
 
 
-def _fetch(config_file: bytes, waiting: Waiting, patience: Patience) -> bytes | None:
+def _fetch(config_file: bytes, ask: Callable[[Any], int]) -> bytes | None:
+    """Return the document that `ask` gets a descriptor of, or None if no daemon has this configuration."""
     bus = connect()
     if bus is None:
         return None
@@ -102,7 +126,7 @@ def _fetch(config_file: bytes, waiting: Waiting, patience: Patience) -> bytes | 
             theirs = get_property(bus.con, DAEMON, "ConfigFile", timeout=int(SILENT * 1000))
             if os.path.abspath(bytes(theirs)) != os.path.abspath(config_file):
                 return None
-            return _read(_Status(bus.con, waiting, patience).wait())
+            return _read(ask(bus.con))
         except GLib.Error as error:
             if Gio.DBusError.get_remote_error(error) in GONE:
                 return None

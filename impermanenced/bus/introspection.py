@@ -35,6 +35,11 @@ XML: Final = """\
     <method name="Boots">
       <arg name="boots" type="h" direction="out"/>
     </method>
+    <!-- The state of each declaration, as in `impermanence status` with its option persist: root gets all,
+         another user those of that user's files. -->
+    <method name="Declarations">
+      <arg name="declarations" type="h" direction="out"/>
+    </method>
     <!-- `action` is wipe, keep, boot or cancel.  `number` is the number of boots for keep, the number of the
          boot for boot (-1 is the previous one), and 0 otherwise.  `words` say what the next boot does now.
          Needs the authorization org.impermanence.next. -->
@@ -102,6 +107,14 @@ XML: Final = """\
       <arg name="level" type="s"/>
       <arg name="bytes" type="t"/>
       <arg name="count" type="t"/>
+    </signal>
+    <!-- A declaration does not hold, or holds again; `state` and `reason` are words of Declarations, and
+         `why` is for people.  The signal goes to root alone. -->
+    <signal name="Declaration">
+      <arg name="path" type="ay"/>
+      <arg name="state" type="s"/>
+      <arg name="reason" type="s"/>
+      <arg name="why" type="s"/>
     </signal>
     <!-- Sent to each caller of Follow: root gets everything that is announced, another user what belongs to
          that user.  `event` is an object of `impermanence watch` as JSON. -->

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -11,8 +11,10 @@ from gi.repository import GLib
 
 from ..boots.listing import Listing
 from ..document.boots import boots_to_json
+from ..document.declared import states_to_json
 from ..document.fields import dump
 from ..errors import NotPermitted, UsageError
+from ..keep.state import Declared, visible_to
 from ..report.explanation import absolute
 from ..system.callers import ROOT, Caller, Callers
 from ..system.dbus import Call, Property, Registration
@@ -38,6 +40,7 @@ class Work:
 
     report: Callable[[], Answers]
     boots: Callable[[], Listing]  # what `impermanence boots` shows
+    declarations: Callable[[], Sequence[Declared]]  # the state of each
     request: Callable[[str, int], str]  # one of REQUESTS and its number -> what it does, in words
     rescan: Callable[[], int]  # compares and announces everything -> the number of undeclared paths
 
@@ -66,11 +69,13 @@ class Service:
         self._reports = CallQueue(worker, self._make_report, clock, done=Batch[Answers].close)
         self._rescans = CallQueue(worker, work.rescan, clock)
         self._boots = CallQueue(calls, self._make_boots, clock, done=Batch[Listing].close)
+        self._declarations = CallQueue(calls, self._make_declarations, clock, done=Batch.close)
         methods = {
             "Status": self._status,
             "StatusAll": self._status_all,
             "Explain": self._explain,
             "Boots": self._list_boots,
+            "Declarations": self._list_declarations,
             "Next": self._next,
             "Rescan": self._rescan,
             "Follow": news.follow,
@@ -86,6 +91,9 @@ class Service:
 
     def _make_boots(self) -> Batch[Listing]:
         return Batch(self._loans, self._work.boots())
+
+    def _make_declarations(self) -> Batch[Sequence[Declared]]:
+        return Batch(self._loans, self._work.declarations())
 
     def _known(self, call: Call, then: Callable[[Caller], None]) -> None:
         """Call `then` with who calls; answer the call if that cannot be known."""
@@ -119,6 +127,9 @@ class Service:
 
     def _list_boots(self, call: Call) -> None:
         self._known(call, lambda caller: self._boots.ask(call, _answer_boots, caller))
+
+    def _list_declarations(self, call: Call) -> None:
+        self._known(call, lambda caller: self._declarations.ask(call, _answer_declarations, caller))
 
     def _next(self, call: Call) -> None:
         action, number = call.parameters.unpack()
@@ -170,6 +181,13 @@ def _answer_boots(call: Call, batch: Batch[Listing], caller: Caller) -> None:
         return sealed_file([dump(boots_to_json(batch.made, exact=exact))])
 
     passed_on(batch.reader(caller, ("boots", exact), make), call.reply_fd)
+
+
+def _answer_declarations(call: Call, batch: Batch[Sequence[Declared]], caller: Caller) -> None:
+    def make() -> int:
+        return sealed_file([dump(states_to_json(visible_to(batch.made, caller.uid)))])
+
+    passed_on(batch.reader(caller, ("declarations", caller.uid), make), call.reply_fd)
 
 
 def _answer_words(call: Call, words: str, caller: Caller) -> None:

@@ -10,6 +10,7 @@ import os
 
 from ..config.load import DEFAULT, Config, load
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
+from ..keep.state import Declared
 from ..model import Report
 from ..text import file_to_text
 from . import output
@@ -25,6 +26,26 @@ def fetch(config: bytes | None) -> Report:
     return dataclasses.replace(_from_machine(config), unheard=found)
 
 
+def declarations(config: bytes | None) -> list[Declared]:
+    """Return the state of every declaration, or of those that the caller may see."""
+    if os.geteuid() == 0:  # who may look needs nobody who has looked
+        from ..keep.examine import states
+        from ..report.report import Manager
+
+        with Manager(config, writable=False) as manager:
+            return states(manager)
+    found: list[Declared] | None = None
+    if _has_bus():
+        from ..bus import client
+
+        found = client.fetch_declarations(config if config is not None else DEFAULT)
+    if found is None:
+        raise NotPermitted(
+            "looking at every declaration needs root", "run it as root, or start impermanenced.service"
+        )
+    return found
+
+
 def settings(config: bytes | None) -> Config | None:
     """Return the configuration, or None if it cannot be read: the daemon answers such a caller
     nevertheless.
@@ -37,7 +58,7 @@ def settings(config: bytes | None) -> Config | None:
 
 def _from_daemon(config: bytes | None) -> Report | str | None:
     """Return the daemon's report, why a daemon that runs gives none, or None if none runs."""
-    if "DBUS_SYSTEM_BUS_ADDRESS" not in os.environ and not os.path.exists(BUS_SOCKET):
+    if not _has_bus():
         return None
     try:
         from ..bus import client
@@ -55,6 +76,10 @@ def _from_daemon(config: bytes | None) -> Report | str | None:
     if report is None and client.is_running():
         return "impermanenced runs with another configuration"
     return report
+
+
+def _has_bus() -> bool:
+    return "DBUS_SYSTEM_BUS_ADDRESS" in os.environ or os.path.exists(BUS_SOCKET)
 
 
 def _from_machine(config: bytes | None) -> Report:

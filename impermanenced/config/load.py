@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import pwd
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,9 @@ from ..paths import within
 from ..state import ARCHIVE, STATE, VOLUME_NAME
 from ..text import to_text
 from . import files, settings
-from .values import NOTHING, OWNER, Space, Values, Where, find, likely, made, path_of, quoted, table_of
+from .persist import Blocks
+from .placement import Placement
+from .values import NOTHING, Space, Values, Where, find, likely, made, path_of, quoted, table_of
 
 DEFAULT = b"/etc/impermanence/config.toml"
 DROP_INS = b"config.d"
@@ -82,28 +83,6 @@ class GateSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Ownership:
-    """Owner, group and mode of something that has to be created; None means as its parent, or root's."""
-
-    user: str | None = None
-    group: str | None = None
-    mode: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """The way in which a declared path gets to its place."""
-
-    declaration: Declaration
-    method: str  # "bind" or "symlink"
-    hide: bool  # whether file managers should not show the mount
-    own: Ownership
-    parent: Ownership
-    user: str | None = None  # the user below whose home it is declared
-    home: bytes | None = None  # that home
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration."""
 
@@ -121,19 +100,6 @@ class Config:
 
 
 @dataclass(slots=True)
-class _Entry:
-    """A declared path before the homes of users are known."""
-
-    where: Where
-    path: bytes
-    directory: bool
-    persist: bytes
-    user: str | None  # the user whose home the path is relative to
-    table: Values
-    parent: Values  # how the directory around a file is made
-
-
-@dataclass(slots=True)
 class _Reading:
     """The values of the files that have been read so far."""
 
@@ -141,10 +107,7 @@ class _Reading:
     archive: Values = field(default_factory=dict)
     archive_where: Where | None = None
     rollback: Values = field(default_factory=dict)
-    entries: list[_Entry] = field(default_factory=list)
-    persist: list[bytes] = field(default_factory=list)
-    homes: dict[str, bytes] = field(default_factory=dict)
-    hidden: dict[bytes, bool] = field(default_factory=dict)
+    persist: Blocks = field(default_factory=Blocks)
     ignore: list[str] = field(default_factory=list)
     levels: Values = field(default_factory=dict)
     gate: Values = field(default_factory=dict)
@@ -182,7 +145,7 @@ def _take(reading: _Reading, document: Values, where: Where) -> None:
         elif key == "rollback":
             _add_up(reading.rollback, table_of(settings.ROLLBACK, value, here))
         elif key == "persist":
-            _take_persist(reading, value, here)
+            reading.persist.take(value, here)
         elif key == "watch":
             values = table_of(settings.WATCH, value, here)
             reading.ignore += find(values, "ignore", list) or []
@@ -214,54 +177,6 @@ def _take_volumes(reading: _Reading, value: object, where: Where) -> None:
         reading.volumes.append((made(VolumeSettings, values), here))
 
 
-def _take_persist(reading: _Reading, value: object, where: Where) -> None:
-    if not isinstance(value, dict):
-        where.fail(f"{quoted(value)} is not a table", f"write {settings.PERSIST}")
-    for key, table in value.items():
-        here = where / key
-        if not isinstance(table, dict):
-            here.fail("what persists belongs to a persist volume", f"write it below {settings.PERSIST}")
-        persist = path_of(key, here)
-        if persist == b"/":
-            here.fail("the persist volume cannot be /")
-        if persist not in reading.persist:
-            reading.persist.append(persist)
-        values = table_of(settings.PERSIST, table, here)
-        if (hide := find(values, "hide-mounts", bool)) is not None:
-            reading.hidden[persist] = hide
-        _take_entries(reading, values, here, persist, None)
-        for user, of_user in (find(values, "users", dict) or {}).items():
-            place = here / "users" / user
-            if not OWNER.fullmatch(user):
-                place.fail(f"{quoted(user)} is not a user name")
-            theirs = table_of(settings.USER, of_user, place)
-            if (home := find(theirs, "home", str)) is not None:
-                reading.homes[user] = path_of(home, place / "home")
-            _take_entries(reading, theirs, place, persist, user)
-
-
-def _take_entries(
-    reading: _Reading, values: Values, where: Where, persist: bytes, user: str | None
-) -> None:
-    for key, section in (("directories", settings.DIRECTORY), ("files", settings.FILE)):
-        for index, item in enumerate(find(values, key, list) or []):
-            here = (where / key).item(index)
-            if not isinstance(item, str | dict):
-                here.fail(f"{quoted(item)} is neither a path nor a table with one")
-            table: Values = {"path": item} if isinstance(item, str) else table_of(section, item, here)
-            text = find(table, "path", str)
-            if text is None:
-                here.fail(
-                    "a table without a path", f"for example {{path = {settings.of(section)['path'].sample}}}"
-                )
-            path = path_of(text, here, relative=user is not None)
-            if path in (b"/", b""):
-                here.fail(f"{quoted(text)} is the whole {'home' if user else 'root'}")
-            around = table.get("parent-directory", {})
-            parent = table_of(settings.PARENT, around, here / "parent-directory")
-            reading.entries.append(_Entry(here, path, key == "directories", persist, user, table, parent))
-
-
 # What it means together
 
 
@@ -270,7 +185,7 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
     _check_volumes(reading, archive)
     volumes = tuple(volume for volume, _ in reading.volumes) or (VolumeSettings(),)
     foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
-    placements = _placements(reading, foreign)
+    persist, placements = reading.persist.finish(foreign=foreign)
     return Config(
         path=path,
         files=tuple(files),
@@ -278,9 +193,9 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
         archive=archive,
         rollback=made(RollbackSettings, reading.rollback),
         declarations=tuple(placement.declaration for placement in placements),
-        persist=tuple(reading.persist),
+        persist=persist,
         ignore=tuple(reading.ignore),
-        placements=tuple(placements),
+        placements=placements,
         levels=made(LevelSettings, reading.levels),
         gate=made(GateSettings, reading.gate),
     )
@@ -342,56 +257,3 @@ def _check_layout(
             f"the archive {quoted(archive.directory.decode())} {inside}",
             "keep the archive beside the volume",
         )
-
-
-def _placements(reading: _Reading, foreign: bool) -> list[Placement]:
-    homes = {entry.user: _home(entry.user, reading, foreign) for entry in reading.entries if entry.user}
-    found: dict[bytes, tuple[Placement, Where]] = {}
-    for entry in reading.entries:
-        path = os.path.join(homes[entry.user], entry.path) if entry.user else entry.path
-        source = f"{entry.where.file}, {entry.where.key}"
-        declaration = Declaration(path, entry.directory, entry.persist, source)
-        for persist in reading.persist:
-            if within(path, persist) or (entry.directory and within(persist, path)):
-                relation = "inside" if within(path, persist) else "above"
-                entry.where.fail(
-                    f"{quoted(to_text(path))} is {relation} the persist volume {to_text(persist)}",
-                    "declare what is to live on, by its path in the root",
-                )
-        home = homes[entry.user] if entry.user else None
-        before, place = found.setdefault(path, (_placement(entry, declaration, reading, home), entry.where))
-        same = (before.declaration.persist, before.declaration.directory)
-        if same != (entry.persist, entry.directory):
-            entry.where.fail(f"{quoted(to_text(path))} is declared otherwise in {place}", "leave one out")
-    return [placement for placement, _ in found.values()]
-
-
-def _placement(
-    entry: _Entry, declaration: Declaration, reading: _Reading, home: bytes | None
-) -> Placement:
-    hide = find(entry.table, "hide-mount", bool)
-    return Placement(
-        declaration=declaration,
-        method=find(entry.table, "method", str) or "bind",
-        hide=reading.hidden.get(entry.persist, False) if hide is None else hide,
-        own=_ownership(entry.table, entry.user),
-        parent=_ownership(entry.parent, entry.user),
-        user=entry.user,
-        home=home,
-    )
-
-
-def _ownership(values: Values, user: str | None) -> Ownership:
-    owner = find(values, "user", str)
-    return Ownership(user if owner is None else owner, find(values, "group", str), find(values, "mode", str))
-
-
-def _home(user: str, reading: _Reading, foreign: bool) -> bytes:
-    if user in reading.homes:
-        return reading.homes[user]
-    if not foreign:  # this machine's users say nothing about another system's
-        try:
-            return os.fsencode(pwd.getpwnam(user).pw_dir)
-        except KeyError:
-            pass
-    return b"/root" if user == "root" else b"/home/" + user.encode()

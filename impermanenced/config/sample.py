@@ -53,7 +53,8 @@ def man() -> str:
         parts.append(f"## {_scdoc(section)}\n\n{_scdoc(about)}\n")
         for setting in SETTINGS:
             if setting.section == section:
-                also = f" (also *{_scdoc(setting.also)}*)" if setting.also else ""
+                names = ", ".join(f"*{_scdoc(name)}*" for name in setting.also)
+                also = f" (also {names})" if names else ""
                 parts.append(
                     f"*{_scdoc(setting.key)}*{also}\n"
                     f"\t{_scdoc(f'{setting.help}. {_kind(setting)}'.rstrip())}++\n"

@@ -26,6 +26,8 @@ class Kind(enum.Enum):
     PATTERNS = "a list of gitignore patterns"
     WORDS = "a list of words"
     ENTRIES = "a list of paths, or of tables with a path"
+    OPTIONS = "a list of mount options"
+    INSIDE = "a list of relative paths"
     TABLE = "a table"
 
 
@@ -39,7 +41,7 @@ class Setting:
     help: str
     sample: str  # TOML: the default where there is one, else an example
     words: tuple[str, ...] = ()  # the ones that a WORD or WORDS may be
-    also: str = ""  # the name of the key in the Nix modules
+    also: tuple[str, ...] = ()  # the names of the key in the Nix modules
 
 
 VOLUME = "[[volume]]"
@@ -52,6 +54,7 @@ GATE = "[gate]"
 DIRECTORY = "directories = [{...}]"
 FILE = "files = [{...}]"
 PARENT = "parent-directory = {...}"
+PERMISSIONS = "default-permissions = {...}"
 
 SECTIONS = {
     VOLUME: "A subvolume that is rolled back at boot; one table for each.  Default: the one mounted at /.",
@@ -67,15 +70,55 @@ SECTIONS = {
 ENTRIES = {
     DIRECTORY: "A table in place of a directory's path.",
     FILE: "A table in place of a file's path.",
-    PARENT: "How to create the directory that holds a file.",
+    PARENT: "How to create the directory around a declared one, or around a file.",
+    PERMISSIONS: "How to create what says nothing of its own, and the directories on the way there.",
 }
 
 _USER = "the owner, if it has to be created"
 _GROUP = "the group, if it has to be created"
 _MODE = "the mode, if it has to be created"
-_METHOD = "how it is kept: by a bind mount, or by a symbolic link"
-_METHODS = ("bind", "symlink")
+_OPTIONS = "options of the mount besides bind, such as noexec; X- and x- options are for other programs"
+_PHASE = "when it is there: before the system starts (initrd), or with its other mounts (system)"
+_TARGET = "with a symbolic link: create what it leads to, if that is missing"
+_STORE = "the persist volume of this one alone"
 _LEVEL = 'log at priority {} once undeclared data reaches this size; "0": never'
+
+
+def _ownership(section: str, mode: str) -> tuple[Setting, ...]:
+    return (
+        Setting(section, "user", Kind.OWNER, _USER, '"root"'),
+        Setting(section, "group", Kind.OWNER, _GROUP, '"root"'),
+        Setting(section, "mode", Kind.MODE, _MODE, f'"{mode}"'),
+    )
+
+
+def _hidden(section: str, plural: str, help: str) -> Setting:
+    return Setting(section, f"hide-mount{plural}", Kind.SWITCH, help, "false", also=(f"hideMount{plural}",))
+
+
+def _trash(section: str, help: str) -> Setting:
+    return Setting(section, "allow-trash", Kind.SWITCH, help, "false", also=("allowTrash",))
+
+
+def _details(section: str) -> tuple[Setting, ...]:
+    """Return the settings that a directory and a file have in common."""
+    return (
+        Setting(section, "phase", Kind.WORD, _PHASE, '"system"', ("system", "initrd")),
+        _hidden(section, "", "hide the mount from file managers; default: hide-mounts"),
+        _trash(section, "give file managers a trash in the mount; default: that of the persist volume"),
+        Setting(section, "mount-options", Kind.OPTIONS, _OPTIONS, "[]", also=("mountOptions",)),
+        Setting(section, "create-link-target", Kind.SWITCH, _TARGET, "true", also=("createLinkTarget",)),
+        Setting(section, "store", Kind.PATH, _STORE, '"/persist"', also=("persistentStoragePath",)),
+        Setting(
+            section,
+            "parent-directory",
+            Kind.TABLE,
+            "how to create the directory around it, see below",
+            '{mode = "u=rwx,g=,o="}',
+            also=("parentDirectory", "parent"),
+        ),
+    )
+
 
 SETTINGS = (
     Setting(
@@ -184,11 +227,23 @@ SETTINGS = (
     ),
     Setting(
         PERSIST,
-        "hide-mounts",
-        Kind.SWITCH,
-        "hide the mounts from file managers",
-        "false",
-        also="hideMounts",
+        "path",
+        Kind.PATH,
+        "where the persist volume is; default: the name of the table, which can be any name if this is set",
+        '"/persist"',
+        also=("persistentStoragePath",),
+    ),
+    Setting(PERSIST, "enable", Kind.SWITCH, "false: as if the table were not there", "true"),
+    _hidden(PERSIST, "s", "hide the mounts from file managers"),
+    _trash(PERSIST, "give file managers a trash in each mount, so that they can move files there"),
+    Setting(PERSIST, "mount-options", Kind.OPTIONS, _OPTIONS, "[]", also=("commonMountOptions",)),
+    Setting(
+        PERSIST,
+        "default-permissions",
+        Kind.TABLE,
+        "how to create what says nothing of its own, see below",
+        '{mode = "0700"}',
+        also=("defaultPerms",),
     ),
     Setting(PERSIST, "users", Kind.TABLE, "one table for each user, see below", "{}"),
     Setting(
@@ -200,6 +255,13 @@ SETTINGS = (
     ),
     Setting(
         USER,
+        "username",
+        Kind.OWNER,
+        "the user; default: the name of the table",
+        '"alice"',
+    ),
+    Setting(
+        USER,
         "directories",
         Kind.ENTRIES,
         "directories, each as a path from the home or as a table",
@@ -207,6 +269,14 @@ SETTINGS = (
     ),
     Setting(
         USER, "files", Kind.ENTRIES, "files, each as a path from the home or as a table", '[".screenrc"]'
+    ),
+    Setting(
+        USER,
+        "mount-options",
+        Kind.OPTIONS,
+        "further options of this user's mounts",
+        "[]",
+        also=("commonMountOptions",),
     ),
     Setting(
         WATCH,
@@ -257,40 +327,45 @@ SETTINGS = (
         "true: while the gate blocks, the daemon makes logind refuse to shut down or reboot",
         "false",
     ),
-    Setting(DIRECTORY, "path", Kind.PATH, "the directory", '"/var/lib/colord"', also="directory"),
-    Setting(DIRECTORY, "user", Kind.OWNER, _USER, '"root"'),
-    Setting(DIRECTORY, "group", Kind.OWNER, _GROUP, '"root"'),
-    Setting(DIRECTORY, "mode", Kind.MODE, _MODE, '"0755"'),
-    Setting(DIRECTORY, "method", Kind.WORD, _METHOD, '"bind"', _METHODS),
+    Setting(DIRECTORY, "path", Kind.PATH, "the directory", '"/var/lib/colord"', also=("directory",)),
+    *_ownership(DIRECTORY, "0755"),
     Setting(
         DIRECTORY,
-        "hide-mount",
-        Kind.SWITCH,
-        "hide the mount from file managers; default: hide-mounts",
-        "false",
-        also="hideMount",
+        "method",
+        Kind.WORD,
+        "how it is kept: by a bind mount or a symbolic link; auto is a bind mount",
+        '"bind"',
+        ("bind", "symlink", "auto"),
+        also=("how",),
     ),
-    Setting(FILE, "path", Kind.PATH, "the file", '"/var/keys/secret_file"', also="file"),
-    Setting(FILE, "user", Kind.OWNER, _USER, '"root"'),
-    Setting(FILE, "group", Kind.OWNER, _GROUP, '"root"'),
-    Setting(FILE, "mode", Kind.MODE, _MODE, '"0644"'),
-    Setting(FILE, "method", Kind.WORD, _METHOD, '"bind"', _METHODS),
+    *_details(DIRECTORY),
+    Setting(
+        DIRECTORY,
+        "exclude",
+        Kind.INSIDE,
+        "directories in it that do not persist: each boot has them empty",
+        '["cache"]',
+    ),
+    Setting(FILE, "path", Kind.PATH, "the file", '"/var/keys/secret_file"', also=("file",)),
+    *_ownership(FILE, "0644"),
     Setting(
         FILE,
-        "parent-directory",
-        Kind.TABLE,
-        "how to create the directory that holds the file, see below",
-        '{mode = "u=rwx,g=,o="}',
-        also="parentDirectory",
+        "method",
+        Kind.WORD,
+        "how it is kept: by a bind mount, by a symbolic link, or as a copy (sync) for programs that replace "
+        "the file; auto is a symbolic link while the persist volume lacks the file, and else a bind mount",
+        '"bind"',
+        ("bind", "symlink", "auto", "sync"),
+        also=("how",),
     ),
-    Setting(PARENT, "user", Kind.OWNER, _USER, '"root"'),
-    Setting(PARENT, "group", Kind.OWNER, _GROUP, '"root"'),
-    Setting(PARENT, "mode", Kind.MODE, _MODE, '"0755"'),
+    *_details(FILE),
+    *_ownership(PARENT, "0755"),
+    *_ownership(PERMISSIONS, "0755"),
 )
 
 
 def of(section: str) -> dict[str, Setting]:
-    """Return the settings of a section by key, and also by the name in the Nix modules where it differs."""
+    """Return the settings of a section by key, and also by their names in the Nix modules."""
     found = [setting for setting in SETTINGS if setting.section == section]
-    named = {setting.also: setting for setting in found if setting.also}
+    named = {name: setting for setting in found for name in setting.also}
     return {setting.key: setting for setting in found} | named

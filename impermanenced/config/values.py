@@ -27,6 +27,7 @@ _SPACE_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _NAME = re.compile(r"[\w@.:+,=-]+")
 OWNER = re.compile(r"[\w.][\w.-]*\$?|\d+")
 _MODE = re.compile(r"[0-7]{3,4}|[ugoa]+[=+-][rwxXst]*(,[ugoa]+[=+-][rwxXst]*)*")
+_OPTION = re.compile(r"[A-Za-z0-9_.:+@%-]+(=[A-Za-z0-9_.:+@%/=-]*)?")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -141,6 +142,22 @@ def _strings(value: object, setting: Setting, where: Where) -> list[tuple[str, W
     return [(item, where.item(index)) for index, item in enumerate(value)]
 
 
+def _option(text: str, where: Where) -> str:
+    if not _OPTION.fullmatch(text):
+        where.fail(
+            f"{quoted(text)} is not a mount option",
+            "each stands by itself in the list, without commas and spaces",
+        )
+    return text
+
+
+def _inside(text: str, where: Where) -> bytes:
+    path = path_of(text, where, relative=True)
+    if not path:
+        where.fail(f"{quoted(text)} is the whole directory", "leave the directory out instead")
+    return path
+
+
 def _pattern(text: str, where: Where) -> str:
     try:
         return Pattern(text).text
@@ -155,6 +172,10 @@ def _value(value: object, setting: Setting, where: Where) -> object:
         return tuple(path_of(text, place) for text, place in _strings(value, setting, where))
     if kind is Kind.PATTERNS:
         return [_pattern(text, place) for text, place in _strings(value, setting, where)]
+    if kind is Kind.OPTIONS:
+        return tuple(_option(text, place) for text, place in _strings(value, setting, where))
+    if kind is Kind.INSIDE:
+        return tuple(_inside(text, place) for text, place in _strings(value, setting, where))
     if kind is Kind.WORDS:
         return tuple(_word(text, setting, place) for text, place in _strings(value, setting, where))
     if not _is(value, kind):
@@ -245,6 +266,6 @@ def likely(key: str, known: Iterable[str]) -> str:
     known = list(known)
     if not difflib.get_close_matches(key.lower().replace("_", "-"), known, n=1, cutoff=0.5):
         for setting in settings.SETTINGS:
-            if key in (setting.key, setting.also) and setting.section in settings.SECTIONS:
+            if key in (setting.key, *setting.also) and setting.section in settings.SECTIONS:
                 return f"it belongs below {setting.section}"
     return _meant(key, known)

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from ..boots import listing, requests
 from ..boots.listing import Listing
+from ..keep.examine import states
+from ..keep.state import Declared
+from ..kernel import mounts
+from ..report.report import Manager
+from ..system.systemd import NoSystemd
 from ..volumes.configured import configured
 
 
@@ -16,6 +21,13 @@ def boots(config_file: bytes | None) -> Listing:
     with configured(config_file, writable=False) as (config, machine):
         ours = config_file is None
         return listing.read(config, machine, newest=listing.NEWEST, ours=ours)
+
+
+def declarations(config_file: bytes | None) -> list[Declared]:
+    """Return the state of each declaration."""
+    # PID 1's table is read, because the unit's sandbox has mounts of its own.
+    with Manager(config_file, lambda: mounts.read(1), NoSystemd(), writable=False) as manager:
+        return states(manager)
 
 
 def request(config_file: bytes | None, action: str, number: int) -> str:

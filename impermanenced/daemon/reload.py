@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from gi.repository import GLib
 
+from ..config.fingerprint import Fingerprint, fingerprint
 from ..errors import ImpermanenceError
 from ..report.report import Manager
 from ..system import journal, logger
 from ..text import failure_to_text
-from .config_watch import ConfigWatch, Fingerprint, fingerprint
+from .config_watch import ConfigWatch
 
 EDITING = 300  # milliseconds from an edit to the reload
 

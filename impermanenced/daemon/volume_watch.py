@@ -15,20 +15,20 @@ log = logger.get()
 
 
 class VolumeWatch:
-    """A watch that has begun, until `stop`."""
+    """A watch that has begun, until `stop`; `fan` is the descriptor of its mark, if there is one already."""
 
-    def __init__(self, manager: Manager, writes: PendingWrites) -> None:
+    def __init__(self, manager: Manager, writes: PendingWrites, fan: int | None = None) -> None:
         self._manager = manager
         self._writes = writes
-        self._start()
+        self._start(fan)
 
-    def _start(self) -> None:
+    def _start(self, fan: int | None = None) -> None:
         manager = self._manager
         self.volumes, self.device = manager.volumes, manager.device
         root_ids = frozenset(volume.root_id for volume in manager.volumes)
         self._nesting = Nesting(manager.machine.top, root_ids)
         self._source = fanotify.start(
-            manager.machine.top, manager.volumes, self._writes, root_ids, self._nesting
+            manager.machine.top, manager.volumes, self._writes, root_ids, self._nesting, fan
         )
 
     @property

@@ -36,7 +36,7 @@ LARGEST = 1 << 20  # bytes of a file whose content is compared
 COMPARED = 1000  # files of one report
 
 # A server or a program answers for these, or does not.
-_SERVED = (
+SERVED = (
     "9p",
     "afs",
     "beegfs",
@@ -169,7 +169,7 @@ class Covered:
         flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
         if mount.place is not None:
             return os.open(self._machine.at(mount.place), flags)
-        if mount.fstype.startswith(_SERVED):
+        if mount.fstype.startswith(SERVED):
             return None
         inside = self._volume.inside(mount.path)
         fd = os.open(self._volume.mountpoint.rstrip(b"/") + inside, flags)

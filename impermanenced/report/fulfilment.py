@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterable
 
-from ..config.load import Placement
+from ..config.placement import Placement
 from ..kernel import openat2
 from ..model import Advice, AdviceKind, Declaration, Volume
 from ..text import to_text

@@ -19,6 +19,7 @@ from ..system.systemd import Systemctl, Systemd
 from ..text import first_of
 from ..volumes import links, placement
 from ..volumes.configured import open_configured
+from ..volumes.machine import Machine
 from ..volumes.mounted import changed, faults, mounted_inside
 from ..volumes.placement import Misplaced
 from ..watch.attribution import Attribution, Writers
@@ -68,8 +69,9 @@ class Manager:
         systemd: Systemd | None = None,
         *,
         writable: bool = True,
+        opened: tuple[Config, Machine] | None = None,
     ) -> None:
-        """Read the configuration and open the machine.
+        """Read the configuration and open the machine, unless it is `opened` already.
 
         `source` is the file to read, or a configuration.  A caller with mounts of its own passes
         `read_mounts`, which returns those of the system; a caller with a bus passes `systemd`.
@@ -79,7 +81,7 @@ class Manager:
         self._writable = writable
         self._read_mounts = read_mounts
         self._systemd = systemd or Systemctl()
-        self.config, self.machine = open_configured(self._source, writable=self._writable)
+        self.config, self.machine = opened or open_configured(source, writable=writable)
         self._context = Context(self.config, self.machine, self._systemd)
         self._forecast = Remembered(time.monotonic, REPEATED)
 
@@ -212,11 +214,14 @@ class Manager:
 
     def _mounted(self) -> dict[str, list[Mounted]]:
         """Return what is mounted in each volume's tree now, by the name of the volume."""
+        table = self.mounts()
+        return {volume.name: mounted_inside(volume, self.volumes, table) for volume in self.volumes}
+
+    def mounts(self) -> list[Mount]:
+        """Return the mounts of the system that the volumes are mounted in."""
         table = self._read_mounts()
         there = {mount.path for mount in table}
-        if not all(volume.mountpoint in there for volume in self.volumes):
-            table = mounts.read()
-        return {volume.name: mounted_inside(volume, self.volumes, table) for volume in self.volumes}
+        return table if all(volume.mountpoint in there for volume in self.volumes) else mounts.read()
 
     def _judge(
         self,
@@ -245,9 +250,9 @@ class Manager:
         persist = [path for path in config.persist if path not in wiped]
         return Rules(config.declarations, mounted, config.ignore, persist, follow)
 
-    def rulings(self, paths: Iterable[bytes]) -> Iterator[tuple[bytes, Ruling, tuple[Advice, ...]]]:
-        """Yield what the rules say of paths in the volumes as they are now, differing from the blank or not,
-        with what makes a declaration so.
+    def rulings(self, paths: Iterable[bytes]) -> Iterator[tuple[Difference, Ruling, tuple[Advice, ...]]]:
+        """Yield what is at each path in the volumes now, differing from the blank or not, what the rules say
+        of it, and what makes a declaration so.
         """
         misplaced = placement.misplaced(self.config.persist, self.volumes)
         mounted = self._mounted()
@@ -260,8 +265,9 @@ class Manager:
                 rules = self._rules(volume, mounted[volume.name], misplaced, covered)
                 fulfilment = Fulfilment(self.config.placements, covered.root, volume)
                 for path in mine:
-                    ruling = rules.judge(difference_of(covered.root, volume, path))
-                    yield path, ruling, fulfilment.advice(ruling.declaration)
+                    standing = difference_of(covered.root, volume, path)
+                    ruling = rules.judge(standing)
+                    yield standing, ruling, fulfilment.advice(ruling.declaration)
 
 
 def _fleeting(came_and_went: Collection[bytes]) -> Iterator[str]:

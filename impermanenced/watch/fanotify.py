@@ -23,17 +23,9 @@ from ..system import logger
 from ..text import failure_to_text
 from .inotify import InotifyWatch
 from .ledger import Origin
+from .mark import open_fanotify
 from .pending import PendingWrites
 
-MASK = (
-    fanotify.FAN_CREATE
-    | fanotify.FAN_DELETE
-    | fanotify.FAN_MOVED_TO
-    | fanotify.FAN_ATTRIB
-    | fanotify.FAN_MODIFY  # a log or a database that stays open has no close for weeks
-    | fanotify.FAN_CLOSE_WRITE
-    | fanotify.FAN_ONDIR
-)
 NAMED = fanotify.FAN_CREATE | fanotify.FAN_DELETE | fanotify.FAN_MOVED_TO
 READ_SIZE = 256 << 10
 LAST_READS = 64  # at the end: more than a full queue, and no more however fast others write
@@ -47,21 +39,6 @@ SUBVOLUMES = 10_000  # ids of subvolumes that are remembered, of those that came
 ORIGINS = 4096  # processes that are remembered; with more of them the memory is emptied
 
 log = logger.get()
-
-
-def open_fanotify(mount_fd: int) -> int:
-    """Return a descriptor that watches the whole filesystem of a top-level mount.
-
-    Raises OSError where the kernel refuses that.
-    """
-    flags = fanotify.FAN_CLASS_NOTIF | fanotify.FAN_CLOEXEC | fanotify.FAN_NONBLOCK
-    fan = fanotify.init(flags | fanotify.FAN_REPORT_DFID_NAME_TARGET)
-    try:
-        fanotify.mark(fan, fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM, MASK, mount_fd)
-    except BaseException:
-        os.close(fan)
-        raise
-    return fan
 
 
 class FanotifyWatch(threading.Thread):
@@ -237,11 +214,15 @@ def start(
     writes: PendingWrites,
     roots: frozenset[int],
     owner_of: Callable[[int], int | None],
+    fan: int | None = None,
 ) -> FanotifyWatch | InotifyWatch:
-    """Start the best source of events that this kernel and these privileges give, and return it."""
+    """Start the best source of events that this kernel and these privileges give, and return it.
+
+    `fan` is what `open_fanotify` returned for this mount, where that was called before.
+    """
     source: FanotifyWatch | InotifyWatch
     try:
-        source = FanotifyWatch(open_fanotify(mount_fd), writes, roots, owner_of)
+        source = FanotifyWatch(open_fanotify(mount_fd) if fan is None else fan, writes, roots, owner_of)
     except OSError as error:
         log.warning(
             "fanotify is refused, watching directories instead: writers stay unknown", error=error.strerror

@@ -62,6 +62,15 @@ int write_record(struct run *run)
 	return commit(run->top);
 }
 
+/* Leave the empty file that spares the running system a look at the result. */
+static void tell_all_is_well(const struct run *run)
+{
+	int fd = open(words("%s/impermanence/as-asked", run->options.run), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Write the result beside its place, unmount, and put it there: who sees it sees a filesystem that is free. */
 static void tell_result(struct run *run)
 {
@@ -76,6 +85,8 @@ static void tell_result(struct run *run)
 	leave(run);
 	if (!written || rename(new, place) != 0)
 		say(ERROR, "the result could not be put into %s", run->options.run);
+	else if (!run->mine.hold && (obeys(run->mine.action) || is(run->mine.action, "off")))
+		tell_all_is_well(run);
 }
 
 void leave(struct run *run)

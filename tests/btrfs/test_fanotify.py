@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from impermanenced.kernel import fanotify, libc, mounts
-from impermanenced.watch.fanotify import MASK, open_fanotify
+from impermanenced.watch.mark import MASK, open_fanotify
 
 from ..conftest import Filesystem
 

@@ -255,8 +255,8 @@ def test_a_user_without_privileges_is_refused_by_the_kernel() -> None:
     """The probe is the call itself: this is what it meets."""
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); os.setresuid(65534, 65534, 65534)\n"
-        "from impermanenced.watch import fanotify\n"
-        "try: fanotify.open_fanotify(0)\n"
+        "from impermanenced.watch import mark\n"
+        "try: mark.open_fanotify(0)\n"
         "except OSError as error: sys.stdout.write(str(error.errno))\n"
     )
     repository = Path(fanotify.__file__).parents[2]

@@ -214,14 +214,14 @@ def test_without_a_bus_it_says_so(bus: Bus, machine: Machine, tmp_path: Path) ->
     assert fetch(bus, machine.config) is None
 
 
-def test_it_ends_without_taking_the_interpreter_down(tmp_path: Path) -> None:
+def test_it_ends_without_taking_the_interpreter_down(machine: Machine, tmp_path: Path) -> None:
     """Gio's thread for D-Bus goes on meanwhile, and crashed one of a hundred processes on a busy machine."""
     program = (
         "import atexit, sys; from impermanenced.daemon import main; "
-        "atexit.register(print, 'Python finalises'); sys.argv = ['impermanenced']; main.command()"
+        "atexit.register(print, 'Python finalises'); main.command()"
     )
     said = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, "--config", machine.config],
         env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/none"},
         capture_output=True,
         text=True,

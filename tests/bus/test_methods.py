@@ -21,7 +21,9 @@ from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH, XM
 from impermanenced.bus.service import LONGEST
 from impermanenced.document import fields
 from impermanenced.document.boots import boots_to_json
+from impermanenced.document.declared import states_to_json
 from impermanenced.errors import UsageError
+from impermanenced.keep.state import Declared, Reason
 from impermanenced.losses import LossClass
 from impermanenced.model import Entry, FileType, Volume
 
@@ -154,6 +156,7 @@ def test_a_refusal_is_one_callers_alone(served: Served) -> None:
         ("Next", GLib.Variant("(ss)", ("keep", "2"))),
         ("Next", GLib.Variant("(s)", ("wipe",))),
         ("Follow", GLib.Variant("(i)", (-1,))),
+        ("Declarations", GLib.Variant("(s)", ("x",))),
         ("Boots", GLib.Variant("(v)", (GLib.Variant("s", "x"),))),
     ],
 )
@@ -214,6 +217,19 @@ def test_boots_come_in_a_file_too(bus: Bus, served: Served) -> None:
     theirs = json.loads(Caller(bus, NOBODY, "Boots").answer()[0])
     assert theirs == boots_to_json(served.boots, exact=False)
     assert theirs["boots"][0]["left"] == {"paths": 32, "bytes": 1 << 27, "complete": True}
+
+
+def test_declarations_are_shown_to_whose_they_are(bus: Bus, served: Served) -> None:
+    of_root = Declared(
+        b"/etc/\xff", b"/persist/etc/\xff", False, b"/persist", "bind", "by", Reason.MOUNTED, "it is", uid=0
+    )
+    theirs = dataclasses.replace(of_root, path=b"/home/b", source=b"/persist/home/b", uid=NOBODY)
+    nobodys = dataclasses.replace(of_root, path=b"/c", source=b"/persist/c", uid=None)
+    served.declarations = [of_root, theirs, nobodys]
+    assert document(served.call(INTERFACE, "Declarations"), "status_persist") == states_to_json(
+        served.declarations
+    )
+    assert json.loads(Caller(bus, NOBODY, "Declarations").answer()[0]) == states_to_json([theirs])
 
 
 def test_one_user_cannot_have_the_others_wait(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

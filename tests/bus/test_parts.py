@@ -10,7 +10,8 @@ import pytest
 from gi.repository import GLib
 
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
-from impermanenced.daemon import main
+from impermanenced.daemon.begun import begin
+from impermanenced.daemon.daemon import Daemon
 from impermanenced.system.dbus import PROPERTIES
 
 from .conftest import Bus, Machine, wait_until
@@ -32,7 +33,7 @@ def test_it_is_whole_before_it_runs(bus: Bus, machine: Machine, monkeypatch: pyt
         wait_until(lambda: got, f"the answer of {method}")
         return got.pop()
 
-    daemon = main.Daemon(os.fsencode(machine.config))
+    daemon = Daemon(begin(os.fsencode(machine.config)))
     try:
         properties = ask(PROPERTIES, "GetAll", GLib.Variant("(s)", (INTERFACE,)))
         undeclared = ask(INTERFACE, "Rescan")

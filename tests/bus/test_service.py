@@ -23,6 +23,7 @@ from impermanenced.bus.service import Service, Work
 from impermanenced.bus.signals import Signals
 from impermanenced.document.report import report_from_json, report_pieces
 from impermanenced.errors import ConfigError, NotPermitted, ServiceError
+from impermanenced.keep.state import Declared
 from impermanenced.model import Change, Difference, Entry, FileType, Report, Verdict, Volume
 from impermanenced.report.visible import visible
 from impermanenced.system.admission import Door
@@ -78,12 +79,13 @@ class Served:
         self.now = 1000.0
         self.requests: list[tuple[str, int]] = []
         self.boots = Listing(History((), ("root",), b"old_roots", False))
+        self.declarations: list[Declared] = []
         properties = {
             "Version": lambda: GLib.Variant("s", "1"),
             "ConfigFile": lambda: GLib.Variant("ay", self.config),
             "Progress": lambda: GLib.Variant("(tt)", self.progress()),
         }
-        work = Work(self._make, lambda: self.boots, self._request, self._rescan)
+        work = Work(self._make, lambda: self.boots, lambda: self.declarations, self._request, self._rescan)
         authority = Authority(self.con, self.callers, patience)
         executors = self.executor, self.short_calls
         self.registration = Registration(self.con, OBJECT_PATH, XML, guard=Door(self.callers).guard)

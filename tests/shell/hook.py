@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from impermanenced.boots import records
+from impermanenced import state
+from impermanenced.boots import outcome, records
 from impermanenced.boots.records import BootRecord, NextRequest, RollbackEnv, RollbackVolume
 from tests.conftest import Filesystem, sh
 
@@ -102,7 +103,10 @@ class Initrd:
         file = run / "impermanence/rollback.env"
         assert file.exists(), f"{result.returncode}\n{result.stdout}{result.stderr}{log}"
         words = log + result.stdout + result.stderr
-        return Boot(result.returncode, words, records.parse_record(file.read_bytes(), bytes(file)), run)
+        said = records.parse_record(file.read_bytes(), bytes(file))
+        untroubled = (run / "impermanence" / os.fsdecode(state.AS_ASKED)).exists()
+        assert untroubled == (outcome.of(said) is None), "logins are told of each trouble, and only of that"
+        return Boot(result.returncode, words, said, run)
 
     def examine(self, cmdline: str = "", *, extra: tuple[str, ...] = ()) -> tuple[str, str | None]:
         """What the next boot would decide, and the word of the reason."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.state import AS_ASKED, RUN
+
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 ALERT = SYSTEMD / "impermanence-alert.service"
 SERVICES = ("impermanence-alert", "impermanence-boot-good", "impermanence-prune")
@@ -27,7 +29,9 @@ def need_analyze() -> None:
 
 
 def test_it_runs_in_every_boot_before_anybody_logs_in() -> None:
-    assert lines("ConditionPathExists") == [], "also where the hook broke off, or is not there"
+    unless = ["!/run/impermanence/as-asked"]
+    assert lines("ConditionPathExists") == unless, "also where the hook broke off, or is not there"
+    assert unless == [f"!{os.fsdecode(RUN)}/{os.fsdecode(AS_ASKED)}"]
     assert lines("Before") == ["systemd-user-sessions.service"]
     assert lines("WantedBy") == ["multi-user.target"]
     assert lines("ExecStart") == ["/usr/bin/impermanence", "boots", "--alert"]

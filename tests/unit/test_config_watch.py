@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.daemon.config_watch import ConfigWatch, fingerprint
+from impermanenced.config.fingerprint import fingerprint
+from impermanenced.daemon.config_watch import ConfigWatch
 from tests.isolation import PATIENCE
 
 

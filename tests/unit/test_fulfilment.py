@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.config.load import Ownership, Placement
+from impermanenced.config.placement import Ownership, Placement
 from impermanenced.kernel.mounts import unescape
 from impermanenced.model import AdviceKind, Declaration, Volume
 from impermanenced.report.fulfilment import Fulfilment, fstab_line, tmpfiles_line

@@ -42,14 +42,30 @@ def test_the_daemon_loads_no_openssl() -> None:
     assert said.stdout == "[]\nand asyncio works\n"
 
 
-def test_the_daemon_is_ready_before_it_loads_what_only_comes_later() -> None:
-    program = "import sys, impermanenced.daemon.main; print(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert not {"structlog", "asyncio", "watchdog", "watchdog.observers"} & set(said.split())
+def modules(program: str) -> set[str]:
+    """What is loaded when this program of Python ends."""
+    program = f"import sys; {program}; print(*sys.modules)"
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, text=True
+        ).stdout.split()
+    )
+
+
+def test_the_daemon_watches_before_it_loads_anything_else() -> None:
+    """Logins wait for the mark: neither for the bus, nor for the ledger, nor for the report."""
+    loaded = modules("import impermanenced.daemon.main")
+    assert not {"gi", "sqlite3", "logging", "subprocess", "json", "structlog", "asyncio", "watchdog"} & loaded
+    floors = {name.split(".")[1] for name in loaded if name.startswith("impermanenced.")}
+    assert not {"alerts", "boots", "bus", "document", "drift", "report"} & floors
+
+
+def test_the_daemon_answers_before_it_loads_what_only_comes_later() -> None:
+    loaded = modules("import impermanenced.daemon.daemon")
+    assert not {"structlog", "asyncio", "watchdog", "watchdog.observers"} & loaded
 
 
 def test_the_process_of_large_reports_loads_no_logger() -> None:
     """It mostly says nothing, and structlog with asyncio is a third of its start."""
-    program = "import sys, impermanenced.daemon.report_process; print(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert not {"structlog", "asyncio", "gi", "pydbus", "watchdog"} & set(said.split())
+    loaded = modules("import impermanenced.daemon.report_process")
+    assert not {"structlog", "asyncio", "gi", "pydbus", "watchdog"} & loaded

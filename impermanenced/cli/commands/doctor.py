@@ -13,6 +13,7 @@ from ...boots.outcome import Trouble
 from ...document.doctor import doctor_to_json
 from ...document.fields import printed
 from ...errors import NotSetUp
+from ...keep import doctor as keep_doctor
 from ...model import Decision
 from ...report import unkept
 from ...report.report import Manager
@@ -67,6 +68,7 @@ def look(config_file: bytes | None) -> list[Finding]:
             found += doctor_layout.examine(config, machine)
             found += doctor_blank.examine(machine, decision)
             found += doctor_kernels.examine(machine, decision)
+            found += keep_doctor.examine(manager, decision)
             found += unkept.examine(manager, decision)
             mended = hook is not None and _is_mended(hook, decision, machine)
     except NotSetUp as error:

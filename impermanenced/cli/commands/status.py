@@ -9,14 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...boots.examine import UNKNOWN
+from ...document.declared import states_to_json
 from ...document.fields import printed
 from ...document.status import status_to_json
+from ...errors import UsageError
 from ...losses import BAD, SERIOUS, mark
 from ...model import LOSSES, AdviceKind, Entry, Report, Verdict
 from ...report import totals
 from ...report.forecast import loses
 from ...text import size_to_text, to_text
-from .. import next_boot, output, since, source, wording
+from .. import declared, next_boot, output, since, source, wording
 from ..arguments import add_json
 from ..output import Style
 from ..remedies import elsewhere
@@ -41,12 +43,14 @@ class Options:
     view: str | None = None  # one of VIEWS
     order: str = "score"  # one of ORDERS
     since: str | None = None  # "settled", "-1", or a time
+    persist: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     parser.add_argument("--all", action="store_true", help="also show what is persisted, hidden or ignored")
     parser.add_argument("--exit-code", action="store_true", help="exit with 3 if anything would be lost")
+    parser.add_argument("--persist", action="store_true", help="show the state of each declaration instead")
     parser.add_argument(
         "--by", choices=tuple(VIEWS), help="show one row for each of these, in place of things"
     )
@@ -55,10 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_options(found: argparse.Namespace) -> Options:
-    return Options(found.all, found.exit_code, found.by, found.sort, found.since)
+    if found.persist and (found.by or found.since or found.sort != "score"):
+        raise UsageError("--persist is about declarations", "it goes with --all, --exit-code and --json")
+    return Options(found.all, found.exit_code, found.by, found.sort, found.since, found.persist)
 
 
 def run(options: Options, shared: Shared) -> int:
+    if options.persist:
+        return _run_persist(options, shared)
     report, moment = since.only(source.fetch(shared.config), options.since, time.time())
     forecast = next_boot.forecast_of(report, shared.config)
     report = dataclasses.replace(report, forecast=forecast)
@@ -77,6 +85,16 @@ def run(options: Options, shared: Shared) -> int:
         )
         output.write_long(shown, shared)
     return LOST if options.exit_code and loses(report) else 0
+
+
+def _run_persist(options: Options, shared: Shared) -> int:
+    found = source.declarations(shared.config)
+    if shared.json:
+        output.write(printed(states_to_json(found)))
+    else:
+        style, columns = output.style(shared), output.columns()
+        output.write_long(declared.text(found, whole=options.all, columns=columns, style=style), shared)
+    return LOST if options.exit_code and not all(one.kept for one in found) else 0
 
 
 verb = Verb(add_arguments, read_options, run)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from ...config.placement import BIND, INITRD, SYMLINK, SYNC, SYSTEM
 from ...report.suggest import Wanted
 from . import nix
 from .writing import Option, Task, Written, about, by_user, differs, fields, hides
@@ -31,6 +32,7 @@ HEADS = {
 _EARLY = (b"/etc/machine-id", b"/var/lib/nixos")
 _USERS = tuple(b"/etc/" + name for name in b"group gshadow passwd shadow subgid subuid".split())
 _OLD_METHOD = "  # method: only the branch home-manager-v1 has it"
+_NO_DETAILS = "  # impermanence has neither mount options nor the phase of one entry"
 _NO_OWNER = "  # owner and mode of a file are those of the file itself"
 
 Entry = Callable[[Wanted, bool], str]
@@ -90,6 +92,10 @@ def home_manager(task: Task) -> Written:
 def _why_not(one: Wanted) -> str | None:
     if one.path in _USERS and not one.declared:
         return "NixOS makes it of users.users, passwords of hashedPasswordFile"
+    if one.method == SYNC:
+        return "no module keeps a file as a copy"
+    if one.details.exclude:
+        return "no module leaves out a part of a directory"
     return nix.why_not(one.path) or nix.why_not(one.persist)
 
 
@@ -131,11 +137,15 @@ def _impermanence_entry(one: Wanted, hidden: bool) -> str:
         options |= fields(one.own)
         if differs(one, hidden=hidden):
             options["hideMount"] = one.hide
+        if one.details.trash:
+            options["allowTrash"] = True
     elif parent := fields(one.parent):
         options["parentDirectory"] = parent
     if one.declared and not one.directory and fields(one.own):
         note = _NO_OWNER
-    if one.method != "bind":
+    if one.details.phase != SYSTEM or one.details.options:
+        note = _NO_DETAILS
+    if one.method != BIND:
         options["method"] = one.method
         note = _OLD_METHOD
     return _said(one, options) + (note or about(one))
@@ -143,13 +153,18 @@ def _impermanence_entry(one: Wanted, hidden: bool) -> str:
 
 def _preservation_entry(one: Wanted, hidden: bool) -> str:
     options: dict[str, Option] = {**fields(one.own)}
-    if one.method != "bind":
+    if one.method == SYMLINK:
         options["how"] = one.method
-    if not one.directory and (parent := fields(one.parent)):
+    if parent := fields(one.parent):
         options |= {"configureParent": True, "parent": parent}
+    mount = [*one.details.options, *(["x-gvfs-trash"] if one.details.trash else [])]
     if differs(one, hidden=hidden) and one.hide:
-        options["mountOptions"] = ["x-gvfs-hide"]
-    if one.path in _EARLY:
+        mount.insert(0, "x-gvfs-hide")
+    if mount:
+        options["mountOptions"] = mount
+    if one.declared and one.method == SYMLINK and one.details.target:
+        options["createLinkTarget"] = True
+    if one.path in _EARLY or one.details.phase == INITRD:
         options["inInitrd"] = True
     return _said(one, options) + about(one)
 

@@ -15,7 +15,7 @@ import os
 import re
 import stat
 
-from ...config.load import Ownership
+from ...config.placement import Ownership
 from ...model import Change, FileType
 from ...report.suggest import RemedyKind, Wanted
 from .writing import Task, Written, about, unspeakable

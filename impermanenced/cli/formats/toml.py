@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ...config.load import Ownership
+from ...config.placement import SYSTEM, Details, Ownership
 from ...paths import PATH_MAX
 from ...report.suggest import Wanted
 from ...report.suggest.ownership import FILE
@@ -27,14 +27,24 @@ def write(task: Task) -> Written:
                 written.lines.append("")
             header = f"persist.{string(to_text(persist))}"
             written.lines.append(f"[{header}]" if user is None else f"[{header}.users.{_key(user)}]")
-            if user is None and hidden:
-                written.lines.append("hide-mounts = true")
+            if user is None:
+                written.lines += _for_all(block, hidden=hidden)
             elif user is not None:
                 written.lines += _home(entries)
             written.lines += _entries(entries, hidden=hidden)
-        if hidden and not any(one.user is None for one in good):
-            written.lines += ["", f"[persist.{string(to_text(persist))}]", "hide-mounts = true"]
+        common = _for_all(block, hidden=hidden)
+        if common and not any(one.user is None for one in good):
+            written.lines += ["", f"[persist.{string(to_text(persist))}]", *common]
     return written
+
+
+def _for_all(block: Iterable[Wanted], *, hidden: bool) -> list[str]:
+    """Return the lines on what holds for all declarations of a persist volume."""
+    lines = ["hide-mounts = true"] if hidden else []
+    defaults = {one.details.default for one in block if one.declared}
+    if len(defaults) == 1 and (common := fields(defaults.pop())):
+        lines.append(f"default-permissions = {_table(common)}")
+    return lines
 
 
 def _why_not(one: Wanted) -> str | None:
@@ -65,10 +75,26 @@ def _entry(one: Wanted, *, hidden: bool) -> str:
         table["method"] = one.method
     if differs(one, hidden=hidden):
         table["hide-mount"] = one.hide
-    if not one.directory and (parent := fields(one.parent)):
+    if parent := fields(one.parent):
         table["parent-directory"] = parent
+    table |= _details(one.details)
     path = to_text(one.name)
     return _table({"path": path, **table}) if table else string(path)
+
+
+def _details(details: Details) -> dict[str, Option]:
+    table: dict[str, Option] = {}
+    if details.phase != SYSTEM:
+        table["phase"] = details.phase
+    if details.trash:
+        table["allow-trash"] = True
+    if details.options:
+        table["mount-options"] = details.options
+    if not details.target:
+        table["create-link-target"] = False
+    if details.exclude:
+        table["exclude"] = [to_text(path) for path in details.exclude]
+    return table
 
 
 def _of_file(own: Ownership) -> Ownership:
@@ -87,6 +113,8 @@ def _table(table: Mapping[str, Option]) -> str:
 def _value(value: Option) -> str:
     if isinstance(value, Mapping):
         return _table(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(string(one) for one in value) + "]"
     return str(value).lower() if isinstance(value, bool) else string(str(value))
 
 

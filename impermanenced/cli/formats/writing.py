@@ -6,7 +6,7 @@ import collections
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...config.load import Ownership
+from ...config.placement import Ownership
 from ...report.suggest import Item, Suggestion, System, Wanted
 from ...text import size_to_text, to_text
 from .. import wording
@@ -65,8 +65,8 @@ def by_user(block: Iterable[Wanted]) -> Iterator[tuple[str | None, list[Wanted]]
 
 
 def hides(block: Iterable[Wanted]) -> bool:
-    """Return whether existing declarations of this block are hidden from file managers; files follow their
-    block.
+    """Return whether existing declarations of this block are hidden from file managers, files above all: not
+    every language can say it of one.
     """
     declared = [one for one in block if one.declared]
     of_files = [one.hide for one in declared if not one.directory]
@@ -75,7 +75,7 @@ def hides(block: Iterable[Wanted]) -> bool:
 
 def differs(one: Wanted, *, hidden: bool) -> bool:
     """Return whether the declaration differs from its block in that; a new one never does."""
-    return one.declared and one.directory and one.hide != hidden
+    return one.declared and one.hide != hidden
 
 
 def fields(own: Ownership) -> dict[str, str]:

@@ -106,6 +106,16 @@ class System:
         """Return the name of a user, or the number if there is no usable name."""
         return self._name(uid, self._names, lambda: pwd.getpwuid(uid).pw_name)
 
+    def uid(self, name: str) -> int | None:
+        """Return the uid of a user, or None if there is none of this name."""
+        if not self._native:
+            found = (uid for uid, one in self._names.items() if one == name)
+            return 0 if name == "root" else next(found, None)
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            return None
+
     def group(self, gid: int) -> str:
         """Return the name of a group, or the number if there is no usable name."""
         return self._name(gid, self._groups, lambda: grp.getgrgid(gid).gr_name)

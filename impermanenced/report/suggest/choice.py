@@ -20,7 +20,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ...config.load import Ownership, Placement
+from ...config.placement import Ownership, Placement
 from ...errors import UsageError
 from ...losses import LossClass, weight
 from ...model import Advice, AdviceKind, Change, FileType, Verdict
@@ -96,6 +96,7 @@ def _declared(placement: Placement, made: Mapping[bytes, Item]) -> Wanted:
         parent,
         placement.method,
         placement.hide,
+        placement.details,
         declared=True,
         in_blank=declaration.path not in made,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from ...config.load import Ownership
+from ...config.placement import Details, Ownership
 from ...losses import LossClass
 from ...model import Advice, Change, Entry, FileType, Verdict
 
 DEFAULT = Ownership()
+USUAL = Details()
 
 
 class RemedyKind(enum.StrEnum):
@@ -84,6 +85,7 @@ class Wanted:
     parent: Ownership = DEFAULT  # for a file: how the directory around it is created
     method: str = "bind"
     hide: bool = False
+    details: Details = USUAL
     declared: bool = False  # whether the configuration has it already
     in_blank: bool = False  # whether the blank has something by this name
     instead: tuple[tuple[Advice, ...], ...] = ()  # the better ways for parts of it, each some advice

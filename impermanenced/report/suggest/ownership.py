@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ...config.load import Ownership
+from ...config.placement import Ownership
 from ...paths import ancestors
 from .accounts import DYNAMIC, System, User
 from .declarations import Item, Wanted, Way

@@ -53,7 +53,8 @@ class System:
     def document(self, *argv: str) -> Any:
         result = self.run(*argv, "--json")
         assert (result.returncode, result.stderr) == (0, "")
-        return checked(argv[0], result.stdout)
+        name = "status_persist" if "--persist" in argv and argv[0] == "status" else argv[0]
+        return checked(name, result.stdout)
 
     def refused(self, code: int, *argv: str, wrap: tuple[str, ...] = ()) -> str:
         """The one line and the hint of a command that fails and changes nothing."""

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from impermanenced.boots.doctor import Finding
+from impermanenced.keep import doctor as keep_doctor
 from impermanenced.report import unkept
 from impermanenced.report.report import Manager
 from tests.conftest import sh
@@ -19,7 +20,8 @@ NOTHING = "What is written there goes with the next boot that wipes"
 
 def findings(system: System) -> list[Finding]:
     with Manager(os.fsencode(system.config)) as manager:
-        return unkept.examine(manager, manager.forecast().decision)
+        decision = manager.forecast().decision
+        return [*keep_doctor.examine(manager, decision), *unkept.examine(manager, decision)]
 
 
 def whats(system: System) -> list[str]:
@@ -64,7 +66,11 @@ def test_mounts_and_links_keep_it(declared: System) -> None:
     bind(declared, "var/log")
     assert "/etc/hostname, /var/lib/thing. " in whats(declared)[0]
     (declared.root / "var/lib/thing").symlink_to("/persist/var/lib/thing")
-    assert whats(declared) == [f"declared, but nothing is mounted there: /etc/hostname. {NOTHING}"]
+    nothing = f"declared, but nothing is mounted there: /etc/hostname. {NOTHING}"
+    missing = "/var/lib/thing: its source /persist/var/lib/thing does not exist"
+    assert whats(declared) == [nothing, missing]
+    (declared.root / "persist/var/lib/thing").mkdir(parents=True)
+    assert whats(declared) == [nothing]
     (declared.root / "persist/etc").mkdir()
     (declared.root / "persist/etc/hostname").touch()
     bind(declared, "etc/hostname")
@@ -81,7 +87,10 @@ def test_a_mount_above_it_keeps_it_and_a_tmpfs_does_not(declared: System) -> Non
     declared.filesystem.umount(declared.root / "var")
     sh("mount", "-t", "tmpfs", "tmpfs", declared.root / "var/log")
     declared.filesystem.mounts.append(declared.root / "var/log")
-    assert "/var/log" in whats(declared)[0]
+    assert whats(declared) == [
+        f"declared, but nothing is mounted there: /var/lib/thing. {NOTHING}",
+        "/var/log: a tmpfs is mounted there, which keeps nothing",
+    ]
 
 
 def people(system: System) -> None:

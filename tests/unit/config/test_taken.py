@@ -11,11 +11,11 @@ from impermanenced.config.load import (
     Config,
     GateSettings,
     LevelSettings,
-    Ownership,
     RollbackSettings,
     VolumeSettings,
     load,
 )
+from impermanenced.config.placement import Ownership
 from impermanenced.config.values import Space
 from impermanenced.errors import ConfigError
 from impermanenced.model import Declaration

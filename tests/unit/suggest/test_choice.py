@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from impermanenced.config.load import Ownership
+from impermanenced.config.placement import Ownership
 from impermanenced.losses import LossClass
 from impermanenced.model import Change, FileType, Verdict
 from impermanenced.report.suggest import Item, System, Wanted, choose

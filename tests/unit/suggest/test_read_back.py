@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from impermanenced.cli.formats import modules, nix, tmpfiles, toml
 from impermanenced.cli.formats.writing import Task
 from impermanenced.config import load
-from impermanenced.config.load import Ownership
+from impermanenced.config.placement import Ownership
 from impermanenced.report.suggest import Suggestion, System, Wanted, choose
 from tests.conftest import sh
 

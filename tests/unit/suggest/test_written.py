@@ -79,7 +79,8 @@ def test_the_articles_declarations_for_preservation(tmp_path: Path) -> None:
     key = {"file": "/var/keys/secret_file", "configureParent": True, "parent": {"mode": "u=rwx,g=,o="}}
     assert key in at["files"]
     assert {"directory": "/var/lib/nixos", "inInitrd": True} in at["directories"]
-    assert {"directory": ".local/share/Steam", "how": "symlink"} in at["users"]["talyz"]["directories"]
+    steam = {"directory": ".local/share/Steam", "how": "symlink", "createLinkTarget": True}
+    assert steam in at["users"]["talyz"]["directories"]
     assert at["users"]["talyz"]["files"] == [".screenrc"]
     assert len(at["directories"]) + len(at["files"]) + len(at["users"]["talyz"]["directories"]) == 21
 
@@ -87,7 +88,7 @@ def test_the_articles_declarations_for_preservation(tmp_path: Path) -> None:
 # The options of the modules, as their sources declare them.
 ENTRY = {
     "impermanence": {
-        "directories": {"directory", "user", "group", "mode", "hideMount", "method"},
+        "directories": {"directory", "user", "group", "mode", "hideMount", "allowTrash", "method"},
         "files": {"file", "parentDirectory", "method"},
     },
     "preservation": {
@@ -121,11 +122,24 @@ files = [
 home = "/srv/alice"
 files = [{path = "e/f", mode = "0600", parent-directory = {mode = "0700"}}]
 [persist."/other"]
-directories = ["/x", {path = "/y", hide-mount = true}]
+default-permissions = {user = "u", mode = "0711"}
+directories = [
+  "/x", {path = "/y", hide-mount = true},
+  {path = "/z", phase = "initrd", allow-trash = true, mount-options = ["noexec", "x-gdu.hide"]},
+]
+files = [
+  {path = "/f", method = "symlink", create-link-target = false, hide-mount = true},
+  {path = "/g", method = "auto", parent-directory = {mode = "0700"}},
+]
+"""
+ONLY_HERE = """
+[persist."/persist"]
+directories = [{path = "/a", exclude = ["cache", "b c"]}]
+files = [{path = "/b", method = "sync"}]
 """
 
 
-@pytest.mark.parametrize("text", [ARTICLE, ODD], ids=["article", "odd"])
+@pytest.mark.parametrize("text", [ARTICLE, ODD, ONLY_HERE], ids=["article", "odd", "only-here"])
 def test_the_whole_means_what_was_declared(tmp_path: Path, text: str) -> None:
     def meant(found: load.Config) -> set[Any]:
         without_source = [replace(one.declaration, source="") for one in found.placements]
@@ -136,6 +150,13 @@ def test_the_whole_means_what_was_declared(tmp_path: Path, text: str) -> None:
 
     wanted = meant(configured(tmp_path, text))
     assert meant(configured(tmp_path, suggestion(tmp_path, text, "--whole"))) == wanted
+
+
+def test_what_no_module_can_say_is_named(tmp_path: Path) -> None:
+    for format in ("impermanence", "preservation"):
+        said = suggestion(tmp_path, ONLY_HERE, "--whole", "--format", format)
+        assert "no module leaves out a part of a directory" in said
+        assert "no module keeps a file as a copy" in said
 
 
 @pytest.mark.parametrize("text", [ARTICLE, ODD], ids=["article", "odd"])

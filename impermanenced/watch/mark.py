@@ -1,0 +1,32 @@
+"""The mark by which the kernel queues the events of a whole filesystem."""
+
+from __future__ import annotations
+
+import os
+
+from ..kernel import fanotify
+
+MASK = (
+    fanotify.FAN_CREATE
+    | fanotify.FAN_DELETE
+    | fanotify.FAN_MOVED_TO
+    | fanotify.FAN_ATTRIB
+    | fanotify.FAN_MODIFY  # a log or a database that stays open has no close for weeks
+    | fanotify.FAN_CLOSE_WRITE
+    | fanotify.FAN_ONDIR
+)
+
+
+def open_fanotify(mount_fd: int) -> int:
+    """Return a descriptor that watches the whole filesystem of a top-level mount.
+
+    Raises OSError where the kernel refuses that.
+    """
+    flags = fanotify.FAN_CLASS_NOTIF | fanotify.FAN_CLOEXEC | fanotify.FAN_NONBLOCK
+    fan = fanotify.init(flags | fanotify.FAN_REPORT_DFID_NAME_TARGET)
+    try:
+        fanotify.mark(fan, fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM, MASK, mount_fd)
+    except BaseException:
+        os.close(fan)
+        raise
+    return fan
