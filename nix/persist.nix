@@ -30,7 +30,7 @@ let
   # A colon: what exists already keeps its owner and mode.
   line =
     type: path: own: rest:
-    "${type} ${quoted path} :${own.mode} :${own.user} :${own.group} - ${rest}";
+    "${type} ${quoted path} :${or' (pure.octal own.mode) "-"} :${own.user} :${own.group} - ${rest}";
 
   or' = value: default: if value == null then default else value;
 in

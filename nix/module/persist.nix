@@ -114,6 +114,20 @@ let
       "it and the persist volume lie in one another"
     else
       null;
+  # Values that become words of tmpfiles.d(5) and of a unit.
+  valueFaults =
+    one:
+    let
+      set = filter (value: value != null);
+      bad = pattern: filter (value: builtins.match pattern value == null);
+      modes = filter (mode: pure.octal mode == null) (set [ one.own.mode one.parent.mode ]);
+      owners = bad "[A-Za-z0-9_.][A-Za-z0-9_.-]*\\$?" (set [ one.own.user one.own.group one.parent.user one.parent.group ]);
+      options = bad "[^,[:space:][:cntrl:]]+" one.options;
+      said = what: value: fail ''${one.source}: "${shown value}", of ${shown one.path}, is no ${what}.'';
+    in
+    map (said "mode such as 0750 or u=rwx,g=rx,o=") modes
+    ++ map (said "name of a user or a group") owners
+    ++ map (said "single mount option") options;
   fileSystemOf =
     store:
     let
@@ -177,7 +191,7 @@ in
         let
           fault = pathFault one;
         in
-        lib.optional (fault != null) (fail ''${one.source}: "${shown one.path}": ${fault}.'')
+        lib.optional (fault != null) (fail ''${one.source}: "${shown one.path}": ${fault}.'') ++ valueFaults one
       ) entries
       ++ concatMap storeFaults stores
       ++ map (
