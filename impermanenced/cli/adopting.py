@@ -23,7 +23,7 @@ from ..system.services import Services
 from ..text import size_to_text, to_text
 from ..volumes.configured import configured
 from ..volumes.machine import Machine, system_root
-from . import output, paths, progress
+from . import asking, output, paths, progress
 from .formats import toml
 from .formats.writing import Task
 from .stopping import Stop
@@ -140,12 +140,11 @@ def _compile() -> None:
 
 
 def agreed(shared: Shared, *, yes: bool) -> bool:
-    """Return whether to go on; who sits at a terminal is asked."""
-    if yes or shared.json or sys.stdin is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return True
-    sys.stderr.write("Go on? [Y/n] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+    """Return whether to go on: who sits at a terminal is asked; elsewhere the command is answer enough, since
+    it can be undone.
+    """
+    asked = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    return yes or shared.json or not asked or asking.agreed("Go on?", "--yes")
 
 
 def volume(config: Config, asked: bytes | None) -> bytes:

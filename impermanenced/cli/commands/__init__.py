@@ -10,6 +10,7 @@ COMMANDS = {
     "ignore": "have no report speak of what a pattern matches",
     "undo": "take back what persist, unpersist or ignore has done",
     "persisted": "print the paths that are kept, for a backup",
+    "tidy": "move away what nothing declares in the persist volumes",
     "gate": "say whether a reboot may come now: pass, warn or block",
     "watch": "show undeclared writes as they happen",
     "next": "override the next boot: keep the root, or boot an old one",

@@ -186,7 +186,7 @@ def undo(work: Work) -> None:
         staging = store.staging()
         try:
             if job.step is not Step.COPY and not _is_there(staging, _staged(job)):
-                work.put_away(store.above(), store.name)  # it was at its place already
+                work.put_away()  # it was at its place already
         finally:
             os.close(staging)
         store.tidy()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
-from ... import copying
 from ...errors import UsageError
 from ...text import to_text
 from . import changes, declared, persist, unpersist
 from .book import Book, last_done
 from .ground import Ground
 from .record import ENDED, Action, Job, Step
-from .store import TRASH, Store
 
 DAY = 86400
 
@@ -85,35 +81,12 @@ def find(book: Book, number: int | None) -> Job:
     raise UsageError(f"there is no job {number} to undo", "impermanence undo --list")
 
 
-def expire(ground: Ground, book: Book) -> list[bytes]:
-    """Remove what lies in the trash for longer than old roots are kept, with the records that are about it;
-    return the paths.
-    """
-    gone: list[bytes] = []
+def expire(ground: Ground, book: Book) -> None:
+    """Forget the jobs that ended longer ago than old roots are kept."""
     oldest = changes.now() // 10**9 - ground.config.archive.keep_days * DAY
     for job in book.jobs():
-        if job.step not in ENDED or job.time >= oldest:
-            continue
-        if job.persist and (path := _expire(ground, job)) is not None:
-            gone.append(path)
-        book.forget(job)
-    return gone
-
-
-def _expire(ground: Ground, job: Job) -> bytes | None:
-    try:
-        store = Store(ground, job.persist, job.path)
-    except UsageError:
-        return None
-    with store:
-        trash, name = store.staging(TRASH), b"%d" % job.number
-        try:
-            if name not in map(os.fsencode, os.listdir(trash)):
-                return None
-            copying.remove(trash, name)
-        finally:
-            os.close(trash)
-    return job.path
+        if job.step in ENDED and job.time < oldest:
+            book.forget(job)
 
 
 def shown(job: Job) -> str:

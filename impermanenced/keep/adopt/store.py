@@ -17,11 +17,11 @@ from ... import copying
 from ...errors import ImpermanenceError, UsageError
 from ...kernel import libc, mounts, openat2
 from ...text import to_text
+from ..strays import OURS
 from .ground import Ground
 from .live import Live
 
-STAGING = b".impermanence-staging"
-TRASH = b".impermanence-trash"
+STAGING = OURS + b"-staging"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -42,7 +42,8 @@ class Store:
             raise UsageError(
                 f"{to_text(persist)}: {error.strerror}", "mount a persist volume there, or name another: --to"
             ) from None
-        self._base = self._top  # the directory that staging is in
+        self._base = self._top
+        self.inside = path  # the source's path from the base
         self._find_base()
 
     def close(self) -> None:
@@ -94,7 +95,7 @@ class Store:
                 below = self._enter(at, name, openat2.facts(ours, done))
                 os.close(at)
                 at = below
-                self._rebase(at)
+                self._rebase(at, done)
             self._above, at = at, -1
         finally:
             os.close(ours)
@@ -107,11 +108,13 @@ class Store:
         """
         at = os.dup(self._top)
         try:
+            done = b""
             for name in os.path.dirname(self.path).split(b"/")[1:]:
+                done += b"/" + name
                 below = os.open(name, _DIRECTORY, dir_fd=at)
                 os.close(at)
                 at = below
-                self._rebase(at)
+                self._rebase(at, done)
         except OSError:  # whoever goes there says what is wrong
             pass
         finally:
@@ -139,18 +142,22 @@ class Store:
             os.close(staging)
         return os.open(name, _DIRECTORY, dir_fd=at)
 
-    def _rebase(self, fd: int) -> None:
+    def _rebase(self, fd: int, path: bytes) -> None:
         """Have staging where a rename reaches the source from: in the same subvolume, by the same mount."""
         same = os.fstat(fd).st_dev == os.fstat(self._base).st_dev
         if not same or mounts.mount_id(fd) != mounts.mount_id(self._base):
             if self._base != self._top:
                 os.close(self._base)
             self._base = os.dup(fd)
+            self.inside = self.path[len(path) :]
 
-    def staging(self, name: bytes = STAGING) -> int:
-        """Return a descriptor of the staging directory (or the trash), made where it is not; the caller
-        closes it.
-        """
+    @property
+    def base(self) -> int:
+        """Return a descriptor of the topmost directory from which a rename reaches the source."""
+        return self._base
+
+    def staging(self) -> int:
+        """Return a descriptor of the staging directory, made where it is not; the caller closes it."""
         facts = os.fstat(self._base)
         if facts.st_uid != 0 or facts.st_mode & 0o022:
             raise ImpermanenceError(
@@ -158,12 +165,12 @@ class Store:
                 "chown root, chmod go-w",
             )
         with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=self._base)
-        fd = os.open(name, _DIRECTORY, dir_fd=self._base)
+            os.mkdir(STAGING, 0o700, dir_fd=self._base)
+        fd = os.open(STAGING, _DIRECTORY, dir_fd=self._base)
         facts = os.fstat(fd)
         if facts.st_uid != 0 or stat.S_IMODE(facts.st_mode) != 0o700:
             os.close(fd)
-            raise ImpermanenceError(f"{to_text(name)} in {to_text(self.persist)} is not root's alone")
+            raise ImpermanenceError(f"{to_text(STAGING)} in {to_text(self.persist)} is not root's alone")
         return fd
 
     def tidy(self) -> None:

@@ -118,8 +118,7 @@ def _unmount(work: Work) -> int | None:
 def _finish(work: Work) -> None:
     """Make everything that comes after the mount has gone."""
     if work.job.step is not Step.START:
-        if work.store.facts() is not None:
-            work.put_away(work.store.above(), work.store.name)
+        work.put_away()
         work.record(Step.START)
     work.start()
     work.record(Step.DONE)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import stat
+import time
 
 from ... import copying
 from ...copying import Kind
 from ...errors import CommandError, ImpermanenceError
-from ...kernel import attach, libc
+from ...kernel import attach
+from ...model import TYPES
 from ...text import first_of, to_text
+from ..strays import Stray, inode_of
+from ..trash import Trash
 from . import changes
 from .book import Book
 from .ground import Ground
 from .live import Live
 from .record import Job, Step
-from .store import TRASH, Store
+from .store import Store
 
 TRIES = 5  # copies of something that changes meanwhile
 MOST = 3  # names of a list
@@ -125,11 +130,13 @@ class Work:
             for fd in opened:
                 os.close(fd)
 
-    def put_away(self, above: int, name: bytes) -> None:
-        """Move something of the persist volume to its trash, under the number of the job."""
-        trash = self.store.staging(TRASH)
-        try:
-            libc.renameat2(above, name, trash, b"%d" % self.job.number, libc.RENAME_NOREPLACE)
-        finally:
-            os.close(trash)
-        libc.syncfs(self.store.top)
+    def put_away(self) -> None:
+        """Move the source to the trash of the persist volume."""
+        store = self.store
+        if (facts := store.facts()) is None:
+            return
+        gone = Stray(store.inside, b"/", TYPES[stat.S_IFMT(facts.st_mode)], 0, 0, False, 0, inode_of(facts))
+        with Trash(store.base, writable=True) as trash:
+            trash.sweep()
+            trash.take(gone, time.time())
+            trash.commit()

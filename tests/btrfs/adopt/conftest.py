@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,22 @@ import pytest
 from tests.conftest import Filesystem, sh
 
 from .machine import Machine
+
+
+@pytest.fixture
+def filesystem() -> Iterator[Filesystem]:
+    """One in memory: each step of a job is committed, and a disk that others write to is slow at that."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for a loop device: run make test as root")
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(
+        prefix="pytest-of-root-", dir=memory if memory.is_dir() else None
+    ) as made:
+        filesystem = Filesystem(Path(made))
+        try:
+            yield filesystem
+        finally:
+            filesystem.close()
 
 
 @pytest.fixture

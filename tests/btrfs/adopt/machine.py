@@ -133,7 +133,7 @@ class Machine:
         return {one.path for one in load(None, default=os.fsencode(self.config)).declarations}
 
     def trash(self) -> list[Path]:
-        return list(self.persist.glob(".impermanence-trash/*"))
+        return list(self.persist.glob(".impermanence-tidied/*/content"))
 
     def reboot(self, *, wipe: bool = True) -> None:
         """Shut down, put the root back to its blank, and mount what is declared, as the boot does."""

@@ -82,8 +82,9 @@ def test_killed_while_it_goes_back(machine: Machine) -> None:
 class Disk:
     """The disk of a machine, which can be put back to a state and cut."""
 
-    def __init__(self, machine: Machine, directory: Path) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        directory = machine.filesystem.directory
         self.base = directory / "base.img"
         self.cut_off = directory / "cut.img"
         machine.shut_down()
@@ -110,12 +111,12 @@ class Disk:
 
 @pytest.mark.parametrize("wipe", [False, True], ids=["kept", "wiped"])
 @pytest.mark.parametrize("back", [False, True], ids=["persist", "unpersist"])
-def test_cut_with_the_power(machine: Machine, tmp_path: Path, wipe: bool, back: bool) -> None:
+def test_cut_with_the_power(machine: Machine, wipe: bool, back: bool) -> None:
     path = "/var/lib/app"
     before = grow(machine.root / path[1:])
     if back:
         machine.adopt(path)
-    disk = Disk(machine, tmp_path)
+    disk = Disk(machine)
     act: Callable[[], object] = lambda: machine.give_back(path) if back else machine.adopt(path)  # noqa: E731
     for turn in range(ROUNDS):
         disk.power_on(disk.base)
