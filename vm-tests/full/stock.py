@@ -11,12 +11,12 @@ from pathlib import Path
 
 import cache
 import kernel as kernels
-from impermanenced.boots.kernels import installed
 from machine import Disk, Machine
 
 from full import guest
 from full.guest import HERE, Guest, succeed
 from full.repository import PLACE, repository
+from impermanenced.boots.kernels import installed
 
 KERNEL = "linux-image-cloud-amd64"
 UUID = "6f0f3c52-1c0f-4f0e-9e0d-2f6f7a4f5b11"
@@ -55,7 +55,8 @@ class Stock(Guest):
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", disk(initrd), self.disk], check=True)
         self.release = ""  # of the kernel that booted last
         drives = [Disk(self.disk), *extra]
-        self.machine = Machine(directory, kernel=directory / "vmlinux", initrd=directory / "initrd", disks=drives)
+        kernel, initial = directory / "vmlinux", directory / "initrd"
+        self.machine = Machine(directory, kernel=kernel, initrd=initial, disks=drives)
 
     def power_on(self, extra: str = "") -> None:
         with self.top() as top:
