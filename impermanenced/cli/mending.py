@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from ..boots.doctor import Finding
 from ..errors import CommandError, UsageError
 from ..system import command
-from . import output
-from .converting import agreed
+from . import asking, output
 from .verb import Shared
 
 TIMEOUT = 3600.0  # seconds that one command may take; it may build an initrd
@@ -28,7 +27,8 @@ def mend(found: Sequence[Finding], shared: Shared, *, yes: bool) -> bool:
         if not one.safe or one.commands in done:
             continue
         done.add(one.commands)
-        if not yes and not agreed(f"{one.what}\n  {'; '.join(one.commands)}\nDo this? [y/N] "):
+        question = f"{one.what}\n  {'; '.join(one.commands)}\nDo this?"
+        if not yes and not asking.agreed(question, "--yes mends them, and without --fix they are only shown"):
             continue
         tried = True
         try:
