@@ -7,10 +7,23 @@ from typing import NamedTuple
 
 from ...losses import LossClass
 from ...model import Advice, AdviceKind, FileType
-from ...paths import Inherited
+from ...paths import Inherited, within
 from ...text import to_text
+from .. import structure
 from . import component, trie
-from .facts import ADVICE, ADVICE_WITH_PATH, BY_ITSELF, BY_NAME, BY_PROGRAM, CRUD, IGNORED, KEEPS, Fact, Rule
+from .facts import (
+    ADVICE,
+    ADVICE_WITH_PATH,
+    BY_ITSELF,
+    BY_NAME,
+    BY_PROGRAM,
+    CRUD,
+    IGNORED,
+    KEEPS,
+    PERSIST,
+    Fact,
+    Rule,
+)
 from .trie import Node
 
 HOMES = b"/home"  # file-hierarchy(7); /root is the other
@@ -312,16 +325,19 @@ class Knowledge:
     def _advice(self, number: int, root: bytes, home: bytes, *, directory: bool) -> tuple[Advice, ...]:
         rule = self.rules[number]
         name = component.shown(component.of_path(root, home)[0])
+        kept = AdviceKind.PERSIST_DIRECTORY if directory else AdviceKind.PERSIST_FILE
         advice = []
         for word, argument in rule.advice:
             kind, text = ADVICE[word], argument
             if word in ADVICE_WITH_PATH:
-                text = to_text(_resolved(argument, home) if argument else root)
+                place = _place(argument, root, home, kind)
+                text = to_text(place)
+                if kind in PERSIST and place == root:
+                    kind = kept
             elif kind in BY_NAME and name and not self._is_for(rule, number, argument, name):
                 continue  # an option for another program of the rule
             advice.append(Advice(kind, text))
         if not any(given.kind in KEEPS for given in advice):
-            kept = AdviceKind.PERSIST_DIRECTORY if directory else AdviceKind.PERSIST_FILE
             advice.append(Advice(kept, to_text(root)))
         return tuple(advice)
 
@@ -336,6 +352,14 @@ class Knowledge:
         return found
 
 
-def _resolved(path: str, home: bytes) -> bytes:
-    raw = path.encode()
-    return home + raw[1:] if raw.startswith(b"~/") else raw
+def _place(argument: str, root: bytes, home: bytes, kind: AdviceKind) -> bytes:
+    """Return the path that an advice is about.  Its argument is one path of a rule that has several: for
+    what does not lie in it, and where everything lies in it, that is what the rule names.
+    """
+    if not argument:
+        return root
+    raw = argument.encode()
+    path = home + raw[1:] if raw.startswith(b"~/") else raw
+    if kind in PERSIST and (not within(root, path) or structure.is_structure(path, home or None)):
+        return root
+    return path

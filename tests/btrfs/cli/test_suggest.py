@@ -414,5 +414,26 @@ def test_what_programs_replace_goes_into_the_blank(machine: Home) -> None:
     assert "#     /etc/shadow\n" in text
     said = machine.run("explain", "/etc/shadow").stdout
     assert " && cp -a /etc/shadow /mnt/root-blank/etc/shadow && btrfs property set " in said
-    assert "mount -o subvolid=5 \"$(findmnt -nvo SOURCE /)\" /mnt && " in said
+    assert 'mount -o subvolid=5 "$(findmnt -nvo SOURCE /)" /mnt && ' in said
     assert "users.users and hashedPasswordFile" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("home/alice/.config/.jira/.config.yml", "/home/alice/.config/.jira to directories"),
+        ("var/lib/loki/chunks/x", "/var/lib/loki to directories"),
+        ("opt/thing/bin/thing", "/opt/thing to directories"),
+        ("var/log/thing/main.log", "/var/log to directories"),
+        ("etc/unheard-of/api.key", "it to files"),
+        ("home/alice/.config/glab-cli/config.yml", "/home/alice/.config/glab-cli to directories"),
+    ],
+)
+def test_what_keeps_a_path_is_what_is_suggested_for_it(machine: Home, path: str, kept: str) -> None:
+    """Nobody is told to persist all of ~/.config for one directory in it, nor one program's for another's."""
+    machine.write(path, uid=ALICE if path.startswith("home/alice/") else 0)
+    result = machine.run("explain", "--", f"/{path}")
+    assert result.returncode == 0 and f'keep it  add {kept} below [persist."/persist"]' in result.stdout
+    (entry,) = (one for one in machine.document("status")["entries"] if one["path"] == f"/{path}")
+    places = [one["argument"] for one in entry["advice"] if one["kind"] == "persist-directory"]
+    assert not {"/home/alice/.config", "/home/alice/.config/gh"} & set(places)
