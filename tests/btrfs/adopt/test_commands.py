@@ -247,3 +247,18 @@ def test_a_machine_that_is_not_set_up(system: System) -> None:
     system.path("/etc/impermanence/config.d").mkdir()
     sh("btrfs", "subvolume", "delete", system.machine.filesystem.top / ".impermanence")
     assert "setup" in system.refused(5, "persist", "/var/lib/app")
+
+
+def test_status_and_explain_end_with_the_command_that_keeps_it(system: System) -> None:
+    """They name what `suggest` would declare, and the command takes it as it stands there."""
+    system.path("/var/lib/app/two words").mkdir()
+    system.path("/var/lib/app/two words/file").write_text("x")
+    suggested = system.say("suggest")
+    named = []
+    for argv in (["status"], ["explain", "/var/lib/app/two words/file"]):
+        (line,) = [line for line in system.say(*argv).splitlines() if "impermanence persist" in line]
+        named.append(line.partition("impermanence persist ")[2])
+        assert f'"{named[-1]}"' in suggested
+    assert named[1] == "/var/lib/app"
+    system.say("persist", named[1])
+    assert "impermanence persist /var/lib/app" not in system.say("status")
