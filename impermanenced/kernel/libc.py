@@ -16,6 +16,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 # asm-generic/unistd.h
+SYS_open_tree = 428
+SYS_move_mount = 429
 SYS_fsopen = 430
 SYS_fsconfig = 431
 SYS_fsmount = 432
@@ -25,6 +27,10 @@ SYS_openat2 = 437
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 
+# linux/fs.h
+RENAME_NOREPLACE = 0x1
+RENAME_EXCHANGE = 0x2
+
 # linux/openat2.h
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -33,6 +39,11 @@ RESOLVE_BENEATH = 0x08
 
 _OPEN_HOW = struct.Struct("=QQQ")  # flags, mode, resolve
 
+_libc.umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
+_libc.syncfs.argtypes = [ctypes.c_int]
+_libc.renameat2.argtypes = [
+    ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
+]  # fmt: skip
 _libc.unshare.argtypes = [ctypes.c_int]
 _libc.open_by_handle_at.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
 _libc.name_to_handle_at.argtypes = [
@@ -73,6 +84,31 @@ def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
     size = ctypes.c_size_t(_OPEN_HOW.size)
     return _checked(_libc.syscall(SYS_openat2, ctypes.c_int(dir_fd), path, how, size), path)
+
+
+def open_tree(dir_fd: int, path: bytes, flags: int) -> int:
+    """Return a descriptor on what is mounted at a path, or with OPEN_TREE_CLONE on a new mount of it."""
+    return _checked(_libc.syscall(SYS_open_tree, ctypes.c_int(dir_fd), path, ctypes.c_uint(flags)), path)
+
+
+def move_mount(from_fd: int, to_fd: int, flags: int) -> None:
+    """Move the mount of one descriptor to the place of another; `flags` say that both paths are empty."""
+    arguments = ctypes.c_int(from_fd), b"", ctypes.c_int(to_fd), b"", ctypes.c_uint(flags)
+    _checked(_libc.syscall(SYS_move_mount, *arguments))
+
+
+def umount2(path: bytes, flags: int) -> None:
+    _checked(_libc.umount2(path, flags), path)
+
+
+def syncfs(fd: int) -> None:
+    """Write the whole filesystem of a descriptor to its disk: with BTRFS, commit the transaction."""
+    _checked(_libc.syncfs(fd))
+
+
+def renameat2(from_fd: int, from_name: bytes, to_fd: int, to_name: bytes, flags: int) -> None:
+    """Rename with flags of linux/fs.h: RENAME_NOREPLACE, RENAME_EXCHANGE."""
+    _checked(_libc.renameat2(from_fd, from_name, to_fd, to_name, flags), from_name, None, to_name)
 
 
 def unshare(flags: int) -> None:

@@ -1,0 +1,41 @@
+"""Mounts by descriptor: what is mounted where is not looked up by path, so nobody can redirect it.
+
+Hard facts
+    move_mount(2) puts a mount over what a descriptor is on, in one step: before it, the old directory or file
+    is seen, after it the new one.
+    A mount of a directory that open_tree(2) clones without AT_RECURSIVE has nothing of what is mounted below
+    it: through it one sees what other mounts cover.
+    Where a mount sits in our own namespace, the directory or file beneath it can be neither renamed nor
+    removed (EBUSY), through whatever mount; its content can change.
+    umount(2) takes a path and no descriptor, and a descriptor on a mount keeps that busy.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import chroot, libc
+
+# linux/mount.h
+OPEN_TREE_CLONE = 0x1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH = 0x4
+MOVE_MOUNT_T_EMPTY_PATH = 0x40
+UMOUNT_NOFOLLOW = 0x8
+
+
+def clone(fd: int) -> int:
+    """Return a descriptor (O_PATH) on a new mount of what a descriptor is on, attached nowhere yet, without
+    what is mounted below it.
+    """
+    return libc.open_tree(fd, b"", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | libc.AT_EMPTY_PATH)
+
+
+def attach(mount: int, place: int) -> None:
+    """Attach a new mount over what a descriptor is on."""
+    libc.move_mount(mount, place, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+
+
+def detach(directory_fd: int, name: bytes) -> None:
+    """Unmount what is mounted at a name in a directory.  Raises OSError; EBUSY if anybody uses it."""
+    chroot.call(directory_fd, lambda: libc.umount2(b"/" + name, UMOUNT_NOFOLLOW))
