@@ -12,6 +12,7 @@ COMMANDS = {
     "boots": "list the boots, what the hook did, and their old roots",
     "history": "show in which boots a path existed, and when its content changed",
     "restore": "put back what an earlier boot, or the blank, has at a path",
+    "browse": "look into an old root, read-only",
     "setup": "prepare this machine for rollbacks, and switch wiping on",
     "doctor": "check whether anything would stop a rollback",
     "prune": "delete the old roots that the settings do not keep",
