@@ -9,7 +9,7 @@
         boots/N.pin                 empty: the old roots of boot N stay
         boots/N.plan                the plan of a switch that was cut, put aside by the hook
         staging/ trash/             the hook's, while it switches
-        units/ tmpfiles/            what the hook hands to the system that starts
+        compiled/                   what the hook hands to the system that starts; written by `apply`
         ledger.sqlite               who wrote what
     ARCHIVE/N-BOOTID[.VOLUME][-M]   an old root: the life of boot N; M where the name was taken
     ARCHIVE/N-unused-BOOTID.*       a new root that boot N found in staging, and that nobody had written to
@@ -31,8 +31,9 @@ STATE = b".impermanence"
 ROLLBACK = STATE + b"/rollback.env"
 NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
+COMPILED = STATE + b"/compiled"
 STAGING = STATE + b"/staging"
-DIRECTORIES = (BOOTS, STAGING, *(STATE + b"/" + name for name in (b"units", b"tmpfiles", b"trash")))
+DIRECTORIES = (BOOTS, STAGING, *(STATE + b"/" + name for name in (b"trash",)))
 LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for the thread that opens it
 
 ARCHIVE = b"old_roots"  # unless the configuration says otherwise

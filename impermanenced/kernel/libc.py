@@ -16,13 +16,20 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 # asm-generic/unistd.h
+SYS_open_tree = 428
+SYS_move_mount = 429
 SYS_fsopen = 430
 SYS_fsconfig = 431
 SYS_fsmount = 432
 SYS_openat2 = 437
+SYS_mount_setattr = 442
 
 # linux/fcntl.h
 AT_FDCWD = -100
+
+# linux/fs.h
+RENAME_NOREPLACE = 1 << 0
+RENAME_EXCHANGE = 1 << 1
 
 # linux/openat2.h
 RESOLVE_NO_XDEV = 0x01
@@ -34,6 +41,9 @@ _OPEN_HOW = struct.Struct("=QQQ")  # flags, mode, resolve
 
 _libc.unshare.argtypes = [ctypes.c_int]
 _libc.open_by_handle_at.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+_libc.renameat2.argtypes = [
+    ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
+]  # fmt: skip
 _libc.fanotify_init.argtypes = [ctypes.c_uint, ctypes.c_uint]
 _libc.fanotify_mark.argtypes = [
     ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p,
@@ -59,6 +69,32 @@ def fsmount(fd: int, flags: int, attributes: int) -> int:
     return _checked(_libc.syscall(SYS_fsmount, fd, ctypes.c_uint(flags), ctypes.c_uint(attributes)))
 
 
+def open_tree(dir_fd: int, path: bytes, flags: int) -> int:
+    return _checked(_libc.syscall(SYS_open_tree, ctypes.c_int(dir_fd), path, ctypes.c_uint(flags)), path)
+
+
+def move_mount(from_fd: int, to_fd: int, flags: int) -> None:
+    """Attach what one descriptor is on to what another one is on."""
+    _checked(_libc.syscall(SYS_move_mount, from_fd, b"", to_fd, b"", ctypes.c_uint(flags)))
+
+
+def mount_setattr(fd: int, flags: int, *, set: int, clear: int) -> None:
+    """Change the attributes of the mount that a descriptor is on (struct mount_attr of linux/mount.h)."""
+    attributes = struct.pack("=QQQQ", set, clear, 0, 0)
+    size = ctypes.c_size_t(len(attributes))
+    _checked(_libc.syscall(SYS_mount_setattr, fd, b"", ctypes.c_uint(flags), attributes, size))
+
+
+def umount2(path: bytes, flags: int) -> None:
+    _checked(_libc.umount2(path, flags), path)
+
+
+def setfsids(uid: int, gid: int) -> None:
+    """Set the user and group that this thread is for the filesystem: what it makes is theirs."""
+    _libc.setfsgid(gid)
+    _libc.setfsuid(uid)
+
+
 def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
     """Return a descriptor on `path`, opened with exactly these flags of open(2) and O_CLOEXEC.
 
@@ -69,6 +105,10 @@ def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
     size = ctypes.c_size_t(_OPEN_HOW.size)
     return _checked(_libc.syscall(SYS_openat2, ctypes.c_int(dir_fd), path, how, size), path)
+
+
+def renameat2(dir_fd: int, path: bytes, other_fd: int, other: bytes, flags: int) -> None:
+    _checked(_libc.renameat2(dir_fd, path, other_fd, other, flags), path, None, other)
 
 
 def unshare(flags: int) -> None:

@@ -1,0 +1,142 @@
+"""The compiled set on the disk: replaced as a whole, and given to the system that runs.
+
+    .impermanence/compiled/         what the hook hands over, if the manifest says that all of it is there
+        units/ tmpfiles/ early manifest
+    /run/systemd/system/            the same units in the system that runs, as the hook would have put them there
+    /run/impermanence/tmpfiles.d/   and the lines that one of them names
+    /etc/systemd/system/            in their place, as long as no hook hands anything over
+    /etc/impermanence/tmpfiles.d/
+
+Hard facts
+    BTRFS has all of a transaction on the disk or nothing of it.  So the new set is committed before it gets its
+    name, by one exchange of two names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..kernel import libc
+from ..state import COMPILED
+from ..system import atomic
+from ..volumes.machine import Machine
+from . import units
+
+_NEW = COMPILED + b".new"
+_UNITS, _LINES = "units/", "tmpfiles/"
+_WANTS = b"local-fs.target.wants"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where a running system has units and lines of tmpfiles.d."""
+
+    units: bytes
+    lines: bytes
+
+    def place(self, name: str) -> bytes | None:
+        """Return the place of a file of the compiled set, or None if this system has no use for it."""
+        for prefix, directory in ((_UNITS, self.units), (_LINES, self.lines)):
+            if name.startswith(prefix):
+                return os.path.join(directory, os.fsencode(name.removeprefix(prefix)))
+        return None
+
+
+RUN = Host(b"/run/systemd/system", os.fsencode(units.HANDED))
+ETC = Host(b"/etc/systemd/system", b"/etc/impermanence/tmpfiles.d")
+
+
+def read(machine: Machine) -> dict[str, bytes] | None:
+    """Return the compiled files by their paths, or None if there is no set that the hook would hand over."""
+    base = machine.at(COMPILED)
+    found: dict[str, bytes] = {}
+    try:
+        for directory, _, names in os.walk(base):
+            for name in names:
+                path = os.path.join(directory, name)
+                with open(path, "rb") as stream:
+                    found[os.fsdecode(path[len(base) + 1 :])] = stream.read()
+    except OSError:
+        return None
+    listed = found.pop(units.MANIFEST, None)
+    return found if listed == units.manifest(dict(sorted(found.items()))) else None
+
+
+def write(machine: Machine, files: Mapping[str, bytes]) -> None:
+    """Replace the compiled set.  Raises OSError, and the one before is then still there."""
+    new, place = machine.at(_NEW), machine.at(COMPILED)
+    _remove(new)
+    os.mkdir(new, 0o700)
+    for name, content in {**files, units.MANIFEST: units.manifest(files)}.items():
+        path = os.path.join(new, os.fsencode(name))
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        with open(path, "xb") as stream:
+            os.fchmod(stream.fileno(), 0o644)
+            stream.write(content)
+    machine.sync()
+    exchange = libc.RENAME_EXCHANGE if os.path.lexists(place) else libc.RENAME_NOREPLACE
+    libc.renameat2(machine.top, _NEW, machine.top, COMPILED, exchange)
+    machine.sync()
+    _remove(new)
+
+
+def _remove(path: bytes) -> None:
+    """Remove a set that nothing refers to, and whatever else has its name."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    else:
+        shutil.rmtree(path)
+
+
+def install(host: Host, files: Mapping[str, bytes]) -> bool:
+    """Put the units and lines of the set into a system, take away those of an earlier one, and return whether
+    anything changed.
+    """
+    wanted = {place: content for name, content in files.items() if (place := host.place(name)) is not None}
+    changed = False
+    for place in [*_ours(host)]:
+        if place not in wanted:
+            os.unlink(place)
+            changed = True
+    for place, content in wanted.items():
+        if _content(place) != content:
+            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
+            atomic.replace(place, content, mode=0o644)
+            changed = True
+    return _want(host, needed=bool(wanted)) or changed
+
+
+def _want(host: Host, *, needed: bool) -> bool:
+    """Have local filesystems wait for what persists, or not, and return whether that is new."""
+    link = os.path.join(host.units, _WANTS, os.fsencode(units.TARGET))
+    if os.path.lexists(link) == needed:
+        return False
+    if needed:
+        os.makedirs(os.path.dirname(link), mode=0o755, exist_ok=True)
+        os.symlink(b"../" + os.fsencode(units.TARGET), link)
+    else:
+        os.unlink(link)
+    return True
+
+
+def _ours(host: Host) -> Iterator[bytes]:
+    """Yield the files in a system that an earlier set has put there; each says so itself."""
+    for directory in (host.units, host.lines):
+        for place, _, names in os.walk(directory):
+            for name in names:
+                path = os.path.join(place, name)
+                if not os.path.islink(path) and (_content(path) or b"").startswith(units.HEAD.encode()):
+                    yield path
+
+
+def _content(path: bytes) -> bytes | None:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
