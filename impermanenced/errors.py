@@ -7,6 +7,7 @@
     ├── CommandError             1  org.impermanence.Error.Failed
     ├── ServiceError             1  org.impermanence.Error.Service
     ├── TooMany                  1  org.impermanence.Error.Failed
+    ├── Cancelled                1  org.impermanence.Error.Failed
     ├── NotPermitted             4  org.impermanence.Error.NotPermitted
     └── NotSetUp                 5  org.impermanence.Error.NotSetUp
 
@@ -60,6 +61,10 @@ class ServiceError(ImpermanenceError):
 
 class TooMany(ImpermanenceError):
     """There is more than the caller wants to hold in its memory."""
+
+
+class Cancelled(ImpermanenceError):
+    """The caller, or who sat before it, asked to stop; the message says what is left as it was."""
 
 
 class NotPermitted(ImpermanenceError):

@@ -26,6 +26,7 @@ import enum
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 STATE = b".impermanence"
 ROLLBACK = STATE + b"/rollback.env"
@@ -67,7 +68,10 @@ _BOOT_FILE = re.compile(rf"({BOOT_NUMBER})\.({'|'.join(BootFile)})")
 _OLD_ROOT = re.compile(rf"({BOOT_NUMBER})-({UUID})(?:\.({VOLUME_NAME}))?")
 _UNUSED = re.compile(rf"({BOOT_NUMBER})-unused-{UUID}\.(?:{VOLUME_NAME})")
 _AGAIN = re.compile(rb"-[1-9][0-9]*$")  # the suffix that the hook adds to a name that is taken
-_CLASSIC = "%Y-%m-%d_%H:%M:%S"  # names of the well-known script's old roots; a day may have one digit
+# Names of old roots of the well-known scripts; a month or a day may have one digit.
+_CLASSIC = ("%Y-%m-%d_%H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y%m%dT%H%M%S", "%Y%m%d-%H%M%S", "%Y-%m-%d")
+# Where these scripts put them, from the top level.
+CLASSIC_ARCHIVES = (b"old_roots", b"@old-roots", b"@old_roots", b"@root-history", b".snapshots")
 
 
 def boot_file(number: int, kind: BootFile) -> bytes:
@@ -106,8 +110,31 @@ def first_spelling(name: bytes) -> bytes:
     return _AGAIN.sub(b"", name)
 
 
-def classic_time(name: bytes) -> float | None:
-    """Return when the well-known script put an old root of this name away, or None for another name."""
-    with contextlib.suppress(ValueError, OverflowError):
-        return datetime.datetime.strptime(os.fsdecode(name), _CLASSIC).timestamp()
+@dataclass(frozen=True, slots=True)
+class ClassicName:
+    """What the name of an old root says that another tool has put away."""
+
+    time: float | None = None  # when
+    boot_id: str | None = None  # whose life it is
+    volume: str | None = None  # the name before the time
+
+
+def parse_classic_name(name: bytes) -> ClassicName | None:
+    """Return what the name of a well-known script's old root says, or None for another name."""
+    text = os.fsdecode(name)
+    if re.fullmatch(UUID, text):
+        return ClassicName(boot_id=text)
+    volume, dot, rest = text.rpartition(".")
+    for words, of in ((text, None), (rest, volume)) if dot else ((text, None),):
+        if (time := _classic_time(words)) is not None and (of is None or re.fullmatch(VOLUME_NAME, of)):
+            return ClassicName(time, volume=of)
+    return None
+
+
+def _classic_time(words: str) -> float | None:
+    for form in _CLASSIC:
+        with contextlib.suppress(ValueError, OverflowError):
+            return datetime.datetime.strptime(words, form).timestamp()
+    if re.fullmatch(r"[1-9][0-9]{9}", words):  # seconds since 1970
+        return float(words)
     return None

@@ -19,6 +19,7 @@ FLOORS = (
     "kernel",
     "system",
     "config",
+    "copying",
     "volumes",
     "watch",
     "drift",

@@ -16,18 +16,21 @@ import btrfsutil
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp, RecordError, UsageError
+from ..kernel.btrfs import BTRFS_ROOT_SUBVOL_RDONLY
 from ..model import Volume
 from ..state import (
     BOOTS,
+    CLASSIC_ARCHIVES,
     NO_BOOT_ID,
     ROLLBACK,
     STAGING,
     BootFile,
+    ClassicName,
     boot_file,
     boot_files,
-    classic_time,
     first_spelling,
     parse_archive_name,
+    parse_classic_name,
 )
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -126,6 +129,7 @@ def read(
     roots.add_recorded(written.boots)
     archive = rollback.archive if rollback else archive
     roots.add_archive(archive, blanks)
+    roots.add_classic(archive)
     if not (has_state or roots.of_boot or roots.strange):
         raise NotSetUp(*NO_STATE)
     boots = list(_numbered(written, roots, boot_id, last_entry))
@@ -274,13 +278,32 @@ class _OldRoots:
                 continue
             parsed = self._parse(name)
             if parsed is None:
-                root = _old_root(path, None, None, info)
-                self.strange.append(Boot(None, time=classic_time(name) or info.otime, old_roots=(root,)))
+                self._add_strange(path, parse_classic_name(name) or ClassicName(), info)
                 continue
             number, boot_id, volume = parsed
             if boot_id != NO_BOOT_ID:
                 self.boot_ids.setdefault(number, boot_id)
             self.of_boot.setdefault(number, {})[path] = _old_root(path, number, volume, info)
+
+    def add_classic(self, archive: bytes) -> None:
+        """Add those that the well-known scripts have put elsewhere: as they name them, and writable, as no
+        snapshot of another tool is.
+        """
+        for directory in CLASSIC_ARCHIVES:
+            names: list[bytes] = []
+            if directory != archive and not os.path.islink(self._machine.at(directory)):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    names = os.listdir(self._machine.at(directory))
+            for name in names:
+                found, path = parse_classic_name(name), directory + b"/" + name
+                info = self._info(path) if found is not None and path not in self._seen else None
+                if found is not None and info is not None and not info.flags & BTRFS_ROOT_SUBVOL_RDONLY:
+                    self._add_strange(path, found, info)
+
+    def _add_strange(self, path: bytes, name: ClassicName, info: btrfsutil.SubvolumeInfo) -> None:
+        volume = name.volume if name.volume in self._volumes else None
+        root = _old_root(path, None, volume, info)
+        self.strange.append(Boot(None, name.boot_id, name.time or info.otime, old_roots=(root,)))
 
     def _parse(self, name: bytes) -> tuple[int, str, str] | None:
         for spelling in (name, first_spelling(name)):

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from ..errors import UsageError
 
+_BACK = re.compile(r"-[0-9]+(\.\..*)?$")  # what is no option although it begins with a dash
+_MOMENTS = "the number of a boot, -1 for the previous one, blank, now, or the name of an old root"
 _BOOT = re.compile(r"0|-?[1-9][0-9]{0,8}")
 
 
@@ -43,6 +45,25 @@ def boot_number(word: str) -> int:
     if not _BOOT.fullmatch(word):
         raise UsageError(f"{word} is not the number of a boot", "a number of impermanence boots, or -1")
     return int(word)
+
+
+def add_moments(parser: argparse.ArgumentParser, what: str) -> None:
+    """Declare -b, whose value may begin with a dash: -1, or -3..-1."""
+    parser._negative_number_matcher = _BACK
+    parser.add_argument("-b", "--boot", metavar="BOOT", help=what)
+
+
+def moment(word: str) -> str:
+    """Return the word for one moment: a boot, blank, now, or the name of an old root.  Raises UsageError."""
+    if not word or (word.startswith("-") and not _BOOT.fullmatch(word)):
+        raise UsageError(f"{word!r} is not a boot", _MOMENTS)
+    return word
+
+
+def span(word: str) -> tuple[str, str]:
+    """Return the two moments of A..B; A alone goes to now.  Raises UsageError."""
+    was, dots, now = word.partition("..")
+    return moment(was), moment(now) if dots else "now"
 
 
 def add_boot(parser: argparse.ArgumentParser) -> None:

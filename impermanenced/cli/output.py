@@ -84,36 +84,46 @@ def complain(message: str, hint: str | None = None) -> None:
         sys.stderr.write("".join(f"{_printable(line)}\n" for line in lines))
 
 
-class _Waiting:
-    """The line that says what is waited for: on a terminal one that is written over, elsewhere a few."""
+class Line:
+    """The line on stderr that says what long work is at: on a terminal one that is written over, elsewhere
+    a few.
+    """
 
     def __init__(self) -> None:
         self._shown = False
         self._next = WAITING_EACH
 
-    def show(self, seconds: float | None) -> None:
+    def show(self, words: str, seconds: float) -> None:
+        """Show the words, so many seconds after the work began."""
         stream = sys.stderr
         if stream is None:
             return
-        words = "" if seconds is None else f"impermanenced makes the report, {seconds:.0f} s so far"
         if stream.isatty():
-            if words or self._shown:
-                stream.write(f"\r\x1b[K{words}")
-                stream.flush()
-            self._shown = bool(words)
-        elif seconds is None:
-            self._next = WAITING_EACH
+            stream.write(f"\r\x1b[K{_printable(words)}")
+            stream.flush()
+            self._shown = True
         elif seconds >= self._next:
             self._next += WAITING_EACH
-            stream.write(f"impermanence: {words}\n")
+            stream.write(f"impermanence: {_printable(words)}\n")
+
+    def end(self) -> None:
+        """Take the line away from the terminal."""
+        if self._shown and sys.stderr is not None:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+        self._shown = False
+        self._next = WAITING_EACH
 
 
-_waiting = _Waiting()
+_waiting = Line()
 
 
 def wait(seconds: float | None) -> None:
     """Show that the daemon is waited for, so many seconds by now; None: no longer."""
-    _waiting.show(seconds)
+    if seconds is None:
+        _waiting.end()
+    else:
+        _waiting.show(f"impermanenced makes the report, {seconds:.0f} s so far", seconds)
 
 
 def _printable(line: str) -> str:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from ..errors import UsageError
-from ..model import Report
+from ..model import Report, Volume
 from ..text import from_text
 
 
@@ -33,7 +34,15 @@ def moved(path: bytes, above: bytes, below: bytes) -> bytes | None:
     return below.rstrip(b"/") + b"/" + path[len(inside) :] if path.startswith(inside) else None
 
 
-def candidates(report: Report, argument: bytes, cwd: bytes) -> Iterator[bytes]:
+class HasVolumes(Protocol):
+    """A report, or a machine."""
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """Return the volumes."""
+
+
+def candidates(report: HasVolumes, argument: bytes, cwd: bytes) -> Iterator[bytes]:
     """Yield what a path on the command line may mean in the volumes' system, the likeliest first."""
     readings = [argument]
     if b"\\" in argument:
@@ -53,10 +62,15 @@ def candidates(report: Report, argument: bytes, cwd: bytes) -> Iterator[bytes]:
 
 def meant(report: Report, argument: bytes, cwd: bytes) -> bytes:
     """Return the candidate that differs from the blank, or else one that exists, or else the likeliest."""
-    found = list(dict.fromkeys(candidates(report, argument, cwd)))
     changed = {entry.difference.path for entry in report.entries}
+    return likely(report, argument, cwd, changed.__contains__)
+
+
+def likely(report: HasVolumes, argument: bytes, cwd: bytes, known: Callable[[bytes], bool]) -> bytes:
+    """Return the candidate that is known, or else one that exists, or else the likeliest."""
+    found = list(dict.fromkeys(candidates(report, argument, cwd)))
     for path in found:
-        if path in changed:
+        if known(path):
             return path
     for path in found:
         if os.path.lexists(location(report, path)):
@@ -64,7 +78,7 @@ def meant(report: Report, argument: bytes, cwd: bytes) -> bytes:
     return found[0]
 
 
-def location(report: Report, path: bytes) -> bytes:
+def location(report: HasVolumes, path: bytes) -> bytes:
     """Return where in the running system a path of the volumes' system is found."""
     best, where = b"", path
     for volume in report.volumes:

@@ -42,6 +42,7 @@ class Drift:
         The comparison raises TooMany if about `most` inodes of one side would have to be held in memory.
         """
         self.complete = True  # False once something could not be read
+        self.met = 0  # how many names and inodes were looked at so far
         self.boxes: dict[int, DirEntry | None] = {}  # what the blank has in the place of a nested subvolume
         self._into = into
         self._fd = fd
@@ -60,6 +61,16 @@ class Drift:
         than DEEPEST.
         """
         return self._cut + self._places.cut
+
+    @property
+    def known(self) -> int:
+        """Return how many inodes of both sides are known to be worth a look."""
+        return len(self._now.known.inodes) + len(self._was.known.inodes)
+
+    @property
+    def was_nested(self) -> dict[int, tuple[int, bytes]]:
+        """Return {id: (directory, name)} of what is nested in the blank's side: more than stubs."""
+        return self._was.nested
 
     # All of it
 
@@ -93,6 +104,7 @@ class Drift:
     def _changed(self, base: int) -> Iterator[Difference]:
         new = {number for number, inode in self._now.known.inodes.items() if inode.generation > base}
         for number in (self._now.known.inodes.keys() | self._was.known.inodes.keys()) - new:
+            self.met += 1
             facts, old = self._now.tree.facts(number), self._was.tree.facts(number)
             if facts is None or old is None or facts.inode.nlink == 0:
                 continue  # the names that come or go with it are reported by themselves
@@ -127,8 +139,14 @@ class Drift:
         else:
             pairs = self._pairs(path, directory, directory)
         for below, now, was in pairs:
-            if now != was and not (now is not None and self._is_subvolume(now)):
+            if self._is_another(now, was) and not (now is not None and self._is_subvolume(now)):
                 yield from self._walk(below, now, was)
+
+    def _is_another(self, now: DirEntry | None, was: DirEntry | None) -> bool:
+        """Return whether two entries of one name are not the same inode: what both sides made since they
+        went apart may have the same number.
+        """
+        return now != was or (now is not None and self._now.has_made(now.objectid))
 
     # Walks
 
@@ -147,14 +165,16 @@ class Drift:
         stack: list[Pair] = [(path, now, was)]
         while stack:
             path, now, was = stack.pop()
+            self.met += 1
             new = self._now.inode(now) if now is not None else None
             old = self._was.inode(was) if was is not None else None
             if now is not None and self._is_subvolume(now):
-                yield self._subvolume(path, now.objectid, replaces=old is not None)
+                change = Change.REPLACED if old is not None else Change.CREATED
                 new = None
                 if self._into:
                     self.boxes[now.objectid] = was
                     old = None
+                yield self.subvolume(path, now.objectid, change)
             elif path != self._prefix or (old is not None and self._now.nested_in is None):
                 yield from self._compare(path, now, new, was, old)
             below_now = now.objectid if now and new and stat.S_ISDIR(new.mode) and not now.is_root else None
@@ -172,9 +192,10 @@ class Drift:
 
     # One name
 
-    def _subvolume(self, path: bytes, number: int, *, replaces: bool) -> Difference:
+    def subvolume(self, path: bytes, number: int, change: Change) -> Difference:
+        """Return the difference that a nested subvolume is which came, went, or replaced something."""
         root = Tree(self._fd, number).inode(ROOT_INODE) or PLACEHOLDER
-        return describe_subvolume(path, number, root, replaces=replaces)
+        return describe_subvolume(path, number, root, change)
 
     def _compare(
         self, path: bytes, now: DirEntry | None, new: Inode | None, was: DirEntry | None, old: Inode | None
@@ -185,7 +206,10 @@ class Drift:
             if now is not None and new is not None:
                 yield describe(self._now, path, now, new, Change.CREATED, "+......")
         elif now is None or new is None:
-            yield describe(self._was, path, was, old, Change.DELETED, "-......")
+            if was.is_root and was.objectid in self._was.nested:
+                yield self.subvolume(path, was.objectid, Change.DELETED)
+            else:
+                yield describe(self._was, path, was, old, Change.DELETED, "-......")
         elif now == was and self._places.is_unchanged(now.objectid):
             return
         elif stat.S_IFMT(new.mode) != stat.S_IFMT(old.mode):
@@ -225,6 +249,20 @@ class Drift:
 
     # Some of it
 
+    def is_shared(self, number: int) -> bool:
+        """Return whether an inode is older than the moment when the two sides went apart, and on both."""
+        base = self._base
+        if base is None:
+            return False
+        mine, other = self._now.tree.inode(number), self._was.tree.inode(number)
+        return mine is not None and other is not None and mine.generation == other.generation <= base
+
+    def of_moved(self, path: bytes, number: int) -> Iterator[Difference]:
+        """Yield what a shared inode, which stands at this path now, differs in from what it was."""
+        facts, old = self._now.tree.facts(number), self._was.tree.facts(number)
+        if facts is not None and old is not None:
+            yield from self._changed_inode(path, number, facts, number, old)
+
     def outermost(self, directory: int) -> tuple[bytes, bool] | None:
         """Return the outermost directory above (or the directory itself) that is not in the blank,
         and True.
@@ -241,7 +279,7 @@ class Drift:
         entry = DirEntry(number, False)
         inode = self._now.tree.inode(number)
         if number == ROOT_INODE and self._now.nested_in is not None:
-            yield self._subvolume(self._prefix, self._now.nested_in, replaces=False)
+            yield self.subvolume(self._prefix, self._now.nested_in, Change.CREATED)
         elif inode is not None and inode.nlink:
             for path, was in self._places.of_inode(number):
                 old = self._was.inode(was) if was is not None else None

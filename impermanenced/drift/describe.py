@@ -10,6 +10,7 @@ from .side import ROOT_INODE, Side
 
 SAME = "......."
 
+_WHOLE = {Change.CREATED: "+......", Change.DELETED: "-......", Change.REPLACED: "t......"}
 _ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
 # BTRFS_INODE_* of linux/btrfs_tree.h that a program has set: NODATACOW, SYNC, IMMUTABLE, APPEND,
@@ -71,14 +72,15 @@ def describe(
     )
 
 
-def describe_subvolume(path: bytes, number: int, root: Inode, *, replaces: bool) -> Difference:
-    """Return the difference that a nested subvolume is; `root` is the inode of its topmost directory."""
-    change, letters = (Change.REPLACED, "t......") if replaces else (Change.CREATED, "+......")
+def describe_subvolume(path: bytes, number: int, root: Inode, change: Change) -> Difference:
+    """Return the difference that a nested subvolume is, which came, went, or replaced something else; `root`
+    is the inode of its topmost directory.
+    """
     return Difference(
         path=path,
         type=FileType.SUBVOLUME,
         change=change,
-        letters=letters,
+        letters=_WHOLE[change],
         inode=ROOT_INODE,
         size=0,
         uid=root.uid,

@@ -71,7 +71,8 @@ class Places:
             return Place(path, directory, stable=True)
         found = self.in_blank(above, name)
         blank = found.objectid if found is not None and not found.is_root else None
-        stable = above.stable and blank == directory
+        # What both sides made since they went apart may have one number without being one directory.
+        stable = above.stable and blank == directory and not self._now.has_made(directory)
         return Place(path, blank, stable=stable, outermost=above.outermost or (None if stable else path))
 
     def in_blank(self, place: Place, name: bytes) -> DirEntry | None:

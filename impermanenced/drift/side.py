@@ -61,6 +61,11 @@ class Side:
         """Return whether an inode is as it was after the transaction `base`; False if that is not known."""
         return self.since == base and inode not in self.known.inodes
 
+    def has_made(self, inode: int) -> bool:
+        """Return whether an inode came after the transaction that was read from."""
+        found = self.known.inodes.get(inode)
+        return found is not None and self.since is not None and found.generation > self.since
+
     def inode(self, entry: DirEntry) -> Inode:
         """Return the inode that an entry leads to, or a placeholder."""
         if entry.is_root:
@@ -70,8 +75,7 @@ class Side:
 
     def entries(self, directory: int) -> dict[bytes, DirEntry]:
         """Return {name: entry} of a directory."""
-        inode = self.known.inodes.get(directory)
-        if inode is not None and self.since is not None and inode.generation > self.since:
+        if self.has_made(directory):
             return self.known.names.get(directory, {})
         return self.tree.entries(directory, self.most)
 

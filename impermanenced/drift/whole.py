@@ -21,7 +21,7 @@ from collections.abc import Generator, Iterator
 import btrfsutil
 
 from ..kernel import btrfs
-from ..model import Difference, FileType, Volume
+from ..model import Change, Difference, FileType, Volume
 from ..watch.owners import owner_of
 from .compare import Drift
 
@@ -35,6 +35,10 @@ WEIGHED = 1_000_000  # items of trees that are looked at to weigh what is not li
 def nested_volume(volume: Volume, path: bytes, root_id: int) -> Volume:
     """Return a nested subvolume as a volume that has no blank; `path` is its place in the volume's system."""
     return dataclasses.replace(volume, path=path, root_id=root_id, blank=None, blank_id=None)
+
+
+def _is_box(difference: Difference) -> bool:
+    return difference.type is FileType.SUBVOLUME and difference.change is not Change.DELETED
 
 
 class Whole:
@@ -71,14 +75,14 @@ class Whole:
         roots: list[Difference] = []
         others: list[Difference] = []
         for difference in self._drift.differences():
-            if difference.type is FileType.SUBVOLUME:
+            if _is_box(difference):
                 (others if difference.uid else roots).append(difference)
             else:
                 yield difference
         while roots or others:
             box = (roots or others).pop()
             for difference in self._box(box):
-                if difference.type is FileType.SUBVOLUME and difference.subvolume != box.subvolume:
+                if _is_box(difference) and difference.subvolume != box.subvolume:
                     (others if difference.uid else roots).append(difference)
                 else:
                     yield difference

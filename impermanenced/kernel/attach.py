@@ -20,8 +20,6 @@ MOUNT_ATTR_ATIME_MASK = 0x70
 MOUNT_ATTR_NODIRATIME = 0x80
 MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8  # sys/mount.h
 
-AT_EMPTY_PATH = 0x1000  # linux/fcntl.h
-
 _ATTRIBUTES = {
     "ro": mounts.MOUNT_ATTR_RDONLY,
     "nosuid": mounts.MOUNT_ATTR_NOSUID,
@@ -34,14 +32,14 @@ FLAGS = frozenset((*_ATTRIBUTES, "noatime"))  # the options that are attributes
 
 def bind(source: int, place: int, options: frozenset[str]) -> None:
     """Mount what `source` is on over what `place` is on; `options` are some of FLAGS.  Raises OSError."""
-    clone = libc.open_tree(source, b"", AT_EMPTY_PATH | OPEN_TREE_CLONE | os.O_CLOEXEC)
+    clone = libc.open_tree(source, b"", libc.AT_EMPTY_PATH | OPEN_TREE_CLONE | os.O_CLOEXEC)
     try:
         flags = sum(attribute for option, attribute in _ATTRIBUTES.items() if option in options)
         if "noatime" in options:
             flags |= mounts.MOUNT_ATTR_NOATIME
         if flags:
             clear = MOUNT_ATTR_ATIME_MASK if "noatime" in options else 0
-            libc.mount_setattr(clone, AT_EMPTY_PATH, set=flags, clear=clear)
+            libc.mount_setattr(clone, libc.AT_EMPTY_PATH, set=flags, clear=clear)
         libc.move_mount(clone, place, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
     finally:
         os.close(clone)

@@ -26,6 +26,7 @@ SYS_mount_setattr = 442
 
 # linux/fcntl.h
 AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
 
 # linux/fs.h
 RENAME_NOREPLACE = 1 << 0
@@ -43,6 +44,9 @@ _libc.unshare.argtypes = [ctypes.c_int]
 _libc.open_by_handle_at.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
 _libc.renameat2.argtypes = [
     ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
+]  # fmt: skip
+_libc.name_to_handle_at.argtypes = [
+    ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int,
 ]  # fmt: skip
 _libc.fanotify_init.argtypes = [ctypes.c_uint, ctypes.c_uint]
 _libc.fanotify_mark.argtypes = [
@@ -120,8 +124,20 @@ def open_by_handle_at(mount_fd: int, handle_type: int, handle: bytes, flags: int
 
     struct file_handle is {u32 handle_bytes, i32 handle_type, u8 f_handle[]} (linux/exportfs.h).
     """
-    raw = len(handle).to_bytes(4, sys.byteorder) + handle_type.to_bytes(4, sys.byteorder) + handle
+    kind = handle_type.to_bytes(4, sys.byteorder, signed=True)
+    raw = len(handle).to_bytes(4, sys.byteorder) + kind + handle
     return _checked(_libc.open_by_handle_at(mount_fd, raw, flags | os.O_CLOEXEC))
+
+
+def name_to_handle_at(dir_fd: int, path: bytes, flags: int) -> tuple[int, bytes]:
+    """Return the type and the bytes of the file handle of a file."""
+    most = 128  # MAX_HANDLE_SZ, linux/exportfs.h
+    raw = ctypes.create_string_buffer(most.to_bytes(4, sys.byteorder), 8 + most)
+    mount = ctypes.c_int()
+    _checked(_libc.name_to_handle_at(dir_fd, path, raw, ctypes.byref(mount), flags), path)
+    size = int.from_bytes(raw.raw[:4], sys.byteorder)
+    kind = int.from_bytes(raw.raw[4:8], sys.byteorder, signed=True)
+    return kind, raw.raw[8 : 8 + size]
 
 
 def fanotify_init(flags: int, event_f_flags: int) -> int:

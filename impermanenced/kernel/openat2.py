@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterator
 
 from . import libc
+from .mounts import mount_id
 
 _RESOLVE = libc.RESOLVE_BENEATH | libc.RESOLVE_NO_SYMLINKS | libc.RESOLVE_NO_MAGICLINKS
 
@@ -36,6 +37,20 @@ def open_path(root_fd: int, path: bytes) -> int:
     itself.
     """
     return _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
+
+
+def open_entry(directory_fd: int, name: bytes, flags: int) -> int:
+    """Return a descriptor on what a name in a directory stands for, and on nothing that is mounted over it.
+
+    Raises OSError; EXDEV if something is mounted there, ELOOP for a link.
+    """
+    if _has_openat2():
+        return libc.openat2(directory_fd, name, flags, _RESOLVE | libc.RESOLVE_NO_XDEV)
+    fd = _step_by_step(directory_fd, name, flags)
+    if mount_id(fd) != mount_id(directory_fd):
+        os.close(fd)
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
+    return fd
 
 
 def names(root_fd: int, path: bytes) -> list[bytes]:

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 import impermanenced
 from impermanenced import state
 from impermanenced.state import BootFile, boot_file, boot_files
@@ -46,7 +48,26 @@ def test_names_of_old_roots_that_were_taken() -> None:
     assert state.first_spelling(name) == name
 
 
-def test_names_of_the_well_known_script() -> None:
-    earlier, later = state.classic_time(b"2025-11-3_20:02:07"), state.classic_time(b"2025-11-12_08:00:00")
-    assert earlier is not None and later is not None and 0 < later - earlier < 9 * 86400
-    assert state.classic_time(b"before-upgrade") is None
+@pytest.mark.parametrize(
+    ("name", "volume"),
+    [
+        (b"2025-11-3_20:02:07", None),
+        (b"root.2025-11-03T20:02:07", "root"),
+        (b"root.20251103T200207", "root"),
+        (b"@.20251103-200207", "@"),
+    ],
+)
+def test_names_of_the_well_known_scripts(name: bytes, volume: str | None) -> None:
+    found, later = state.parse_classic_name(name), state.parse_classic_name(b"2025-11-12_08:00:00")
+    assert found and later and found.time and later.time
+    assert 0 < later.time - found.time < 9 * 86400
+    assert found.volume == volume
+
+
+def test_the_name_of_a_script_that_names_boots() -> None:
+    assert state.parse_classic_name(state.NO_BOOT_ID.encode()) == state.ClassicName(boot_id=state.NO_BOOT_ID)
+
+
+@pytest.mark.parametrize("name", [b"before-upgrade", b"root", b"1", b"r.old", b"", b"\xff.20251103T2002"])
+def test_names_of_nobody(name: bytes) -> None:
+    assert state.parse_classic_name(name) is None

@@ -8,8 +8,11 @@ Hard facts
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +55,26 @@ def delete(config: Config, machine: Machine, archive: Archive, root: OldRoot, st
     Raises OSError, and ImpermanenceError for what may not go or is not what it was.
     """
     top = Node(root.id, root.uuid, archive.parent, archive.inode, os.path.basename(root.path))
+    with _locked(machine, root.id):
+        return _delete_all(config, machine, archive, root, top, stop)
+
+
+@contextlib.contextmanager
+def _locked(machine: Machine, number: int) -> Iterator[None]:
+    """Hold the lock that keeps readers away.  Raises ImpermanenceError if one is there (`boots.moments`)."""
+    fd = _open(machine, number, btrfs.BTRFS_FIRST_FREE_OBJECTID)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ImpermanenceError("it is being read") from None
+    finally:
+        os.close(fd)
+
+
+def _delete_all(
+    config: Config, machine: Machine, archive: Archive, root: OldRoot, top: Node, stop: Stop
+) -> bool:
     for node in nodes(machine, top):
         if stop.is_set():
             return False
