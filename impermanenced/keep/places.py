@@ -1,8 +1,8 @@
 """Creating what is missing at a path whose directories other users may own.
 
 Hard facts
-    A user who owns a directory can rename what root makes in it, and put something else there, before root gives
-    it an owner by its name.  What is made with the fsuid of that user is theirs from its first moment.
+    A user who owns a directory can rename what root makes in it, and put something else there, before root
+    gives it an owner by its name.  What is made with the fsuid of that user is theirs from its first moment.
     setfsuid(2) takes away the capabilities that override permissions, too: what that user may not do fails.
 """
 

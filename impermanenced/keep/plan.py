@@ -20,6 +20,8 @@ from .owners import Accounts, Owner, explicit, of_declared, of_parent
 MACHINE_ID = b"/etc/machine-id"
 # PID 1 reads it before it mounts anything, so the initrd has to put it there.
 _EARLY = frozenset((MACHINE_ID,))
+# Without an id there, the boot is a first one; an empty file is none.
+_CONTENT: Mapping[bytes, bytes] = {MACHINE_ID: b"uninitialized\n"}
 # Where the empty directories of what does not persist lie: in the root, which the next boot wipes.
 EXCLUDED = b"/var/lib/impermanence/excluded"
 ROOTS = Owner(0, 0, 0o755)
@@ -42,6 +44,7 @@ class Made:
     kind: Kind
     owner: Owner
     target: bytes = b""  # of a link or a copy
+    content: bytes = b""  # of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Mounting:
     place: bytes
     directory: bool
     options: tuple[str, ...]
-    store: bytes  # what has to be mounted for it
+    store: bytes  # the persist volume; b"" for what each boot has empty
     by: str  # the file and the key that declare it
     early: bool = False
     waits: bool = False  # data at the path is not adopted: what is there is not to be hidden
@@ -142,8 +145,8 @@ def _kept(one: Placement, outer: Mapping[bytes, Placement], facts: Facts) -> Kep
     kind = Kind.DIRECTORY if declaration.directory else Kind.FILE
     way = [(above, of_parent(one, above, accounts)) for above in reversed(ancestors(declaration.path))]
     made = [Made(declaration.persist.rstrip(b"/") + above, Kind.DIRECTORY, how) for above, how in way]
-    if one.details.target or method != SYMLINK:
-        made.append(Made(source, kind, owner))
+    if method == BIND or (method == SYMLINK and one.details.target):
+        made.append(Made(source, kind, owner, content=_CONTENT.get(declaration.path, b"")))
     made += [Made(place, Kind.DIRECTORY, how) for above, how in way if (place := _place(above, outer))]
     place = _place(declaration.path, outer)
     mounts: list[Mounting] = []
@@ -166,7 +169,7 @@ def _method(one: Placement, facts: Facts) -> str:
 
 
 def _place(path: bytes, outer: Mapping[bytes, Placement]) -> bytes:
-    """Return where a path is created before anything is mounted: one in a declared directory, in its source."""
+    """Return where a path is created before anything is mounted: in a declared directory, in its source."""
     for above in ancestors(path):
         if above in outer:
             return source_of(outer[above]) + path[len(above) :]
@@ -194,7 +197,7 @@ def _mounting(one: Placement, source: bytes, place: bytes, *, early: bool, waits
 
 
 def _excluded(one: Placement, source: bytes, path: bytes, owner: Owner) -> tuple[Iterable[Made], Mounting]:
-    """Return what keeps a directory inside a declared one from persisting: an empty one of the root over it."""
+    """Return what has a directory inside a declared one not persist: an empty one of the root over it."""
     place, real = source + b"/" + path, one.declaration.path + b"/" + path
     empty = EXCLUDED + real
     ways = [above for above in reversed(ancestors(place)) if within(above, source) and above != source]
@@ -203,7 +206,7 @@ def _excluded(one: Placement, source: bytes, path: bytes, owner: Owner) -> tuple
         *(Made(above, Kind.DIRECTORY, ROOTS) for above in reversed(ancestors(empty))),
         Made(empty, Kind.DIRECTORY, owner),
     ]
-    mount = Mounting(empty, real, place, True, (), one.declaration.persist, one.declaration.source)
+    mount = Mounting(empty, real, place, True, (), b"", one.declaration.source)
     return made, mount
 
 
@@ -224,8 +227,8 @@ def _check(one: Placement, source: bytes, method: str, *, early: bool, facts: Fa
         )
     if early and one.declaration.persist not in (facts.tops or {}) and one.details.phase == INITRD:
         raise ConfigError(
-            f"{where}: {to_text(one.declaration.persist)} is not on the filesystem of the root, which is all that "
-            "the initrd mounts",
+            f"{where}: {to_text(one.declaration.persist)} is not on the filesystem of the root, "
+            "and the initrd mounts no other",
             'leave out phase = "initrd", or keep it in a persist volume on that filesystem',
         )
 

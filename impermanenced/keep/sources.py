@@ -49,6 +49,11 @@ class Sources:
         below = (self._root + path)[len(mount.path.rstrip(b"/")) :]
         return mount.device, mount.root.rstrip(b"/") + below or b"/"
 
+    def is_mounted(self, path: bytes) -> bool:
+        """Return whether something is mounted at this very path."""
+        mount = self._mount(path)
+        return mount is not None and mount.path == self._root + path
+
     def facts(self, path: bytes) -> os.stat_result | None:
         """Return the lstat(2) of a path, or None if that cannot be told.
 

@@ -2,14 +2,15 @@
 
     .impermanence/compiled/         what the hook hands over, if the manifest says that all of it is there
         units/ tmpfiles/ early manifest
-    /run/systemd/system/            the same units in the system that runs, as the hook would have put them there
+    /run/systemd/system/            the same units in the system that runs, as the hook would have put them
+    there
     /run/impermanence/tmpfiles.d/   and the lines that one of them names
-    /etc/systemd/system/            in their place, as long as no hook hands anything over
-    /etc/impermanence/tmpfiles.d/
+    /usr/local/lib/systemd/system/  in their place, as long as no hook hands anything over; a blank that is
+    /etc/impermanence/tmpfiles.d/   taken then has them for good, and what comes by /run goes before these
 
 Hard facts
-    BTRFS has all of a transaction on the disk or nothing of it.  So the new set is committed before it gets its
-    name, by one exchange of two names.
+    BTRFS has all of a transaction on the disk or nothing of it.  So the new set is committed before it gets
+    its name, by one exchange of two names.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Host:
 
 
 RUN = Host(b"/run/systemd/system", os.fsencode(units.HANDED))
-ETC = Host(b"/etc/systemd/system", b"/etc/impermanence/tmpfiles.d")
+LOCAL = Host(b"/usr/local/lib/systemd/system", b"/etc/impermanence/tmpfiles.d")
 
 
 def read(machine: Machine) -> dict[str, bytes] | None:
@@ -93,35 +94,38 @@ def _remove(path: bytes) -> None:
         shutil.rmtree(path)
 
 
-def install(host: Host, files: Mapping[str, bytes]) -> bool:
-    """Put the units and lines of the set into a system, take away those of an earlier one, and return whether
-    anything changed.
-    """
-    wanted = {place: content for name, content in files.items() if (place := host.place(name)) is not None}
-    changed = False
+def differs(host: Host, files: Mapping[str, bytes]) -> bool:
+    """Return whether `install` would change anything."""
+    wanted = _wanted(host, files)
+    link = os.path.join(host.units, _WANTS, os.fsencode(units.TARGET))
+    return (
+        any(_content(place) != content for place, content in wanted.items())
+        or any(place not in wanted for place in _ours(host))
+        or os.path.lexists(link) != bool(wanted)
+    )
+
+
+def install(host: Host, files: Mapping[str, bytes]) -> None:
+    """Put the units and lines of the set into a system, and take away those of an earlier one."""
+    wanted = _wanted(host, files)
     for place in [*_ours(host)]:
         if place not in wanted:
             os.unlink(place)
-            changed = True
     for place, content in wanted.items():
         if _content(place) != content:
             os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
             atomic.replace(place, content, mode=0o644)
-            changed = True
-    return _want(host, needed=bool(wanted)) or changed
-
-
-def _want(host: Host, *, needed: bool) -> bool:
-    """Have local filesystems wait for what persists, or not, and return whether that is new."""
+    # Local filesystems wait for what persists.
     link = os.path.join(host.units, _WANTS, os.fsencode(units.TARGET))
-    if os.path.lexists(link) == needed:
-        return False
-    if needed:
+    if wanted and not os.path.lexists(link):
         os.makedirs(os.path.dirname(link), mode=0o755, exist_ok=True)
         os.symlink(b"../" + os.fsencode(units.TARGET), link)
-    else:
+    elif not wanted and os.path.lexists(link):
         os.unlink(link)
-    return True
+
+
+def _wanted(host: Host, files: Mapping[str, bytes]) -> dict[bytes, bytes]:
+    return {place: content for name, content in files.items() if (place := host.place(name)) is not None}
 
 
 def _ours(host: Host) -> Iterator[bytes]:

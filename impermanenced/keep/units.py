@@ -1,19 +1,23 @@
 """The compiled form of a plan: mount units, lines of tmpfiles.d(5), and the list of what the initrd does.
 
 Hard facts
-    systemd orders a bind mount after the mounts of its source and of the directory around its place, by itself.
+    systemd orders a bind mount after the mounts of its source and of the directory around its place, by
+    itself.
     Local filesystems that are wanted, and not required, let the boot go on when they fail.
-    systemd-tmpfiles applies a mode or an owner behind a colon only to what it creates.  Of two lines for one path
-    in its own directories the first counts, with a warning; so these lines lie elsewhere, and a unit names them.
-    systemd-tmpfiles-setup.service comes after the local filesystems, and a mount point has to be there before.
+    systemd-tmpfiles applies a mode or an owner behind a colon only to what it creates.  Of two lines for one
+    path in its own directories the first counts, with a warning; so these lines lie elsewhere, and a unit
+    names them.
+    systemd-tmpfiles-setup.service comes after the local filesystems, and a mount point has to be there
+    before.
     On a first boot PID 1 writes "uninitialized" to /etc/machine-id and mounts the new id over it;
-    systemd-machine-id-commit.service writes the id beneath that mount, which then is the mount of the source.  On
-    later boots it would find that same mount, and fail.
+    systemd-machine-id-commit.service writes the id beneath that mount, which then is the mount of the
+    source.  On later boots it would find that same mount, and fail.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 
 from ..boots.records.keyvalue import escape
@@ -29,22 +33,24 @@ HANDED = "/run/impermanence/tmpfiles.d"  # where the initrd puts them
 EARLY, MANIFEST = "early", "manifest"
 
 HEAD = "# Made by impermanence apply from the declarations of impermanence-config(5).\n"
-_LETTERS: Mapping[Kind, str] = {Kind.DIRECTORY: "d", Kind.FILE: "f", Kind.LINK: "L", Kind.COPY: "C"}
+_MOUNT = re.compile(rb"^What=(.*)\nWhere=(.*)$", re.MULTILINE)
+_LETTERS: Mapping[Kind, str] = {Kind.DIRECTORY: "d", Kind.FILE: "f"}
 _FLAGS = frozenset(("ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime"))  # that the initrd knows
 
 
 def compiled(plan: Plan, *, lines: str = HANDED) -> dict[str, bytes]:
-    """Return the files by their paths in the compiled set, without its manifest; nothing for no declaration.
+    """Return the files by their paths in the compiled set, without its manifest.
 
-    `lines` is the directory in which the running system finds the lines of tmpfiles.d.
+    `lines` is the directory in which the running system finds the lines of tmpfiles.d.  For no declaration
+    there is a target that wants nothing, which goes before one that an older root may have.
     """
     if not plan.kept:
-        return {}
+        return {f"units/{TARGET}": _target([]).encode()}
     mounts = plan.mounts
     files = {f"units/{unit_name(mount.path)}": _mount_unit(mount) for mount in mounts if _has_unit(mount)}
     names = sorted(name.removeprefix("units/") for name in files)
     files |= {
-        f"units/{TARGET}": _target(names),
+        f"units/{TARGET}": _target([PLACES, *names]),
         f"units/{PLACES}": _places(plan, names, lines),
         f"tmpfiles/{LINES}": HEAD + "".join(_line(made) for made in plan.made if _speakable(made)),
     }
@@ -60,7 +66,7 @@ def compiled(plan: Plan, *, lines: str = HANDED) -> dict[str, bytes]:
 def manifest(files: Mapping[str, bytes]) -> bytes:
     """Return the list of the files with their digests, by which the initrd knows that nothing is missing."""
     lines = ["VERSION=1\n"]
-    for path, content in files.items():
+    for path, content in sorted(files.items()):
         lines.append(f"FILE={escape(path.encode()).decode()}\nSUM={hashlib.sha256(content).hexdigest()}\n")
     return "".join(lines).encode()
 
@@ -74,6 +80,16 @@ def _speakable(made: Made) -> bool:
     return unspeakable(made.path) is None and unspeakable(made.target) is None
 
 
+def mounts_of(files: Mapping[str, bytes]) -> dict[bytes, bytes]:
+    """Return what a compiled set mounts: the path of each mount, and its source."""
+    found = {}
+    for name, content in files.items():
+        if name.endswith(".mount") and (match := _MOUNT.search(content)) is not None:
+            source, path = (word.replace(b"%%", b"%") for word in match.groups())
+            found[path] = source
+    return found
+
+
 # Units
 
 
@@ -84,10 +100,11 @@ def _mount_unit(mount: Mounting) -> str:
     before = "local-fs.target" if mount.early else "local-fs.target umount.target"
     waits = (f"ConditionDirectoryNotEmpty=!{path}\n",) if mount.waits and mount.directory else ()
     empty = (f"ConditionFileNotEmpty=!{path}\n",) if mount.waits and not mount.directory else ()
+    kept = f"kept in {value(mount.store)}" if mount.store else "empty at each boot"
     options = ",".join(("bind", *(option.replace("%", "%%") for option in mount.options)))
     return (
         f"{HEAD}# {to_text(mount.by.encode())}\n"
-        f"[Unit]\nDescription={path}, kept in {value(mount.store)}\n"
+        f"[Unit]\nDescription={path}, {kept}\n"
         "Documentation=man:impermanence-config(5)\nDefaultDependencies=no\n"
         f"Wants={PLACES}\nAfter={PLACES}\nBefore={before}\n"
         f"{''.join((*last, *waits, *empty))}"
@@ -99,7 +116,7 @@ def _target(names: list[str]) -> str:
     wants = "".join(f"Wants={name}\n" for name in names)
     return (
         f"{HEAD}[Unit]\nDescription=What persists\nDocumentation=man:impermanence-config(5)\n"
-        f"DefaultDependencies=no\nWants={PLACES}\nAfter={PLACES}\nBefore=local-fs.target\n{wants}"
+        f"DefaultDependencies=no\nBefore=local-fs.target\n{wants}"
         "\n[Install]\nWantedBy=local-fs.target\n"
     )
 
@@ -136,9 +153,12 @@ def _places_of(one: Kept) -> Iterator[bytes]:
 def _line(made: Made) -> str:
     owner = made.owner
     who = f":{owner.uid} :{owner.gid}"
-    if made.kind in (Kind.LINK, Kind.COPY):
-        return f"{_LETTERS[made.kind]} {word(made.path)} - {who} - {argument(made.target)}\n"
-    return f"{_LETTERS[made.kind]} {word(made.path)} :{owner.mode:04o} {who} - -\n"
+    if made.kind is Kind.COPY:  # with owner and mode of what it is a copy of
+        return f"C {word(made.path)} - - - - {argument(made.target)}\n"
+    if made.kind is Kind.LINK:
+        return f"L {word(made.path)} - {who} - {argument(made.target)}\n"
+    content = made.content.decode().removesuffix("\n") or "-"
+    return f"{_LETTERS[made.kind]} {word(made.path)} :{owner.mode:04o} {who} - {content}\n"
 
 
 # The list of the initrd
@@ -163,7 +183,8 @@ def _early(plan: Plan) -> str:
 
 def _early_place(path: bytes, made: Made) -> str:
     owner = made.owner
-    return f"PLACE={_escaped(path)}\nKIND={made.kind}\nMODE={owner.mode:04o}\nOWNER={owner.uid}\nGROUP={owner.gid}\n"
+    head = f"PLACE={_escaped(path)}\nKIND={made.kind}\n"
+    return f"{head}MODE={owner.mode:04o}\nOWNER={owner.uid}\nGROUP={owner.gid}\n"
 
 
 def _early_entry(one: Kept, plan: Plan) -> str:

@@ -2,7 +2,8 @@
 
 Hard facts
     open_tree(2) with OPEN_TREE_CLONE makes a mount of what a descriptor is on, attached nowhere, with the
-    attributes of the mount that the descriptor is on; move_mount(2) attaches it to what another descriptor is on.
+    attributes of the mount that the descriptor is on; move_mount(2) attaches it to what another descriptor
+    is on.
     A mount that is read-only by its superblock stays so.
 """
 

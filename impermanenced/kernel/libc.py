@@ -115,6 +115,10 @@ def renameat2(dir_fd: int, path: bytes, other_fd: int, other: bytes, flags: int)
     _checked(_libc.renameat2(dir_fd, path, other_fd, other, flags), path, None, other)
 
 
+def syncfs(fd: int) -> None:
+    _checked(_libc.syncfs(fd))
+
+
 def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags))
 

@@ -1,11 +1,11 @@
 r"""Paths in the files that systemd reads: names of units, values of settings, and lines of tmpfiles.d(5).
 
 Hard facts
-    A unit file and tmpfiles.d are UTF-8; a value ends with its line, at \n as well as at \r, without the blanks
-    at its end, and a backslash there joins the next line.  Nothing in What= and Where= is unquoted.
+    A unit file and tmpfiles.d are UTF-8; a value ends with its line, at \n as well as at \r, without the
+    blanks at its end, and a backslash there joins the next line.  Nothing in What= and Where= is unquoted.
     A name of a unit has at most 255 characters.
-    The path of a line of tmpfiles.d is unquoted, and a backslash there stands for the character behind it; 252
-    does not know \xNN.  The argument is unescaped as C, but not unquoted.
+    The path of a line of tmpfiles.d is unquoted, and a backslash there stands for the character behind it;
+    252 does not know \xNN.  The argument is unescaped as C, but not unquoted.
     Both expand specifiers: a percent sign is written twice.
 """
 
@@ -55,7 +55,8 @@ def value(path: bytes) -> str:
 
 
 def word(path: bytes) -> str:
-    """Return a path as one word: in a list such as RequiresMountsFor=, or as the path of a line of tmpfiles.d.
+    """Return a path as one word: in a list such as RequiresMountsFor=, or as the path of a line of
+    tmpfiles.d.
 
     It must not be unspeakable.
     """

@@ -19,7 +19,7 @@ static const char *place_of(const struct run *run, const char *path)
 	if (begins_with(path, "units/"))
 		return words("%s/systemd/system/%s", run->options.run, path + 6);
 	if (begins_with(path, "tmpfiles/"))
-		return words("%s/tmpfiles.d/%s", run->options.run, path + 9);
+		return words("%s/impermanence/tmpfiles.d/%s", run->options.run, path + 9);
 	return words("%s/impermanence/%s", run->options.run, path);
 }
 

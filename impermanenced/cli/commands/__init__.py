@@ -11,6 +11,7 @@ COMMANDS = {
     "next": "override the next boot: keep the root, or boot an old one",
     "boots": "list the boots, what the hook did, and their old roots",
     "setup": "prepare this machine for rollbacks, and switch wiping on",
+    "apply": "make what is declared persist: in this boot and in every later one",
     "doctor": "check whether anything would stop a rollback",
     "prune": "delete the old roots that the settings do not keep",
     "pin": "keep the old roots of a boot, whatever their age",
