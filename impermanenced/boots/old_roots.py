@@ -17,7 +17,7 @@ import btrfsutil
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp, RecordError
-from ..kernel import btrfs
+from ..kernel import btrfs, libc
 from ..state import (
     BOOTS,
     NEXT,
@@ -279,7 +279,7 @@ class Archive:
             os.unlink(self._pin(number))
         except FileNotFoundError:
             return False
-        os.fsync(self._boots)
+        libc.syncfs(self._boots)
         return True
 
     def _pin(self, number: int) -> bytes:

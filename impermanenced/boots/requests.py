@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
+from ..kernel import libc
 from ..state import BOOTS, NEXT, BootFile, boot_file, boot_files
 from ..system import atomic
 from ..text import first_of, to_text
@@ -86,7 +87,7 @@ def cancel(machine: Machine) -> None:
         os.unlink(path)
     fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        libc.syncfs(fd)
     finally:
         os.close(fd)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +13,7 @@ from ..document.boots import boots_to_json
 from ..document.fields import printed
 from ..model import Decision
 from ..report.forecast import foretell
-from ..text import size_to_text, time_to_text, to_text
+from ..text import size_to_text, to_text
 from ..volumes.configured import configured
 from . import next_boot, output, wording
 from .verb import Shared
@@ -56,7 +55,7 @@ def text(found: Listing, *, decision: Decision, columns: int, now: float) -> str
     head = f"  {'boot':>4}  {'when':<{_WHEN}}{'kernel':<{kernel}}  {'ended':<7}  {'rollback':<10}  old root"
     lines = [head.rstrip()]
     for boot in boots:
-        left = f"  {_number(boot):>4}  {_when(boot.time, now):<{_WHEN}}"
+        left = f"  {_number(boot):>4}  {wording.when(boot.time, now):<{_WHEN}}"
         if boot.number is not None or boot.record is not None:
             release = wording.cut(_kernel(boot), kernel)
             left += f"{release:<{kernel}}  {_ended(boot):<7}  {_rollback(boot):<10}  "
@@ -78,17 +77,6 @@ def _number(boot: Boot) -> str:
 
 def _kernel(boot: Boot) -> str:
     return boot.record.release if boot.record else "-"
-
-
-def _when(seconds: float | None, now: float) -> str:
-    text = time_to_text(seconds)
-    if text is None:
-        return "-"
-    then = datetime.datetime.fromisoformat(text).astimezone()
-    days = (datetime.datetime.fromtimestamp(now).astimezone().date() - then.date()).days
-    if days in (0, 1):
-        return then.strftime("today %H:%M" if days == 0 else "yesterday %H:%M")
-    return then.strftime("%a %H:%M" if 0 < days < 7 else "%Y-%m-%d %H:%M")
 
 
 def _ended(boot: Boot) -> str:

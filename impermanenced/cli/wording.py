@@ -9,7 +9,7 @@ import textwrap
 import unicodedata
 
 from ..model import Writer
-from ..text import to_text
+from ..text import time_to_text, to_text
 
 BRACED = 4  # characters that names must have in common to be written with braces
 BRACES = 6  # names between braces, at most
@@ -43,6 +43,18 @@ def clock(seconds: float, now: float, *, exact: bool = False) -> str:
     today = datetime.datetime.fromtimestamp(now).astimezone().date()
     day = "" if then.date() == today else "%Y-%m-%d "
     return then.strftime(day + ("%H:%M:%S" if exact else "%H:%M"))
+
+
+def when(seconds: float | None, now: float) -> str:
+    """Return the local day and time of a boot, in words where it is near, or "-" for None."""
+    text = time_to_text(seconds)
+    if text is None:
+        return "-"
+    then = datetime.datetime.fromisoformat(text).astimezone()
+    days = (datetime.datetime.fromtimestamp(now).astimezone().date() - then.date()).days
+    if days in (0, 1):
+        return then.strftime("today %H:%M" if days == 0 else "yesterday %H:%M")
+    return then.strftime("%a %H:%M" if 0 < days < 7 else "%Y-%m-%d %H:%M")
 
 
 @functools.cache

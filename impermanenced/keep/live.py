@@ -121,7 +121,7 @@ class Live:
         try:
             place = openat2.open_path(self._root, wanted.path)
             try:
-                attach.bind(source, place, attach.FLAGS.intersection(wanted.options))
+                attach.bind(source, place, attach.OPTIONS.intersection(wanted.options))
             finally:
                 os.close(place)
             self._check(wanted, source)

@@ -1,25 +1,29 @@
-"""A bind mount that is made by descriptors: no path is looked up between the check and the mount.
+"""Mounts by descriptor: what is mounted where is not looked up by path, so nobody can redirect it.
 
 Hard facts
-    open_tree(2) with OPEN_TREE_CLONE makes a mount of what a descriptor is on, attached nowhere, with the
-    attributes of the mount that the descriptor is on; move_mount(2) attaches it to what another descriptor
-    is on.
-    A mount that is read-only by its superblock stays so.
+    move_mount(2) puts a mount over what a descriptor is on, in one step: before it, the old directory or file
+    is seen, after it the new one.
+    A mount of a directory that open_tree(2) clones without AT_RECURSIVE has nothing of what is mounted below
+    it: through it one sees what other mounts cover.
+    Where a mount sits in our own namespace, the directory or file beneath it can be neither renamed nor
+    removed (EBUSY), through whatever mount; its content can change.
+    umount(2) takes a path and no descriptor, and a descriptor on a mount keeps that busy.
 """
 
 from __future__ import annotations
 
 import os
 
-from . import libc, mounts
+from . import chroot, libc, mounts
 
 # linux/mount.h
-OPEN_TREE_CLONE = 1
+OPEN_TREE_CLONE = 0x1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 0x4
 MOVE_MOUNT_T_EMPTY_PATH = 0x40
 MOUNT_ATTR_ATIME_MASK = 0x70
 MOUNT_ATTR_NODIRATIME = 0x80
-MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8  # sys/mount.h
+UMOUNT_NOFOLLOW = 0x8
 
 _ATTRIBUTES = {
     "ro": mounts.MOUNT_ATTR_RDONLY,
@@ -27,25 +31,35 @@ _ATTRIBUTES = {
     "nodev": mounts.MOUNT_ATTR_NODEV,
     "noexec": mounts.MOUNT_ATTR_NOEXEC,
     "nodiratime": MOUNT_ATTR_NODIRATIME,
+    "noatime": mounts.MOUNT_ATTR_NOATIME,
 }
-FLAGS = frozenset((*_ATTRIBUTES, "noatime"))  # the options that are attributes
+OPTIONS = frozenset(_ATTRIBUTES)  # of mount(8), which are attributes of a mount
+
+
+def clone(fd: int) -> int:
+    """Return a descriptor (O_PATH) on a new mount of what a descriptor is on, attached nowhere yet, without
+    what is mounted below it.
+    """
+    return libc.open_tree(fd, b"", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | libc.AT_EMPTY_PATH)
+
+
+def attach(mount: int, place: int) -> None:
+    """Attach a new mount over what a descriptor is on."""
+    libc.move_mount(mount, place, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
 
 
 def bind(source: int, place: int, options: frozenset[str]) -> None:
-    """Mount what `source` is on over what `place` is on; `options` are some of FLAGS.  Raises OSError."""
-    clone = libc.open_tree(source, b"", libc.AT_EMPTY_PATH | OPEN_TREE_CLONE | os.O_CLOEXEC)
+    """Mount what `source` is on over what `place` is on; `options` are some of OPTIONS."""
+    mount = clone(source)
     try:
-        flags = sum(attribute for option, attribute in _ATTRIBUTES.items() if option in options)
-        if "noatime" in options:
-            flags |= mounts.MOUNT_ATTR_NOATIME
-        if flags:
+        if wanted := sum(_ATTRIBUTES[option] for option in options):
             clear = MOUNT_ATTR_ATIME_MASK if "noatime" in options else 0
-            libc.mount_setattr(clone, libc.AT_EMPTY_PATH, set=flags, clear=clear)
-        libc.move_mount(clone, place, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+            libc.mount_setattr(mount, libc.AT_EMPTY_PATH, set=wanted, clear=clear)
+        attach(mount, place)
     finally:
-        os.close(clone)
+        os.close(mount)
 
 
-def detach(fd: int) -> None:
-    """Take away the mount that a descriptor of its root is on; who uses it may go on."""
-    libc.umount2(b"/proc/self/fd/%d" % fd, MNT_DETACH)
+def detach(directory_fd: int, name: bytes) -> None:
+    """Unmount what is mounted at a name in a directory.  Raises OSError; EBUSY if anybody uses it."""
+    chroot.call(directory_fd, lambda: libc.umount2(b"/" + name, UMOUNT_NOFOLLOW))

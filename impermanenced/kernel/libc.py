@@ -29,8 +29,8 @@ AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 
 # linux/fs.h
-RENAME_NOREPLACE = 1 << 0
-RENAME_EXCHANGE = 1 << 1
+RENAME_NOREPLACE = 0x1
+RENAME_EXCHANGE = 0x2
 
 # linux/openat2.h
 RESOLVE_NO_XDEV = 0x01
@@ -40,11 +40,13 @@ RESOLVE_BENEATH = 0x08
 
 _OPEN_HOW = struct.Struct("=QQQ")  # flags, mode, resolve
 
-_libc.unshare.argtypes = [ctypes.c_int]
-_libc.open_by_handle_at.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+_libc.umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
+_libc.syncfs.argtypes = [ctypes.c_int]
 _libc.renameat2.argtypes = [
     ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
 ]  # fmt: skip
+_libc.unshare.argtypes = [ctypes.c_int]
+_libc.open_by_handle_at.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
 _libc.name_to_handle_at.argtypes = [
     ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int,
 ]  # fmt: skip
@@ -73,32 +75,6 @@ def fsmount(fd: int, flags: int, attributes: int) -> int:
     return _checked(_libc.syscall(SYS_fsmount, fd, ctypes.c_uint(flags), ctypes.c_uint(attributes)))
 
 
-def open_tree(dir_fd: int, path: bytes, flags: int) -> int:
-    return _checked(_libc.syscall(SYS_open_tree, ctypes.c_int(dir_fd), path, ctypes.c_uint(flags)), path)
-
-
-def move_mount(from_fd: int, to_fd: int, flags: int) -> None:
-    """Attach what one descriptor is on to what another one is on."""
-    _checked(_libc.syscall(SYS_move_mount, from_fd, b"", to_fd, b"", ctypes.c_uint(flags)))
-
-
-def mount_setattr(fd: int, flags: int, *, set: int, clear: int) -> None:
-    """Change the attributes of the mount that a descriptor is on (struct mount_attr of linux/mount.h)."""
-    attributes = struct.pack("=QQQQ", set, clear, 0, 0)
-    size = ctypes.c_size_t(len(attributes))
-    _checked(_libc.syscall(SYS_mount_setattr, fd, b"", ctypes.c_uint(flags), attributes, size))
-
-
-def umount2(path: bytes, flags: int) -> None:
-    _checked(_libc.umount2(path, flags), path)
-
-
-def setfsids(uid: int, gid: int) -> None:
-    """Set the user and group that this thread is for the filesystem: what it makes is theirs."""
-    _libc.setfsgid(gid)
-    _libc.setfsuid(uid)
-
-
 def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
     """Return a descriptor on `path`, opened with exactly these flags of open(2) and O_CLOEXEC.
 
@@ -111,12 +87,42 @@ def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -
     return _checked(_libc.syscall(SYS_openat2, ctypes.c_int(dir_fd), path, how, size), path)
 
 
-def renameat2(dir_fd: int, path: bytes, other_fd: int, other: bytes, flags: int) -> None:
-    _checked(_libc.renameat2(dir_fd, path, other_fd, other, flags), path, None, other)
+def open_tree(dir_fd: int, path: bytes, flags: int) -> int:
+    """Return a descriptor on what is mounted at a path, or with OPEN_TREE_CLONE on a new mount of it."""
+    return _checked(_libc.syscall(SYS_open_tree, ctypes.c_int(dir_fd), path, ctypes.c_uint(flags)), path)
+
+
+def move_mount(from_fd: int, to_fd: int, flags: int) -> None:
+    """Move the mount of one descriptor to the place of another; `flags` say that both paths are empty."""
+    arguments = ctypes.c_int(from_fd), b"", ctypes.c_int(to_fd), b"", ctypes.c_uint(flags)
+    _checked(_libc.syscall(SYS_move_mount, *arguments))
+
+
+def mount_setattr(fd: int, flags: int, *, set: int, clear: int) -> None:
+    """Change the attributes of the mount that a descriptor is on (struct mount_attr of linux/mount.h)."""
+    attributes = struct.pack("=QQQQ", set, clear, 0, 0)
+    arguments = ctypes.c_int(fd), b"", ctypes.c_uint(flags), attributes, ctypes.c_size_t(len(attributes))
+    _checked(_libc.syscall(SYS_mount_setattr, *arguments))
+
+
+def setfsids(uid: int, gid: int) -> None:
+    """Set the user and group that this thread is for the filesystem: what it makes is theirs."""
+    _libc.setfsgid(gid)
+    _libc.setfsuid(uid)
+
+
+def umount2(path: bytes, flags: int) -> None:
+    _checked(_libc.umount2(path, flags), path)
 
 
 def syncfs(fd: int) -> None:
+    """Write the whole filesystem of a descriptor to its disk: with BTRFS, commit the transaction."""
     _checked(_libc.syncfs(fd))
+
+
+def renameat2(from_fd: int, from_name: bytes, to_fd: int, to_name: bytes, flags: int) -> None:
+    """Rename with flags of linux/fs.h: RENAME_NOREPLACE, RENAME_EXCHANGE."""
+    _checked(_libc.renameat2(from_fd, from_name, to_fd, to_name, flags), from_name, None, to_name)
 
 
 def unshare(flags: int) -> None:

@@ -1,4 +1,11 @@
-"""The replacement of a file so that a crash leaves the old one or the new one, whole."""
+"""The replacement of a file so that a crash leaves the old one or the new one, whole.
+
+Hard facts
+    fsync(2) of a directory writes a part of the transaction to BTRFS's log, which is replayed after a crash.
+    Replaying renames had faults up to Linux 7.0: a renamed link that was not there, a filesystem that did not
+    mount.  A whole commit (syncfs) needs no replay, so whatever was renamed is committed like that.
+    What fsync(2) of a new file has written is safe: no rename is in it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +13,14 @@ import contextlib
 import os
 import re
 
+from ..kernel import libc
+
 _LONGEST = 200  # bytes of a name that its temporary one begins with
 _TEMPORARY = re.compile(rb"\..+\.([1-9][0-9]*)\.new", re.DOTALL)
 
 
 def replace(path: bytes, content: bytes, *, mode: int = 0o600) -> None:
-    """Write a new file, sync it, rename it over `path`, and sync the directory.
+    """Write a new file, sync it, rename it over `path`, and sync the filesystem.
 
     What a process left that was killed while it replaced the same file is removed.  Raises OSError about
     `path`, and the old file is then still in place.
@@ -32,7 +41,7 @@ def replace(path: bytes, content: bytes, *, mode: int = 0o600) -> None:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary, dir_fd=directory_fd)
                 raise
-            os.fsync(directory_fd)
+            libc.syncfs(directory_fd)
         finally:
             os.close(directory_fd)
     except OSError as error:

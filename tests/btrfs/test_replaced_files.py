@@ -14,7 +14,8 @@ from impermanenced.kernel import openat2
 from impermanenced.system import atomic
 from impermanenced.text import failure_to_text
 
-from ..conftest import sh
+from ..conftest import Filesystem, sh
+from ..isolation import attach, detach
 from .prune.conftest import system
 from .prune.machine import System
 
@@ -104,3 +105,25 @@ def test_other_failures_do_so_too(tmp_path: Path) -> None:
         assert "/proc/self/fd" not in failure_to_text(through.value)
     finally:
         os.close(fd)
+
+
+def test_a_replaced_file_is_committed_as_a_whole(filesystem: Filesystem, tmp_path: Path) -> None:
+    """Nothing has to be replayed from a log: its replay of renames had faults."""
+    path = filesystem.top / "file"
+    path.write_text("old")
+    filesystem.sync()
+    atomic.replace(os.fsencode(path), b"new")
+    copy = tmp_path / "copy"
+    copy.write_bytes(filesystem.image.read_bytes())
+    where = filesystem.directory / "copied"
+    where.mkdir()
+    device = attach(copy)
+    try:
+        sh("btrfstune", "-f", "-m", device)  # two filesystems of one UUID cannot be mounted
+        sh("mount", "-o", "ro,rescue=nologreplay", device, where)
+        try:
+            assert (where / "file").read_text() == "new"
+        finally:
+            sh("umount", where)
+    finally:
+        detach(device, copy)

@@ -16,7 +16,7 @@ from impermanenced.keep import places
 from impermanenced.keep.live import Live
 from impermanenced.keep.owners import Owner
 from impermanenced.keep.plan import Kind, Made, Mounting
-from impermanenced.kernel import attach, mounts
+from impermanenced.kernel import libc, mounts
 
 TRIES = int(os.environ.get("RACES", "1500"))
 USER = 1000
@@ -149,6 +149,6 @@ def _unmount(home: Home) -> None:
                 continue
             try:
                 if mounts.mount_id(fd) in {mount.id for mount in mine}:
-                    attach.detach(fd)
+                    libc.umount2(b"/proc/self/fd/%d" % fd, 2)  # MNT_DETACH
             finally:
                 os.close(fd)
