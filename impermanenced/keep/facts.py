@@ -18,7 +18,7 @@ from ..paths import within
 from ..text import to_text
 from ..volumes import placement
 from ..volumes.machine import Machine
-from .owners import Accounts
+from .ownership import Accounts
 from .places import exists
 from .plan import MACHINE_ID, Facts, source_of
 

@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..paths import ancestors, within
 from ..system import systemd_text
 from ..text import to_text
-from .owners import Accounts, Owner, explicit, of_declared, of_parent
+from .ownership import Accounts, Owner, explicit, of_declared, of_parent
 
 MACHINE_ID = b"/etc/machine-id"
 # PID 1 reads it before it mounts anything, so the initrd has to put it there.

@@ -16,7 +16,7 @@ from ..config.placement import Placement
 from ..kernel import libc, openat2
 from ..text import to_text
 from . import places
-from .owners import Owner
+from .ownership import Owner
 from .plan import MACHINE_ID, Kind, Made, source_of
 
 LARGEST = 1 << 20  # bytes

@@ -14,7 +14,7 @@ import pytest
 
 from impermanenced.keep import places
 from impermanenced.keep.live import Live
-from impermanenced.keep.owners import Owner
+from impermanenced.keep.ownership import Owner
 from impermanenced.keep.plan import Kind, Made, Mounting
 from impermanenced.kernel import libc, mounts
 

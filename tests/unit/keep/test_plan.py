@@ -13,7 +13,7 @@ import pytest
 from impermanenced.config.placement import Placement
 from impermanenced.errors import ConfigError
 from impermanenced.keep import plan, units
-from impermanenced.keep.owners import Accounts, resolved
+from impermanenced.keep.ownership import Accounts, resolved
 from impermanenced.keep.plan import Facts
 from impermanenced.system import systemd_text
 from tests.conftest import sh
