@@ -18,6 +18,7 @@ COMMANDS = {
     "apply": "make what is declared persist: in this boot and in every later one",
     "doctor": "check whether anything would stop a rollback",
     "prune": "delete the old roots that the settings do not keep",
+    "review": "go through what would be lost, or was, and decide on each",
     "reviewed": "say that somebody has looked at what a boot lost",
     "pin": "keep the old roots of a boot, whatever their age",
     "unpin": "let prune delete the old roots of a boot again",
