@@ -14,6 +14,7 @@ COMMANDS = {
     "setup": "prepare this machine for rollbacks, and switch wiping on",
     "doctor": "check whether anything would stop a rollback",
     "prune": "delete the old roots that the settings do not keep",
+    "reviewed": "say that somebody has looked at what a boot lost",
     "pin": "keep the old roots of a boot, whatever their age",
     "unpin": "let prune delete the old roots of a boot again",
 }
