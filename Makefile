@@ -26,10 +26,10 @@ PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 COMPILER := tools/need gcc libc6-dev
 include initrd/rollback/rollback.mk
 
-.PHONY: help venv demo test lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
+.PHONY: help venv demo test test-nix lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
 
 help:
-	@echo 'make demo | test | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | venv'
+	@echo 'make demo | test | test-nix NIXPKGS=PATH | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | venv'
 
 venv: $(VENV)/.stamp
 
@@ -60,6 +60,16 @@ lint: $(LINT)/.stamp
 
 test: lint
 	$(PYTEST) --numprocesses 2 --dist loadgroup tests
+
+# A real NixOS, evaluated and not built.  Without a tree of nixpkgs these tests are skipped.
+NIXPKGS :=
+IMPERMANENCE :=
+PRESERVATION :=
+HOME_MANAGER :=
+DISKO :=
+test-nix: $(VENV)/.test-stamp build/impermanence-rollback
+	NIXPKGS=$(NIXPKGS) IMPERMANENCE=$(IMPERMANENCE) PRESERVATION=$(PRESERVATION) HOME_MANAGER=$(HOME_MANAGER) DISKO=$(DISKO) \
+		$(PYTEST) --timeout 600 tests/nix
 
 vm-test: vm-test-micro vm-test-full
 

@@ -12,6 +12,7 @@
         boots/N.plan                the plan of a switch that was cut, put aside by the hook
         staging/ trash/             the hook's, while it switches
         units/ tmpfiles/            what the hook hands to the system that starts
+        setup.env                   where a set-up of the machine, or the way back, is; its own alone
         ledger.sqlite               who wrote what
     ARCHIVE/N-BOOTID[.VOLUME][-M]   an old root: the life of boot N; M where the name was taken
     ARCHIVE/N-unused-BOOTID.*       a new root that boot N found in staging, and that nobody had written to
@@ -36,6 +37,7 @@ NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
 STAGING = STATE + b"/staging"
 DIRECTORIES = (BOOTS, STAGING, *(STATE + b"/" + name for name in (b"units", b"tmpfiles", b"trash")))
+SETUP = STATE + b"/setup.env"
 LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for the thread that opens it
 
 ARCHIVE = b"old_roots"  # unless the configuration says otherwise

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 # What a kernel was booted with, and what its initrd left in /run, are files of the test.
 CHROOT = """
-root=$1 project=$2 cmdline=$3 run=$4 && shift 4
+root=$1 project=$2 cmdline=$3 run=$4 programs=$5 && shift 5
 for directory in usr lib lib64 bin dev proc sys run "$project"; do
     [ -d "/$directory" ] || continue
     mkdir -p "$root/$directory"
-    [ "$directory" = run ] || mount --rbind "/$directory" "$root/$directory"
+    case $directory in
+        run) ;;
+        usr) # what the test has put beside the machine's programs, or in the place of one
+            if [ -n "$programs" ]; then
+                mount -t overlay -o "lowerdir=$programs:/usr" usr "$root/usr"
+            else
+                mount --rbind /usr "$root/usr"
+            fi
+            ;;
+        bin | lib | lib64) mount --rbind "$root/usr/$directory" "$root/$directory" ;;
+        *) mount --rbind "/$directory" "$root/$directory" ;;
+    esac
 done
 mount -t tmpfs tmpfs "$root/run"
 cp -r "$run" "$root/run/impermanence"
@@ -20,20 +32,32 @@ exec chroot "$root" "$@"
 """
 
 
-def command(root: Path, directory: Path, cmdline: str, *argv: str) -> subprocess.CompletedProcess[str]:
+def command(
+    root: Path, directory: Path, cmdline: str, *argv: str, programs: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command with this directory as "/"; `directory` has, or gets, what the two files need.
 
-    The hook's result of this boot is `directory`/run/rollback.env, if the test has put it there.
+    The hook's result of this boot is `directory`/run/rollback.env, if the test has put it there.  What is in
+    `programs` lies over the machine's /usr.
     """
+    script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
+    return python(root, directory, cmdline, script, *argv, programs=programs)
+
+
+def python(
+    root: Path, directory: Path, cmdline: str, script: str, *argv: str, programs: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run Python text there."""
     (directory / "run").mkdir(exist_ok=True)
     (directory / "cmdline").write_text(f"{cmdline}\n")
     project = Path(__file__).parents[1]
-    script = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
-    wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", CHROOT, "sh"]
+    wrap: list[str | Path] = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", CHROOT, "sh"]
     path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
-    python = ["/usr/bin/env", f"PYTHONPATH={project}", path, "/usr/bin/python3"]
+    interpreter = ["/usr/bin/env", f"PYTHONPATH={project}", path, "/usr/bin/python3"]
+    laid_over = os.fspath(programs or "")
+    places: list[str | Path] = [root, project, directory / "cmdline", directory / "run", laid_over]
     return subprocess.run(
-        [*wrap, root, project, directory / "cmdline", directory / "run", *python, "-c", script, *argv],
+        [*wrap, *places, *interpreter, "-c", script, *argv],
         capture_output=True,
         text=True,
         check=False,

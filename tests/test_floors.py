@@ -31,6 +31,7 @@ FLOORS = (
     "bus",
     "library",
     "daemon",
+    "setup",
     "cli",
 )
 ROOT = Path(impermanenced.__file__).parent

@@ -195,7 +195,7 @@ def _is(volume: Volume, match: re.Match[bytes]) -> bool:
 
 
 def _swap(machine: Machine, running: Running) -> Iterator[Finding]:
-    for path in _swap_files(running.swaps):
+    for path in swap_files(running.swaps):
         volume = _holder(machine, path)
         if volume is not None:
             yield Finding(
@@ -206,7 +206,7 @@ def _swap(machine: Machine, running: Running) -> Iterator[Finding]:
             )
 
 
-def _swap_files(swaps: bytes) -> Iterator[bytes]:
+def swap_files(swaps: bytes) -> Iterator[bytes]:
     """Yield the swap files in /proc/swaps; a deleted one has no path."""
     for line in swaps.splitlines()[1:]:
         words = line.split()

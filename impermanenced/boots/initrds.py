@@ -18,6 +18,8 @@ LISTERS = ("lsinitramfs", "lsinitrd", "lsinitcpio")  # initramfs-tools, dracut, 
 TIMEOUT = 120.0  # seconds
 LARGEST = 1 << 30  # bytes of an image that is looked into
 
+HOOK = b"/usr/lib/impermanence/impermanence-rollback"
+
 _OURS = b"/proc/self/"
 
 # The end of a line: a lister shows a name alone, or in the form of `ls -l`.
@@ -51,6 +53,18 @@ def look(path: bytes) -> Content:
     found = path.replace(_OURS, b"/proc/%d/" % os.getpid(), 1) if path.startswith(_OURS) else path
     said = command.run([lister, found], timeout=TIMEOUT)
     return Content(_HOOK.search(said) is not None, _RECORD.search(said) is not None)
+
+
+def is_outdated(path: bytes, hook: bytes = HOOK) -> bool:
+    """Return whether an initrd was built before the hook's program was installed, so it may have another.
+
+    It is not known where one of them is not there.
+    """
+    try:
+        # The package gives a file the time of its build; when it came here, its ctime says.
+        return os.stat(path).st_mtime < os.stat(hook).st_ctime
+    except OSError:
+        return False
 
 
 def rebuild(release: bytes | None = None, image: bytes | None = None) -> tuple[str, ...]:

@@ -110,16 +110,7 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     record = machine.at(ROLLBACK)
     before = _read(record, ROLLBACK) if there else None
     _check_place(machine, rollback, before)
-    steps = []
-    if not there:
-        steps.append(Step(f"make the subvolume {to_text(STATE)}", lambda: make_state(machine.at(STATE))))
-    for directory in DIRECTORIES:
-        if not os.path.lexists(path := machine.at(directory)):
-            steps.append(Step(f"make {to_text(directory)}", _maker(path)))
-    archive = machine.at(config.archive.directory)
-    if not os.path.lexists(archive):
-        words = f"make {to_text(config.archive.directory)} for the old roots"
-        steps.append(Step(words, lambda: os.makedirs(archive, mode=0o700)))
+    steps = directories(config, machine)
     for directory in (STATE, BOOTS) if there else ():
         if os.path.lexists(machine.at(directory)):
             for name in atomic.leftovers(machine.at(directory)):
@@ -132,6 +123,21 @@ def plan(config: Config, machine: Machine) -> list[Step]:
     if there and _switched_off(machine):
         words = f"remove {to_text(NEXT)}, by which setup --off keeps the root"
         steps.append(Step(words, lambda: os.unlink(machine.at(NEXT))))
+    return steps
+
+
+def directories(config: Config, machine: Machine) -> list[Step]:
+    """Return the steps that make what is missing of the state directory and the archive."""
+    steps = []
+    if not machine.has_state():
+        steps.append(Step(f"make the subvolume {to_text(STATE)}", lambda: make_state(machine.at(STATE))))
+    for directory in DIRECTORIES:
+        if not os.path.lexists(path := machine.at(directory)):
+            steps.append(Step(f"make {to_text(directory)}", _maker(path)))
+    archive = machine.at(config.archive.directory)
+    if not os.path.lexists(archive):
+        words = f"make {to_text(config.archive.directory)} for the old roots"
+        steps.append(Step(words, lambda: os.makedirs(archive, mode=0o700)))
     return steps
 
 

@@ -108,6 +108,14 @@ XML: Final = """\
       <arg name="bytes" type="t"/>
       <arg name="count" type="t"/>
     </signal>
+    <!-- A declaration does not hold, or holds again; `state` and `reason` are words of Declarations, and
+         `why` is for people.  The signal goes to root alone. -->
+    <signal name="Declaration">
+      <arg name="path" type="ay"/>
+      <arg name="state" type="s"/>
+      <arg name="reason" type="s"/>
+      <arg name="why" type="s"/>
+    </signal>
     <!-- Sent to each caller of Follow: root gets everything that is announced, another user what belongs to
          that user.  `event` is an object of `impermanence watch` as JSON. -->
     <signal name="News">

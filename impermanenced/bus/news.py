@@ -12,8 +12,9 @@ from gi.repository import GLib
 
 from ..alerts.group import ROOT, Alert, Rest
 from ..document.fields import dump
-from ..document.news import Announcement, Overflow, Reached, Sum, Undeclared, news_to_json
+from ..document.news import Announcement, Holds, Overflow, Reached, Sum, Undeclared, news_to_json
 from ..errors import NotPermitted, ServiceError
+from ..keep.state import Declared
 from ..paths import PATH_MAX
 from ..report.visible import LEAST_COUNT, LEAST_SIZE, blurred
 from ..system.callers import Caller, Callers
@@ -90,6 +91,13 @@ class News:
         about = blurred(size, LEAST_SIZE), blurred(count, LEAST_COUNT)
         for uid in list(self._users):
             self._tell(uid, Reached(self._clock(), name, *((size, count) if uid == ROOT else about)))
+
+    def declaration(self, one: Declared) -> None:
+        """Send the state of a declaration to root, and to the user that it belongs to."""
+        what = Holds(self._clock(), fitting(one.path), one.reason, one.words)
+        self._tell(ROOT, what)
+        if one.uid is not None and one.uid != ROOT:
+            self._tell(one.uid, what)
 
     def of_users(self, found: Mapping[int, Sequence[Alert | Rest]]) -> None:
         """Send to each user what was written and belongs to that user; root gets it by `alert` and `rest`."""

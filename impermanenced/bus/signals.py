@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from gi.repository import GLib
 
+from ..keep.state import Declared
 from ..system.callers import Callers
 from ..system.dbus import Registration
 from .news import News, fitting
@@ -32,6 +33,12 @@ class Signals:
         """Send the signal Level to root, and the news to every follower."""
         self._registration.emit("Level", GLib.Variant("(stt)", (name, size, count)))
         self.news.level(name, size, count)
+
+    def declaration(self, one: Declared) -> None:
+        """Send the signal Declaration to root, and the news to root and to whose files these are."""
+        arguments = (fitting(one.path), one.state.value, one.reason.value, one.words)
+        self._registration.emit("Declaration", GLib.Variant("(aysss)", arguments))
+        self.news.declaration(one)
 
     def _send(self, to: str, text: str) -> None:
         self._registration.emit("News", GLib.Variant("(s)", (text,)), to)

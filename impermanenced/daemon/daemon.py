@@ -32,6 +32,7 @@ from . import calls
 from .begun import Begun
 from .boot import BootWatch
 from .flush import Flusher
+from .keep_watch import KeepWatch
 from .ledger_file import LedgerFile
 from .limits import Limits
 from .reload import Reloader
@@ -88,13 +89,14 @@ class Daemon:
         self._reports = reports = Reports(manager, asked.known, writes)
         inhibitor = Inhibitor(con, workers.calls, "block", "a reboot cannot be refused")
         self._limits = Limits(manager, reports.total, signals, inhibitor, reports.weigh)
-        flusher = Flusher(
+        self._keep = KeepWatch(manager, signals, writes, workers.submit)
+        self._flusher = flusher = Flusher(
             manager, writes, self._announcer, signals.news, self._limits, reports.make, workers.submit
         )
         self._shutdown = Shutdown(con, manager, reports, self._say_leaving, workers)
         reports.subscribe(self._limits.take)
         writes.subscribe(
-            on_news=lambda: GLib.idle_add(flusher.arm), on_many=lambda: workers.store(flusher.store_many)
+            on_news=lambda: GLib.idle_add(self._arm), on_many=lambda: workers.store(flusher.store_many)
         )
 
         # Before the thread that runs ahead of others, or the ledger's, made by it, would too.
@@ -129,6 +131,7 @@ class Daemon:
         # These load the logger and watchdog.
         self._watch.say()
         self._reloader.begin()
+        self._keep.begin()
         try:
             self._loop.run()
         finally:
@@ -141,6 +144,7 @@ class Daemon:
         leaving = self._shutdown.end()
         self._limits.close()
         self._reloader.stop()
+        self._keep.close()
         self._watch.stop()
         self._signals.close()
         self._registration.close()
@@ -156,6 +160,10 @@ class Daemon:
         self._link.close()
         if ended:  # or a thread still reads through the manager's descriptors
             self._manager.close()
+
+    def _arm(self) -> bool:
+        self._keep.written()
+        return self._flusher.arm()
 
     def _quit(self) -> bool:
         self._loop.quit()
@@ -177,6 +185,7 @@ class Daemon:
             self._limits.stir()
             self._workers.store(self._writes.store)
         self._workers.submit(self._limits.look)
+        self._workers.submit(self._keep.beat)
         self._service.tidy()
         systemd.daemon.notify("WATCHDOG=1")
         return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
@@ -206,6 +215,7 @@ class Daemon:
         self._reports.forget()
         self._limits.unsettle()
         self._limits.look()
+        GLib.idle_add(self._keep.stir)
         if self._manager.device != self._watch.device:
             log.warning("the volumes are on another filesystem: starting again")
             GLib.idle_add(self._fail)

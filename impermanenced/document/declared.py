@@ -8,7 +8,7 @@ from ..keep.state import Declared, Reason
 from . import fields as f
 from .fields import VERSION, Object, path_fields
 
-_REASONS: Mapping[str, Reason] = {one.value: one for one in Reason}
+REASONS: Mapping[str, Reason] = {one.value: one for one in Reason}
 
 
 def states_to_json(found: Sequence[Declared]) -> Object:
@@ -51,7 +51,7 @@ def _declared(fields: Object) -> Declared:
         persist=f.absolute(fields, "persist"),
         method=f.text(fields, "method"),
         by=f.text(fields, "declared_by"),
-        reason=f.one_of(fields, "reason", _REASONS),
+        reason=f.one_of(fields, "reason", REASONS),
         words=f.text(fields, "why"),
         hint=f.text(fields, "hint"),
         commands=f.texts(fields, "commands"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..keep.state import STATES, Reason
 from ..losses import CLASSES, LossClass
 from ..model import Change, Writer
 from ..text import time_to_text
 from . import fields as f
+from .declared import REASONS
 from .fields import Object, loaded, path_fields
 from .report import writer, writer_to_json
 
 CRUD, MORE, BOOT, OVERFLOW, LEVEL = "crud", "more", "boot", "overflow", "level"
+DECLARATION = "declaration"
 CHANGED = "changed"  # several paths changed in different ways
 
 _CHANGES: Mapping[str, str] = {one: one for one in (*(change.value for change in Change), CHANGED)}
@@ -61,6 +64,16 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
+class Holds:
+    """The news that a declaration does not hold as it was made, or that it holds again."""
+
+    time: float
+    path: bytes
+    reason: Reason
+    words: str  # the reason, for a person
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """Something of a kind that this program does not know: a daemon of another version may have more."""
 
@@ -69,7 +82,7 @@ class Other:
     document: Object  # as it came
 
 
-Announcement = Undeclared | Sum | Overflow | Reached | Other
+Announcement = Undeclared | Sum | Overflow | Reached | Holds | Other
 
 
 def news_to_json(news: Announcement) -> Object:
@@ -79,7 +92,7 @@ def news_to_json(news: Announcement) -> Object:
     return {"version": f.VERSION, "time": time_to_text(news.time), **_about(news)}
 
 
-def _about(news: Undeclared | Sum | Overflow | Reached) -> Object:
+def _about(news: Undeclared | Sum | Overflow | Reached | Holds) -> Object:
     match news:
         case Undeclared():
             return {
@@ -98,6 +111,9 @@ def _about(news: Undeclared | Sum | Overflow | Reached) -> Object:
             return {"kind": OVERFLOW, "overflows": news.overflows}
         case Reached():
             return {"kind": LEVEL, "level": news.level, "bytes": news.size, "count": news.count}
+        case Holds():
+            state = {"state": STATES[news.reason].value, "reason": news.reason.value, "why": news.words}
+            return {"kind": DECLARATION, **path_fields(news.path), **state}
 
 
 def news_from_json(text: str) -> Announcement:
@@ -141,10 +157,16 @@ def _reached(fields: Object) -> Reached:
     )
 
 
+def _holds(fields: Object) -> Holds:
+    reason = f.one_of(fields, "reason", REASONS)
+    return Holds(f.time(fields, "time"), f.absolute(fields), reason, f.text(fields, "why"))
+
+
 _KINDS: Mapping[str, Callable[[Object], Announcement]] = {
     CRUD: _undeclared,
     MORE: _sum,
     BOOT: _sum,
     OVERFLOW: _overflow,
     LEVEL: _reached,
+    DECLARATION: _holds,
 }

@@ -76,6 +76,7 @@ class _Judge:
             self._misplaced(one, source, standing, ruling)
             or (None if within else fault)
             or self._unlike(one, facts)
+            or (None if within else self._aside(one, facts))
             or _active(source, standing, ruling)
         )
         hint, commands = remedy_of(one, source, reason, advice)
@@ -169,6 +170,17 @@ class _Judge:
             return Reason.KIND, f"it is declared as a {wanted}, and its source is a {found}"
         differs = ", ".join(self._differs(one, facts))
         return (Reason.OWNER, differs) if differs else None
+
+    def _aside(self, one: Placement, facts: os.stat_result | None) -> _Why | None:
+        """Return what a program left beside a mounted file, or None."""
+        if facts is None or not stat.S_ISREG(facts.st_mode):
+            return None
+        found = self._sources.left_aside(one.declaration.path, facts)
+        if found is None:
+            return None
+        return Reason.LEFT_ASIDE, (
+            f"{to_text(found)} is a younger version: nothing can be put in the place of what is mounted"
+        )
 
     def _differs(self, one: Placement, facts: os.stat_result) -> Iterator[str]:
         own = one.own

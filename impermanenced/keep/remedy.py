@@ -27,6 +27,8 @@ def remedy_of(
         case Reason.LINK_REPLACED:
             back = f"cp -a --reflink=auto -T {path} {place}"
             return "copy it to the persist volume, and put the link back", (back, f"ln -sfn {place} {path}")
+        case Reason.LEFT_ASIDE:
+            return "declare the directory around it, or copy the younger version into what is mounted", ()
         case Reason.NO_SOURCE:
             make = f"mkdir -p {place}" if one.declaration.directory else f"touch {place}"
             return "make the source, or bring it back from a backup", (make,)

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 from ..kernel import openat2
 from ..kernel.mounts import Mount
-from ..paths import within
+from ..paths import ancestors
 from ..report.covered import SERVED
 from ..volumes.mounted import AUTOMOUNT
+from .aside import left_aside
 
 Origin = tuple[bytes, bytes]  # device, and directory of its filesystem, as mountinfo has them
 
@@ -29,7 +30,7 @@ class Sources:
 
     def __init__(self, root: bytes, table: Sequence[Mount]) -> None:
         self._root = root.rstrip(b"/")
-        self._table = table
+        self._by_path = {mount.path: mount for mount in table}  # of several at one place the last
         self._fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -49,6 +50,11 @@ class Sources:
         below = (self._root + path)[len(mount.path.rstrip(b"/")) :]
         return mount.device, mount.root.rstrip(b"/") + below or b"/"
 
+    def left_aside(self, path: bytes, mounted: os.stat_result) -> bytes | None:
+        """Return the path of a younger version beside a mounted file that nobody could put there, or None."""
+        name = left_aside(self._fd, path, mounted)
+        return None if name is None else path[: path.rfind(b"/") + 1] + name
+
     def facts(self, path: bytes) -> os.stat_result | None:
         """Return the lstat(2) of a path, or None if that cannot be told.
 
@@ -65,7 +71,7 @@ class Sources:
             raise
 
     def _mount(self, path: bytes) -> Mount | None:
-        """Return the mount that shows a path: the deepest, and of several at one place the last."""
+        """Return the mount that shows a path: the deepest one above it."""
         place = self._root + path
-        found = [mount for mount in self._table if within(place, mount.path)]
-        return max(reversed(found), key=lambda mount: len(mount.path), default=None)
+        found = (self._by_path.get(above) for above in (place, *ancestors(place), b"/"))
+        return next((mount for mount in found if mount is not None), None)

@@ -37,6 +37,7 @@ class Reason(enum.StrEnum):
     PASSING = "passing"  # a tmpfs or the like is mounted over it
     STALE = "stale"  # what is mounted was removed from its place
     LINK_REPLACED = "link-replaced"  # a file or directory is where the link belongs
+    LEFT_ASIDE = "left-aside"  # a program could not put its new version in the place of a mount
     NO_SOURCE = "no-source"
     KIND = "kind"  # a file is declared as a directory, or a directory as a file
     OWNER = "owner"  # owner, group or mode are not as declared
@@ -54,6 +55,7 @@ STATES: Mapping[Reason, State] = {
     Reason.PASSING: State.INCONSISTENT,
     Reason.STALE: State.INCONSISTENT,
     Reason.LINK_REPLACED: State.INCONSISTENT,
+    Reason.LEFT_ASIDE: State.INCONSISTENT,
     Reason.NO_SOURCE: State.INCONSISTENT,
     Reason.KIND: State.INCONSISTENT,
     Reason.OWNER: State.INCONSISTENT,
@@ -61,7 +63,15 @@ STATES: Mapping[Reason, State] = {
 }
 
 # Reasons with which the data is kept all the same, where a mount or a link says so.
-KEPT = (Reason.MOUNTED, Reason.LINKED, Reason.WITHIN, Reason.ELSEWHERE, Reason.KIND, Reason.OWNER)
+KEPT = (
+    Reason.MOUNTED,
+    Reason.LINKED,
+    Reason.WITHIN,
+    Reason.ELSEWHERE,
+    Reason.LEFT_ASIDE,
+    Reason.KIND,
+    Reason.OWNER,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from impermanenced.document.explanation import explanation_to_json
 from impermanenced.document.fields import dump
 from impermanenced.document.news import (
     Announcement,
+    Holds,
     Overflow,
     Reached,
     Sum,
@@ -35,6 +36,7 @@ from impermanenced.document.report import report_to_json
 from impermanenced.document.status import diff_to_json, status_to_json
 from impermanenced.document.suggest import suggestion_to_json
 from impermanenced.errors import ServiceError
+from impermanenced.keep.state import Reason
 from impermanenced.losses import LossClass
 from impermanenced.model import Advice, AdviceKind, Change, Decision, FileType, Forecast, Report, Verdict
 from impermanenced.report.explanation import explain
@@ -141,6 +143,7 @@ announcements = st.one_of(
         size=sizes,
         count=sizes,
     ),
+    st.builds(Holds, time=seconds, path=paths, reason=st.sampled_from(Reason), words=st.just("it is")),
 )
 
 

@@ -11,8 +11,9 @@ import pytest
 from impermanenced.cli.commands import watch
 from impermanenced.cli.output import Style
 from impermanenced.cli.parse import parse
-from impermanenced.document.news import Announcement, Overflow, Reached, Sum, Undeclared
+from impermanenced.document.news import Announcement, Holds, Overflow, Reached, Sum, Undeclared
 from impermanenced.errors import UsageError
+from impermanenced.keep.state import Reason
 from impermanenced.losses import LossClass
 from impermanenced.model import Writer
 
@@ -50,6 +51,14 @@ def test_what_is_typed() -> None:
         (
             Reached(AT, "warning", 18_000, 2),
             "               warning: what is undeclared has come to 17.6 KiB in 2 paths",
+        ),
+        (
+            Holds(AT, b"/etc/\x1b", Reason.LINK_REPLACED, "a file is where the link belongs"),
+            r"               /etc/\x1b  declaration inconsistent: a file is where the link belongs",
+        ),
+        (
+            Holds(AT, b"/var/log", Reason.MOUNTED, "mounted from /persist/var/log"),
+            "               /var/log  holds again: mounted from /persist/var/log",
         ),
         (
             Overflow(AT, 2),

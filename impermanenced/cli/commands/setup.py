@@ -1,4 +1,4 @@
-"""`setup`: create the state directory and the file that the hook in the initrd reads; --off removes that."""
+"""`setup`: make this machine an impermanent one, and take it back; write anew what the hook obeys."""
 
 from __future__ import annotations
 
@@ -9,31 +9,57 @@ from dataclasses import dataclass
 
 from ...boots import off, setup
 from ...config.load import VolumeSettings, load
-from ...errors import ConfigError, NotPermitted
+from ...errors import ConfigError, NotPermitted, UsageError
+from ...setup.state import is_converted
 from ...volumes.configured import configured
-from .. import arguments, output
+from .. import arguments, converting, output
 from ..verb import Shared, Verb
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     off: bool = False
+    remove: bool = False
+    trial: bool = False
     dry_run: bool = False
+    yes: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trial", action="store_true", help="set up a machine that wipes nothing yet")
+    parser.add_argument("--remove", action="store_true", help="make this a normal machine again")
     parser.add_argument("--off", action="store_true", help="switch wiping off, for every initrd there is")
     arguments.add_dry_run(parser)
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    arguments.add_json(parser)
 
 
 def read_options(found: argparse.Namespace) -> Options:
-    return Options(found.off, found.dry_run)
+    if sum((found.off, found.remove, found.trial)) > 1:
+        raise UsageError("setup: --trial, --remove and --off exclude each other")
+    if found.off and (found.yes or found.json):
+        raise UsageError("setup: --off asks nothing, and prints no JSON")
+    return Options(found.off, found.remove, found.trial, found.dry_run, found.yes)
 
 
 def run(options: Options, shared: Shared) -> int:
     if options.off:
         _switch_off(options, shared)
         return 0
+    if shared.config is None:
+        if os.geteuid() != 0:
+            raise NotPermitted("setting a machine up needs root", "run it as root")
+        volumes = load(None).volumes
+        if options.remove:
+            return converting.take_back(volumes, shared, dry_run=options.dry_run, yes=options.yes)
+        if not is_converted(volumes):
+            return converting.run(
+                volumes, shared, trial=options.trial, dry_run=options.dry_run, yes=options.yes
+            )
+    elif options.remove:
+        raise UsageError("setup: --remove is about the system that runs, and takes no --config")
+    if options.trial:
+        raise UsageError("setup: it is set up; wipe = false below [rollback], and setup, make it a trial")
     with configured(shared.config) as (config, machine):
         steps = setup.run(config, machine, dry_run=options.dry_run)
     output.write(text(steps, dry_run=options.dry_run))

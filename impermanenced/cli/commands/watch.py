@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ...document.fields import printed
 from ...document.news import (
     Announcement,
+    Holds,
     Other,
     Overflow,
     Reached,
@@ -24,6 +25,7 @@ from ...document.news import (
     news_to_json,
 )
 from ...errors import ServiceError, UsageError
+from ...keep.state import STATES, State
 from ...losses import SERIOUS, LossClass
 from ...model import Change
 from ...text import size_to_text, to_text
@@ -169,6 +171,10 @@ def _about(news: Announcement) -> str:
         case Reached():
             sums = f"{size_to_text(news.size)} in {wording.plural(news.count, 'path')}"
             return f"{news.level}: what is undeclared has come to {sums}"
+        case Holds():
+            state = STATES[news.reason]
+            words = "holds again" if state is State.ACTIVE else f"declaration {state.value}"
+            return f"{wording.homely(to_text(news.path))}  {words}: {to_text(news.words.encode())}"
         case Sum():
             how = " by the boot itself" if news.boot else " more"
             paths = wording.plural(news.count, "path")

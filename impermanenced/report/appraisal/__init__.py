@@ -30,6 +30,7 @@ from .earlier_boots import look_back
 from .entries import entry_of
 from .finding import Finding, Judged
 from .git import mark_repositories
+from .hollow import excuse_hollow
 from .regenerated import excuse
 from .volume_facts import VolumeFacts
 
@@ -51,6 +52,7 @@ def appraise(facts: VolumeFacts, judged: Iterable[Judged], now: float) -> list[E
         ]
         mark_repositories(facts, left)
         look_into(facts, left)
+        excuse_hollow(findings)
     entries = []
     losses = iter(findings)
     for one in found:

@@ -1,17 +1,23 @@
-"""The content of a file: its first bytes may show a worse loss than its name."""
+"""The content of a file: its first bytes may show a worse loss than its place.
+
+They decide where nothing but the place of a file is known.  What a rule or the name says of it stands,
+unless the content shows a secret.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ...kernel import openat2
+from ...losses import LossClass
 from ...model import Change, FileType
-from ..knowledge import recognise
+from ..knowledge import TOKENS, recognise, recognise_tokens
 from .finding import Finding
 from .volume_facts import VolumeFacts
 
 HEAD = 64  # bytes that are read of a file
 SNIFFED = 3000  # files of one report that are read
+_OTHERS = 0o077  # the permissions of anybody but the owner
 
 
 def look_into(facts: VolumeFacts, crud: Sequence[Finding]) -> None:
@@ -31,12 +37,18 @@ def look_into(facts: VolumeFacts, crud: Sequence[Finding]) -> None:
 
 def _take_content(facts: VolumeFacts, finding: Finding) -> None:
     difference = finding.judged.difference
+    # What its owner alone may read is asked for tokens, which may stand anywhere in it.
+    private = not difference.mode & _OTHERS
     try:
-        head = openat2.read(facts.root, facts.relative(difference.path), HEAD, owner=difference.uid)
+        head = openat2.read(
+            facts.root, facts.relative(difference.path), TOKENS if private else HEAD, owner=difference.uid
+        )
     except OSError:
         return
-    content = recognise(head)
+    content = recognise(head) or (recognise_tokens(head) if private else None)
+    if content is None or not (finding.placed or content.loss is LossClass.SECRET):
+        return
     known = finding.loss.traits.weight if finding.known is None else finding.known
-    if content is not None and content.loss.traits.weight > known:
+    if content.loss.traits.weight > known:
         finding.loss, finding.known = content.loss, None
-        finding.because += (f"begins as a {content.what} does",)
+        finding.because += (content.words,)

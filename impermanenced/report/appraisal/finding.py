@@ -38,6 +38,7 @@ class Finding:
     group: bytes = b""
     lost: int = 0
     named: bool = False  # whether a rule of the knowledge is about it, and not only about its place
+    placed: bool = True  # whether only its place is known, so that the content decides
     because: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
     unpushed: str = ""

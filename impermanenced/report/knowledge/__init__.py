@@ -6,6 +6,17 @@ The files are TOML, described in impermanence-knowledge(5); `data/` has those of
 from .facts import Fact
 from .files import DATA, EXTENSIONS, load
 from .lookup import Knowledge
-from .magic import Content, recognise, sniff
+from .magic import TOKENS, Content, recognise, recognise_tokens, sniff
 
-__all__ = ["DATA", "EXTENSIONS", "Content", "Fact", "Knowledge", "load", "recognise", "sniff"]
+__all__ = [
+    "DATA",
+    "EXTENSIONS",
+    "TOKENS",
+    "Content",
+    "Fact",
+    "Knowledge",
+    "load",
+    "recognise",
+    "recognise_tokens",
+    "sniff",
+]

@@ -46,6 +46,7 @@ class Fact:
     source: str  # for a person: "servarr.toml: Sonarr's database"
     documented: str  # an address or a man page
     default: bool = False  # whether only the place is known, and not the application
+    placed: bool = False  # whether only the place is known, and the name says nothing either
     because: str = ""  # for a person: the source, and where it is documented
 
 
@@ -67,4 +68,5 @@ class Rule:
     documented: str
     names: tuple[str, ...] = ()  # in place of paths: they match at any depth below what programs keep
     whole: bool = False  # whether names below it say nothing
+    everywhere: bool = False  # of names: whether they count in the place of a cache too
     examples: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ def compile(rules: Iterable[Rule]) -> str:
     for rule in rules:
         fields = list(astuple(rule))
         fields[1] = 0
-        lines.append(json.dumps(fields[:14], ensure_ascii=False, separators=(",", ":")))
+        lines.append(json.dumps(fields[:15], ensure_ascii=False, separators=(",", ":")))
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 

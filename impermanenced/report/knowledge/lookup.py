@@ -9,7 +9,7 @@ from ...losses import LossClass
 from ...model import Advice, AdviceKind, FileType
 from ...paths import Inherited
 from ...text import to_text
-from . import trie
+from . import component, trie
 from .facts import ADVICE, ADVICE_WITH_PATH, BY_ITSELF, CRUD, IGNORED, KEEPS, Fact, Rule
 from .trie import Node
 
@@ -128,14 +128,31 @@ class _Walk:
         number, exact = max(found)
         rule, known = self.rules[number], self.rules[says.rule if says.name is None else says.name]
         if known.verdict != CRUD:
-            return says
-        little = known.loss.traits
-        worse = little.place or rule.loss.traits.weight > little.weight
-        worse = worse or (
-            known.loss is not LossClass.SECRET and (rule.loss is LossClass.LOG or (exact and file))
+            comes_through = rule.everywhere and known.default and file
+            return says._replace(name=number) if comes_through else says
+        exactly = file and (exact or rule.loss is LossClass.CONFIG)
+        tells = rule.verdict != CRUD or (
+            rule.loss is not known.loss and self._outweighs(rule, known, says, exact=exactly)
         )
-        tells = rule.verdict != CRUD or (worse and rule.loss is not known.loss)
         return says._replace(name=number) if tells else says
+
+
+    def comes_through(self, says: _Says) -> bool:
+        """Return whether a name says that there is a loss where the place says that there is none."""
+        if says.rule is None or says.name is None or self.rules[says.rule].verdict == CRUD:
+            return False
+        return self.rules[says.name].verdict == CRUD
+
+
+    def _outweighs(self, rule: Rule, known: Rule, says: _Says, *, exact: bool) -> bool:
+        """Return whether what a name says counts more than what is known of the directory."""
+        assert says.rule is not None
+        if known.loss is LossClass.SECRET:
+            return False
+        if known.loss.traits.place or rule.loss in (LossClass.SECRET, LossClass.LOG) or exact:
+            return True
+        specific = not self.rules[says.rule].default
+        return not specific and rule.loss.traits.weight > known.loss.traits.weight
 
 
     def best(self, nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
@@ -176,6 +193,7 @@ class Knowledge:
         self._walk = _Walk(self.rules)
         self._states = Inherited(self._walk.top(), self._walk.below)
         self._said: dict[int, tuple[str, str]] = {}
+        self._shared: dict[int, bool] = {}  # whether several applications share a rule
         for home in (HOMES + b"/*", *homes):
             self._add(home)
 
@@ -223,7 +241,10 @@ class Knowledge:
                 if not self.rules[number].default:
                     return state, says
         side = _HOME if state.home and name.startswith(b".") else state.side
-        return state, self._walk.named(says, name, side, file=True, directory=link)
+        named = self._walk.named(says, name, side, file=True, directory=link)
+        if self._walk.comes_through(named):  # what is around it is no loss
+            named = named._replace(root=path)
+        return state, named
 
     def _add(self, home: bytes) -> None:
         self._walk.add(home)
@@ -234,11 +255,8 @@ class Knowledge:
         rule = self.rules[says.rule]
         tells = rule if says.name is None else self.rules[says.name]
         source, because = self._words(says.rule if says.name is None else says.name)
-        application = rule.application
-        if application == BY_ITSELF:
-            application = to_text(says.root[says.root.rfind(b"/") + 1 :])
         return Fact(
-            application,
+            self._application(says.rule, says.root, home, directory=directory),
             tells.loss,
             tells.score if tells.loss != rule.loss else rule.score,
             tells.verdict,
@@ -247,8 +265,30 @@ class Knowledge:
             source,
             tells.documented,
             rule.default,
+            rule.default and tells is rule,
             because,
         )
+
+    def _application(self, number: int, root: bytes, home: bytes, *, directory: bool) -> str:
+        """Return the application of what a rule names.
+
+        That is the rule's word if the rule is about one application.  If several share it, what lies in a
+        directory of its own is called after that.
+        """
+        rule = self.rules[number]
+        name, more = component.of_path(root, home)
+        itself = component.shown(name)
+        if rule.application == BY_ITSELF:
+            return itself or component.shown(root[root.rfind(b"/") + 1 :])
+        if not itself or component.akin(itself, rule.application):
+            return rule.application
+        # A file beside those of other programs: KDE's have one name, those of "small tools" have none.
+        if not (more or directory or rule.application.islower()):
+            return rule.application
+        shared = self._shared.get(number)
+        if shared is None:
+            shared = self._shared[number] = component.several(rule.paths)
+        return itself if shared else rule.application
 
     def _words(self, number: int) -> tuple[str, str]:
         """Return the source of a rule, and the source with where it is documented."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ...losses import LossClass
 
 LIMIT = 64  # bytes that are read of a file
+TOKENS = 4096  # bytes that are read of a file that only its owner may read
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Content:
     def score(self) -> int:
         """Return the least score of a file with such content."""
         return self.loss.traits.weight
+
+    @property
+    def words(self) -> str:
+        """Return what shows it."""
+        return f"begins as a {self.what} does"
 
 
 def _secret(what: str) -> Content:
@@ -112,6 +118,34 @@ _SHAPES: tuple[tuple[re.Pattern[bytes], Content], ...] = (
     (re.compile(rb"\xc1[\x20-\xff].?\x03.{8}[\x01\x10\x12]", re.DOTALL), _GNUPG),
     (re.compile(rb"From [!-~]{1,48} +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) "), _document("mailbox")),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens(Content):
+    """A text in which the name of a token or of a key has a value."""
+
+    @property
+    def words(self) -> str:
+        return f"only its owner may read it, and it has {self.what}"
+
+
+# JSON, TOML, YAML and what has `NAME=VALUE`; neither part of the pattern backtracks into the other.
+_TOKEN = re.compile(
+    rb"(?<![a-z])(?:(?:access|refresh|auth|bearer|session|oauth|id|api)[_-]?token|(?:api|secret|private)[_-]?key"
+    rb"|client[_-]?secret|password|passwd|passphrase)"
+    rb"""["']?[ \t]{0,8}[:=][ \t]{0,8}["']?[^\s"'{}\[\],;<>]{8}""",
+    re.IGNORECASE,
+)
+
+
+def recognise_tokens(head: bytes) -> Content | None:
+    """Return that a file which begins with these bytes has tokens or keys, or None if none is seen."""
+    head = head[:TOKENS]
+    found = None if b"\0" in head else _TOKEN.search(head)
+    if found is None:
+        return None
+    name = re.split(rb"[\"':= \t]", found[0], maxsplit=1)[0].decode()
+    return Tokens(LossClass.SECRET, f"a value for {name}")
 
 
 def recognise(head: bytes) -> Content | None:

@@ -27,6 +27,7 @@ _KEYS: dict[str, type] = {
     "part": bool,
     "default": bool,
     "whole": bool,
+    "everywhere": bool,
     "advice": list,
     "documented": str,
     "examples": list,
@@ -108,6 +109,8 @@ class _Reader:
                 self._problem(number, "", f"a rule needs {key}")
         if bool(table.get("paths")) == bool(table.get("names")):
             self._problem(number, "", "a rule needs paths, or names in their place")
+        if table.get("everywhere") and not table.get("names"):
+            self._problem(number, "everywhere", "only names can count everywhere")
         if len(self.problems) > before:
             return None
         for text in table.get("paths", []):
@@ -141,6 +144,7 @@ class _Reader:
             _text(table, "documented"),
             _texts(table, "names"),
             table.get("whole") is True,
+            table.get("everywhere") is True,
             _texts(table, "examples"),
         )
 

@@ -93,8 +93,7 @@ def test_within_a_mount_above(system: System, active: Path) -> None:
     bind(system, active / "var", "var")
     found = reasons(system)
     assert (found["/var/log"], found["/var/lib/thing"]) == ("within", "within")
-    system.configure(DECLARED.replace("directories = [", 'directories = ["/var", '))
-    assert persisted(system) == ["/etc/hostname", "/persist/srv/link", "/var"], "none is below another"
+    assert persisted(system) == ["/etc/hostname", "/persist/srv/link", "/var/lib/thing", "/var/log"]
 
 
 def test_mounted_from_elsewhere_keeps_it_and_is_said(system: System, active: Path) -> None:
@@ -199,3 +198,35 @@ def test_doctor_names_what_is_inconsistent(system: System, active: Path) -> None
     assert stale.startswith("/etc/hostname: what is mounted there was removed from its place")
     assert fresh[mode]["severity"] == "warning"
     assert fresh[stale]["commands"][1] == "umount /etc/hostname"
+
+
+def replace(path: Path, content: str) -> None:
+    """Write a new file and rename it over the old one, as wpa_supplicant does; what fails is left."""
+    new = path.with_name(f"{path.name}.tmp")
+    new.write_text(content)
+    os.utime(new, ns=(1 << 61, 1 << 61))
+    new.rename(path)
+
+
+def test_what_a_program_left_beside_a_mount(system: System, active: Path) -> None:
+    for beside in ("hostname-", "hostname.swp", "hosts.tmp"):  # backups, locks, other files
+        (system.root / "etc" / beside).write_text("x")
+    (system.root / "etc/hostname.link").symlink_to("x")
+    (system.root / "etc/hostname.empty").touch()
+    (system.root / "etc/hostname.before").write_text("x")
+    os.utime(system.root / "etc/hostname.before", ns=(1, 1))
+    assert reasons(system)["/etc/hostname"] == "mounted"
+    with pytest.raises(OSError, match="busy"):
+        replace(system.root / "etc/hostname", "new\n")
+    one = states(system)["/etc/hostname"]
+    assert (one["state"], one["reason"], one["kept"]) == ("inconsistent", "left-aside", True)
+    assert one["why"].startswith("/etc/hostname.tmp is a younger version")
+    (system.root / "etc/hostname.tmp").unlink()
+    assert reasons(system)["/etc/hostname"] == "mounted"
+
+
+def test_a_directory_around_it_takes_a_new_file(system: System, active: Path) -> None:
+    (active / "var/log/file").write_text("old\n")
+    replace(system.root / "var/log/file", "new\n")
+    assert reasons(system)["/var/log"] == "mounted"
+    assert (active / "var/log/file").read_text() == "new\n"

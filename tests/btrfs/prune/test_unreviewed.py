@@ -134,7 +134,8 @@ def test_two_hundred_old_roots(system: System) -> None:
     """Exactly what the policy says goes, with all that is nested, and the space is free when it is said."""
     chosen = random.Random(15)
     system.configure("keep-min = 5\nkeep-days = 30")
-    stay, go = set(), set()
+    stay: set[str] = set()
+    go: set[str] = set()
     for number in range(200):
         days = 230 - number
         old = system.boot(days)

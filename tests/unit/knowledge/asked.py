@@ -21,8 +21,9 @@ def knowledge(*tables: str) -> Knowledge:
 
 
 def application(asked: Knowledge, path: bytes, type: FileType = FileType.FILE) -> str | None:
-    fact = asked.of(path, type)
-    return None if fact is None else fact.application
+    """The word of the rule that decides."""
+    rule, _ = asked.rules_of(path, type)
+    return None if rule is None else rule.application
 
 
 def work(function: Callable[[], object]) -> int:

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impermanenced.report.knowledge import recognise, sniff
+from impermanenced.report.knowledge import TOKENS, recognise, recognise_tokens, sniff
 
 if TYPE_CHECKING:
     pass
@@ -68,3 +69,49 @@ def test_a_real_key_and_a_real_database_are_recognised(tmp_path: Path) -> None:
     assert sniff((tmp_path / "x.db").read_bytes()) == "database"
     key = subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519"], capture_output=True, check=True)
     assert sniff(key.stdout) == "secret"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"user": "me", "oauth_token": "gho_16C7e42F292c"}',
+        b'{"github.com:Iv1.b5": {"refresh_token":"ghr_16C7e42F292c"}}',
+        b"version = 1\naccess_token = 'abcdefghij'\n",
+        b"user: me\napi_key: abcdefghij\n",
+        b"OPENAI_API_KEY=sk-abcdefghij\n",
+        b"[remote]\npassword = correct-horse\n",
+    ],
+)
+def test_tokens_show_a_secret(text: bytes) -> None:
+    content = recognise_tokens(text)
+    assert content is not None and content.loss == "secret"
+    assert content.words.startswith("only its owner may read it, and it has a value for ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"access_token": ""}',
+        b'{"access_token": null}',
+        b"# set api_key to the key that you were given\n",
+        b'{"max_tokens": 100000000}',
+        b"\0access_token=abcdefghij",
+        b"x" * TOKENS + b"access_token=abcdefghij",
+        b"",
+    ],
+)
+def test_no_token_no_secret(text: bytes) -> None:
+    assert recognise_tokens(text) is None
+
+
+@given(st.binary(max_size=TOKENS))
+def test_any_content_is_asked_for_tokens(head: bytes) -> None:
+    content = recognise_tokens(head)
+    assert content is None or content.words.isprintable()
+
+
+def test_a_file_made_to_be_slow_is_not() -> None:
+    for part in (b"api_key", b"api_key ", b"api_key:", b"a", b"api_key \t \t", b"token=\"'"):
+        began = time.process_time()
+        recognise_tokens(part * (TOKENS // len(part)))
+        assert time.process_time() - began < 0.5

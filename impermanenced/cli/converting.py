@@ -1,0 +1,124 @@
+"""A machine made an impermanent one: the plan is shown, somebody agrees, and it is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ..boots import examine
+from ..config.load import VolumeSettings
+from ..copying import Progress
+from ..document.fields import printed
+from ..errors import NotSetUp, UsageError
+from ..setup import job, locks, removal
+from ..setup.document import plan_to_json, removal_to_json
+from ..setup.look import look
+from ..setup.plan import Plan, Step, plan, resumed
+from ..setup.removal import TakingBack
+from ..setup.steps import Setup
+from ..setup.told import Told
+from ..text import size_to_text, to_text
+from ..volumes.machine import Machine
+from . import next_boot, output, progress, setup_plan
+from .verb import Shared
+
+
+def run(volumes: Sequence[VolumeSettings], shared: Shared, *, trial: bool, dry_run: bool, yes: bool) -> int:
+    """Show the plan and do it, or what is left of one that was cut; return the exit code."""
+    facts = look()
+    if facts.disk.fstype != b"btrfs" or not facts.disk.subvolume:
+        return _refuse(plan(facts, trial=trial), shared)
+    with Machine(volumes) as machine, job.told():
+        left = job.unfinished(machine)
+        found = plan(facts, trial=trial) if left is None else resumed(facts, left)
+        if found.refusals:
+            return _refuse(found, shared)
+        _show(found, shared, resumes=left is not None)
+        if dry_run:
+            return 0
+        if not yes and not agreed("Do this? [y/N] "):
+            output.write("nothing was changed\n")
+            return 0
+        with locks.held(machine):
+            _do(machine, found, () if left is None else left.stopped, shared)
+    return 0
+
+
+def _refuse(found: Plan, shared: Shared) -> int:
+    if shared.json:
+        output.write(printed(plan_to_json(found)))
+    else:
+        output.write(setup_plan.refused(found.refusals, found.facts, output.columns()))
+    return NotSetUp.exit_code
+
+
+def _show(found: Plan, shared: Shared, *, resumes: bool) -> None:
+    if shared.json:
+        output.write(printed(plan_to_json(found)))
+    elif resumes:
+        output.write_now(f"a set-up was cut on its way, and goes on: {to_text(found.names.root)}\n")
+    else:
+        output.write_now(setup_plan.text(found, output.style(shared), output.columns()))
+
+
+def agreed(question: str) -> bool:
+    """Ask on the terminal.  Raises UsageError where nobody is there to answer."""
+    if sys.stdin is None or not sys.stdin.isatty() or not sys.stderr.isatty():
+        raise UsageError("nobody to ask whether this may be done", "--yes does it, --dry-run only shows it")
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+class _Progress:
+    """What is being copied, for the line on the terminal."""
+
+    def __init__(self) -> None:
+        self.what = ""
+        self.files = self.size = 0
+
+    def step(self, step: Step) -> None:
+        self.what, self.files, self.size = step.words, 0, 0
+
+    def copied(self, found: Progress) -> None:
+        self.files, self.size = found.files, found.size
+
+    def words(self, _: float) -> str:
+        copied = f" ({self.files:,} files, {size_to_text(self.size)})" if self.files else ""
+        return f"{self.what}{copied}"
+
+
+def _do(machine: Machine, found: Plan, stopped: tuple[str, ...], shared: Shared) -> None:
+    seen = _Progress()
+    with progress.shown(seen.words):
+        Setup(machine, found, Told(seen.step, seen.copied), stopped).run()
+    if shared.json:
+        return
+    decision = examine.this_system()
+    output.write(f"done: {next_boot.foretold(decision)}\n")
+    output.write("What it would lose:  impermanence status\n")
+    output.write("Back to a normal machine:  impermanence setup --remove\n")
+
+
+# The way back
+
+
+def take_back(volumes: Sequence[VolumeSettings], shared: Shared, *, dry_run: bool, yes: bool) -> int:
+    """Show what the way back to a normal machine is, and go it; return the exit code."""
+    with Machine(volumes) as machine, job.told():
+        found = removal.plan(machine, job.read(machine))
+        if shared.json:
+            output.write(printed(removal_to_json(found)))
+        else:
+            output.write_now(setup_plan.way_back(found, output.columns()))
+        if dry_run:
+            return 0
+        if not yes and not agreed("Do this? [y/N] "):
+            output.write("nothing was changed\n")
+            return 0
+        seen = _Progress()
+        with locks.held(machine), progress.shown(seen.words):
+            TakingBack(machine, volumes, found, Told(seen.step, seen.copied)).run()
+    if not shared.json:
+        output.write(setup_plan.taken_back(found))
+    return 0

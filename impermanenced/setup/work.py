@@ -1,0 +1,67 @@
+"""The work on steps, in either direction: each is recorded before it begins, and services stop meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ..volumes.machine import Machine
+from . import job, services
+from .job import Job
+from .plan import Kind, Step
+from .told import Told
+
+Act = Callable[[Step], None]
+
+
+class Work:
+    """A job that is on its way; `machine` can be written to."""
+
+    def __init__(self, machine: Machine, found: Job, told: Told) -> None:
+        self.machine = machine
+        self.job = found
+        self.told = told
+
+    def run(self, steps: Sequence[Step], acts: Mapping[Kind, Act]) -> None:
+        """Do all steps.  What was stopped is started again, however this ends."""
+        try:
+            for step in steps:
+                self.told.step(step)
+                if step.kind is not Kind.STATE:  # it makes the place of the record
+                    self._note(step.kind)
+                acts[step.kind](step)
+                self.machine.sync()
+        finally:
+            if self.job.stopped:
+                self.start()
+
+    def _note(self, kind: Kind) -> None:
+        if self.job.at is not kind:
+            self.job = replace(self.job, at=kind)
+            job.write(self.machine, self.job)
+
+    def stop(self, root: bytes, paths: Collection[bytes]) -> None:
+        """Stop the services that write below these paths of a subvolume that is mounted at `root`."""
+        units = services.to_stop(root, paths)
+        self.job = replace(self.job, stopped=tuple(dict.fromkeys((*self.job.stopped, *units))))
+        job.write(self.machine, self.job)
+        services.stop(units)
+
+    def start(self) -> None:
+        """Start again what was stopped, with the mounts that there are now."""
+        services.reload()
+        services.start(self.job.stopped)
+        self.job = replace(self.job, stopped=())
+        job.write(self.machine, self.job)
+
+
+@contextlib.contextmanager
+def opened(path: bytes) -> Iterator[int]:
+    """Open a directory for a while."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

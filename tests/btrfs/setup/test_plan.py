@@ -1,0 +1,222 @@
+"""The plan of a set-up, and every reason for which there is none; nothing is changed by asking."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import btrfsutil
+import pytest
+
+from impermanenced.setup.look import look
+from impermanenced.setup.plan import plan
+from tests.conftest import Filesystem, sh, swap_on
+
+from .machine import DEBIAN, RELEASE, Stock, steps
+
+STEPS = ["state", "persist", "configuration", "stop", "keep", "start", "initrd", "blank", "record"]
+
+
+def refusals(stock: Stock) -> list[str]:
+    """What is in the way; nothing has changed."""
+    before = stock.everything()
+    document = stock.document("setup", "setup", "--yes", code=5)
+    assert stock.everything() == before
+    assert not document["possible"] and document["steps"] == []
+    for one in document["refusals"]:
+        assert one["hint"]
+    said = stock.run("setup", "--yes")
+    assert said.returncode == 5 and said.stdout.endswith("Nothing was changed.\n")
+    return [one["what"] for one in document["refusals"]]
+
+
+def test_a_dry_run_shows_all_and_changes_nothing(stock: Stock) -> None:
+    before = stock.everything()
+    document = stock.document("setup", "setup", "--dry-run")
+    assert list(dict.fromkeys(steps(document))) == STEPS
+    assert document["possible"] and not document["trial"]
+    kept = {one["path"]: one["why"] for one in document["kept"]}
+    assert list(kept) == sorted(kept)
+    assert {"/etc/impermanence", "/home", "/root", "/var/log", "/var/lib/redis"} <= kept.keys()
+    assert "/etc/ssh/ssh_host_ed25519_key" in kept
+    # A package brought all that is in one, nothing is in the other, and the last is of the software.
+    assert kept.keys().isdisjoint({"/var/lib/toys", "/var/lib/empty", "/var/lib/dpkg"})
+    said = stock.run("setup", "--dry-run")
+    assert said.returncode == 0 and "/var/lib/redis" in said.stdout
+    assert stock.everything() == before
+
+
+def test_nobody_is_asked_where_nobody_is(stock: Stock) -> None:
+    before = stock.everything()
+    said = stock.run("setup")
+    assert said.returncode == 2
+    assert said.stderr.splitlines()[-1] == "hint: --yes does it, --dry-run only shows it"
+    assert stock.everything() == before
+
+
+def test_a_service_that_names_its_state(stock: Stock) -> None:
+    units = stock.root / "etc/systemd/system"
+    units.mkdir(parents=True)
+    (units / "redis.service").write_text("[Service]\nStateDirectory=redis\n")
+    document = stock.document("setup", "setup", "--dry-run")
+    (redis,) = [one for one in document["kept"] if one["path"] == "/var/lib/redis"]
+    assert redis["why"] == "state of redis.service"
+
+
+def test_a_home_elsewhere_and_a_link_for_one(stock: Stock) -> None:
+    passwd = stock.root / "etc/passwd"
+    passwd.write_text(
+        passwd.read_text() + "bob:x:1001:1001::/data/bob:/bin/sh\neve:x:1002:1002::/data/eve:/bin/sh\nbad\n"
+    )
+    (stock.root / "data/bob").mkdir(parents=True)
+    (stock.root / "data/eve").symlink_to("/etc")
+    kept = [one["path"] for one in stock.document("setup", "setup", "--dry-run")["kept"]]
+    assert "/data/bob" in kept and "/data/eve" not in kept
+
+
+def test_the_files_of_a_foreign_root(filesystem: Filesystem) -> None:
+    """The look needs no chroot: a rescue system can take it."""
+    stock = Stock(filesystem, DEBIAN)
+    facts = look(os.fsencode(stock.root))
+    assert facts.files.distribution == "Debian GNU/Linux 12 (bookworm)"
+    assert (facts.disk.subvolume, facts.disk.fstype) == (b"@rootfs", b"btrfs")
+    assert [one.release for one in facts.files.kernels] == [RELEASE.encode()]
+
+
+# What is in the way
+
+
+def test_no_btrfs(tmp_path: Path) -> None:
+    facts = look(os.fsencode(tmp_path))
+    assert facts.disk.fstype != b"btrfs"
+
+
+def test_ext4(stock: Stock, tmp_path: Path) -> None:
+    image, where = tmp_path / "ext4.img", tmp_path / "ext4"
+    with open(image, "wb") as stream:
+        stream.truncate(64 << 20)
+    sh("mkfs.ext4", "-q", image)
+    where.mkdir()
+    sh("mount", "-o", "loop", image, where)
+    try:
+        sh("cp", "-a", f"{stock.root}/.", where)
+        stock.root = where
+        said = stock.run("setup", "--yes")
+        assert said.returncode == 5
+        assert "/ is ext4, not BTRFS" in said.stdout and "btrfs-convert" in said.stdout
+        assert stock.document("setup", "setup", code=5)["root"] is None
+    finally:
+        sh("umount", where)
+
+
+def test_the_top_level(stock: Stock) -> None:
+    sh("cp", "-a", f"{stock.root}/.", stock.top)
+    stock.root = stock.top
+    (what,) = refusals(stock)
+    assert "/ is the top level of its BTRFS" in what
+
+
+def test_a_second_system(stock: Stock) -> None:
+    other = stock.filesystem.subvolume("fedora")
+    for name in ("etc", "usr"):
+        (other / name).mkdir()
+    (other / "etc/fstab").write_text("")
+    (what,) = refusals(stock)
+    assert "another system as well: fedora" in what
+
+
+def test_a_snapshot_of_the_root_is_no_other_system(stock: Stock) -> None:
+    stock.filesystem.snapshot("@rootfs", "before-upgrade", readonly=True)
+    assert stock.document("setup", "setup", "--dry-run")["possible"]
+
+
+def test_a_default_subvolume(stock: Stock) -> None:
+    btrfsutil.set_default_subvolume(os.fspath(stock.root))
+    stock.initrd.flags = "x"
+    stock.words = f"root={stock.filesystem.device}"
+    (what,) = refusals(stock)
+    assert "booted as the default subvolume" in what
+    # One that the kernel command line names all the same is no harm.
+    stock.words = f"root={stock.filesystem.device} rootflags=subvol=@rootfs"
+    assert stock.document("setup", "setup", "--dry-run")["possible"]
+
+
+def test_a_kernel_command_line_with_a_number(stock: Stock) -> None:
+    stock.words = f"root={stock.filesystem.device} rootflags=subvolid=256"
+    (what,) = refusals(stock)
+    assert "names the root by subvolid=" in what
+
+
+def test_a_swap_file_in_the_root(stock: Stock) -> None:
+    swap = stock.root / "swapfile"
+    swap_on(swap)
+    try:
+        facts = look(os.fsencode(stock.root))  # /proc/swaps has the paths of this process
+    finally:
+        sh("swapoff", swap)
+    assert facts.disk.swap_files == (os.fsencode(swap),)
+    found = plan(facts, trial=False).refusals
+    assert any("swapfile lies in the root" in one.what for one in found)
+
+
+def test_nothing_that_builds_initrds(stock: Stock) -> None:
+    (stock.programs / stock.layout.builder).unlink()
+    (what,) = refusals(stock)
+    assert "nothing here builds initrds" in what
+
+
+def test_no_kernel_and_one_without_an_initrd(stock: Stock) -> None:
+    (stock.root / "boot" / stock.layout.initrd).unlink()
+    (what,) = refusals(stock)
+    assert f"kernel {RELEASE} has no initrd" in what
+    (stock.root / f"boot/vmlinuz-{RELEASE}").unlink()
+    (what,) = refusals(stock)
+    assert "there is no kernel in /boot" in what
+
+
+def test_a_root_whose_name_the_initrd_does_not_take(stock: Stock) -> None:
+    stock.rename_root("my (root)")
+    (what,) = refusals(stock)
+    assert "takes no subvolume my (root)" in what
+
+
+def test_too_little_space(stock: Stock) -> None:
+    free = os.statvfs(stock.root).f_bavail * os.statvfs(stock.root).f_frsize
+    sh("fallocate", "-l", str(free - (100 << 20)), stock.top / "big")
+    sh("sync", "-f", stock.top)
+    (what,) = refusals(stock)
+    assert "128.0 MiB have to be" in what
+
+
+def test_a_package_manager_that_runs(stock: Stock) -> None:
+    (stock.root / "var/lib/dpkg/lock-frontend").touch()
+    said = stock.shell(
+        "exec 9>>/var/lib/dpkg/lock-frontend; python3 -c '"
+        "import fcntl, subprocess, sys; fcntl.lockf(9, fcntl.LOCK_EX);"
+        'sys.exit(subprocess.run(["impermanence", "setup", "--yes"]).returncode)\''
+    )
+    assert said.returncode == 1
+    assert "a package manager is running" in said.stderr
+    assert not (stock.top / ".impermanence").exists()
+
+
+@pytest.mark.parametrize(
+    "argv", [("--off", "--remove"), ("--off", "--yes"), ("--trial", "--remove"), ("--off", "--json")]
+)
+def test_words_that_exclude_each_other(stock: Stock, argv: tuple[str, ...]) -> None:
+    said = stock.run("setup", *argv)
+    assert (said.returncode, said.stdout) == (2, "")
+
+
+def test_a_configuration_that_cannot_be_used(stock: Stock) -> None:
+    (stock.root / "etc/impermanence").mkdir()
+    (stock.root / "etc/impermanence/config.toml").write_text("[rolback]\n")
+    before = stock.everything()
+    said = stock.run("setup", "--yes")
+    assert said.returncode == 1 and "rolback" in said.stderr
+    assert stock.everything() == before
+
+
+def test_nothing_to_take_back(stock: Stock) -> None:
+    said = stock.run("setup", "--remove", "--yes")
+    assert said.returncode == 5 and "nothing to take back" in said.stderr
