@@ -11,6 +11,7 @@ COMMANDS = {
     "next": "override the next boot: keep the root, or boot an old one",
     "boots": "list the boots, what the hook did, and their old roots",
     "history": "show in which boots a path existed, and when its content changed",
+    "restore": "put back what an earlier boot, or the blank, has at a path",
     "setup": "prepare this machine for rollbacks, and switch wiping on",
     "doctor": "check whether anything would stop a rollback",
     "prune": "delete the old roots that the settings do not keep",
