@@ -11,6 +11,7 @@
         boots/N.reviewed            empty: somebody has looked at what boot N lost
         boots/N.plan                the plan of a switch that was cut, put aside by the hook
         staging/ trash/             the hook's, while it switches
+        sending/                    snapshots of old roots, while they are sent elsewhere or brought back
         units/ tmpfiles/            what the hook hands to the system that starts
         setup.env                   where a set-up of the machine, or the way back, is; its own alone
         ledger.sqlite               who wrote what
