@@ -12,7 +12,7 @@
         boots/N.plan                the plan of a switch that was cut, put aside by the hook
         staging/ trash/             the hook's, while it switches
         sending/                    snapshots of old roots, while they are sent elsewhere or brought back
-        units/ tmpfiles/            what the hook hands to the system that starts
+        compiled/                   what the hook hands to the system that starts; written by `apply`
         setup.env                   where a set-up of the machine, or the way back, is; its own alone
         ledger.sqlite               who wrote what
     ARCHIVE/N-BOOTID[.VOLUME][-M]   an old root: the life of boot N; M where the name was taken
@@ -36,8 +36,9 @@ STATE = b".impermanence"
 ROLLBACK = STATE + b"/rollback.env"
 NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
+COMPILED = STATE + b"/compiled"
 STAGING = STATE + b"/staging"
-DIRECTORIES = (BOOTS, STAGING, *(STATE + b"/" + name for name in (b"units", b"tmpfiles", b"trash")))
+DIRECTORIES = (BOOTS, STAGING, STATE + b"/trash")
 SETUP = STATE + b"/setup.env"
 LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for the thread that opens it
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "restore": "put back what an earlier boot, or the blank, has at a path",
     "browse": "look into an old root, read-only",
     "setup": "prepare this machine for rollbacks, and switch wiping on",
+    "apply": "make what is declared persist: in this boot and in every later one",
     "doctor": "check whether anything would stop a rollback",
     "prune": "delete the old roots that the settings do not keep",
     "reviewed": "say that somebody has looked at what a boot lost",
