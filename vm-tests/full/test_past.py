@@ -9,6 +9,7 @@ import pytest
 from full.guest import TOP, Guest
 
 LIFE = "/var/lib/life"
+KEY = "'-----BEGIN OPENSSH PRIVATE KEY-----'"
 SECRET = "/etc/ssh/ssh_host_ed25519_key"
 
 
@@ -41,7 +42,7 @@ def test_six_boots(product: Guest) -> None:
             product.run("sleep 12")  # what the daemon has seen is in its file by then
         if number == 5:
             product.run("btrfs subvolume create /srv/pod && echo x > /srv/pod/file")
-            product.run(f"mkdir -p /etc/ssh && ssh-keygen -q -t ed25519 -N '' -f {SECRET} || echo secret > {SECRET}")
+            product.run(f"mkdir -p /etc/ssh && umask 077 && echo {KEY} > {SECRET}")
     product.open_top()
 
     # In which boots it was there, and whether it changed.
@@ -62,7 +63,7 @@ def test_six_boots(product: Guest) -> None:
 
     # What two of them differ in.
     between = changes(product, "-3..-1")
-    assert {("+", f"{LIFE}/in-5"), ("+", f"{LIFE}/half"), ("+", "/srv/pod"), ("+", "/srv/pod/file")} <= between
+    assert {("+", f"{LIFE}/in-5"), ("+", f"{LIFE}/half"), ("+", "/srv/pod/file")} <= between
     assert ("c", f"{LIFE}/half") not in changes(product, "4..5")  # both wrote the same
     assert {("-", f"{LIFE}/in-4"), ("+", f"{LIFE}/in-5")} <= changes(product, "4..5")
     said = product.run("impermanence --no-pager diff -b -2..-1 --stat").output
@@ -82,7 +83,8 @@ def test_six_boots(product: Guest) -> None:
     refused = product.run(f"impermanence restore -b 5 {LIFE}", check=False)
     assert refused.status == 1 and "is there already" in refused.output
     product.run(f"impermanence restore -b 5 --keep {LIFE} && test -e {LIFE}/in-5 -a -e {LIFE}.~1~/in-6")
-    product.run("impermanence restore -b -1 /srv/pod && btrfs subvolume show /srv/pod && grep x /srv/pod/file")
+    product.run("impermanence restore -b -1 /srv/pod && grep x /srv/pod/file")
+    product.run("btrfs subvolume show /srv/pod")
 
     # An old root is booted once, and then the blank again.
     product.run("impermanence next boot 2")
@@ -96,7 +98,8 @@ def test_six_boots(product: Guest) -> None:
 
     # What nobody has looked at does not go by its age, and is free to go when somebody has.
     product.open_top()
-    product.run("printf '[archive]\\nkeep-min = 0\\nkeep-days = 0\\n' > /etc/impermanence/config.d/archive.toml")
+    settings = "[archive]\\nkeep-min = 0\\nkeep-days = 0\\n"
+    product.run(f"printf '{settings}' > /etc/impermanence/config.d/archive.toml")
     good = f"{TOP}/.impermanence/boots/8.good"
     product.run(f"timeout 120 sh -c 'until test -e {good}; do sleep 0.2; done'", timeout=130)
     product.run("systemctl start impermanence-prune.service", timeout=300)
