@@ -13,10 +13,13 @@ COMMANDS = {
     "next": "override the next boot: keep the root, or boot an old one",
     "boots": "list the boots, what the hook did, and their old roots",
     "history": "show in which boots a path existed, and when its content changed",
+    "restore": "put back what an earlier boot, or the blank, has at a path",
+    "browse": "look into an old root, read-only",
     "setup": "prepare this machine for rollbacks, and switch wiping on",
     "apply": "make what is declared persist: in this boot and in every later one",
     "doctor": "check whether anything would stop a rollback",
     "prune": "delete the old roots that the settings do not keep",
+    "reviewed": "say that somebody has looked at what a boot lost",
     "pin": "keep the old roots of a boot, whatever their age",
     "unpin": "let prune delete the old roots of a boot again",
 }
