@@ -13,6 +13,7 @@ COMMANDS = {
     "history": "show in which boots a path existed, and when its content changed",
     "setup": "prepare this machine for rollbacks, and switch wiping on",
     "doctor": "check whether anything would stop a rollback",
+    "blank": "show, verify, compare, make and take back the releases of the blank",
     "prune": "delete the old roots that the settings do not keep",
     "pin": "keep the old roots of a boot, whatever their age",
     "unpin": "let prune delete the old roots of a boot again",
