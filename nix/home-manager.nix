@@ -1,4 +1,4 @@
-# services.impermanenced in a home: the desktop says what the next boot would lose.
+# services.impermanenced in a home: what of it persists, and whether the desktop says what the next boot would lose.
 {
   config,
   lib,
@@ -14,6 +14,16 @@ in
 {
   options.services.impermanenced = {
     notify = lib.mkEnableOption "what says on the desktop what the next boot would lose";
+
+    persist = lib.mkOption {
+      type = import ./module/declarations.nix {
+        inherit lib;
+        home = true;
+      };
+      default = { };
+      example = lib.literalExpression ''{ "/persist".directories = [ ".ssh" "Documents" ]; }'';
+      description = "What persists of this home, by the path of the persist volume; the module of NixOS makes the mounts.";
+    };
 
     package = lib.mkOption {
       type = lib.types.package;

@@ -29,7 +29,15 @@ rec {
   mountWords = options: concatMap (splitString ",") options;
 
   # The names of a path that is written with any number of slashes.
-  names = path: filter (name: name != "") (splitString "/" path);
+  names =
+    path:
+    filter (
+      name:
+      !elem name [
+        ""
+        "."
+      ]
+    ) (splitString "/" path);
   plain = path: lib.concatStringsSep "/" (names path);
 
   # The value of an option such as subvol= as a path from the top level, or null.
@@ -70,6 +78,30 @@ rec {
       "that is the state directory"
     else
       null;
+
+  # A mode of chmod(1) that sets all bits, in octal as tmpfiles.d(5) has it, or null for another one.
+  octal =
+    mode:
+    let
+      clauses = map (builtins.match "([ugoa]+)=([rwx]*)") (splitString "," mode);
+      has = letter: text: builtins.length (splitString letter text) > 1;
+      bit =
+        letters: letter: value:
+        if has letter letters then value else 0;
+      digit =
+        who:
+        let
+          meant = filter (clause: has who (head clause) || has "a" (head clause)) clauses;
+          letters = if meant == [ ] then "" else last (last meant);
+        in
+        toString (bit letters "r" 4 + bit letters "w" 2 + bit letters "x" 1);
+    in
+    if builtins.match "[0-7]{3,4}" mode != null then
+      mode
+    else if any (clause: clause == null) clauses then
+      null
+    else
+      "0${digit "u"}${digit "g"}${digit "o"}";
 
   nameFault =
     name:

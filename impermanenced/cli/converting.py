@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from ..boots import examine
 from ..config.load import VolumeSettings
 from ..copying import Progress
 from ..document.fields import printed
-from ..errors import NotSetUp, UsageError
+from ..errors import NotSetUp
 from ..setup import job, locks, removal
 from ..setup.document import plan_to_json, removal_to_json
 from ..setup.look import look
@@ -19,8 +18,10 @@ from ..setup.steps import Setup
 from ..setup.told import Told
 from ..text import size_to_text, to_text
 from ..volumes.machine import Machine
-from . import next_boot, output, progress, setup_plan
+from . import asking, next_boot, output, progress, setup_plan
 from .verb import Shared
+
+_HINT = "--yes does it, --dry-run only shows it"
 
 
 def run(volumes: Sequence[VolumeSettings], shared: Shared, *, trial: bool, dry_run: bool, yes: bool) -> int:
@@ -36,7 +37,7 @@ def run(volumes: Sequence[VolumeSettings], shared: Shared, *, trial: bool, dry_r
         _show(found, shared, resumes=left is not None)
         if dry_run:
             return 0
-        if not yes and not agreed("Do this? [y/N] "):
+        if not yes and not asking.agreed("Do this?", _HINT):
             output.write("nothing was changed\n")
             return 0
         with locks.held(machine):
@@ -59,15 +60,6 @@ def _show(found: Plan, shared: Shared, *, resumes: bool) -> None:
         output.write_now(f"a set-up was cut on its way, and goes on: {to_text(found.names.root)}\n")
     else:
         output.write_now(setup_plan.text(found, output.style(shared), output.columns()))
-
-
-def agreed(question: str) -> bool:
-    """Ask on the terminal.  Raises UsageError where nobody is there to answer."""
-    if sys.stdin is None or not sys.stdin.isatty() or not sys.stderr.isatty():
-        raise UsageError("nobody to ask whether this may be done", "--yes does it, --dry-run only shows it")
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 class _Progress:
@@ -113,7 +105,7 @@ def take_back(volumes: Sequence[VolumeSettings], shared: Shared, *, dry_run: boo
             output.write_now(setup_plan.way_back(found, output.columns()))
         if dry_run:
             return 0
-        if not yes and not agreed("Do this? [y/N] "):
+        if not yes and not asking.agreed("Do this?", _HINT):
             output.write("nothing was changed\n")
             return 0
         seen = _Progress()

@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ..keep.state import Declared, State
+from ..keep.strays import Found
 from ..text import to_text
-from . import wording
+from . import strays, wording
 from .output import Style
 
 MOST = 20  # active declarations that are listed, unless all are asked for
 _TITLES = {State.INCONSISTENT: "inconsistent", State.INACTIVE: "not active", State.ACTIVE: "active"}
 
 
-def text(found: Sequence[Declared], *, whole: bool, columns: int, style: Style) -> str:
-    """Return the states for a person: those first that want something done."""
+def text(
+    found: Sequence[Declared], others: Found | None, *, whole: bool, columns: int, style: Style
+) -> str:
+    """Return the states for a person, those first that want something done, and what nothing declares."""
     counts = Counter(one.state for one in found)
     lines = [style.bold(_answer(counts, found))]
     for state, title in _TITLES.items():
@@ -25,6 +28,8 @@ def text(found: Sequence[Declared], *, whole: bool, columns: int, style: Style) 
             lines += ["", f"  {title}:", *_rows(some[:most], columns)]
             if len(some) > most:
                 lines.append(f"    and {len(some) - most:,} more (--all shows them)")
+    if others is not None:
+        lines += strays.section(others, whole=whole, columns=columns)
     if not found:
         lines += ["", "Declare what is to last:  impermanence suggest"]
     return "\n".join(lines) + "\n"

@@ -19,7 +19,8 @@ def directory(path: bytes) -> bytes:
     return b"/" if path.startswith(b"/") else os.getcwdb()
 
 
-def _absolute(path: bytes, cwd: bytes) -> bytes:
+def absolute(path: bytes, cwd: bytes) -> bytes:
+    """Return the absolute path without dots and doubled slashes."""
     # POSIX leaves two leading slashes alone, and so does normpath.
     return b"/" + os.path.normpath(os.path.join(cwd, path)).lstrip(b"/")
 
@@ -49,7 +50,7 @@ def candidates(report: HasVolumes, argument: bytes, cwd: bytes) -> Iterator[byte
         with contextlib.suppress(UsageError):  # a name may have a backslash of its own
             readings.append(from_text(os.fsdecode(argument)))
     for reading in readings:
-        path = _absolute(reading, cwd)
+        path = absolute(reading, cwd)
         for volume in report.volumes:
             inside = moved(path, volume.mountpoint, volume.path)
             if volume.mountpoint != volume.path and inside is not None:

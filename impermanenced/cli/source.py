@@ -11,8 +11,10 @@ import os
 from ..config.load import DEFAULT, Config, load
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from ..keep.state import Declared
+from ..keep.strays import Found
 from ..model import Report
 from ..text import file_to_text
+from ..volumes.machine import system_root
 from . import output
 
 BUS_SOCKET = "/run/dbus/system_bus_socket"
@@ -44,6 +46,17 @@ def declarations(config: bytes | None) -> list[Declared]:
             "looking at every declaration needs root", "run it as root, or start impermanenced.service"
         )
     return found
+
+
+def strays(config: bytes | None) -> Found | None:
+    """Return what nothing declares in the persist volumes, or None for a user who may not look."""
+    if os.geteuid() != 0:
+        return None
+    from ..keep.strays import find
+    from ..report.report import Manager
+
+    with Manager(config, writable=False) as manager:
+        return find(manager) if system_root(manager.volumes) is not None else None
 
 
 def settings(config: bytes | None) -> Config | None:

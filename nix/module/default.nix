@@ -14,6 +14,8 @@ in
 {
   imports = [
     ./assertions.nix
+    ./declared.nix
+    ./persist.nix
     ./rollback.nix
     ./settings.nix
   ];
@@ -54,6 +56,7 @@ in
     services.impermanenced.finalSettings = lib.foldl' lib.recursiveUpdate { } (
       [ cfg.definedSettings ]
       ++ lib.optional cfg.rollback.enable cfg.rollback.configured
+      ++ lib.optional (cfg.declared != { }) { persist = cfg.declared; }
     );
 
     # The same text as `make demo` and Debian have, read by the program itself before it gets into a system.

@@ -1,13 +1,16 @@
-# Of nixpkgs' lib what nix/lib.nix asks for, where there is no nixpkgs; `make test-nix` has the real one.
+# Of nixpkgs' lib what nix/lib.nix and nix/persist.nix ask for, where there is no nixpkgs; `make test-nix` has the real one.
 rec {
   inherit (builtins)
     any
     attrNames
+    attrValues
     concatMap
     concatStringsSep
     elem
     filter
     head
+    listToAttrs
+    replaceStrings
     ;
   concatMapStrings = f: list: concatStringsSep "" (map f list);
   findFirst =
@@ -20,6 +23,9 @@ rec {
   hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
   imap0 = f: list: builtins.genList (index: f index (builtins.elemAt list index)) (builtins.length list);
   last = list: builtins.elemAt list (builtins.length list - 1);
+  nameValuePair = name: value: { inherit name value; };
+  optionals = wanted: list: if wanted then list else [ ];
+  take = sublist 0;
   optional = wanted: value: if wanted then [ value ] else [ ];
   optionalString = wanted: text: if wanted then text else "";
   removePrefix =

@@ -11,6 +11,7 @@ import pytest
 
 from impermanenced.boots import records
 from impermanenced.boots.records import RollbackEnv, RollbackVolume
+from impermanenced.cli.formats import tmpfiles
 from tests.conftest import sh
 from tests.shell.hook import INITRD, INSTALLED, built
 
@@ -252,6 +253,13 @@ def test_two_volumes_have_two_mountpoints() -> None:
     two = " ".join(volume.replace("NAME", name) for name in ("root", "home"))
     found = asked(f'pure.layoutFaults "old_roots" [ {two} ]')
     assert found == ["volume root and volume home have the same mountpoint, /"]
+
+
+def test_modes_become_octal() -> None:
+    modes = {"0750": "0750", "755": "755", "u=rwx,g=rx,o=": "0750", "a=rx,u=rwx": "0755", "ug=rw": "0660"}
+    assert each("octal", list(modes)) == list(modes.values())
+    assert each("octal", ["u+x", "rwx", "", "8", "u=rwx,", "u=rws"]) == [None] * 6
+    assert [tmpfiles.octal(mode) for mode in modes] == list(modes.values())
 
 
 def test_a_message_is_one_line() -> None:

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -21,14 +20,14 @@ from ...boots.prune.sizes import Sizes
 from ...document.fields import printed
 from ...document.prune import prune_to_json
 from ...document.releases import retention_to_json
-from ...errors import CommandError, ImpermanenceError, UsageError
+from ...errors import CommandError, ImpermanenceError
 from ...releases import retention
 from ...releases.retention import Done
 from ...state import BootFile, boot_file, parse_unused_name
 from ...system import command
 from ...text import size_to_text, to_text
 from ...volumes.configured import configured
-from .. import next_boot, output, release_words, wording
+from .. import asking, next_boot, output, release_words, wording
 from ..arguments import add_dry_run, add_json
 from ..output import Style
 from ..verb import Shared, Verb
@@ -157,13 +156,8 @@ class _Stop:
 
 
 def _agreed(count: int) -> bool:
-    if sys.stdin is None or not sys.stdin.isatty() or not sys.stderr.isatty():
-        raise UsageError(
-            "nobody to ask whether these may be deleted", "--yes deletes them, --dry-run only lists them"
-        )
-    sys.stderr.write(f"Delete {'it' if count == 1 else f'these {count}'}? This cannot be undone. [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    question = f"Delete {'it' if count == 1 else f'these {count}'}? This cannot be undone."
+    return asking.agreed(question, "--yes deletes them, --dry-run only lists them")
 
 
 # Words

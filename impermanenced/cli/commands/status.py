@@ -12,6 +12,7 @@ from ...boots.examine import UNKNOWN
 from ...document.declared import states_to_json
 from ...document.fields import printed
 from ...document.status import status_to_json
+from ...document.strays import strays_to_json
 from ...errors import UsageError
 from ...losses import BAD, SERIOUS, mark
 from ...model import LOSSES, AdviceKind, Entry, Report, Verdict
@@ -88,12 +89,13 @@ def run(options: Options, shared: Shared) -> int:
 
 
 def _run_persist(options: Options, shared: Shared) -> int:
-    found = source.declarations(shared.config)
+    found, others = source.declarations(shared.config), source.strays(shared.config)
     if shared.json:
-        output.write(printed(states_to_json(found)))
+        output.write(printed({**states_to_json(found), **strays_to_json(others)}))
     else:
         style, columns = output.style(shared), output.columns()
-        output.write_long(declared.text(found, whole=options.all, columns=columns, style=style), shared)
+        shown = declared.text(found, others, whole=options.all, columns=columns, style=style)
+        output.write_long(shown, shared)
     return LOST if options.exit_code and not all(one.kept for one in found) else 0
 
 
