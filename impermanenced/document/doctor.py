@@ -20,5 +20,6 @@ def finding_to_json(one: Finding) -> Object:
         "what": one.what,
         "hint": one.hint,
         "commands": list(one.commands),
+        "safe": one.safe,
         "reason_code": one.code,
     }
