@@ -6,17 +6,19 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from ..boots.doctor import Finding
+from ..releases.along import Along
 from ..releases.change import Changed
 from ..releases.difference import Differences
 from ..releases.listing import Known, Releases
 from ..releases.retention import Done, Old, Plan
 from ..releases.verification import Verification
 from ..releases.versions import Package
-from ..text import size_to_text, to_text
+from ..text import first_of, size_to_text, to_text
 from . import output, wording
 from .verb import Shared
 
 MOST = 20  # packages that are named in a line
+NAMED = 5  # paths
 _STATES = "blank", "before", "failed", "written to", "deleted"
 
 
@@ -121,12 +123,21 @@ def package(one: Package) -> str:
 def changed(done: Changed, *, dry_run: bool) -> str:
     """Return what has become of a change of the blank, and how to take it back."""
     lines = list(findings(done.findings))
+    lines += [*_along(done.along)]
     if done.release is None:
         lines.append("nothing was changed" + (": this was a trial" if dry_run else ""))
     else:
         lines.append(f"release {name(done.release)} is what the next boot wipes to.")
         lines.append(f"undo: impermanence blank revert {name(done.before)}" if done.before.number else "")
     return "\n".join(filter(None, lines)) + "\n"
+
+
+def _along(along: Along) -> Iterator[str]:
+    if along.paths:
+        yield f"brought along: {first_of(sorted(along.paths), NAMED)}"
+        yield f"kernel of the next boot: {along.kernel}"
+    if along.note is not None:
+        yield f"note: {along.note}"
 
 
 def findings(found: Sequence[Finding]) -> Iterator[str]:

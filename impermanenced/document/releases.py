@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..boots.doctor import Finding
+from ..releases.change import Changed
 from ..releases.difference import Differences
 from ..releases.listing import Known, Releases
 from ..releases.retention import Done, Old, Plan
@@ -80,13 +80,17 @@ def verification_to_json(
     }
 
 
-def change_to_json(release: Known | None, before: Known, findings: Sequence[Finding]) -> Object:
-    """Return the object of a change of the blank; `release` is None if nothing was changed."""
+def change_to_json(done: Changed, notes: Sequence[str] = ()) -> Object:
+    """Return the object of a change of the blank; its release is null if nothing was changed."""
+    note = done.along.note
     return {
         "version": VERSION,
-        "release": None if release is None else release_to_json(release),
-        "before": release_to_json(before),
-        "findings": [finding_to_json(one) for one in findings],
+        "release": None if done.release is None else release_to_json(done.release),
+        "before": release_to_json(done.before),
+        "findings": [finding_to_json(one) for one in done.findings],
+        "brought": [path_fields(path) for path in done.along.paths],
+        "kernel": done.along.kernel,
+        "notes": [*notes, *([] if note is None else [note])],
     }
 
 

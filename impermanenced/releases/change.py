@@ -5,20 +5,21 @@ The running system stays as it is, and whatever fails leaves the blank as it was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..boots import history
 from ..boots.doctor import Finding
 from ..config.load import Config
 from ..errors import ImpermanenceError, UsageError
-from ..model import Volume
+from ..model import Difference, Volume
 from ..volumes.machine import Machine
-from . import bootable, listing, lock, promotion, staging
+from . import along, boot, bootable, difference, listing, lock, promotion, staging
+from .along import NOTHING, Along
 from .listing import Known, Place
 from .record import Maker
 
-Edit = Callable[[Place], None]
+Edit = Callable[[Place], Iterable[bytes]]  # it returns the names in /boot that went
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Changed:
     release: Known | None  # None: nothing was promoted, since it was a trial, or nothing was different
     before: Known
     findings: Sequence[Finding]  # what is wrong with it, and did not keep it from being promoted
+    along: Along = NOTHING
 
 
 def change(
@@ -54,11 +56,19 @@ def change(
         promotion.settle(machine, volume)
         before = promotion.current(machine, volume)
         with staging.staged(machine, source or volume.blank or b"") as place:
-            edit(place)
+            gone = edit(place)
             found = looked_at(config, machine, volume, place)
+            changes = _in_boot(machine, volume, before, place)
             release = promotion.close(machine, volume, maker, words, base, progress)
         promotion.promote(machine, volume, release)
-        return Changed(release, before, found)
+        return Changed(release, before, found, along.bring(machine, volume, changes, gone))
+
+
+def _in_boot(machine: Machine, volume: Volume, before: Known, place: Place) -> list[Difference]:
+    """Return in what a release differs from the blank that it replaces, as far as it is about /boot."""
+    if volume.path != b"/" or before.place is None:
+        return []
+    return boot.changes_of(difference.changes(machine, volume, before.place, place))
 
 
 def _tried(config: Config, machine: Machine, volume: Volume, edit: Edit, source: bytes | None) -> Changed:
@@ -98,5 +108,6 @@ def revert(config: Config, machine: Machine, volume: Volume, number: int) -> Cha
             what = f"somebody has written to release {release.number} since it was closed"
             raise ImpermanenceError(what, f"impermanence blank verify {release.number}")
         found = looked_at(config, machine, volume, release.place)
+        changes = _in_boot(machine, volume, before, release.place)
         promotion.revert(machine, volume, release)
-        return Changed(release, before, found)
+        return Changed(release, before, found, along.bring(machine, volume, changes))

@@ -21,20 +21,21 @@ from .listing import Place
 _READ = os.O_RDONLY
 
 
-def bring(machine: Machine, volume: Volume, paths: Iterable[bytes]) -> Callable[[Place], None]:
+def bring(machine: Machine, volume: Volume, paths: Iterable[bytes]) -> Callable[[Place], Iterable[bytes]]:
     """Return an edit that makes these paths in a release what they are in the running volume.
 
     What the volume does not have goes.  The edit raises ImpermanenceError for a path outside the volume, and
     for one that a link or a mount is on the way to.
     """
 
-    def edit(place: Place) -> None:
+    def edit(place: Place) -> Iterable[bytes]:
         with root(volume.mountpoint) as source, root(machine.at(place.path)) as target:
             for path in paths:
                 if not within(path, volume.path) or path == volume.path:
                     what = f"{to_text(path)} is nothing inside volume {volume.name}"
                     raise ImpermanenceError(what, f"absolute paths below {to_text(volume.path)}")
                 one(source, target, path[len(volume.path.rstrip(b"/")) :])
+        return ()
 
     return edit
 
@@ -56,15 +57,15 @@ def one(source: int, target: int, path: bytes) -> copying.Result | None:
     """
     above, _, name = path.strip(b"/").rpartition(b"/")
     try:
-        with _directory(source, above) as there:
+        with directory(source, above) as there:
             facts = os.stat(name, dir_fd=there, follow_symlinks=False)
             if facts.st_dev != os.fstat(source).st_dev:
                 raise OSError(errno.EXDEV, "something is mounted there", path)
-            _make_above(source, target, above)
-            with _directory(target, above) as here:
+            make_above(source, target, above)
+            with directory(target, above) as here:
                 return copying.copy(there, name, here, name)
     except FileNotFoundError:
-        with contextlib.suppress(FileNotFoundError), _directory(target, above) as here:
+        with contextlib.suppress(FileNotFoundError), directory(target, above) as here:
             copying.remove(here, name)
         return None
     except OSError as error:
@@ -75,7 +76,8 @@ def one(source: int, target: int, path: bytes) -> copying.Result | None:
 
 
 @contextlib.contextmanager
-def _directory(root: int, path: bytes) -> Iterator[int]:
+def directory(root: int, path: bytes) -> Iterator[int]:
+    """Open a directory below a root; no link is followed on the way."""
     fd = openat2.open_directory(root, path, _READ)
     try:
         yield fd
@@ -83,13 +85,13 @@ def _directory(root: int, path: bytes) -> Iterator[int]:
         os.close(fd)
 
 
-def _make_above(source: int, target: int, path: bytes) -> None:
+def make_above(source: int, target: int, path: bytes) -> None:
     """Make the directories that are missing on the way to a path, each with the owner and mode of the one in
     the source.
     """
     done = b""
     for name in filter(None, path.split(b"/")):
-        with _directory(target, done) as here:
+        with directory(target, done) as here:
             made = False
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=here)
@@ -97,6 +99,6 @@ def _make_above(source: int, target: int, path: bytes) -> None:
             done = done + b"/" + name
             if made:
                 facts = openat2.facts(source, done)
-                with _directory(target, done) as new:
+                with directory(target, done) as new:
                     os.chown(new, facts.st_uid, facts.st_gid)
                     os.chmod(new, facts.st_mode & 0o7777)

@@ -10,8 +10,8 @@ from ..kernel import btrfs
 from ..model import Difference, Volume
 from ..volumes.lineage import baseline
 from ..volumes.machine import Machine
-from . import versions
-from .listing import Place
+from . import copies, versions
+from .listing import Place, place_of
 from .promotion import opened
 from .versions import Package
 
@@ -44,6 +44,15 @@ def changes(machine: Machine, volume: Volume, before: Place, after: Place) -> li
     pair = replace(volume, subvolume=after.path, root_id=after.id, blank=before.path, blank_id=before.id)
     base = baseline(machine.subvolume(after.id), machine.subvolume(before.id), machine.subvolumes())
     return list(Drift(machine.top, pair, base).differences())
+
+
+def packages_here(machine: Machine, volume: Volume) -> list[Package]:
+    """Return the packages that the running system has otherwise than the blank.  Raises CommandError."""
+    blank = place_of(machine, volume.blank or b"")
+    if blank is None:
+        return []
+    with opened(machine, blank) as then, copies.root(volume.mountpoint) as now:
+        return versions.differing(versions.installed(then), versions.installed(now))
 
 
 def written(machine: Machine, volume: Volume, place: Place, transid: int) -> list[bytes]:

@@ -15,6 +15,7 @@ COMMANDS = {
     "setup": "prepare this machine for rollbacks, and switch wiping on",
     "doctor": "check whether anything would stop a rollback",
     "blank": "show, verify, compare, make and take back the releases of the blank",
+    "update": "update the machine in the next release of the blank",
     "prune": "delete the old roots that the settings do not keep",
     "pin": "keep the old roots of a boot, whatever their age",
     "unpin": "let prune delete the old roots of a boot again",

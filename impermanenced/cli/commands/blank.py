@@ -147,7 +147,7 @@ def _create(options: Options, shared: Shared, config: Config, machine: Machine, 
         progress=release_words.counted(shared),
     )
     if shared.json:
-        output.write(printed(change_to_json(done.release, done.before, done.findings)))
+        output.write(printed(change_to_json(done)))
     else:
         output.write(release_words.changed(done, dry_run=options.dry_run))
     return 0
@@ -161,7 +161,7 @@ def _revert(options: Options, shared: Shared, config: Config, machine: Machine, 
         return 0
     done = change.revert(config, machine, volume, options.numbers[0])
     if shared.json:
-        output.write(printed(change_to_json(done.release, done.before, done.findings)))
+        output.write(printed(change_to_json(done)))
     else:
         output.write(release_words.changed(done, dry_run=False))
     return 0
