@@ -12,7 +12,7 @@
         staging/blank.next          the next release of a blank, while it is made
         releases/VOLUME.N.env       where release N of a volume's blank comes from
         releases/VOLUME.N.manifest  what it holds (gzip)
-        units/ tmpfiles/            what the hook hands to the system that starts
+        compiled/                   what the hook hands to the system that starts; written by `apply`
         setup.env                   where a set-up of the machine, or the way back, is; its own alone
         ledger.sqlite               who wrote what
     ARCHIVE/N-BOOTID[.VOLUME][-M]   an old root: the life of boot N; M where the name was taken
@@ -39,9 +39,10 @@ STATE = b".impermanence"
 ROLLBACK = STATE + b"/rollback.env"
 NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
+COMPILED = STATE + b"/compiled"
 STAGING = STATE + b"/staging"
 RELEASES = STATE + b"/releases"
-DIRECTORIES = (BOOTS, STAGING, *(STATE + b"/" + name for name in (b"units", b"tmpfiles", b"trash")))
+DIRECTORIES = (BOOTS, STAGING, STATE + b"/trash")
 NEXT_BLANK = STAGING + b"/blank.next"
 SETUP = STATE + b"/setup.env"
 LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for the thread that opens it

@@ -61,7 +61,7 @@ SECTIONS = {
     ARCHIVE: "Where the old roots go, and how long they stay.",
     ROLLBACK: "What the hook in the initrd does.",
     PERSIST: "What is to persist in the persist volume at this path; one table for each. A declaration keeps "
-    "nothing by itself: the mount or link that each boot makes for it does.",
+    "nothing by itself: the mount or link that each boot makes for it does, as impermanence apply made it.",
     USER: "What persists below the home of one user.",
     WATCH: "Which paths are no loss, and how much undeclared data is announced.",
     GATE: 'What makes "impermanence gate" warn before a reboot, and what makes it block.',

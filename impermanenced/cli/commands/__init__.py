@@ -13,6 +13,7 @@ COMMANDS = {
     "boots": "list the boots, what the hook did, and their old roots",
     "history": "show in which boots a path existed, and when its content changed",
     "setup": "prepare this machine for rollbacks, and switch wiping on",
+    "apply": "make what is declared persist: in this boot and in every later one",
     "doctor": "check whether anything would stop a rollback",
     "blank": "show, verify, compare, make and take back the releases of the blank",
     "update": "update the machine in the next release of the blank",
