@@ -6,12 +6,15 @@
         boots/N.env                 what boot N did with its volumes; written by the hook
         boots/N.end                 what boot N left behind; written when it was shut down
         boots/N.good                empty: boot N completed
+        boots/N.lost                what boot N lost, by a later look at its old root
         boots/N.pin                 empty: the old roots of boot N stay
+        boots/N.reviewed            empty: somebody has looked at what boot N lost
         boots/N.plan                the plan of a switch that was cut, put aside by the hook
         staging/ trash/             the hook's, while it switches
         staging/blank.next          the next release of a blank, while it is made
         releases/VOLUME.N.env       where release N of a volume's blank comes from
         releases/VOLUME.N.manifest  what it holds (gzip)
+        sending/                    snapshots of old roots, while they are sent elsewhere or brought back
         compiled/                   what the hook hands to the system that starts; written by `apply`
         setup.env                   where a set-up of the machine, or the way back, is; its own alone
         ledger.sqlite               who wrote what
@@ -69,8 +72,10 @@ class BootFile(enum.StrEnum):
 
     RECORD = "env"
     END = "end"
+    LOST = "lost"
     GOOD = "good"
     PIN = "pin"
+    REVIEWED = "reviewed"
     PLAN = "plan"
 
 

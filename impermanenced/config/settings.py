@@ -185,6 +185,15 @@ SETTINGS = (
         '"0"',
     ),
     Setting(
+        ARCHIVE,
+        "keep-unreviewed",
+        Kind.WORDS,
+        "a list of words, the loss classes of which one path that a boot has lost keeps its old root when "
+        "keep-days are over, until somebody has reviewed it, or keep-bytes or free-min are reached; []: none",
+        '["secret", "database"]',
+        tuple(LossClass),
+    ),
+    Setting(
         ROLLBACK,
         "wipe",
         Kind.SWITCH,
