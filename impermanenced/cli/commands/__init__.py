@@ -7,6 +7,7 @@ COMMANDS = {
     "suggest": "print the declarations that would keep what would be lost",
     "persisted": "print the paths that are kept, for a backup",
     "tidy": "move away what nothing declares in the persist volumes",
+    "presets": "list what a configuration can keep by name, and what of it is here",
     "gate": "say whether a reboot may come now: pass, warn or block",
     "watch": "show undeclared writes as they happen",
     "next": "override the next boot: keep the root, or boot an old one",
