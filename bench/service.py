@@ -47,9 +47,11 @@ def notified(directory: Path, argv: Sequence[str | Path]) -> Iterator[tuple[floa
         process = subprocess.Popen(argv, env={**os.environ, "NOTIFY_SOCKET": os.fspath(path)},
                                    stderr=subprocess.DEVNULL)  # fmt: skip
         try:
-            while b"READY=1" not in receiver.recv(4096):
+            while b"READY=1" not in (said := receiver.recv(4096)):
                 pass
             ready = time.monotonic() - before
+            while b"STATUS=" not in said:  # it watches, and is not on the bus yet
+                said = receiver.recv(4096)
             receiver.settimeout(None)
             threading.Thread(target=_listen, args=(receiver,), daemon=True).start()
             yield ready, process.pid

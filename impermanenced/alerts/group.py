@@ -16,7 +16,7 @@ from ..losses import LossClass, weight
 from ..model import Change, Entry, FileType, Verdict, Writer
 from ..watch.ledger import Origin
 from ..watch.owners import UNKNOWN, owner_of
-from .seen import HIGHEST, SeenPaths
+from ..watch.seen import HIGHEST, SeenNumbers
 
 BURST = 20  # alerts at once, at most
 PER_SECOND = 0.5  # alerts after a burst
@@ -230,7 +230,7 @@ class RateLimit:
         self._per_second = per_second
         self._tokens: dict[int, tuple[float, float]] = {}  # by account: tokens, and when; the latest last
         # Nobody else's paths, however many, make those of the system be announced again.
-        self._said = SeenPaths(REMEMBERED // 2), SeenPaths(REMEMBERED // 2)
+        self._said = SeenNumbers(REMEMBERED // 2), SeenNumbers(REMEMBERED // 2)
 
     def unannounced(self, asked: Sequence[Asked]) -> list[int]:
         """Return the indices of paths that were not announced, or not with so bad a loss, and mark them

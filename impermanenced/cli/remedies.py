@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..boots import remedy
-from ..model import Advice, AdviceKind, Change, Entry, FileType
+from ..config.placement import Placement
+from ..model import Advice, AdviceKind, Change, Entry, FileType, Report
+from ..paths import within
+from ..report.suggest import System, choose, item_of
 from ..text import to_text
+from . import paths
 
 REPLACED = (
     "programs put a new file in its place, so neither a mount nor a link holds: put it into the blank after "
@@ -44,6 +50,35 @@ _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
     AdviceKind.TMPFILES: "move it to the persist volume, then in a file of /etc/tmpfiles.d:  {}".format,
     AdviceKind.MODULE: "nixos-rebuild switch, with the module that mounts what is declared in {}".format,
 }
+
+
+def accounts(report: Report) -> System:
+    """Return the accounts of the system that the volumes of a report belong to, which the caller closes."""
+    native = all(volume.mountpoint == volume.path for volume in report.volumes)
+    return System(functools.partial(paths.location, report), native=native)
+
+
+def declaration(
+    report: Report, path: bytes, persist: bytes, placements: Sequence[Placement] = ()
+) -> Advice | None:
+    """Return the declaration that `suggest` has for a path, as an advice, or None if it has none."""
+    items = [item_of(entry) for entry in report.entries]
+    with accounts(report) as system:
+        found = choose(items, system, persist, placements, narrow=[path], logs=True, dotfiles=True)
+    for one in found.wanted:
+        if not one.declared and within(path, one.path):
+            kind = AdviceKind.PERSIST_DIRECTORY if one.directory else AdviceKind.PERSIST_FILE
+            return Advice(kind, to_text(one.path))
+    return None
+
+
+def with_declaration(entry: Entry, declared: Advice | None) -> Entry:
+    """Return the entry with this declaration in the place of those that its advice has."""
+    kinds = (AdviceKind.PERSIST_DIRECTORY, AdviceKind.PERSIST_FILE)
+    if declared is None or not any(one.kind in kinds for one in entry.advice):
+        return entry
+    advice = dict.fromkeys(declared if one.kind in kinds else one for one in entry.advice)
+    return dataclasses.replace(entry, advice=tuple(advice))
 
 
 def lines(entry: Entry, *, persist: str, config: str, blank: bytes | None = None) -> Iterator[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import systemd.daemon
@@ -19,6 +21,8 @@ from .begun import begin
 
 SWITCH = 0.0005  # seconds that a report keeps the watch from new programs; Python's own is ten times that
 
+LAST = 19  # the nice value of who leaves the processors to everybody else
+
 _daemon = Deferred("impermanenced.daemon.daemon")
 
 
@@ -29,6 +33,24 @@ def _be_frugal() -> None:
     """
     libc.mallopt(libc.M_ARENA_MAX, 1)
     libc.mallopt(libc.M_MMAP_THRESHOLD, 64 << 10)
+
+
+@contextlib.contextmanager
+def giving_way() -> Iterator[None]:
+    """Leave the processors to the rest of the boot meanwhile, where this may be taken back (LimitNICE=).
+
+    Begin no thread in it: that would stay behind all others.
+    """
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    most, _ = resource.getrlimit(resource.RLIMIT_NICE)
+    may = most == resource.RLIM_INFINITY or most >= 20 - nice
+    if may:
+        os.setpriority(os.PRIO_PROCESS, 0, LAST)
+    try:
+        yield
+    finally:
+        if may:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -60,7 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         begun = begin(os.path.abspath(arguments.config) if arguments.config else None)
         if begun.fan is not None:  # logins, which wait for it, need not wait for the rest
             systemd.daemon.notify("READY=1")
-        return int(_daemon.Daemon(begun).run())
+        with giving_way():
+            daemon = _daemon.Daemon
+        return int(daemon(begun).run())
     except ImpermanenceError as error:
         sys.stderr.write(
             f"impermanenced: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else "")

@@ -18,6 +18,7 @@ def doctor_to_json(found: Sequence[Finding]) -> Object:
                 "what": one.what,
                 "hint": one.hint,
                 "commands": list(one.commands),
+                "safe": one.safe,
                 "reason_code": one.code,
             }
             for one in found

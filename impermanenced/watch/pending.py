@@ -13,14 +13,16 @@ from typing import NamedTuple
 from ..model import Writer
 from .ledger import Batch, Ledger, Noted, Origin
 from .owners import ROOT, owner_of
+from .seen import SeenNumbers
 
 BATCH = 8192  # waiting inodes at which `on_many` is called, so that they are stored
 LIMIT = 65536  # waiting inodes, at most; of one owner at most three times as many as there is room left
-LOOKED_AT = 20_000  # inodes that are remembered as looked at
+LOOKED_AT = 20_000  # inodes that are remembered as looked at, at least
 CROWDED = 20_000  # inodes to look at from which on they must not wait for quiet
 # Inodes to look at, at most, and of one owner at most three times as many as there is room left; of who has
 # more, everything is compared.  They take 100 bytes each while they wait and are sorted.
 MOST = 50_000
+SPREAD = 0x9E3779B97F4A7C15  # the golden ratio of 64 bits (Knuth), odd: it spreads what lies side by side
 
 
 class Seen(NamedTuple):
@@ -52,8 +54,8 @@ def by_owner(dirty: Mapping[int, Dirty]) -> Iterator[tuple[int, Dirty]]:
 
 
 def _number(root_id: int, inode: int) -> int:
-    """Return one number for both, which takes half the memory of a pair."""
-    return root_id << 64 | inode
+    """Return one number of 60 bits for both, another for each inode of one subvolume below 2**60."""
+    return (root_id * SPREAD + inode) * SPREAD & (1 << 60) - 1
 
 
 def _nobody() -> None:
@@ -87,7 +89,7 @@ class PendingWrites:
         self._dirty_size = 0
         self._dirty_of: dict[int, int] = {}  # how many of them each owner has
         self._too_many = False  # whether there are more than can be looked at one by one
-        self._looked_at: dict[int, None] = {}  # of `_number`
+        self._looked_at = SeenNumbers(2 * LOOKED_AT)  # of `_number`
         self._overflowed = False
 
     def subscribe(
@@ -211,16 +213,14 @@ class PendingWrites:
         """Remember these inodes as looked at: further writes to them are not reported."""
         with self._lock:
             for inode in inodes:
-                self._looked_at[_number(root_id, inode)] = None
-                if len(self._looked_at) > LOOKED_AT:
-                    del self._looked_at[next(iter(self._looked_at))]
+                self._looked_at.add(_number(root_id, inode))
 
     def unsettle(self) -> None:
         """Forget which inodes were looked at, because the rules have changed and every verdict is
         open again.
         """
         with self._lock:
-            self._looked_at.clear()
+            self._looked_at = SeenNumbers(2 * LOOKED_AT)
 
     def of(self, root_id: int, inode: int) -> Writer | None:
         """Return who wrote to an inode, or None if the ledger does not know.  Call `store` before."""

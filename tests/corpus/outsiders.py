@@ -207,7 +207,7 @@ def suggested(directory: Path, rows: Sequence[Outsider], knowledge: Knowledge) -
         root.mkdir()
         items = [item_of(entry) for entry in entries_of(root, own, knowledge).values()]
         with closing(system_of(root)) as system:
-            paths = {one.path for one in choose(items, system, b"/persist").wanted}
+            paths = {one.path for one in choose(items, system, b"/persist", dotfiles=True).wanted}
         for declared in sorted({row.declared for row in own if row.declared}):
             if not any(within(row.path, declared) for row in own):
                 continue  # the person declared another spelling of it

@@ -93,6 +93,8 @@ def test_watched_to_the_end(product: Guest, figures: dict[str, object]) -> None:
     security = product.run("systemd-analyze security --no-pager impermanenced.service | tail -n 1").output
     figures["systemd-analyze security"] = security.strip().lstrip("→ ")
     assert float(security.split(":")[1].split()[0]) <= 3.0
+    nice = product.run("ps -L -o ni= -p $(systemctl show --property=MainPID --value impermanenced.service)")
+    assert set(nice.output.split()) <= {"0", "-"}, "it stayed behind the boot while it loaded, and came back"
 
     check_gate(product)
     check_large_report(product, figures)

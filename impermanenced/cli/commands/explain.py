@@ -19,6 +19,8 @@ from .. import arguments, next_boot, output, paths, remedies, source, wording
 from ..output import Style
 from ..verb import Shared, Verb
 
+PERSIST = b"/persist"  # the persist volume of a machine that has none yet
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -41,9 +43,14 @@ def run(options: Options, shared: Shared) -> int:
     report = source.fetch(shared.config)
     report = dataclasses.replace(report, forecast=next_boot.forecast_of(report, shared.config))
     answer = look_up(report, options.path, paths.directory(options.path))
+    persist = settings.persist[0] if settings and settings.persist else PERSIST
+    if answer.entry is not None and answer.entry.verdict in LOSSES:
+        placements = settings.placements if settings else ()
+        declared = remedies.declaration(report, answer.path, persist, placements)
+        answer = dataclasses.replace(answer, entry=remedies.with_declaration(answer.entry, declared))
     shown = text(
         answer,
-        persist=to_text(settings.persist[0]) if settings and settings.persist else "/persist",
+        persist=to_text(persist),
         config=to_text(shared.config or DEFAULT),
         now=time.time(),
         style=output.style(shared),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from ...model import Report
 from ...paths import ancestors
 from ...report.suggest import Item, Suggestion, System, choose, item_of
 from ...text import to_text
-from .. import arguments, next_boot, output, paths, source, wording
+from .. import arguments, next_boot, output, paths, remedies, source, wording
 from ..formats import modules, preservation, tmpfiles, toml, uncovered
 from ..formats.writing import Task, Written
 from ..verb import Shared, Verb
@@ -100,11 +99,6 @@ def run(options: Options, shared: Shared) -> int:
 verb = Verb(add_arguments, read_options, run)
 
 
-def _system(report: Report) -> System:
-    native = all(volume.mountpoint == volume.path for volume in report.volumes)
-    return System(functools.partial(paths.location, report), native=native)
-
-
 def _suggestion(
     report: Report,
     items: Sequence[Item],
@@ -140,7 +134,7 @@ def document(report: Report, config: Config | None, options: Options, cwd: bytes
     """Return what --json prints."""
     persist = _persist(report, config, options)
     items = [item_of(entry) for entry in report.entries]
-    with _system(report) as system:
+    with remedies.accounts(report) as system:
         suggestion = _suggestion(report, items, system, persist, config, options, cwd)
     return suggestion_to_json(suggestion, persist.path)
 
@@ -169,7 +163,7 @@ def text(report: Report, config: Config | None, options: Options, cwd: bytes) ->
     """Return the declarations, ready to paste."""
     persist = _persist(report, config, options)
     items = [item_of(entry) for entry in report.entries]
-    with _system(report) as system:
+    with remedies.accounts(report) as system:
         suggestion = _suggestion(report, items, system, persist, config, options, cwd)
         wanted = tuple(one for one in suggestion.wanted if options.whole or not one.declared)
         task = Task(suggestion, wanted, {item.path: item for item in items}, system)

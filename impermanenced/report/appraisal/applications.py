@@ -12,6 +12,7 @@ from ..knowledge import Fact
 from .finding import DIRECTORIES, Finding
 from .volume_facts import VolumeFacts
 
+_SETTINGS = b"/etc/"
 _OF_UNITS = (b"/var/", b"/etc/", b"/run/")
 
 
@@ -40,6 +41,9 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
         lone = fact.default and fact.root == difference.path and difference.type not in DIRECTORIES
         finding.application, finding.group = fact.application, b"" if lone else fact.root
         finding.advice = fact.advice
+        if fact.secret and difference.type is FileType.FILE and difference.path.startswith(_SETTINGS):
+            # One key does not take the settings around it along.
+            finding.advice = (Advice(AdviceKind.PERSIST_FILE, to_text(difference.path)), *fact.advice)
         finding.because += (fact.because,)
         finding.named = finding.named or not fact.default
         return

@@ -92,12 +92,13 @@ def akin(component: str, name: str) -> bool:
 
 def several(patterns: Iterable[str]) -> bool:
     """Return whether the patterns of a rule name the components of several programs."""
-    found = set()
-    for text in patterns:
-        home = b"~" if text.startswith("~/") else b""
-        name, _ = of_path(text.rstrip("/").encode(), home)
-        if b"*" in name or b"?" in name:
-            return True
-        if name:
-            found.add(letters(shown(name)))
-    return len(found) > 1
+    found = {of_pattern(text) for text in patterns}
+    return None in found or len(found - {""}) > 1
+
+
+def of_pattern(text: str) -> str | None:
+    """Return the letters of the component that a pattern names, "" if it names none, or None if a
+    wildcard stands for it.
+    """
+    name, _ = of_path(text.rstrip("/").encode(), b"~" if text.startswith("~/") else b"")
+    return None if b"*" in name or b"?" in name else letters(shown(name))

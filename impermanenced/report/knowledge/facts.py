@@ -28,6 +28,10 @@ ADVICE: Mapping[str, AdviceKind] = {
 PERSIST = (AdviceKind.PERSIST_DIRECTORY, AdviceKind.PERSIST_FILE)
 # The kinds whose argument is a path; for the others it is an option or a name.
 ADVICE_WITH_PATH = (*PERSIST, AdviceKind.IGNORE, AdviceKind.DOTFILE, AdviceKind.INTO_BLANK)
+# The kinds whose argument is a program's own option or name, and no other program's.
+BY_NAME = (AdviceKind.HOME_MANAGER, AdviceKind.STYLIX, AdviceKind.STATE_DIRECTORY)
+# The options that are one program's by their form; others hold for all of a kind, such as `i18n.inputMethod`.
+BY_PROGRAM = ("programs", "services.", "stylix.targets.", "wayland.windowManager.")
 # With one of these, nothing else has to be said of how it persists.
 KEEPS = (*PERSIST, AdviceKind.INTO_BLANK)
 BY_ITSELF = "*"  # the application is called as the directory or file that the rule names
@@ -46,6 +50,7 @@ class Fact:
     source: str  # for a person: "servarr.toml: Sonarr's database"
     documented: str  # an address or a man page
     default: bool = False  # whether only the place is known, and not the application
+    secret: bool = False  # whether the name alone shows a secret
     placed: bool = False  # whether only the place is known, and the name says nothing either
     because: str = ""  # for a person: the source, and where it is documented
 

@@ -7,10 +7,23 @@ from typing import NamedTuple
 
 from ...losses import LossClass
 from ...model import Advice, AdviceKind, FileType
-from ...paths import Inherited
+from ...paths import Inherited, within
 from ...text import to_text
+from .. import structure
 from . import component, trie
-from .facts import ADVICE, ADVICE_WITH_PATH, BY_ITSELF, CRUD, IGNORED, KEEPS, Fact, Rule
+from .facts import (
+    ADVICE,
+    ADVICE_WITH_PATH,
+    BY_ITSELF,
+    BY_NAME,
+    BY_PROGRAM,
+    CRUD,
+    IGNORED,
+    KEEPS,
+    PERSIST,
+    Fact,
+    Rule,
+)
 from .trie import Node
 
 HOMES = b"/home"  # file-hierarchy(7); /root is the other
@@ -261,10 +274,11 @@ class Knowledge:
             tells.score if tells.loss != rule.loss else rule.score,
             tells.verdict,
             says.root,
-            _advice(rule, says.root, home, directory=directory) if tells.verdict == CRUD else (),
+            self._advice(says.rule, says.root, home, directory=directory) if tells.verdict == CRUD else (),
             source,
             tells.documented,
             rule.default,
+            tells is not rule and tells.loss is LossClass.SECRET,
             rule.default and tells is rule,
             because,
         )
@@ -285,10 +299,47 @@ class Knowledge:
         # A file beside those of other programs: KDE's have one name, those of "small tools" have none.
         if not (more or directory or rule.application.islower()):
             return rule.application
+        return itself if self._is_shared(number) else rule.application
+
+    def _is_shared(self, number: int) -> bool:
+        """Return whether several programs share a rule."""
         shared = self._shared.get(number)
         if shared is None:
-            shared = self._shared[number] = component.several(rule.paths)
-        return itself if shared else rule.application
+            shared = self._shared[number] = component.several(self.rules[number].paths)
+        return shared
+
+    def _is_for(self, rule: Rule, number: int, option: str, name: str) -> bool:
+        """Return whether an option or name that the rule gives is for the program of this name."""
+        if rule.application == BY_ITSELF or not self._is_shared(number):
+            return True
+        if "." in option and not option.startswith(BY_PROGRAM):
+            return True
+        parts = option.split(".")
+        if any(component.akin(name, part) for part in parts):
+            return True
+        first = component.of_pattern(rule.paths[0])
+        return first == component.letters(name) and any(
+            component.akin(part, rule.application) for part in parts
+        )
+
+    def _advice(self, number: int, root: bytes, home: bytes, *, directory: bool) -> tuple[Advice, ...]:
+        rule = self.rules[number]
+        name = component.shown(component.of_path(root, home)[0])
+        kept = AdviceKind.PERSIST_DIRECTORY if directory else AdviceKind.PERSIST_FILE
+        advice = []
+        for word, argument in rule.advice:
+            kind, text = ADVICE[word], argument
+            if word in ADVICE_WITH_PATH:
+                place = _place(argument, root, home, kind)
+                text = to_text(place)
+                if kind in PERSIST and place == root:
+                    kind = kept
+            elif kind in BY_NAME and name and not self._is_for(rule, number, argument, name):
+                continue  # an option for another program of the rule
+            advice.append(Advice(kind, text))
+        if not any(given.kind in KEEPS for given in advice):
+            advice.append(Advice(kept, to_text(root)))
+        return tuple(advice)
 
     def _words(self, number: int) -> tuple[str, str]:
         """Return the source of a rule, and the source with where it is documented."""
@@ -301,19 +352,14 @@ class Knowledge:
         return found
 
 
-def _advice(rule: Rule, root: bytes, home: bytes, *, directory: bool) -> tuple[Advice, ...]:
-    advice = []
-    for kind, argument in rule.advice:
-        text = argument
-        if kind in ADVICE_WITH_PATH:
-            text = to_text(_resolved(argument, home) if argument else root)
-        advice.append(Advice(ADVICE[kind], text))
-    if rule.verdict == CRUD and not any(given.kind in KEEPS for given in advice):
-        kept = AdviceKind.PERSIST_DIRECTORY if directory else AdviceKind.PERSIST_FILE
-        advice.append(Advice(kept, to_text(root)))
-    return tuple(advice)
-
-
-def _resolved(path: str, home: bytes) -> bytes:
-    raw = path.encode()
-    return home + raw[1:] if raw.startswith(b"~/") else raw
+def _place(argument: str, root: bytes, home: bytes, kind: AdviceKind) -> bytes:
+    """Return the path that an advice is about.  Its argument is one path of a rule that has several: for
+    what does not lie in it, and where everything lies in it, that is what the rule names.
+    """
+    if not argument:
+        return root
+    raw = argument.encode()
+    path = home + raw[1:] if raw.startswith(b"~/") else raw
+    if kind in PERSIST and (not within(root, path) or structure.is_structure(path, home or None)):
+        return root
+    return path

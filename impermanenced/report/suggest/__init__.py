@@ -1,7 +1,7 @@
 """The declarations that would keep what would be lost.
 
-`choice` decides, `structure` lists the directories that are never declared as a whole, and `accounts` says
-who owns what.  How a declaration looks in a language is left to the formats of the command line.
+`choice` decides, and `accounts` says who owns what; `report/structure` lists the directories that are never
+declared as a whole.  How a declaration looks in a language is left to the formats of the command line.
 """
 
 from .accounts import System

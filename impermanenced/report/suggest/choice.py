@@ -25,13 +25,15 @@ from ...errors import UsageError
 from ...losses import LossClass, weight
 from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...paths import ancestors, within
-from ...text import from_text
-from . import structure
+from ...text import from_text, to_text
+from .. import structure
 from .accounts import System
 from .declarations import Item, Remedy, RemedyKind, Suggestion, Wanted
 from .ownership import of_directory, of_file, of_parent, standing, ways
 
 ELSEWHERE = (AdviceKind.HOME_MANAGER, AdviceKind.PLASMA_MANAGER, AdviceKind.STYLIX, AdviceKind.DOTFILE)
+LOGS = b"/var/log"  # one declaration for all that lies in it
+OF_THE_LOGS = "logs of the system and of its services"
 _TREES = (FileType.DIRECTORY, FileType.SUBVOLUME)
 _NODES = (FileType.SYMLINK, FileType.FIFO, FileType.SOCKET, FileType.BLOCK, FileType.CHAR)
 _MADE = (Change.CREATED, Change.REPLACED)
@@ -159,13 +161,17 @@ class _Choice:
             return RemedyKind.NODE
         if directory and item.change is Change.METADATA:
             return RemedyKind.METADATA
-        if not self._logs and item.loss is LossClass.LOG:
+        if not self._logs and item.loss is LossClass.LOG and not self._of_the_logs(item):
             return RemedyKind.LOG
         if not self._dotfiles and self._elsewhere(item):
             return RemedyKind.ELSEWHERE
         if directory and (item.path in self._filled or not self._can_be_declared(item.path)):
             return RemedyKind.EMPTY  # what it holds is listed by itself
         return None
+
+    def _of_the_logs(self, item: Item) -> bool:
+        """Return whether it is a log in the directory that is declared for all of them."""
+        return item.loss is LossClass.LOG and within(item.path, LOGS) and self._can_be_declared(LOGS)
 
     def _elsewhere(self, item: Item) -> tuple[Advice, ...]:
         """Return the better ways to keep it, if the first advice is one; what those tools make
@@ -240,9 +246,13 @@ class _Choice:
         }
 
     def _target(self, item: Item) -> tuple[bytes, bool]:
+        if self._of_the_logs(item):
+            return LOGS, True
         named = self._named(item)
         if named is not None:
             return named, True
+        if _stands_alone(item):
+            return item.path, False
         whole = None
         for path in (item.path, *ancestors(item.path)):
             if path in self.made:
@@ -256,6 +266,8 @@ class _Choice:
     def _named(self, item: Item) -> bytes | None:
         """Return the directory above it that some advice names, or None."""
         for kind, argument in item.advice:
+            if kind is AdviceKind.PERSIST_FILE:
+                return None
             if kind is AdviceKind.PERSIST_DIRECTORY and argument:
                 try:
                     path = from_text(argument)
@@ -303,7 +315,7 @@ class _Choice:
             parent,
             in_blank=not any(item.path == path and item.change is Change.CREATED for item in items),
             instead=tuple(dict.fromkeys(self._elsewhere(item) for item in items if self._elsewhere(item))),
-            why=_why(items),
+            why=OF_THE_LOGS if path == LOGS else _why(items),
             count=len(items),
             size=sum(item.size for item in items if item.change is not Change.DELETED),
         )
@@ -319,6 +331,14 @@ class _Choice:
             groups.setdefault((kind, package, ways), []).append(item.path)
         found = sorted(groups.items())
         return [Remedy(kind, tuple(paths), package, ways) for (kind, package, ways), paths in found]
+
+
+def _stands_alone(item: Item) -> bool:
+    """Return whether the file itself is what a rule names: one of a directory that holds other things too."""
+    if item.type is not FileType.FILE or not item.advice:
+        return False
+    kind, argument = item.advice[0]
+    return kind is AdviceKind.PERSIST_FILE and argument == to_text(item.path)
 
 
 def _why(items: Sequence[Item]) -> str:

@@ -114,6 +114,7 @@ DIRECTORIES = [
     "/etc/unheard-of",
     "/opt/thing",
     {"path": "/var/lib/sonarr", "user": "sonarr", "group": "media", "mode": "0750"},
+    "/var/log",
 ]
 WANTED = {
     "directories": DIRECTORIES,
@@ -135,7 +136,6 @@ LEFT = {
     "/etc/localtime",
     "/etc/motd",
     "/var/lib/machines",
-    "/var/log/thing.log",
 }
 
 
@@ -169,7 +169,7 @@ def test_what_is_declared_is_off_the_list(machine: Home) -> None:
     assert tomllib.loads(again) == {}
     assert (
         again.splitlines()[-1]
-        == "# Covered: 0 of 5 paths that would be lost; not covered: 5, for the reasons above."
+        == "# Covered: 0 of 4 paths that would be lost; not covered: 4, for the reasons above."
     )
     whole = tomllib.loads(machine.suggest("--whole"))["persist"]["/persist"]
     assert whole == WANTED
@@ -307,7 +307,7 @@ def test_narrowed_to_paths(machine: Home) -> None:
     live(machine)
     text = machine.suggest("var/lib/sonarr/sonarr.db", "/opt")
     table = tomllib.loads(text)["persist"]["/persist"]
-    assert table == {"directories": DIRECTORIES[1:]}
+    assert table == {"directories": DIRECTORIES[1:-1]}
     assert machine.suggest("/nowhere").splitlines()[-1] == "# Nothing would be lost: there is nothing to add."
 
 
@@ -414,5 +414,26 @@ def test_what_programs_replace_goes_into_the_blank(machine: Home) -> None:
     assert "#     /etc/shadow\n" in text
     said = machine.run("explain", "/etc/shadow").stdout
     assert " && cp -a /etc/shadow /mnt/root-blank/etc/shadow && btrfs property set " in said
-    assert "mount -o subvolid=5 \"$(findmnt -nvo SOURCE /)\" /mnt && " in said
+    assert 'mount -o subvolid=5 "$(findmnt -nvo SOURCE /)" /mnt && ' in said
     assert "users.users and hashedPasswordFile" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("home/alice/.config/.jira/.config.yml", "/home/alice/.config/.jira to directories"),
+        ("var/lib/loki/chunks/x", "/var/lib/loki to directories"),
+        ("opt/thing/bin/thing", "/opt/thing to directories"),
+        ("var/log/thing/main.log", "/var/log to directories"),
+        ("etc/unheard-of/api.key", "it to files"),
+        ("home/alice/.config/glab-cli/config.yml", "/home/alice/.config/glab-cli to directories"),
+    ],
+)
+def test_what_keeps_a_path_is_what_is_suggested_for_it(machine: Home, path: str, kept: str) -> None:
+    """Nobody is told to persist all of ~/.config for one directory in it, nor one program's for another's."""
+    machine.write(path, uid=ALICE if path.startswith("home/alice/") else 0)
+    result = machine.run("explain", "--", f"/{path}")
+    assert result.returncode == 0 and f'keep it  add {kept} below [persist."/persist"]' in result.stdout
+    (entry,) = (one for one in machine.document("status")["entries"] if one["path"] == f"/{path}")
+    places = [one["argument"] for one in entry["advice"] if one["kind"] == "persist-directory"]
+    assert not {"/home/alice/.config", "/home/alice/.config/gh"} & set(places)

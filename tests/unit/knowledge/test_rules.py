@@ -187,7 +187,8 @@ def test_advice_names_concrete_paths_and_always_a_way_to_persist() -> None:
     )
     fact = asked.of(b"/home/alice/.config/gh", FileType.FILE)
     assert fact is not None
-    assert fact.advice[0] == Advice(AdviceKind.PERSIST_DIRECTORY, "/home/alice/.config")
+    # Everything lies in ~/.config, so nobody is told to persist all of it.
+    assert fact.advice[0] == Advice(AdviceKind.PERSIST_FILE, "/home/alice/.config/gh")
     assert len(fact.advice) == 2
     fact = asked.of(b"/c/x", FileType.FILE)
     assert fact is not None and fact.advice == ()

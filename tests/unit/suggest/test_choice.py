@@ -231,3 +231,25 @@ def test_a_path_in_a_home_belongs_to_its_user(system: System) -> None:
         ("alice", b"/home/alice", b"a"),
         ("bob", b"/srv/bob", b"b"),
     ]
+
+
+def test_services_are_not_merged_into_what_they_share(system: System) -> None:
+    for place in ("/var/backup", "/var/www", "/var/db", "/home/alice/.var/nixpak-app", "/etc/default"):
+        tree = [item(f"{place}/"), item(f"{place}/one/"), item(f"{place}/one/x"), item(f"{place}/other")]
+        assert directories(system, *tree) == [f"{place}/one/", f"{place}/other"], place
+
+
+def test_one_key_takes_nothing_along(system: System) -> None:
+    key = item(
+        "/home/alice/.android/adbkey", ("persist-file", "/home/alice/.android/adbkey"), loss=LossClass.SECRET
+    )
+    assert directories(system, item("/home/alice/.android/"), key) == ["/home/alice/.android/adbkey"]
+
+
+def test_logs_are_one_declaration_with_a_comment_of_its_own(system: System) -> None:
+    logs = [item(f"/var/log/{name}", loss=LossClass.LOG) for name in ("a/x.log", "b.log")]
+    found = choose([*logs, item("/opt/x.log", loss=LossClass.LOG)], system, PERSIST)
+    assert [(one.path, one.directory, one.why) for one in found.wanted] == [
+        (b"/var/log", True, "logs of the system and of its services")
+    ]
+    assert remedies(found) == {"log": ["/opt/x.log"]}

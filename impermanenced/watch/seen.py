@@ -1,4 +1,8 @@
-"""A memory of very many numbers, each with a rank, that takes little memory and forgets the oldest."""
+"""A memory of very many numbers, each with a rank, that takes little memory and forgets the oldest.
+
+Small objects that live long would keep whole pools of Python's memory from the kernel, because they are made
+among those of a storm; a table is one object.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ _RANK = 4  # the lowest bits of what is stored; the others are the number's
 HIGHEST = (1 << _RANK) - 1
 
 
-class SeenPaths:
+class SeenNumbers:
     """A memory of 60-bit numbers: the latest `most` or at least half of that, at up to 16 bytes each.
 
     A set takes four times as much.  There are two tables: when the young one is full it becomes the old one,
@@ -45,6 +49,11 @@ class SeenPaths:
         self._young[_place(self._young, number)[0]] = number
         self._count += 1
         return True
+
+    def __contains__(self, number: int) -> bool:
+        """Return whether a number is remembered, with whatever rank."""
+        number = number << _RANK & 0xFFFFFFFFFFFFFFFF
+        return any(_place(table, number)[1] != _EMPTY for table in (self._young, self._old))
 
 
 def _table(size: int) -> array[int]:

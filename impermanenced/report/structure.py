@@ -9,16 +9,19 @@ from __future__ import annotations
 
 _SYSTEM = frozenset(
     b"""
-    / /bin /boot /dev /efi /etc /etc/opt /etc/systemd /etc/systemd/system /etc/systemd/user /home
+    / /bin /boot /dev /efi /etc /etc/conf.d /etc/default /etc/opt /etc/sysconfig /etc/systemd
+    /etc/systemd/system /etc/systemd/user /home
     /lib /lib32 /lib64 /libx32 /media /mnt /nix /opt /proc /root /run /sbin /srv /sys /tmp /usr
     /usr/bin /usr/games /usr/include /usr/lib /usr/lib32 /usr/lib64 /usr/libexec /usr/libx32
-    /usr/sbin /usr/share /usr/src /var /var/cache /var/cache/private /var/lib /var/lib/private
-    /var/lib/systemd /var/lock /var/log/private /var/opt /var/run /var/spool /var/tmp
+    /usr/sbin /usr/share /usr/src /var /var/backup /var/backups /var/cache /var/cache/private /var/db
+    /var/games /var/lib /var/lib/private /var/lib/systemd /var/lock /var/log/private /var/opt /var/run
+    /var/spool /var/tmp /var/www
     """.split()
 )
 _HOME = frozenset(
     b"""
-    .cache .config .config/systemd .local .local/share .local/state .var .var/app
+    .cache .config .config/systemd .local .local/lib .local/share .local/state .var .var/app
+    .var/nixpak-app snap
     """.split()
 )
 
