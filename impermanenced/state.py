@@ -6,10 +6,13 @@
         boots/N.env                 what boot N did with its volumes; written by the hook
         boots/N.end                 what boot N left behind; written when it was shut down
         boots/N.good                empty: boot N completed
+        boots/N.lost                what boot N lost, by a later look at its old root
         boots/N.pin                 empty: the old roots of boot N stay
+        boots/N.reviewed            empty: somebody has looked at what boot N lost
         boots/N.plan                the plan of a switch that was cut, put aside by the hook
         staging/ trash/             the hook's, while it switches
-        units/ tmpfiles/            what the hook hands to the system that starts
+        sending/                    snapshots of old roots, while they are sent elsewhere or brought back
+        compiled/                   what the hook hands to the system that starts; written by `apply`
         setup.env                   where a set-up of the machine, or the way back, is; its own alone
         ledger.sqlite               who wrote what
     ARCHIVE/N-BOOTID[.VOLUME][-M]   an old root: the life of boot N; M where the name was taken
@@ -33,8 +36,9 @@ STATE = b".impermanence"
 ROLLBACK = STATE + b"/rollback.env"
 NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
+COMPILED = STATE + b"/compiled"
 STAGING = STATE + b"/staging"
-DIRECTORIES = (BOOTS, STAGING, *(STATE + b"/" + name for name in (b"units", b"tmpfiles", b"trash")))
+DIRECTORIES = (BOOTS, STAGING, STATE + b"/trash")
 SETUP = STATE + b"/setup.env"
 LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for the thread that opens it
 
@@ -60,8 +64,10 @@ class BootFile(enum.StrEnum):
 
     RECORD = "env"
     END = "end"
+    LOST = "lost"
     GOOD = "good"
     PIN = "pin"
+    REVIEWED = "reviewed"
     PLAN = "plan"
 
 

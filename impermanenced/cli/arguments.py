@@ -47,9 +47,14 @@ def boot_number(word: str) -> int:
     return int(word)
 
 
+def know_moments(parser: argparse.ArgumentParser) -> None:
+    """Have a parser take -1 and -3..-1 for values, which argparse would take for options."""
+    parser._negative_number_matcher = _BACK
+
+
 def add_moments(parser: argparse.ArgumentParser, what: str) -> None:
     """Declare -b, whose value may begin with a dash: -1, or -3..-1."""
-    parser._negative_number_matcher = _BACK
+    know_moments(parser)
     parser.add_argument("-b", "--boot", metavar="BOOT", help=what)
 
 

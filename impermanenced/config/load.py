@@ -50,6 +50,7 @@ class ArchiveSettings:
     keep_days: int = 30
     keep_bytes: Space = NOTHING
     free_min: Space = NOTHING
+    keep_unreviewed: tuple[str, ...] = of_gate(Gate.BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def _take(reading: _Reading, document: Values, where: Where) -> None:
         if key == "volume":
             _take_volumes(reading, value, here)
         elif key == "archive":
-            reading.archive |= table_of(settings.ARCHIVE, value, here)
+            _add_up(reading.archive, table_of(settings.ARCHIVE, value, here))
             reading.archive_where = here
         elif key == "rollback":
             _add_up(reading.rollback, table_of(settings.ROLLBACK, value, here))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..model import Declaration
-from ..paths import within
+from ..paths import ancestors, within
 from ..text import to_text
-from . import modules, overlaps, settings
+from . import modules, overlaps, presets, settings
 from .homes import home_of
 from .placement import BIND, INITRD, SYNC, SYSTEM, Details, Ownership, Placement
 from .values import OWNER, Values, Where, find, path_of, quoted, table_of
@@ -17,6 +17,7 @@ from .values import OWNER, Values, Where, find, path_of, quoted, table_of
 # The kernel and systemd make these anew at each boot.
 _FLEETING = (b"/dev", b"/proc", b"/run", b"/sys")
 _DEFAULT = "default-permissions"
+_LISTS = ("mount-options", "preset", "without")  # which files add to
 
 
 @dataclass(slots=True)
@@ -84,6 +85,11 @@ class Blocks:
             for block in blocks
             for entry in block.entries
         ]
+        made += [
+            (_placement(entry, block, paths[id(block)], homes), entry.where)
+            for block in blocks
+            for entry in _of_presets(block, paths[id(block)], made, foreign=root != b"/")
+        ]
         persist = dict.fromkeys(paths[id(block)] for block in blocks)
         persist |= dict.fromkeys(placement.declaration.persist for placement, _ in made)
         for placement, where in made:
@@ -92,8 +98,11 @@ class Blocks:
 
 
 def _added(before: Values, values: Values) -> Values:
-    options = (*(find(before, "mount-options", tuple) or ()), *(find(values, "mount-options", tuple) or ()))
-    return {**before, **values, "mount-options": tuple(dict.fromkeys(options))}
+    lists = {
+        key: tuple(dict.fromkeys((*(find(before, key, tuple) or ()), *(find(values, key, tuple) or ()))))
+        for key in _LISTS
+    }
+    return {**before, **values, **lists}
 
 
 def _check_path(values: Values, key: str, where: Where) -> None:
@@ -128,6 +137,21 @@ def _entries(values: Values, where: Where, user: str | None) -> Iterator[_Entry]
             around = table.get("parent-directory", {})
             parent = _ownership(table_of(settings.PARENT, around, here / "parent-directory"))
             yield _Entry(here, path, key == "directories", table, parent, user)
+
+
+def _of_presets(
+    block: _Block, persist: bytes, made: list[tuple[Placement, Where]], *, foreign: bool
+) -> Iterator[_Entry]:
+    """Yield what the presets of a block add to what is declared one by one, which goes before."""
+    names, without = (find(block.values, key, tuple) or () for key in ("preset", "without"))
+    presets.check(names, without, block.where)
+    taken = {placement.declaration.path for placement, _ in made}
+    chosen = presets.chosen(names, without, persist, foreign=foreign)
+    found = {path: (part, directory) for part, path, directory in chosen}
+    for path, (part, directory) in found.items():
+        if path not in taken and (taken | found.keys()).isdisjoint(ancestors(path)):
+            table: Values = {"path": path, "phase": INITRD if part.initrd else SYSTEM}
+            yield _Entry(block.where / "preset", path, directory, table, Ownership(), None)
 
 
 # What it means together

@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "choice.h"
+#include "early.h"
 #include "filesystem.h"
 #include "hibernation.h"
 #include "layout.h"
@@ -197,6 +198,8 @@ int main(int count, char **arguments)
 		return check(&run.options);
 	umask(022);
 	log_to(run.options.examine ? NULL : run.options.log);
+	if (run.options.early)
+		return make_early_places(&run.options);
 	run.top_path = words("%s/impermanence/top", run.options.run);
 	if (!run.options.examine)
 		on_death_unmount(run.top_path);
@@ -212,6 +215,7 @@ int main(int count, char **arguments)
 	look_at_volumes(&run);
 	check_that_a_volume_boots(&run);
 	check_state_place(&run);
+	run.known_root = true;
 	open_state(&run);
 	recover(&run);
 	obey(&run, choose(&run));

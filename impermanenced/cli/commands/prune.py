@@ -20,6 +20,7 @@ from ...boots.prune.sizes import Sizes
 from ...document.fields import printed
 from ...document.prune import prune_to_json
 from ...errors import CommandError, ImpermanenceError
+from ...report import past
 from ...state import BootFile, boot_file, parse_unused_name
 from ...system import command
 from ...text import size_to_text, to_text
@@ -58,7 +59,10 @@ def run(options: Options, shared: Shared) -> int:
         # something, or a person decides by them.
         measure = config.archive.keep_bytes.amount or not options.yes
         sizes = Sizes(machine) if measure else None
-        plan = prune.look(config, machine, archive, clocks(), sizes)
+        # What nobody has looked at stays, so what would go by its age alone is judged first.
+        aged = prune.look(config, machine, archive, clocks()).go
+        untold = past.look_at(config, machine, archive, aged, note=not options.dry_run)
+        plan = prune.look(config, machine, archive, clocks(), sizes, untold)
         if not shared.json:
             whole = machine.size()
             limits = Limits(config.archive.keep_bytes.of(whole), config.archive.free_min.of(whole))
@@ -70,7 +74,15 @@ def run(options: Options, shared: Shared) -> int:
             tell = _tell_nobody if shared.json else _tell
             with stop:
                 pruned = prune.run(
-                    config, machine, archive, plan, now=clocks, stop=stop.event, progress=tell, sizes=sizes
+                    config,
+                    machine,
+                    archive,
+                    plan,
+                    now=clocks,
+                    stop=stop.event,
+                    progress=tell,
+                    sizes=sizes,
+                    untold=untold,
                 )
         if shared.json:
             document = prune_to_json(plan, pruned, free=prune.free(machine), dry_run=options.dry_run)
@@ -239,4 +251,6 @@ def result(pruned: Pruned) -> str:
         head += f"; stopped, {pruned.left} left for the next run"
     elif pruned.left:
         head += f"; {pruned.left} may stay for now"
+    if not pruned.settled and not pruned.stopped:
+        head += "; the space has not all come back yet"
     return "\n".join([*lines, f"{head}."]) + "\n"
