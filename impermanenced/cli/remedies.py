@@ -47,7 +47,7 @@ _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
     AdviceKind.STYLIX: _stylix,
     AdviceKind.DOTFILE: "keep it among your dotfiles: {}".format,
     AdviceKind.STATE_DIRECTORY: "let systemd make and name it: StateDirectory={}".format,
-    AdviceKind.DECLARE_PACKAGE: "declare the package {}, or install it into the blank".format,
+    AdviceKind.DECLARE_PACKAGE: "declare {}, or repeat it in the blank:  impermanence update --same".format,
     AdviceKind.WITH_PACKAGE: "{} comes back with the packages that need it".format,
     AdviceKind.INTO_BLANK: lambda _: REPLACED,
     AdviceKind.BLANK: lambda _: BRINGS_BACK,
