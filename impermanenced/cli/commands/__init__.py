@@ -18,6 +18,8 @@ COMMANDS = {
     "setup": "prepare this machine for rollbacks, and switch wiping on",
     "apply": "make what is declared persist: in this boot and in every later one",
     "doctor": "check whether anything would stop a rollback",
+    "blank": "show, verify, compare, make and take back the releases of the blank",
+    "update": "update the machine in the next release of the blank",
     "prune": "delete the old roots that the settings do not keep",
     "review": "go through what would be lost, or was, and decide on each",
     "reviewed": "say that somebody has looked at what a boot lost",
