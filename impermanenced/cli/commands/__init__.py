@@ -21,6 +21,7 @@ COMMANDS = {
     "blank": "show, verify, compare, make and take back the releases of the blank",
     "update": "update the machine in the next release of the blank",
     "prune": "delete the old roots that the settings do not keep",
+    "review": "go through what would be lost, or was, and decide on each",
     "reviewed": "say that somebody has looked at what a boot lost",
     "pin": "keep the old roots of a boot, whatever their age",
     "unpin": "let prune delete the old roots of a boot again",
