@@ -48,10 +48,14 @@ class Early:
         log.unlink(missing_ok=True)
         argv = ["--early", "--sysroot", str(self.sysroot), "--run", str(self.run), "--log", str(log)]
         words = [f"{key}={value}" for key, value in moment.items()]
-        wrap = [built("disturb"), turns, self.sysroot, log, *words, "--"] if words else []
+        wrap = [str(one) for one in (built("disturb"), turns, self.sysroot, log, *words, "--") if words]
         environment = {**os.environ, **(TRACED if words else {})}
         result = subprocess.run(
-            [*wrap, built(self.build), *argv], capture_output=True, text=True, check=False, env=environment
+            [*wrap, str(built(self.build)), *argv],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
         )
         assert result.returncode == 0 and not result.stdout, result
         assert not os.path.ismount(self.run / "impermanence/top")
