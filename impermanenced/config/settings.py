@@ -25,6 +25,7 @@ class Kind(enum.Enum):
     PATHS = "a list of absolute paths"
     PATTERNS = "a list of gitignore patterns"
     WORDS = "a list of words"
+    NAMES = "a list of names"
     ENTRIES = "a list of paths, or of tables with a path"
     OPTIONS = "a list of mount options"
     INSIDE = "a list of relative paths"
@@ -233,6 +234,21 @@ SETTINGS = (
     ),
     Setting(
         PERSIST, "files", Kind.ENTRIES, "files, each as an absolute path or as a table", '["/etc/machine-id"]'
+    ),
+    Setting(
+        PERSIST,
+        "preset",
+        Kind.NAMES,
+        "what many machines need, by name: identity, network, bluetooth, timers, journal, logs, or an "
+        'application such as postgresql; "impermanence presets" lists what each keeps',
+        "[]",
+    ),
+    Setting(
+        PERSIST,
+        "without",
+        Kind.NAMES,
+        "what the presets are not to keep, by path or application",
+        "[]",
     ),
     Setting(
         PERSIST,
