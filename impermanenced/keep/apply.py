@@ -117,7 +117,7 @@ class _Work:
         return Applied(tuple(self.steps), tuple(self.left), tuple(files), handed)
 
     def _has_record(self) -> bool:
-        """Return whether the next boot's hook has a record: on the disk, or, as this boot's, in its initrd."""
+        """Return whether the next boot's hook has a record: on the disk, or as this boot's in its initrd."""
         if os.path.lexists(self.machine.at(ROLLBACK)):
             return True
         boot = None
