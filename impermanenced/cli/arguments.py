@@ -47,6 +47,16 @@ def boot_number(word: str) -> int:
     return int(word)
 
 
+def release_number(word: str) -> int:
+    """Return the number of a release of the blank: N, or -1 for the one before the blank.  Raises
+    UsageError.
+    """
+    if not _BOOT.fullmatch(word) or word == "0":
+        hint = "a number of impermanence blank list, or -1"
+        raise UsageError(f"{word} is not the number of a release", hint)
+    return int(word)
+
+
 def know_moments(parser: argparse.ArgumentParser) -> None:
     """Have a parser take -1 and -3..-1 for values, which argparse would take for options."""
     parser._negative_number_matcher = _BACK

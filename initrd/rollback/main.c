@@ -24,6 +24,7 @@
 #include "memory.h"
 #include "options.h"
 #include "recovery.h"
+#include "release.h"
 #include "root.h"
 #include "source.h"
 #include "state.h"
@@ -171,6 +172,17 @@ static void fall_back(struct run *run, const struct decision *decision)
 	switch_volumes(run, "booted", decision->why);
 }
 
+/* The blank that was before the new one is the blank again; if that cannot be, it falls back to a good root. */
+static void change_blanks(struct run *run, struct decision *decision)
+{
+	check_that_the_name_decides(run);
+	say(ERROR, "%s", decision->why);
+	if (give_way(run))
+		return;
+	say(ERROR, "the blank could not be exchanged for the one before it");
+	*decision = (struct decision){ FALL_BACK, THREE_BAD, decision->boot };
+}
+
 static _Noreturn void obey(struct run *run, struct decision decision)
 {
 	if (decision.choice == KEEP)
@@ -178,6 +190,8 @@ static _Noreturn void obey(struct run *run, struct decision decision)
 	check_places(run);
 	if (decision.choice == BOOT_OLD_ROOT)
 		boot_old_roots(run, &decision);
+	if (decision.choice == GIVE_WAY && !run->options.examine)
+		change_blanks(run, &decision);
 	if (decision.choice == FALL_BACK)
 		fall_back(run, &decision);
 	if (strcmp(run->settings.wipe, "yes") != 0 && !run->missing)

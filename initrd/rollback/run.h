@@ -38,6 +38,7 @@ struct root_mount {
 struct volume {
 	const struct wanted *wanted;
 	struct found live, blank;
+	const char *instead; /* the release before the blank, where the blank gives way to it */
 	struct told told; /* for the record of this boot */
 };
 
