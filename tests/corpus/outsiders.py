@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impermanenced.cli.rows import rows as report_rows
+from impermanenced.losses import LossClass
 from impermanenced.model import Change, Difference, Entry, FileType, Verdict, Volume
 from impermanenced.paths import ancestors, within
 from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
@@ -65,12 +66,16 @@ class Outsider:
 
     @property
     def hurts(self) -> bool:
-        """Return whether its loss hurts by any of the classes that are right."""
-        return (
-            self.keep
-            and self.classes <= {"secret", "database", "document", "service-state"}
-            and bool(self.classes & {"secret", "database", "document"})
-        )
+        """Return whether its loss hurts: by every class that is right, or by most."""
+        return bool(self.classes & _HURTING) and self.classes <= _HURTING | {LossClass.SERVICE_STATE}
+
+    @property
+    def lesser(self) -> bool:
+        """Return whether its loss is one of those that hurt less, by every class that is right."""
+        return self.keep and not self.classes & _HURTING
+
+
+_HURTING = frozenset((LossClass.SECRET, LossClass.DATABASE, LossClass.DOCUMENT))
 
 
 def outsiders(file: Path = OUTSIDERS) -> list[Outsider]:
@@ -248,7 +253,7 @@ def ranked(directory: Path, rows: Sequence[Outsider], knowledge: Knowledge, days
     for day in range(days):
         drawn = random.Random(day)
         hurting = drawn.sample([row for row in rows if row.hurts], HURTING)
-        lesser = drawn.sample([row for row in rows if row.keep and not row.hurts], LESSER)
+        lesser = drawn.sample([row for row in rows if row.lesser], LESSER)
         noise = drawn.sample([row for row in rows if not row.keep], NOISE)
         root = directory / f"day{day}"
         root.mkdir()

@@ -23,7 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...model import LOSSES, Change, Entry
+from ...losses import LossClass
+from ...model import LOSSES, Change, Entry, Verdict
 from .applications import learn
 from .content import look_into
 from .earlier_boots import look_back
@@ -65,7 +66,8 @@ def appraise(facts: VolumeFacts, judged: Iterable[Judged], now: float) -> list[E
                     one.difference,
                     one.verdict,
                     one.rule,
-                    None,
+                    # A class tells what passes by itself from what a pattern of the user ignores.
+                    LossClass.CACHE if one.mounted and one.verdict is Verdict.IGNORED else None,
                     one.writer,
                     hidden=one.hidden,
                 )
