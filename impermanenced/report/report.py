@@ -239,8 +239,8 @@ class Manager:
                 ruling, hidden = covered.judge(difference, rules.judge(difference))
                 writer = attribution.of(difference) if attribution is not None else None
                 advice = fulfilment.advice(ruling.declaration)
-                mounted = ruling.mount is not None
-                yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, mounted, advice)
+                place = ruling.mount is not None
+                yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, place, advice)
 
     def _rules(
         self, volume: Volume, mounted: Sequence[Mounted], misplaced: Sequence[Misplaced], covered: Covered

@@ -32,6 +32,7 @@ from .entries import entry_of
 from .finding import Finding, Judged
 from .git import mark_repositories
 from .hollow import excuse_hollow
+from .projects import excuse_projects
 from .regenerated import excuse
 from .volume_facts import VolumeFacts
 
@@ -45,6 +46,7 @@ def appraise(facts: VolumeFacts, judged: Iterable[Judged], now: float) -> list[E
     if findings:
         excuse(facts, findings)
         learn(facts, findings)
+        excuse_projects(facts, findings)
         look_back(facts, findings)
         left = [
             finding

@@ -91,6 +91,12 @@ class VolumeFacts:
         """Return the first `limit` bytes of a file of the volume.  Raises OSError."""
         return openat2.read(self.root, self.relative(path), limit)
 
+    def read_of(self, path: bytes, limit: int, owner: int) -> bytes:
+        """Return the first `limit` bytes of a file of the volume.  Raises OSError, also if it is not its
+        owner's.
+        """
+        return openat2.read(self.root, self.relative(path), limit, owner=owner)
+
     def read_blank(self, path: bytes, limit: int) -> bytes:
         """Return the first `limit` bytes of a file of the blank.  Raises OSError."""
         if self.blank is None:

@@ -150,6 +150,12 @@ class _Walk:
         return says._replace(name=number) if tells else says
 
 
+    def of_name(self, name: bytes) -> int | None:
+        """Return the rule that the name of a file in a home fits."""
+        found = [node.file for node in trie.ends((self._names[_HOME],), name) if node.file is not None]
+        return max(found, default=None)
+
+
     def comes_through(self, says: _Says) -> bool:
         """Return whether a name says that there is a loss where the place says that there is none."""
         if says.rule is None or says.name is None or self.rules[says.rule].verdict == CRUD:
@@ -228,6 +234,11 @@ class Knowledge:
                 fact = state.facts[says.name] = self._fact(says, state.home, directory=True)
             return fact
         return self._fact(says, state.home, directory=says.root is not path)
+
+    def named(self, name: bytes) -> LossClass | None:
+        """Return the class that the name of a file shows, whatever program it belongs to, or None."""
+        number = self._walk.of_name(name)
+        return None if number is None else self.rules[number].loss
 
     def rules_of(self, path: bytes, type: FileType) -> tuple[Rule | None, Rule | None]:
         """Return the rule that decides, and the one about a name that refines what it says; each
