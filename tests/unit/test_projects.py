@@ -110,7 +110,8 @@ def test_what_git_ignores_is_no_excuse_to_lose_a_secret_or_a_database(
     """It is on no remote."""
     dear = {
         b"/.env": b"PASSWORD=x", b"/deploy.key": b"x", b"/data.sqlite3": b"x",
-        b"/budget.ods": b"x", b"/odd": b"SQLite format 3\0" + bytes(90), b"/id": b"-----BEGIN OPENSSH PRIVATE KEY-----\n" + b"x" * 90,
+        b"/budget.ods": b"x", b"/odd": b"SQLite format 3\0" + bytes(90),
+        b"/id": b"-----BEGIN OPENSSH PRIVATE KEY-----\n" + b"x" * 90,
     }  # fmt: skip
     found = judged(tmp_path, knowledge, repository(**{".gitignore": b"*\n"}) | dear | {b"/x.bin": b"\1" * 99})
     assert {found[path].verdict for path in dear} == {CRUD}

@@ -10,6 +10,7 @@ from ...system.unit_files import CACHE, LOGS, RUNTIME, STATE, WORDS, Units
 from ...text import to_text
 from ..knowledge import Fact
 from .finding import DIRECTORIES, Finding
+from .names import Names
 from .volume_facts import VolumeFacts
 
 _SETTINGS = b"/etc/"
@@ -26,8 +27,10 @@ def learn(facts: VolumeFacts, findings: Sequence[Finding]) -> None:
         fact = knowledge.of(difference.path, difference.type)
         if fact is not None:
             _take_fact(finding, fact)
+            if fact.called:
+                finding.application = facts.names.of(fact.application)
         if finding.verdict in LOSSES and difference.path.startswith(_OF_UNITS):
-            _take_unit(finding, facts.units)
+            _take_unit(finding, facts.units, facts.names)
         if difference.type is FileType.SUBVOLUME:
             finding.loss = LossClass.SUBVOLUME
 
@@ -58,11 +61,11 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
         finding.rule = fact.because
 
 
-def _take_unit(finding: Finding, units: Units) -> None:
+def _take_unit(finding: Finding, units: Units, names: Names) -> None:
     found = units.of(finding.judged.difference.path)
     if found is None:
         return
-    directory, (unit, kind) = found
+    directory, (unit, kind, description) = found
     finding.unit = unit
     words = f"{WORDS[kind]} of {unit}: {to_text(directory)}"
     difference = finding.judged.difference
@@ -80,7 +83,7 @@ def _take_unit(finding: Finding, units: Units) -> None:
         return
     finding.because += (words,)
     if not finding.named:
-        finding.application = unit.rpartition(".")[0]
+        finding.application = names.of_unit(unit.rpartition(".")[0], description)
         finding.group = directory
         # A rule about the name may have given a worse class already.
         if kind in (STATE, LOGS) and finding.loss.traits.weight <= LossClass.SERVICE_STATE.traits.weight:

@@ -13,6 +13,7 @@ git ignores is on no remote.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...losses import LossClass
@@ -24,7 +25,8 @@ from .finding import Finding
 from .ignore_files import LARGEST, IgnoreFile, parse
 from .volume_facts import VolumeFacts
 
-TAG, SIGNATURE = b"CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55"
+TAG = b"CACHEDIR.TAG"
+_TAGGED = re.compile(rb"Signature: 8a477f597d28d172789f06886806bc55")  # https://bford.info/cachedir/
 IGNORE, EXCLUDE = b".gitignore", b"/.git/info/exclude"
 MOST_FILES = 500  # tags and ignore files of one report that are read
 MOST_PATTERNS = 2000  # patterns in them
@@ -118,10 +120,9 @@ class _Projects:
     def _below(self, above: _Said, path: bytes) -> _Said:
         if above is not None:
             return above
-        if path in self._marks.tags and self._read(path + b"/" + TAG, self._marks.tags[path]).startswith(
-            SIGNATURE
-        ):
-            return f"{to_text(path)} is a cache, says its {TAG.decode()}", self._marks.tags[path]
+        owner = self._marks.tags.get(path)
+        if owner is not None and _TAGGED.match(self._read(path + b"/" + TAG, owner)):
+            return f"{to_text(path)} is a cache, says its {TAG.decode()}", owner
         directory, _, name = path.rpartition(b"/")
         for manifest in BUILDS.get(name, ()):
             for there, owner in self._marks.manifests.get(directory, {}).items():
