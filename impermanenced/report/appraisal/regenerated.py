@@ -16,7 +16,8 @@ LARGEST = 64 << 10  # bytes of a file that is compared with the skeleton of a ho
 TRIGGER = "no package owns it, and it was written while packages were configured: a trigger makes it"
 # The units in which packages are installed without anybody's session.
 MANAGERS = frozenset((
-    "apt-daily.service", "apt-daily-upgrade.service", "dnf-automatic.service", "dnf-automatic-install.service",
+    "apt-daily.service", "apt-daily-upgrade.service", "dnf-automatic.service",
+    "dnf-automatic-install.service",
     "dnf-system-upgrade.service", "dnf5-automatic.service", "packagekit.service",
     "packagekit-offline-update.service", "pamac-daemon.service", "rpm-ostreed.service",
     "unattended-upgrades.service",
