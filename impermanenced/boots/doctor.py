@@ -42,11 +42,14 @@ class Finding:
     hint: str
     code: str | None = None  # of the table in `reasons`, where the program of the initrd foretells it
     commands: tuple[str, ...] = ()  # that do what the hint says, in their order
+    safe: bool = False  # whether `doctor --fix` may run them: they need no shell, and can take nothing away
 
     @classmethod
-    def with_remedy(cls, severity: str, what: str, remedy: Remedy, code: str | None = None) -> Finding:
+    def with_remedy(
+        cls, severity: str, what: str, remedy: Remedy, code: str | None = None, *, safe: bool = False
+    ) -> Finding:
         """Return a finding with what a remedy says."""
-        return cls(severity, what, remedy.words, code, remedy.commands)
+        return cls(severity, what, remedy.words, code, remedy.commands, safe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,11 @@ def _record(config: Config, machine: Machine, decision: Decision) -> Iterator[Fi
     elif steps and decision.code != "no-record":
         words = "; ".join(step.words for step in steps)
         yield Finding(
-            WARNING, f"setup has not been run since something changed. It would {words}", "impermanence setup"
+            WARNING,
+            f"setup has not been run since something changed. It would {words}",
+            "run it",
+            commands=("impermanence setup",),
+            safe=True,
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import CommandError
 from ..model import Decision
+from ..state import SOURCE
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import initrds, kernels, remedy
@@ -117,15 +118,26 @@ def _initrd(place: _Place, kernel: Kernel, *, newest: bool, on: bool) -> Iterato
         what = f"the initrd of {which} cannot be looked into: {error.message}"
         yield Finding(WARNING, what, error.hint or "look whether it has impermanence-rollback")
         return
+    safe = not place.prefix and len(anew.commands) > 0
     if on and not content.hook:
         what = f"the initrd of {which} has no hook: its boot rolls nothing back"
-        yield Finding.with_remedy(ERROR if newest else WARNING, what, anew)
+        yield Finding.with_remedy(ERROR if newest else WARNING, what, anew, safe=safe)
+    elif on and not place.prefix and initrds.is_outdated(place.root.rstrip(b"/") + kernel.initrd):
+        what = f"the initrd of {which} is older than the hook that is installed: it may have another one"
+        yield Finding.with_remedy(WARNING, what, anew, safe=safe)
+    elif on and content.record and _has_other_record(place.root, kernel.initrd):
+        what = f"the initrd of {which} is older than the record that goes into it, and has another one"
+        yield Finding.with_remedy(WARNING, what, anew, safe=safe)
     elif content.hook and not on and content.record:
         what = f"wiping is off, and the initrd of {which} has a record of its own, which goes before that"
         yield Finding.with_remedy(WARNING, what, Remedy("build it anew without the record", anew.commands))
     elif content.hook and not on:
         what = f"wiping is off, and the initrd of {which} still has the hook, which does nothing then"
         yield Finding(NOTE, what, "impermanence setup switches wiping on again")
+
+
+def _has_other_record(root: bytes, initrd: bytes) -> bool:
+    return initrds.is_outdated(root.rstrip(b"/") + initrd, os.path.join(root, SOURCE))
 
 
 def _called(kernel: Kernel, *, newest: bool, blank: str = "") -> str:

@@ -9,7 +9,8 @@ from ..config.load import VolumeSettings
 from ..copying import Progress
 from ..document.fields import printed
 from ..errors import NotSetUp
-from ..setup import job, locks, removal
+from ..kernel.holders import Holder
+from ..setup import job, locks, removal, services
 from ..setup.document import plan_to_json, removal_to_json
 from ..setup.look import look
 from ..setup.plan import Plan, Step, plan, resumed
@@ -83,13 +84,20 @@ class _Progress:
 def _do(machine: Machine, found: Plan, stopped: tuple[str, ...], shared: Shared) -> None:
     seen = _Progress()
     with progress.shown(seen.words):
-        Setup(machine, found, Told(seen.step, seen.copied), stopped).run()
+        left = Setup(machine, found, Told(seen.step, seen.copied), stopped).run()
+    _tell_of(left)
     if shared.json:
         return
     decision = examine.this_system()
     output.write(f"done: {next_boot.foretold(decision)}\n")
     output.write("What it would lose:  impermanence status\n")
     output.write("Back to a normal machine:  impermanence setup --remove\n")
+
+
+def _tell_of(left: Sequence[Holder]) -> None:
+    if left:
+        where = f"these still work in the directories from before: {services.named(left)}"
+        output.complain(where, "enter the directory anew (cd .), or log in anew")
 
 
 # The way back
@@ -110,7 +118,8 @@ def take_back(volumes: Sequence[VolumeSettings], shared: Shared, *, dry_run: boo
             return 0
         seen = _Progress()
         with locks.held(machine), progress.shown(seen.words):
-            TakingBack(machine, volumes, found, Told(seen.step, seen.copied)).run()
+            left = TakingBack(machine, volumes, found, Told(seen.step, seen.copied)).run()
+    _tell_of(left)
     if not shared.json:
         output.write(setup_plan.taken_back(found))
     return 0

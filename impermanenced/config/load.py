@@ -50,6 +50,7 @@ class ArchiveSettings:
     keep_days: int = 30
     keep_bytes: Space = NOTHING
     free_min: Space = NOTHING
+    keep_unreviewed: tuple[str, ...] = of_gate(Gate.BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def _take(reading: _Reading, document: Values, where: Where) -> None:
         if key == "volume":
             _take_volumes(reading, value, here)
         elif key == "archive":
-            reading.archive |= table_of(settings.ARCHIVE, value, here)
+            _add_up(reading.archive, table_of(settings.ARCHIVE, value, here))
             reading.archive_where = here
         elif key == "rollback":
             _add_up(reading.rollback, table_of(settings.ROLLBACK, value, here))
@@ -184,8 +185,7 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
     archive = made(ArchiveSettings, reading.archive)
     _check_volumes(reading, archive)
     volumes = tuple(volume for volume, _ in reading.volumes) or (VolumeSettings(),)
-    foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
-    persist, placements = reading.persist.finish(foreign=foreign)
+    persist, placements = reading.persist.finish(_root(volumes))
     return Config(
         path=path,
         files=tuple(files),
@@ -199,6 +199,13 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
         levels=made(LevelSettings, reading.levels),
         gate=made(GateSettings, reading.gate),
     )
+
+
+def _root(volumes: Sequence[VolumeSettings]) -> bytes:
+    """Return where the root of the system is mounted that the volumes belong to."""
+    foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
+    roots = [volume.mountpoint for volume in volumes if (volume.path or volume.mountpoint) == b"/"]
+    return (roots or [b"/nowhere"])[0] if foreign else b"/"
 
 
 def _check_volumes(reading: _Reading, archive: ArchiveSettings) -> None:

@@ -19,6 +19,7 @@ from ..text import to_text
 from ..volumes import placement
 from ..volumes.machine import system_root
 from ..volumes.mounted import AUTOMOUNT
+from .plan import source_of
 from .remedy import remedy_of
 from .sources import Sources
 from .state import KEPT, Declared, Reason
@@ -27,11 +28,6 @@ _OCTAL = re.compile(r"[0-7]{3,4}")
 _CLAUSE = re.compile(r"([ugoa]+)=([rwx]*)")
 
 _Why = tuple[Reason, str]  # a reason, and its words
-
-
-def source_of(one: Placement) -> bytes:
-    """Return where a declaration's content lies in the persist volume."""
-    return one.declaration.persist.rstrip(b"/") + one.declaration.path
 
 
 def states(manager: Manager) -> list[Declared]:

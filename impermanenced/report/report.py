@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..boots.unreviewed import unreviewed
 from ..config.load import Config
 from ..drift import Drift, Whole, nested_volume
 from ..drift.whole import LISTED
@@ -152,7 +153,12 @@ class Manager:
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
-            notes=(*self._context.notes, *_fleeting(came_and_went), *cut.words()),
+            notes=(
+                *self._context.notes,
+                *_fleeting(came_and_went),
+                *cut.words(),
+                *_unreviewed(self.config, self.machine),
+            ),
             faults=(*(one.words for one in misplaced), *faults(self.config.declarations, seen)),
             forecast=forecast,
         )
@@ -269,6 +275,15 @@ class Manager:
                     standing = difference_of(covered.root, volume, path)
                     ruling = rules.judge(standing)
                     yield standing, ruling, fulfilment.advice(ruling.declaration)
+
+
+def _unreviewed(config: Config, machine: Machine) -> Iterator[str]:
+    """Yield a note on the boots whose losses nobody has looked at."""
+    found = unreviewed(machine, config.archive.directory, config.archive.keep_unreviewed)
+    if found:
+        few = ", ".join(map(str, found[:MOST_NAMED])) + (" and others" if len(found) > MOST_NAMED else "")
+        many = "boots" if len(found) > 1 else "boot"
+        yield f"not reviewed: what {many} {few} lost (impermanence boots)"
 
 
 def _fleeting(came_and_went: Collection[bytes]) -> Iterator[str]:

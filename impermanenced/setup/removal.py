@@ -16,6 +16,7 @@ from ..boots import off
 from ..config.load import VolumeSettings, load
 from ..errors import ConfigError, NotSetUp
 from ..kernel import mounts, openat2
+from ..kernel.holders import Holder
 from ..kernel.mounts import Mount
 from ..paths import within
 from ..state import SETUP
@@ -129,8 +130,8 @@ class TakingBack:
         self._found = found
         self._work = Work(machine, found.job, told)
 
-    def run(self) -> None:
-        """Do all steps; the record says of each that it was begun."""
+    def run(self) -> tuple[Holder, ...]:
+        """Do all steps, and return who still works in what was unmounted."""
         acts: Mapping[Kind, Act] = {
             Kind.OFF: self._off,
             Kind.STOP: self._stop,
@@ -141,13 +142,14 @@ class TakingBack:
         self._work.run(self._found.steps, acts)
         os.unlink(self._machine.at(SETUP))
         self._machine.sync()
+        return self._work.left
 
     def _off(self, _: Step) -> None:
         off.run(self._volumes, dry_run=False)
 
     def _stop(self, _: Step) -> None:
         paths = (*self._found.job.directories, *self._found.job.files)
-        self._work.stop(PERSIST, [place_in(PERSIST, path) for path in paths])
+        self._work.stop(paths)
 
     def _return(self, step: Step) -> None:
         assert step.kept is not None

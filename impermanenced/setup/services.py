@@ -2,41 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from ..errors import CommandError, ImpermanenceError
+from ..kernel import proc
+from ..kernel.holders import Holder, Use, holders
 from ..system import command
 from ..text import to_text
-from .writers import Writer, writers
 
 JOURNALD = "systemd-journald.service"
 TIMEOUT = 180.0  # seconds that a service may take to stop or start
 RUNS = b"/run/systemd/system"  # there if systemd runs, see sd_booted(3)
-# A service that must not be stopped on the way; what these have open they open anew.
-_PATIENT = ("systemd-logind.service", "dbus.service", "dbus-broker.service", "impermanenced.service")
 MOST = 5  # processes that are named
 
+# Nobody could go on without these; what they keep they write anew.
+_NEEDED = re.compile(
+    r"(?:dbus|dbus-broker|systemd-logind|systemd-udevd|systemd-networkd|systemd-resolved|NetworkManager|"
+    r"networking|ifup@.*|wpa_supplicant(?:@.*)?|iwd|ssh|sshd|ssh@.*|sshd@.*|getty@.*|serial-getty@.*|impermanenced)"
+    r"\.service"
+)
 
-def to_stop(root: bytes, paths: Collection[bytes]) -> tuple[str, ...]:
-    """Return the services that have something below these paths open for writing.
 
-    Raises ImpermanenceError if others have: whose work that is, only they know.
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Who has something open below what is to be mounted over."""
+
+    services: tuple[str, ...]  # they are stopped meanwhile
+    left: tuple[Holder, ...]  # others, who go on in what lies under the mounts then
+
+
+def users(paths: Collection[bytes]) -> Users:
+    """Return who uses these paths.
+
+    Raises ImpermanenceError if somebody else than a service has a file open for writing: what is written to
+    it later would miss the copy, and whose work that is, only they know.
     """
-    found = [one for one in writers(root, paths) if one.unit not in _PATIENT]
-    if strangers := [one for one in found if one.unit is None]:
+    services: set[str] = set()
+    others: dict[int, Holder] = {}
+    for path in paths:
+        for one in holders(path, lambda _: False):
+            if not _is_here(one, path):
+                continue
+            unit = proc.unit_of(proc.cgroup(one.pid))
+            if unit.kind == "system" and unit.name.endswith(".service"):
+                services.add(unit.name)
+            elif one.pid != 1 and (one.pid not in others or one.use in (Use.WRITES, Use.MAPS)):
+                others[one.pid] = one
+    if writers := [one for one in others.values() if one.use in (Use.WRITES, Use.MAPS)]:
         raise ImpermanenceError(
-            f"open for writing: {_named(strangers)}; what they write after the copy would miss it",
-            "end them, or log out and run this on a console or by SSH as root; it goes on where it was",
+            f"open for writing: {named(writers)}; what is written there after the copy would miss it",
+            "end these, or log out and run this on a console or by SSH as root; it goes on where it was",
         )
-    return tuple(sorted({one.unit for one in found if one.unit is not None}))
+    stoppable = sorted(unit for unit in services if not _NEEDED.fullmatch(unit))
+    return Users(tuple(stoppable), tuple(others.values()))
 
 
-def _named(found: Sequence[Writer]) -> str:
+def _is_here(one: Holder, path: bytes) -> bool:
+    """Return whether what a process calls by this name is what we do: in a container it is another file."""
+    with contextlib.suppress(OSError):  # the process has ended, or the file is deleted
+        there = os.stat(b"/proc/%d/root%s" % (one.pid, one.path), follow_symlinks=False)
+        return there.st_dev == os.stat(path, follow_symlinks=False).st_dev
+    return False
+
+
+def named(found: Sequence[Holder]) -> str:
+    """Return processes in words, with what they use."""
     more = f" and {len(found) - MOST} more" if len(found) > MOST else ""
-    names = ((to_text(one.path), to_text(os.fsencode(one.command)), one.pid) for one in found[:MOST])
-    return ", ".join(f"{path} ({name}, pid {pid})" for path, name, pid in names) + more
+    words = (f"{to_text(one.path)} ({to_text(proc.comm(one.pid))}, pid {one.pid})" for one in found[:MOST])
+    return ", ".join(words) + more
 
 
 def stop(units: Collection[str]) -> None:

@@ -12,6 +12,7 @@ import btrfsutil
 from ..boots import identity, setup
 from ..config.load import load
 from ..errors import ImpermanenceError
+from ..kernel.holders import Holder
 from ..system import atomic, command
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -43,8 +44,8 @@ class Setup:
         self._work = Work(machine, found, told)
         self._names = plan.names
 
-    def run(self) -> None:
-        """Do all steps; the record says of each that it was begun."""
+    def run(self) -> tuple[Holder, ...]:
+        """Do all steps, and return who still works in what was mounted over."""
         acts: Mapping[Kind, Act] = {
             Kind.STATE: self._state,
             Kind.PERSIST: self._persist,
@@ -59,6 +60,7 @@ class Setup:
         }
         self._work.run(self._plan.steps, acts)
         job.write(self._machine, replace(self._work.job, at=None))
+        return self._work.left
 
     def _state(self, _: Step) -> None:
         for step in setup.directories(load(None), self._machine):
@@ -95,7 +97,7 @@ class Setup:
 
     def _stop(self, _: Step) -> None:
         paths = [one.path for one in self._plan.kept if not keeping.is_kept(one.path, self._names.persist)]
-        self._work.stop(b"/", paths)
+        self._work.stop(paths)
 
     def _keep(self, step: Step) -> None:
         assert step.kept is not None

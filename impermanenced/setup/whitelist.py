@@ -55,8 +55,8 @@ _STATE = (b"/var/lib", b"/var/spool")
 _SOFTWARE = frozenset(
     (
         b"alternatives", b"app-info", b"apt", b"apt-listchanges", b"apt-xapian-index", b"aptitude",
-        b"aspell", b"command-not-found", b"dbus", b"debconf", b"dictionaries-common", b"dkms", b"dnf",
-        b"doc-base", b"dpkg", b"dracut", b"emacsen-common", b"gems", b"ghostscript", b"grub",
+        b"aspell", b"command-not-found", b"dbus", b"debconf", b"dhcp", b"dictionaries-common", b"dkms",
+        b"dnf", b"doc-base", b"dpkg", b"dracut", b"emacsen-common", b"gems", b"ghostscript", b"grub",
         b"impermanence", b"initramfs-tools", b"ispell", b"locales", b"machines", b"man-db", b"os-prober",
         b"PackageKit", b"pacman", b"pam", b"plymouth", b"polkit-1", b"portables", b"private", b"python",
         b"rpm", b"rpm-state", b"selinux", b"sgml-base", b"shells.state", b"shim-signed", b"swcatalog",

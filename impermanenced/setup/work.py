@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from ..kernel.holders import Holder
 from ..volumes.machine import Machine
 from . import job, services
 from .job import Job
@@ -23,6 +24,7 @@ class Work:
         self.machine = machine
         self.job = found
         self.told = told
+        self.left: tuple[Holder, ...] = ()  # processes that go on in what was mounted over
 
     def run(self, steps: Sequence[Step], acts: Mapping[Kind, Act]) -> None:
         """Do all steps.  What was stopped is started again, however this ends."""
@@ -42,12 +44,13 @@ class Work:
             self.job = replace(self.job, at=kind)
             job.write(self.machine, self.job)
 
-    def stop(self, root: bytes, paths: Collection[bytes]) -> None:
-        """Stop the services that write below these paths of a subvolume that is mounted at `root`."""
-        units = services.to_stop(root, paths)
-        self.job = replace(self.job, stopped=tuple(dict.fromkeys((*self.job.stopped, *units))))
+    def stop(self, paths: Collection[bytes]) -> None:
+        """Stop the services that have something open below these paths."""
+        found = services.users(paths)
+        self.job = replace(self.job, stopped=tuple(dict.fromkeys((*self.job.stopped, *found.services))))
         job.write(self.machine, self.job)
-        services.stop(units)
+        services.stop(found.services)
+        self.left = found.left
 
     def start(self) -> None:
         """Start again what was stopped, with the mounts that there are now."""

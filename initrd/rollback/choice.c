@@ -7,6 +7,7 @@
 #include "forms.h"
 #include "memory.h"
 #include "numbers.h"
+#include "release.h"
 #include "request.h"
 #include "state.h"
 
@@ -80,16 +81,19 @@ static unsigned long take_wish(struct run *run, struct decision *decision, unsig
 /* Where nobody has asked for anything: what the boots before this one were like. */
 static void judge_the_past(struct run *run, struct decision *decision)
 {
-	long good;
+	long good, bad[BAD_BOOTS];
 
 	if (run->numbers.last_hold) {
 		*decision = (struct decision){ KEEP, "held after boots that did not complete; ask for a wipe to go on",
 					       NULL };
 		return;
 	}
-	good = strcmp(run->settings.wipe, "yes") == 0 ? good_boot_to_fall_back_to(run) : -1;
-	if (good >= 0)
-		*decision = (struct decision){ FALL_BACK, "3 boots in a row did not complete", words("%ld", good) };
+	good = strcmp(run->settings.wipe, "yes") == 0 ? good_boot_to_fall_back_to(run, bad) : -1;
+	if (good >= 0 && gives_way(run, good, bad))
+		*decision = (struct decision){ GIVE_WAY, THREE_BAD " with a new blank; it gives way to the one before it",
+						 words("%ld", good) };
+	else if (good >= 0 && !has_given_way(run, bad))
+		*decision = (struct decision){ FALL_BACK, THREE_BAD, words("%ld", good) };
 }
 
 struct decision choose(struct run *run)
@@ -109,7 +113,7 @@ struct decision choose(struct run *run)
 	} else
 		judge_the_past(run, &decision);
 	if (run->missing) {
-		if (decision.choice != BOOT_OLD_ROOT)
+		if (decision.choice != BOOT_OLD_ROOT && decision.choice != GIVE_WAY)
 			decision.choice = WIPE;
 		decision.why = words("there was no volume %s", run->missing);
 	}

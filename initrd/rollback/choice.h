@@ -2,12 +2,14 @@
 #pragma once
 #include "run.h"
 
-enum choice { WIPE, KEEP, BOOT_OLD_ROOT, FALL_BACK };
+enum choice { WIPE, KEEP, BOOT_OLD_ROOT, FALL_BACK, GIVE_WAY };
+
+#define THREE_BAD "3 boots in a row did not complete"
 
 struct decision {
 	enum choice choice;
 	const char *why;
-	const char *boot; /* number of the old root */
+	const char *boot; /* number of the old root; of the last good one, when the blank gives way */
 };
 
 /* From the kernel command line, the request, the hold, and the boots that were bad. */

@@ -90,6 +90,13 @@ static bool fits(struct run *run, const struct volume *volume, const char *path,
 	return !problem->words;
 }
 
+bool blank_fits(struct run *run, const struct volume *volume, const char *path)
+{
+	struct problem problem;
+
+	return fits(run, volume, path, true, &problem);
+}
+
 static struct problem look_at_blank(const struct volume *volume)
 {
 	const struct wanted *wanted = volume->wanted;
@@ -102,14 +109,16 @@ static struct problem look_at_blank(const struct volume *volume)
 		return (struct problem){ BLANK_NOT_SUBVOLUME, "it is not a subvolume" };
 	if (!volume->blank.read_only)
 		return (struct problem){ BLANK_WRITABLE, "it is not read-only" };
-	if (wanted->blank_uuid && strcmp(wanted->blank_uuid, volume->blank.uuid) != 0)
+	if (wanted->blank_uuid && strcmp(wanted->blank_uuid, volume->blank.uuid) != 0 &&
+	    !(wanted->before && strcmp(wanted->before_uuid, volume->blank.uuid) == 0))
 		return (struct problem){ BLANK_REPLACED, "it is another one than recorded" };
 	return (struct problem){ NO_REASON, NULL };
 }
 
 static void choose_blank(struct run *run, struct volume *volume, const char **why)
 {
-	const char *blank = volume->wanted->blank;
+	/* The one that is about to be the blank, for --examine. */
+	const char *blank = volume->instead ? volume->instead : volume->wanted->blank;
 	struct problem problem = look_at_blank(volume);
 
 	run->about = volume->wanted->name;

@@ -1,4 +1,4 @@
-"""`doctor`: what would stop a rollback, and what to do about it."""
+"""`doctor`: what would stop a rollback, what to do about it, and doing it where that is safe."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...boots import doctor, doctor_blank, doctor_kernels, doctor_layout, examine, history, outcome, remedy
+from ...boots import (
+    doctor,
+    doctor_blank,
+    doctor_kernels,
+    doctor_layout,
+    doctor_system,
+    examine,
+    history,
+    outcome,
+    remedy,
+)
 from ...boots.doctor import ERROR, NOTE, WARNING, Finding, Running
 from ...boots.examine import BOOTED, KEPT, TRIED, WIPED
 from ...boots.outcome import Trouble
 from ...document.doctor import doctor_to_json
 from ...document.fields import printed
-from ...errors import NotSetUp
+from ...errors import NotSetUp, UsageError
 from ...keep import doctor as keep_doctor
+from ...keep import owners
 from ...model import Decision
 from ...report import unkept
 from ...report.report import Manager
 from ...volumes.machine import Machine
-from .. import next_boot, output, trouble, wording
+from .. import mending, next_boot, output, trouble, wording
 from ..arguments import add_json
 from ..output import Style
 from ..verb import Shared, Verb
@@ -29,19 +40,26 @@ _INDENT = " " * 11
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """There are no options besides the shared ones."""
+    fix: bool = False
+    yes: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fix", action="store_true", help="mend what can be mended safely, after asking")
+    parser.add_argument("--yes", action="store_true", help="with --fix: do not ask")
     add_json(parser)
 
 
 def read_options(found: argparse.Namespace) -> Options:
-    return Options()
+    if found.yes and not found.fix:
+        raise UsageError("doctor: --yes goes with --fix")
+    return Options(found.fix, found.yes)
 
 
 def run(options: Options, shared: Shared) -> int:
     found = look(shared.config)
+    if options.fix and mending.mend(found, shared, yes=options.yes):
+        found = look(shared.config)
     if shared.json:
         output.write(printed(doctor_to_json(found)))
     else:
@@ -68,7 +86,9 @@ def look(config_file: bytes | None) -> list[Finding]:
             found += doctor_layout.examine(config, machine)
             found += doctor_blank.examine(machine, decision)
             found += doctor_kernels.examine(machine, decision)
+            found += doctor_system.examine(machine)
             found += keep_doctor.examine(manager, decision)
+            found += owners.examine(manager)
             found += unkept.examine(manager, decision)
             mended = hook is not None and _is_mended(hook, decision, machine)
     except NotSetUp as error:

@@ -29,7 +29,7 @@ from .items import (
     Inode,
     held,
 )
-from .subvolumes import BTRFS_ROOT_SUBVOL_RDONLY, by_uuid, weigh, weight
+from .subvolumes import BTRFS_ROOT_SUBVOL_RDONLY, by_uuid, owners, weigh, weight
 from .tree import Tree
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "fs_info",
     "held",
     "open_inode",
+    "owners",
     "weigh",
     "weight",
 ]

@@ -71,6 +71,26 @@ def weigh(tree: Tree, most: int) -> Content:
     return Content(files, size, seen, whole=True)
 
 
+def owners(tree: Tree, most: int) -> dict[int, int]:
+    """Return {uid: an inode that belongs to it} of a subvolume; about `most` items are looked at."""
+    buffer, start = buffer_of(1 << 20)
+    found: dict[int, int] = {}
+    last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
+    key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
+    while key is not None and most > 0 and (count := tree.fill(buffer, key, last)):
+        most -= count
+        where = start
+        for _ in range(count):
+            objectid, kind, length = HEADER_SHORT.unpack_from(buffer, where)
+            where += HEADER.size
+            if kind == BTRFS_INODE_ITEM_KEY:
+                found.setdefault(Inode._make(INODE.unpack_from(buffer, where)).uid, objectid)
+            where += length
+        offset = U64.unpack_from(buffer, where - length - 16)[0]  # of the last item's header
+        key = go_on(buffer, where, (objectid, kind, offset), last)
+    return found
+
+
 def weight(tree: Tree, since: int, most: int) -> Weight | None:
     """Return what the files weigh whose inodes came or changed after a transaction.
 

@@ -40,7 +40,9 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
     difference = finding.judged.difference
     if fact.verdict_hint == "crud":
         if not finding.named:
-            finding.loss, finding.known, finding.placed = fact.loss, fact.score, fact.placed
+            # That a path lies in somebody's subvolume says nothing of what it is.
+            placed = fact.placed or fact.loss is LossClass.SUBVOLUME
+            finding.loss, finding.known, finding.placed = fact.loss, fact.score, placed
         # If only the place is known, a single file does not form a group.
         lone = fact.default and fact.root == difference.path and difference.type not in DIRECTORIES
         finding.application, finding.group = fact.application, b"" if lone else fact.root

@@ -76,3 +76,6 @@ class Rule:
     whole: bool = False  # whether names below it say nothing
     everywhere: bool = False  # of names: whether they count in the place of a cache too
     examples: tuple[str, ...] = ()
+    essential: str = ""  # the preset that it belongs to
+    keeps: tuple[str, ...] = ()  # what a preset declares of it, in place of its paths
+    initrd: bool = False  # whether a preset declares it for the initrd

@@ -65,7 +65,8 @@ def test_set_up_never_or_before_something_changed(system: System) -> None:
         "1 thing is wrong.\n\n"
         "  warning  setup has not been run since something changed. "
         "It would write .impermanence/rollback.env, which the initrd obeys\n"
-        "           hint: impermanence setup\n"
+        "           hint: run it:\n"
+        "                 impermanence setup\n"
     )
     set_up(system)
     assert whats(system) == []
@@ -153,6 +154,7 @@ def test_what_the_hook_would_refuse(system: System) -> None:
                 f"mount -o subvolid=5 {system.filesystem.device} /mnt",
                 "btrfs property set -ts /mnt/root-blank ro true",
             ],
+            "safe": False,
             "reason_code": "blank-writable",
         }
     ]

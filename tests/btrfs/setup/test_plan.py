@@ -200,6 +200,19 @@ def test_a_package_manager_that_runs(stock: Stock) -> None:
     assert not (stock.top / ".impermanence").exists()
 
 
+def test_somebody_who_writes_in_what_is_kept(stock: Stock) -> None:
+    """What is written to the original after the copy would be lost, so nothing is mounted over it."""
+    said = stock.shell("exec 9>>/var/log/syslog; impermanence setup --yes")
+    assert said.returncode == 1
+    assert said.stderr.startswith("impermanence: open for writing: /var/log/syslog (sh, pid ")
+    assert stock.shell("findmnt -no TARGET --list | grep -c /var/log").stdout == "0\n"
+    # It goes on when that has ended; who only works there is told of it.
+    said = stock.shell("cd /root; impermanence setup --yes")
+    assert said.returncode == 0
+    assert "these still work in the directories from before: /root (sh, pid " in said.stderr
+    assert stock.boot().result.action == "wiped"
+
+
 @pytest.mark.parametrize(
     "argv", [("--off", "--remove"), ("--off", "--yes"), ("--trial", "--remove"), ("--off", "--json")]
 )
