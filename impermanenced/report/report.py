@@ -246,7 +246,7 @@ class Manager:
                 writer = attribution.of(difference) if attribution is not None else None
                 advice = fulfilment.advice(ruling.declaration)
                 place = ruling.mount is not None
-                yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, place, advice)
+                yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice, place)
 
     def _rules(
         self, volume: Volume, mounted: Sequence[Mounted], misplaced: Sequence[Misplaced], covered: Covered

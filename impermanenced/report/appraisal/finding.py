@@ -20,8 +20,8 @@ class Judged(NamedTuple):
     rule: str
     writer: Writer | None
     hidden: bool = False  # whether a mount hides it
-    mounted: bool = False  # whether it is the place of a mount, or on the way to one
     fulfilment: tuple[Advice, ...] = ()  # what makes the declaration so that nothing fulfils
+    mounted: bool = False  # whether it is the place of a mount, or on the way to one
 
 
 @dataclass(slots=True)
