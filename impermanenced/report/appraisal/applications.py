@@ -41,7 +41,7 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
     if fact.verdict_hint == "crud":
         if not finding.named:
             # That a path lies in somebody's subvolume says nothing of what it is.
-            placed = fact.placed or fact.loss is LossClass.SUBVOLUME
+            placed = fact.placed or (fact.loss is LossClass.SUBVOLUME and difference.subvolume is not None)
             finding.loss, finding.known, finding.placed = fact.loss, fact.score, placed
         # If only the place is known, a single file does not form a group.
         lone = fact.default and fact.root == difference.path and difference.type not in DIRECTORIES
