@@ -45,25 +45,6 @@ class Comparison:
     complete: bool  # False if something could not be read, or lies too deep
 
 
-def _merged(differences: list[Difference]) -> Iterator[Difference]:
-    """Yield the differences sorted by path, each path once.
-
-    What came and what went at one path, as where a directory has replaced a subvolume, is one change.
-    """
-    waiting: Difference | None = None
-    for one in sorted(differences, key=lambda one: (one.path, one.change is not Change.DELETED)):
-        if waiting is not None and waiting.path == one.path:
-            same = waiting.type is one.type
-            change, letters = (Change.MODIFIED, "c......") if same else (Change.REPLACED, "t......")
-            waiting = dataclasses.replace(one, change=change, letters=letters)
-            continue
-        if waiting is not None:
-            yield waiting
-        waiting = one
-    if waiting is not None:
-        yield waiting
-
-
 class Between:
     """The comparison of a tree `now` with a tree `was`, by their ids; `volume` says whose trees they are.
 
@@ -105,7 +86,8 @@ class Between:
             self._complete = self._complete and drift.complete and not drift.cut
             self._met += drift.met
             self._drift = None
-        return Comparison(tuple(_merged(differences)), tuple(sorted(moved)), self._complete)
+        differences.sort(key=lambda one: one.path)
+        return Comparison(tuple(differences), tuple(sorted(moved)), self._complete)
 
     def _tree(self, path: bytes, now: int, was: int | None) -> Volume:
         return dataclasses.replace(self._volume, path=path, root_id=now, blank=None, blank_id=was)
@@ -122,7 +104,7 @@ class Between:
     def _compare(self, pair: Pair, drift: Drift) -> Iterator[Difference]:
         """Yield the differences of one pair of trees, and leave what is nested in them waiting."""
         there: set[int] = set()  # the subvolumes nested in `was` that were met
-        replaced: set[bytes] = set()
+        replaced: set[bytes] = set()  # paths that may have been theirs, and are something else now
         if pair.place is not None:
             found = drift.everything(pair.place, btrfs.MAX_U64, btrfs.MAX_U64)
         else:
@@ -130,7 +112,7 @@ class Between:
         for difference in found:
             number = difference.subvolume
             if difference.type is not FileType.SUBVOLUME or number is None:
-                if difference.change is Change.REPLACED:
+                if drift.was_nested and difference.change is Change.REPLACED:
                     replaced.add(difference.path)
                 yield self._as_root(pair, difference)
             elif difference.change is Change.DELETED:
@@ -155,10 +137,12 @@ class Between:
             return dataclasses.replace(difference, type=FileType.SUBVOLUME, subvolume=pair.now)
         return difference
 
-    def _stubs(self, pair: Pair, drift: Drift, there: set[int], replaced: set[bytes]) -> Iterator[Difference]:
+    def _stubs(
+        self, pair: Pair, drift: Drift, there: set[int], replaced: set[bytes]
+    ) -> Iterator[Difference]:
         """Yield what was nested, and has no more than a stub in its place now: no change of a name shows.
 
-        Of what something else has `replaced`, that is said already, and only what was in it is left.
+        Of what has something else in its place, only what was in it is left to yield.
         """
         if pair.was is None:
             return

@@ -6,6 +6,7 @@ COMMANDS = {
     "diff": "list everything that differs from the blank",
     "suggest": "print the declarations that would keep what would be lost",
     "persisted": "print the paths that are kept, for a backup",
+    "sync": "copy files that programs replaced back to the persist volume",
     "tidy": "move away what nothing declares in the persist volumes",
     "presets": "list what a configuration can keep by name, and what of it is here",
     "gate": "say whether a reboot may come now: pass, warn or block",
