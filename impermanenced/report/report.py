@@ -251,7 +251,7 @@ class Manager:
                 yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice, place)
 
     def _copies(self) -> Copies:
-        return Copies(self.config.placements, system_root(self.volumes))
+        return Copies(self.config.placements, self.config.given, system_root(self.volumes))
 
     def _rules(
         self, volume: Volume, mounted: Sequence[Mounted], misplaced: Sequence[Misplaced], covered: Covered
