@@ -185,8 +185,7 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
     archive = made(ArchiveSettings, reading.archive)
     _check_volumes(reading, archive)
     volumes = tuple(volume for volume, _ in reading.volumes) or (VolumeSettings(),)
-    foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
-    persist, placements = reading.persist.finish(foreign=foreign)
+    persist, placements = reading.persist.finish(_root(volumes))
     return Config(
         path=path,
         files=tuple(files),
@@ -200,6 +199,13 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
         levels=made(LevelSettings, reading.levels),
         gate=made(GateSettings, reading.gate),
     )
+
+
+def _root(volumes: Sequence[VolumeSettings]) -> bytes:
+    """Return where the root of the system is mounted that the volumes belong to."""
+    foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
+    roots = [volume.mountpoint for volume in volumes if (volume.path or volume.mountpoint) == b"/"]
+    return (roots or [b"/nowhere"])[0] if foreign else b"/"
 
 
 def _check_volumes(reading: _Reading, archive: ArchiveSettings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from ..model import Declaration
 from ..paths import ancestors, within
 from ..text import to_text
 from . import modules, overlaps, presets, settings
+from .homes import home_of
 from .placement import BIND, INITRD, SYNC, SYSTEM, Details, Ownership, Placement
 from .values import OWNER, Values, Where, find, path_of, quoted, table_of
 
@@ -72,14 +72,14 @@ class Blocks:
                 values[_DEFAULT] = _ownership(table_of(settings.PERMISSIONS, common, here / _DEFAULT))
             block.values = _added(block.values, values)
 
-    def finish(self, *, foreign: bool) -> tuple[tuple[bytes, ...], tuple[Placement, ...]]:
+    def finish(self, root: bytes) -> tuple[tuple[bytes, ...], tuple[Placement, ...]]:
         """Return the paths of the persist volumes, and the placements.  Raises ConfigError.
 
-        `foreign` says that the system is not the running one, whose users are not asked then.
+        `root` is where the root of the system is mounted, whose users have homes.
         """
         paths = {id(block): _path(name, block) for name, block in self._blocks.items()}
         blocks = [one for one in self._blocks.values() if find(one.values, "enable", bool) is not False]
-        homes = _homes(blocks, foreign=foreign)
+        homes = _homes(blocks, root)
         made = [
             (_placement(entry, block, paths[id(block)], homes), entry.where)
             for block in blocks
@@ -88,7 +88,7 @@ class Blocks:
         made += [
             (_placement(entry, block, paths[id(block)], homes), entry.where)
             for block in blocks
-            for entry in _of_presets(block, paths[id(block)], made, foreign=foreign)
+            for entry in _of_presets(block, paths[id(block)], made, foreign=root != b"/")
         ]
         persist = dict.fromkeys(paths[id(block)] for block in blocks)
         persist |= dict.fromkeys(placement.declaration.persist for placement, _ in made)
@@ -164,7 +164,7 @@ def _path(name: str, block: _Block) -> bytes:
     return path
 
 
-def _homes(blocks: list[_Block], *, foreign: bool) -> dict[str, bytes]:
+def _homes(blocks: list[_Block], root: bytes) -> dict[str, bytes]:
     """Return the homes of all users, by the names that they have in the system."""
     homes: dict[str, bytes] = {}
     for block in blocks:
@@ -175,21 +175,12 @@ def _homes(blocks: list[_Block], *, foreign: bool) -> dict[str, bytes]:
         for name in block.users:
             user = _user(name, block)
             if user not in homes:
-                homes[user] = _usual_home(user, foreign=foreign)
+                homes[user] = home_of(user, root)
     return homes
 
 
 def _user(name: str, block: _Block) -> str:
     return find(block.users[name], "username", str) or name
-
-
-def _usual_home(user: str, *, foreign: bool) -> bytes:
-    if not foreign:  # this machine's users say nothing about another system's
-        try:
-            return os.fsencode(pwd.getpwnam(user).pw_dir)
-        except KeyError:
-            pass
-    return b"/root" if user == "root" else b"/home/" + user.encode()
 
 
 def _placement(entry: _Entry, block: _Block, persist: bytes, homes: dict[str, bytes]) -> Placement:
