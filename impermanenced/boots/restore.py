@@ -96,6 +96,51 @@ def check(source: Source, target: Target, *, keep: bool, force: bool) -> os.stat
     return facts
 
 
+def remove(target: Target, *, keep: bool, force: bool) -> Restored:
+    """Put back nothing, as the blank has nothing there: what is there gets a numbered name, or goes.
+
+    Raises ImpermanenceError if nothing is there, or without `keep` or `force`, and OSError.
+    """
+    if not (keep or force):
+        raise ImpermanenceError(
+            f"the blank has no {to_text(target.shown)}; nothing was changed",
+            "--force removes what is there, --keep renames it",
+        )
+    try:
+        directory = openat2.open_directory(target.root, target.directory or b"/", os.O_RDONLY)
+    except OSError as error:
+        raise ImpermanenceError(f"{to_text(target.shown)}: {_why(error)}", _hint(error)) from None
+    ours = _OURS % target.name[:_LONGEST]
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, directory)
+        staging = _staging(directory, ours, target)
+        stack.callback(os.close, staging)
+        aside = b"removed-%d" % os.getpid()
+        backup = None
+        try:
+            libc.renameat2(directory, target.name, staging, aside, libc.RENAME_NOREPLACE)
+            if keep:
+                backup = _put_aside(staging, aside, directory, target)
+            else:
+                copying.remove(staging, aside)
+        except FileNotFoundError:
+            raise ImpermanenceError(f"{to_text(target.shown)} is not there", "nothing was changed") from None
+        finally:
+            with contextlib.suppress(OSError):
+                os.rmdir(ours, dir_fd=directory)
+        libc.syncfs(staging)
+    return Restored(target.shown, Result(0, 0, 0, 0), backup, not keep, ())
+
+
+def is_absent(source: Source) -> bool:
+    """Return whether nothing was at the path then."""
+    try:
+        openat2.facts(source.root, source.path)
+    except OSError as error:
+        return error.errno in (errno.ENOENT, errno.ENOTDIR)
+    return False
+
+
 def _facts_of_source(source: Source) -> os.stat_result:
     try:
         return openat2.facts(source.root, source.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..keep.state import Declared, Reason
+from ..keep.sync import Synced
 from . import fields as f
 from .fields import VERSION, Object, path_fields
 
@@ -67,4 +68,21 @@ def persisted_to_json(kept: Sequence[bytes], found: Sequence[Declared]) -> Objec
         "version": VERSION,
         "paths": [path_fields(path) for path in kept],
         "not_kept": [declared_to_json(one) for one in found if not one.kept],
+    }
+
+
+def synced_to_json(found: Sequence[Synced], *, dry_run: bool) -> Object:
+    """Return the document of `sync --json`."""
+    return {
+        "version": VERSION,
+        "dry_run": dry_run,
+        "files": [
+            {
+                **path_fields(one.path),
+                **path_fields(one.source, "source"),
+                "copied": one.done,
+                "why": one.why or None,
+            }
+            for one in found
+        ],
     }

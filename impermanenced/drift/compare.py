@@ -139,7 +139,7 @@ class Drift:
         else:
             pairs = self._pairs(path, directory, directory)
         for below, now, was in pairs:
-            if self._is_another(now, was) and not (now is not None and self._is_subvolume(now)):
+            if self._is_another(now, was) and not (now is not None and self._now.holds(now)):
                 yield from self._walk(below, now, was)
 
     def _is_another(self, now: DirEntry | None, was: DirEntry | None) -> bool:
@@ -168,7 +168,7 @@ class Drift:
             self.met += 1
             new = self._now.inode(now) if now is not None else None
             old = self._was.inode(was) if was is not None else None
-            if now is not None and self._is_subvolume(now):
+            if now is not None and self._now.holds(now):
                 change = Change.REPLACED if old is not None else Change.CREATED
                 new = None
                 if self._into:
@@ -186,10 +186,6 @@ class Drift:
             else:
                 self._cut += 1
 
-    def _is_subvolume(self, entry: DirEntry) -> bool:
-        """Return whether the entry is a real subvolume: in a snapshot such an entry is an empty directory."""
-        return entry.is_root and entry.objectid in self._now.nested
-
     # One name
 
     def subvolume(self, path: bytes, number: int, change: Change) -> Difference:
@@ -206,13 +202,13 @@ class Drift:
             if now is not None and new is not None:
                 yield describe(self._now, path, now, new, Change.CREATED, "+......")
         elif now is None or new is None:
-            if was.is_root and was.objectid in self._was.nested:
+            if self._was.holds(was):
                 yield self.subvolume(path, was.objectid, Change.DELETED)
             else:
                 yield describe(self._was, path, was, old, Change.DELETED, "-......")
         elif now == was and self._places.is_unchanged(now.objectid):
             return
-        elif stat.S_IFMT(new.mode) != stat.S_IFMT(old.mode):
+        elif stat.S_IFMT(new.mode) != stat.S_IFMT(old.mode) or (self._was.holds(was) and not now.is_root):
             yield describe(self._now, path, now, new, Change.REPLACED, "t......")
         elif new is not PLACEHOLDER and old is not PLACEHOLDER:
             facts, blank_facts = self._now.tree.facts(now.objectid), self._was.tree.facts(was.objectid)

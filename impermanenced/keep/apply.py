@@ -160,6 +160,8 @@ class _Work:
         if len(self.steps) > before and booted and not self.dry_run:
             try:
                 command.run(["systemctl", "daemon-reload"])
+                if f"units/{units.SYNC_PATH}" in files:
+                    command.run(["systemctl", "restart", units.SYNC_PATH, units.SYNC_LAST])
             except CommandError as error:
                 self.left.append(Left(store.RUN.units, error.message, error.hint or "", failed=True))
 

@@ -10,7 +10,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 
-from ..config.placement import Placement
+from ..config.placement import SYNC, Placement
 from ..model import Advice, Difference, FileType, Mounted, Verdict
 from ..report.report import Manager
 from ..report.rules import Ruling
@@ -100,6 +100,8 @@ class _Judge:
             return Reason.WIPED, self._wiped[one.declaration.persist]
         if ruling.mount is not None:
             return self._mounted(one, source, ruling.mount)
+        if one.method == SYNC:
+            return _copied(source, standing, ruling)
         if ruling.verdict is not Verdict.PERSISTED or standing.target is None:
             return self._absent(one, source, standing)
         if self._leads_to(standing, source):
@@ -197,6 +199,15 @@ class _Judge:
             if name is not None:
                 return int(name) if name.isdecimal() else self._system.uid(name)
         return None if facts is None else facts.st_uid
+
+
+def _copied(source: bytes, standing: Difference, ruling: Ruling) -> _Why:
+    shown = to_text(source)
+    if ruling.verdict is Verdict.PERSISTED and standing.target is None:
+        return Reason.COPIED, f"copied from {shown}, which has the same"
+    if not standing.inode:
+        return Reason.NOT_COPIED, f"there is no copy of {shown}"
+    return Reason.CHANGED, f"it is not as {shown}, and not copied back"
 
 
 def _active(source: bytes, standing: Difference, ruling: Ruling) -> _Why:

@@ -17,7 +17,7 @@ def remedy_of(
     """Return what to do about a state, in words and as commands."""
     path, place = (shlex.quote(to_text(text)) for text in (one.declaration.path, source))
     match reason:
-        case Reason.MOUNTED | Reason.LINKED | Reason.WITHIN:
+        case Reason.MOUNTED | Reason.LINKED | Reason.WITHIN | Reason.COPIED:
             return "", ()
         case Reason.ELSEWHERE | Reason.PASSING:
             return f"move what is to last to {place}, and take away what is there", (f"findmnt -T {path}",)
@@ -27,6 +27,10 @@ def remedy_of(
         case Reason.LINK_REPLACED:
             back = f"cp -a --reflink=auto -T {path} {place}"
             return "copy it to the persist volume, and put the link back", (back, f"ln -sfn {place} {path}")
+        case Reason.CHANGED:
+            return "copy it back", ("impermanence sync",)
+        case Reason.NOT_COPIED:
+            return "copy it, as the next boot does", ("impermanence apply",)
         case Reason.LEFT_ASIDE:
             return "declare the directory around it, or copy the younger version into what is mounted", ()
         case Reason.NO_SOURCE:

@@ -30,13 +30,16 @@ class Reason(enum.StrEnum):
     MOUNTED = "mounted"
     LINKED = "linked"
     WITHIN = "within"  # a mount above it, which has the source too
+    COPIED = "copied"  # a file with the content of its source
     UNMOUNTED = "not-mounted"
     UNLINKED = "not-linked"
+    NOT_COPIED = "not-copied"
     WAITS = "waits"  # until something enters it: an automount
     ELSEWHERE = "elsewhere"  # mounted or linked from elsewhere
     PASSING = "passing"  # a tmpfs or the like is mounted over it
     STALE = "stale"  # what is mounted was removed from its place
     LINK_REPLACED = "link-replaced"  # a file or directory is where the link belongs
+    CHANGED = "changed"  # a copy that is not copied back yet
     LEFT_ASIDE = "left-aside"  # a program could not put its new version in the place of a mount
     NO_SOURCE = "no-source"
     KIND = "kind"  # a file is declared as a directory, or a directory as a file
@@ -48,13 +51,16 @@ STATES: Mapping[Reason, State] = {
     Reason.MOUNTED: State.ACTIVE,
     Reason.LINKED: State.ACTIVE,
     Reason.WITHIN: State.ACTIVE,
+    Reason.COPIED: State.ACTIVE,
     Reason.UNMOUNTED: State.INACTIVE,
     Reason.UNLINKED: State.INACTIVE,
+    Reason.NOT_COPIED: State.INACTIVE,
     Reason.WAITS: State.INACTIVE,
     Reason.ELSEWHERE: State.INCONSISTENT,
     Reason.PASSING: State.INCONSISTENT,
     Reason.STALE: State.INCONSISTENT,
     Reason.LINK_REPLACED: State.INCONSISTENT,
+    Reason.CHANGED: State.INCONSISTENT,
     Reason.LEFT_ASIDE: State.INCONSISTENT,
     Reason.NO_SOURCE: State.INCONSISTENT,
     Reason.KIND: State.INCONSISTENT,
@@ -67,6 +73,7 @@ KEPT = (
     Reason.MOUNTED,
     Reason.LINKED,
     Reason.WITHIN,
+    Reason.COPIED,
     Reason.ELSEWHERE,
     Reason.LEFT_ASIDE,
     Reason.KIND,

@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..boots.records.keyvalue import escape
+from ..config.placement import SYNC
 from ..paths import ancestors
 from ..system.systemd_text import argument, unit_name, unspeakable, value, word
 from ..text import to_text
@@ -30,6 +31,8 @@ TARGET = "impermanence.target"
 PLACES = "impermanence-places.service"
 LINES = "impermanence.conf"  # of tmpfiles.d
 HANDED = "/run/impermanence/tmpfiles.d"  # where the initrd puts them
+SYNC_PATH = "impermanence-sync.path"
+SYNC_SERVICE, SYNC_LAST = "impermanence-sync.service", "impermanence-sync-last.service"  # of the package
 EARLY, MANIFEST = "early", "manifest"
 
 HEAD = "# Made by impermanence apply from the declarations of impermanence-config(5).\n"
@@ -49,8 +52,10 @@ def compiled(plan: Plan, *, lines: str = HANDED) -> dict[str, bytes]:
     mounts = plan.mounts
     files = {f"units/{unit_name(mount.path)}": _mount_unit(mount) for mount in mounts if _has_unit(mount)}
     names = sorted(name.removeprefix("units/") for name in files)
+    copies = [one.placement.declaration.path for one in plan.kept if one.method == SYNC]
+    files |= _sync_units(copies) if copies else {}
     files |= {
-        f"units/{TARGET}": _target([PLACES, *names]),
+        f"units/{TARGET}": _target([PLACES, *names, *([SYNC_PATH, SYNC_LAST] if copies else [])]),
         f"units/{PLACES}": _places(plan, names, lines),
         f"tmpfiles/{LINES}": HEAD + "".join(_line(made) for made in plan.made if _speakable(made)),
     }
@@ -110,6 +115,17 @@ def _mount_unit(mount: Mounting) -> str:
         f"{''.join((*last, *waits, *empty))}"
         f"\n[Mount]\nWhat={source}\nWhere={path}\nType=none\nOptions={options}\n"
     )
+
+
+def _sync_units(copies: list[bytes]) -> dict[str, str]:
+    """Return the unit that has copies copied back after each change."""
+    changed = "".join(f"PathChanged={value(path)}\n" for path in copies)
+    return {
+        f"units/{SYNC_PATH}": (
+            f"{HEAD}[Unit]\nDescription=Changes of files that are copied back\n"
+            f"Documentation=man:impermanence(1)\n\n[Path]\n{changed}Unit={SYNC_SERVICE}\n"
+        )
+    }
 
 
 def _target(names: list[str]) -> str:

@@ -20,7 +20,7 @@ from ..system.systemd import Systemctl, Systemd
 from ..text import first_of
 from ..volumes import links, placement
 from ..volumes.configured import open_configured
-from ..volumes.machine import Machine
+from ..volumes.machine import Machine, system_root
 from ..volumes.mounted import changed, faults, mounted_inside
 from ..volumes.placement import Misplaced
 from ..watch.attribution import Attribution, Writers
@@ -32,6 +32,7 @@ from .forecast import REPEATED, Remembered
 from .fulfilment import Fulfilment
 from .rules import Rules, Ruling
 from .standing import difference_of
+from .synced import Copies
 
 NAMED = 3  # nested subvolumes that a note names
 MOST_NAMED = 5  # mounts that are named
@@ -238,14 +239,18 @@ class Manager:
         writers: Writers | None,
     ) -> Iterator[Judged]:
         attribution = Attribution(self.machine.top, volume, writers) if writers is not None else None
-        with Covered(self.machine, volume) as covered:
+        with Covered(self.machine, volume) as covered, self._copies() as copies:
             rules = self._rules(volume, mounted, misplaced, covered)
             fulfilment = Fulfilment(self.config.placements, covered.root, volume)
             for difference in differences:
                 ruling, hidden = covered.judge(difference, rules.judge(difference))
+                ruling = copies.judge(difference, ruling)
                 writer = attribution.of(difference) if attribution is not None else None
                 advice = fulfilment.advice(ruling.declaration)
                 yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice)
+
+    def _copies(self) -> Copies:
+        return Copies(self.config.placements, system_root(self.volumes))
 
     def _rules(
         self, volume: Volume, mounted: Sequence[Mounted], misplaced: Sequence[Misplaced], covered: Covered
@@ -267,12 +272,12 @@ class Manager:
         for volume in sorted(self.volumes, key=lambda one: len(one.path), reverse=True):
             mine = [path for path in waiting if within(path, volume.path)]
             waiting = [path for path in waiting if path not in mine]
-            with Covered(self.machine, volume) as covered:
+            with Covered(self.machine, volume) as covered, self._copies() as copies:
                 rules = self._rules(volume, mounted[volume.name], misplaced, covered)
                 fulfilment = Fulfilment(self.config.placements, covered.root, volume)
                 for path in mine:
                     standing = difference_of(covered.root, volume, path)
-                    ruling = rules.judge(standing)
+                    ruling = copies.judge(standing, rules.judge(standing))
                     yield standing, ruling, fulfilment.advice(ruling.declaration)
 
 

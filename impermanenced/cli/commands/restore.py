@@ -184,6 +184,10 @@ def _check(tasks: Sequence[Task], options: Options) -> None:
     for task in tasks:
         if options.to is None:
             restore.refuse_mount_point(task.target.shown)
+        if _goes(task, options):
+            if not (options.keep or options.force):
+                restore.remove(task.target, keep=False, force=False)
+            continue
         restore.check(task.source, task.target, keep=options.keep, force=options.force)
     targets = [task.target.shown for task in tasks]
     for one in targets:
@@ -191,7 +195,14 @@ def _check(tasks: Sequence[Task], options: Options) -> None:
             raise UsageError(f"{to_text(one)} would be restored twice", "restore these paths one by one")
 
 
+def _goes(task: Task, options: Options) -> bool:
+    """Tell whether a path is put back as the blank has it, which is not at all."""
+    return options.moment == Word.BLANK and options.to is None and restore.is_absent(task.source)
+
+
 def _restore(task: Task, options: Options, stop: Stop) -> Restored:
+    if _goes(task, options):
+        return restore.remove(task.target, keep=options.keep, force=options.force)
     latest: list[Progress] = []
     what = f"restoring {to_text(task.path)}"
 
@@ -229,8 +240,11 @@ def _words(task: Task, moment: Moment) -> str:
 
 def _said(task: Task, one: Restored, moment: Moment) -> Iterator[str]:
     """Yield what was done with one path, and what to know of it."""
-    files = wording.plural(one.result.files, "file")
-    yield f"restored {_words(task, moment)}: {files}, {size_to_text(one.result.size)}"
+    if not one.result.files:
+        yield f"{to_text(task.path)} is not there any more, as in {moment.name}"
+    else:
+        files = wording.plural(one.result.files, "file")
+        yield f"restored {_words(task, moment)}: {files}, {size_to_text(one.result.size)}"
     if one.backup is not None:
         yield f"  what was there is {to_text(one.backup)} beside it"
     if one.replaced:

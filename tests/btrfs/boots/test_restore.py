@@ -66,6 +66,18 @@ def test_of_the_blank(lived: Machine) -> None:
     assert not lived.say("diff", "-b", "blank..now").partition(": ")[2].startswith("1")
 
 
+def test_what_the_blank_does_not_have_goes(lived: Machine) -> None:
+    """To put a path back as the blank has it is to remove it; nothing goes without a word."""
+    assert "the blank has no " in lived.refused(1, "restore", "--blank", "/etc/b")
+    (one,) = restored(lived, "--blank", "--keep", "/etc/b")
+    assert (one["files"], one["backup"]) == (0, "b.~1~")
+    assert (lived.root / "etc/b.~1~").read_text() == "now\n"
+    said = lived.say("restore", "--blank", "--force", "/etc/b.~1~")
+    assert said.startswith("/etc/b.~1~ is not there any more, as in the blank\n")
+    assert list((lived.root / "etc").iterdir()) == []
+    assert "/etc/b is not there" in lived.run("restore", "--blank", "--force", "/etc/b").stderr
+
+
 def test_over_nothing_without_a_word(lived: Machine) -> None:
     assert "/etc/b is there already; nothing was changed" in lived.refused(1, "restore", "-b", "1", "/etc/b")
     (one,) = restored(lived, "-b", "1", "--keep", "/etc/b")
