@@ -60,7 +60,12 @@ lint: $(LINT)/.stamp
 	$(LINT)/bin/mypy --python-executable $(VENV)/bin/python
 	tools/lint-shell
 
-test: lint
+# What others publish of paths; a test says what is missing where it cannot be had.
+build/public: tools/public-lists $(VENV)/.test-stamp
+	mkdir -p build
+	tools/public-lists $(CURDIR)/$(VENV)/bin/pip $(CURDIR)/$@ || echo 'public lists: not to be had now' >&2
+
+test: lint build/public
 	$(PYTEST) --numprocesses 2 --dist loadgroup tests
 
 # A real NixOS, evaluated and not built.  Without a tree of nixpkgs these tests are skipped.

@@ -6,14 +6,16 @@ what cannot be done there now is said, and the next boot does it.  No data is de
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from ..boots import good
 from ..config.load import Config
-from ..errors import CommandError, NotSetUp
+from ..errors import CommandError, NotSetUp, RecordError
 from ..kernel import mounts
 from ..state import COMPILED, ROLLBACK
 from ..system import command
@@ -98,7 +100,7 @@ class _Work:
         whole = plan.make(self.config.placements, known)
         files = units.compiled(whole)
         has_state = self.machine.has_state()
-        handed = has_state and os.path.lexists(self.machine.at(ROLLBACK))
+        handed = has_state and self._has_record()
         before = store.read(self.machine) if has_state else None
         first = {source: path for path, source in found.items()}
         for made in whole.made:
@@ -113,6 +115,15 @@ class _Work:
             self._install(whole, files, handed=handed)
             self._match(whole, before or {})
         return Applied(tuple(self.steps), tuple(self.left), tuple(files), handed)
+
+    def _has_record(self) -> bool:
+        """Return whether the next boot's hook has a record: on the disk, or as this boot's in its initrd."""
+        if os.path.lexists(self.machine.at(ROLLBACK)):
+            return True
+        boot = None
+        with contextlib.suppress(RecordError):
+            boot = good.result() if self.shown == b"/" else None
+        return boot is not None and boot.action != "off"
 
     def _do(self, kind: StepKind, path: bytes, words: str, act: Callable[[], object]) -> None:
         """Do one step, and note that, or why it could not be done."""

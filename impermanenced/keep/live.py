@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..config.placement import SYMLINK
 from ..kernel import attach, mounts, openat2, users
-from ..paths import within
+from ..paths import ancestors, within
 from ..text import to_text
 from . import places
 from .plan import Kept, Mounting
@@ -38,7 +38,7 @@ class Live:
     def __init__(self, root: int) -> None:
         self._root = root
         self._sources = Sources(b"/", mounts.read())
-        self._uses: list[tuple[int, bytes]] | None = None
+        self._uses: dict[bytes, set[int]] | None = None  # the processes at or below a path
         self._new: list[bytes] = []  # mounted since the table was read
 
     def close(self) -> None:
@@ -111,8 +111,11 @@ class Live:
     def _busy(self, path: bytes) -> list[str]:
         """Return three of the processes that are in a directory or have something in it open."""
         if self._uses is None:
-            self._uses = list(users.uses())
-        pids = {pid for pid, used in self._uses if within(used, path)} - {os.getpid()}
+            self._uses = {}
+            for pid, used in users.uses():
+                for place in (used, *ancestors(used)):
+                    self._uses.setdefault(place, set()).add(pid)
+        pids = self._uses.get(path, set()) - {os.getpid()}
         shown = [users.shown(pid) for pid in sorted(pids)[:3]]
         return [*shown, "others"] if len(pids) > 3 else shown
 

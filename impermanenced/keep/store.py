@@ -23,12 +23,12 @@ from dataclasses import dataclass
 
 from ..kernel import libc
 from ..state import COMPILED
-from ..system import atomic
 from ..volumes.machine import Machine
 from . import units
 
 _NEW = COMPILED + b".new"
 _UNITS, _LINES = "units/", "tmpfiles/"
+_TEMPORARY = b".new"
 _WANTS = b"local-fs.target.wants"
 
 
@@ -108,13 +108,18 @@ def differs(host: Host, files: Mapping[str, bytes]) -> bool:
 def install(host: Host, files: Mapping[str, bytes]) -> None:
     """Put the units and lines of the set into a system, and take away those of an earlier one."""
     wanted = _wanted(host, files)
-    for place in [*_ours(host)]:
+    new = {place: content for place, content in wanted.items() if _content(place) != content}
+    for place, content in new.items():
+        os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
+        with open(place + _TEMPORARY, "wb") as stream:
+            os.fchmod(stream.fileno(), 0o644)
+            stream.write(content)
+    _sync(host)
+    for place in new:
+        os.rename(place + _TEMPORARY, place)
+    for place in [*_ours(host)]:  # with what an earlier run left that was cut
         if place not in wanted:
             os.unlink(place)
-    for place, content in wanted.items():
-        if _content(place) != content:
-            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
-            atomic.replace(place, content, mode=0o644)
     # Local filesystems wait for what persists.
     link = os.path.join(host.units, _WANTS, os.fsencode(units.TARGET))
     if wanted and not os.path.lexists(link):
@@ -122,6 +127,18 @@ def install(host: Host, files: Mapping[str, bytes]) -> None:
         os.symlink(b"../" + os.fsencode(units.TARGET), link)
     elif not wanted and os.path.lexists(link):
         os.unlink(link)
+    _sync(host)
+
+
+def _sync(host: Host) -> None:
+    """Have what was written there on the disk: one commit for all of it."""
+    for directory in (host.units, host.lines):
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                libc.syncfs(fd)
+            finally:
+                os.close(fd)
 
 
 def _wanted(host: Host, files: Mapping[str, bytes]) -> dict[bytes, bytes]:

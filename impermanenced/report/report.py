@@ -249,7 +249,8 @@ class Manager:
                 ruling = copies.judge(difference, ruling)
                 writer = attribution.of(difference) if attribution is not None else None
                 advice = fulfilment.advice(ruling.declaration)
-                yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice)
+                place = ruling.mount is not None
+                yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice, place)
 
     def _copies(self) -> Copies:
         return Copies(self.config.placements, system_root(self.volumes))

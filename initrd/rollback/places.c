@@ -138,24 +138,42 @@ static struct mount_attr attributes_of(const char *options)
 	return attributes;
 }
 
+static bool is_same(int one, int other)
+{
+	struct stat first, second;
+
+	return fstat(one, &first) == 0 && fstat(other, &second) == 0 && first.st_dev == second.st_dev &&
+	       first.st_ino == second.st_ino;
+}
+
+static bool attach(int source, int at, struct mount_attr *attributes)
+{
+	int clone = open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), error;
+	bool attached = clone >= 0 &&
+			mount_setattr(clone, "", AT_EMPTY_PATH, attributes, sizeof *attributes) == 0 &&
+			move_mount(clone, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0;
+
+	error = errno;
+	if (clone >= 0)
+		close(clone);
+	errno = error;
+	return attached;
+}
+
 static const char *mount_source(const struct place *place, int root, int top)
 {
 	struct mount_attr attributes = attributes_of(place->options);
-	int source = open_kind(top, place->source, place->kind), clone, at;
+	int source = open_kind(top, place->source, place->kind), at;
 	const char *fault = NO_FAULT;
 
 	if (source < 0)
 		return because(words("its source %s", escaped(place->source)));
-	clone = open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	close(source);
 	at = open_kind(root, place->path, place->kind);
 	if (at < 0)
 		fault = because("the place");
-	else if (clone < 0 || mount_setattr(clone, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0 ||
-		 move_mount(clone, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+	else if (!is_same(source, at) && !attach(source, at, &attributes))
 		fault = because("it cannot be mounted");
-	if (clone >= 0)
-		close(clone);
+	close(source);
 	if (at >= 0)
 		close(at);
 	return fault;

@@ -5,6 +5,7 @@
 #include <linux/btrfs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,8 +69,10 @@ static void make_in_root(const struct early *early, const struct options *option
 		close(top);
 	close(root);
 	mounts = read_mounts();
-	if (mounted_at(&mounts, directory) && unmount(directory) != 0)
+	if (mounted_at(&mounts, directory) && unmount(directory) != 0) {
 		say(ERROR, "%s could not be unmounted: %s", directory, strerror(errno));
+		umount2(directory, MNT_DETACH | UMOUNT_NOFOLLOW);
+	}
 }
 
 int make_early_places(const struct options *options)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from impermanenced.keep import units
 from tests.conftest import Filesystem, sh
-from tests.shell.hook import BUILDS, built, check
+from tests.shell.hook import BUILDS, TRACED, built, check
 
 ID = "0123456789abcdef0123456789abcdef\n"
 
@@ -40,12 +42,22 @@ class Early:
             self.filesystem.mount(self.sysroot, options)
         return self.again()
 
-    def again(self) -> str:
-        log = self.run / "log"
+    def again(self, **moment: int) -> str:
+        """Run it once more, disturbed at one of its steps where one is named; what it said."""
+        log, turns = self.run / "log", self.run / "turns"
         log.unlink(missing_ok=True)
         argv = ["--early", "--sysroot", str(self.sysroot), "--run", str(self.run), "--log", str(log)]
-        result = subprocess.run([built(self.build), *argv], capture_output=True, text=True, check=False)
-        assert (result.returncode, result.stdout) == (0, ""), result
+        words = [f"{key}={value}" for key, value in moment.items()]
+        wrap = [str(one) for one in (built("disturb"), turns, self.sysroot, log, *words, "--") if words]
+        environment = {**os.environ, **(TRACED if words else {})}
+        result = subprocess.run(
+            [*wrap, str(built(self.build)), *argv],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+        assert result.returncode == 0 and not result.stdout, result
         assert not os.path.ismount(self.run / "impermanence/top")
         return (log.read_text() if log.exists() else "") + result.stderr
 
@@ -134,6 +146,41 @@ def test_what_cannot_be_done_is_said_and_the_rest_is_done(early: Early) -> None:
     assert not (early.sysroot / "etc/missing").exists(), "nothing empty is left where a mount belongs"
 
 
+@pytest.mark.parametrize("how", ["fail", "signal"])
+def test_whichever_step_fails_the_boot_goes_on_and_the_next_run_does_the_rest(early: Early, how: str) -> None:
+    """A step is a system call that changes something; a signal is a fault of the program itself."""
+    (early.persist / "var/log").mkdir(parents=True)
+    early.start("PLACE=/none/none", "KIND=directory")
+    (early.run / "impermanence/early").write_text(
+        "\n".join(
+            [
+                "VERSION=1",
+                f"FSID={early.fsid}",
+                *place("/etc/machine-id", "file", "SOURCE=persist/etc/machine-id"),
+                *place("/var", "directory"),
+                *place("/var/log", "directory", "SOURCE=persist/var/log"),
+                *place("/etc/link", "link", "TARGET=/persist/etc/link"),
+                "",
+            ]
+        )
+    )
+    early.again(fail=10_000)
+    steps = len((early.run / "turns").read_text().splitlines())
+    assert steps > 5
+    for step in range(1, steps + 1):
+        for mounted in ("etc/machine-id", "var/log"):
+            if early.source(mounted):
+                sh("umount", early.sysroot / mounted)
+        for made in ("etc/machine-id", "etc/link"):
+            (early.sysroot / made).unlink(missing_ok=True)
+        sh("rm", "-rf", early.sysroot / "var")
+        early.again(**{how: step})
+        early.again()
+        assert early.source("etc/machine-id") and early.source("var/log")
+        assert (early.sysroot / "etc/machine-id").read_text() == ID
+        assert os.readlink(early.sysroot / "etc/link") == "/persist/etc/link"
+
+
 def test_another_filesystem_gets_nothing(early: Early) -> None:
     other = "00000000-0000-4000-8000-000000000000"
     said = early.start(*place("/etc/machine-id", "file", "SOURCE=persist/etc/machine-id"), fsid=other)
@@ -177,6 +224,25 @@ def test_a_list_that_is_not_understood_is_not_obeyed(tmp_path: Path, lines: list
         result = check("early", file, build)
         assert result.returncode == 1
         assert fault in result.stderr.decode()
+
+
+def test_no_bytes_of_a_list_or_manifest_break_the_program(tmp_path: Path) -> None:
+    """Stopped by the sanitizers, it would end otherwise than with a word."""
+    chance = random.Random(13)
+    early = "VERSION=1\nFSID=00000000-0000-4000-8000-000000000000\n" + "\n".join(
+        [*place("/a%FF", "file", "MODE=0644", "OWNER=0", "SOURCE=p/a%FF", "OPTIONS=ro,noexec"), ""]
+    )
+    manifest = units.manifest({"early": b"", "units/a.mount": b"x", "units/a.d/b": b""}).decode()
+    file = tmp_path / "file"
+    for kind, good in (("early", early), ("manifest", manifest)) * 30:
+        content = bytearray(good.encode())
+        for _ in range(chance.randrange(1, 6)):
+            where = chance.randrange(len(content))
+            content[where : where + chance.randrange(4)] = chance.randbytes(chance.randrange(4))
+        file.write_bytes(content)
+        result = check(kind, file, BUILDS[1])
+        assert result.returncode in (0, 1)
+        assert b"Sanitizer" not in result.stderr and b"runtime error" not in result.stderr
 
 
 def test_a_wrong_list_changes_nothing(early: Early) -> None:

@@ -396,3 +396,21 @@ def test_a_set_that_is_cut_short_leaves_the_one_before_or_the_new_one(
         assert store.read(found) == (new if step == "second sync" else old)
         store.write(found, new)
         assert store.read(found) == dict(sorted(new.items()))
+
+
+def test_a_record_in_the_initrd_is_one(machine: Machine) -> None:
+    """A declarative system has none on the disk; what its hook did in this boot says that there is one."""
+    machine.configure(ONE + 'directories = ["/var/lib/app"]')
+    machine.filesystem.subvolume(".impermanence")
+    for action, handed in (("kept", True), ("off", False)):
+        lines = [
+            "VERSION=1",
+            "BOOT_ID=0123abcd-0123-4567-89ab-0123456789ab",
+            "TIME=1795000000",
+            "RELEASE=6.1.0",
+            f"ACTION={action}",
+        ]
+        record = "\\n".join([*lines, ""])
+        before = f"mkdir -p /run/impermanence; printf '{record}' > /run/impermanence/rollback.env"
+        document, _ = machine.apply("--dry-run", before=before)
+        assert document["handed_over"] is handed
