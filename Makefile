@@ -27,10 +27,10 @@ PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 COMPILER := tools/need gcc libc6-dev
 include initrd/rollback/rollback.mk
 
-.PHONY: help venv demo test test-nix lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
+.PHONY: help venv demo test test-nix test-newest lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
 
 help:
-	@echo 'make demo | test | test-nix NIXPKGS=PATH | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | venv'
+	@echo 'make demo | test | test-nix NIXPKGS=PATH | test-newest | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | venv'
 
 venv: $(VENV)/.stamp
 
@@ -77,6 +77,10 @@ DISKO :=
 test-nix: $(VENV)/.test-stamp build/impermanence-rollback
 	NIXPKGS=$(NIXPKGS) IMPERMANENCE=$(IMPERMANENCE) PRESERVATION=$(PRESERVATION) HOME_MANAGER=$(HOME_MANAGER) DISKO=$(DISKO) \
 		$(PYTEST) --timeout 600 tests/nix
+
+# The unit tests with Python 3.13 and the libraries of Debian 13, in a system that is made once.
+test-newest: build/impermanence-rollback
+	tools/test-newest
 
 vm-test: vm-test-micro vm-test-full
 
