@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from ..config.load import DEFAULT, DROP_INS, Config
+from ..config.load import DEFAULT, DROP_INS, Config, load
 from ..copying import Progress
 from ..document.adopt import Done, jobs_to_json
 from ..document.fields import printed
 from ..errors import ImpermanenceError, NotSetUp, UsageError
+from ..keep import apply
 from ..keep.adopt import run
 from ..keep.adopt.book import Book
 from ..keep.adopt.ground import Ground
@@ -128,15 +129,20 @@ def _ground(config: Config, machine: Machine, told: _Told, stop: Stop) -> Ground
         machine=machine,
         drop_ins=os.path.join(os.path.dirname(DEFAULT), DROP_INS),
         services=Services(),
-        compile=_compile,
+        check=functools.partial(_compile, machine, dry_run=True),
+        compile=functools.partial(_compile, machine, dry_run=False),
         tell=told.step,
         progress=told.at,
         cancelled=stop.event.is_set,
     )
 
 
-def _compile() -> None:
-    """Have the next boot do what the configuration declares by now."""
+def _compile(machine: Machine, *, dry_run: bool) -> None:
+    """Have the next boot do what is declared by now.  Raises ImpermanenceError if it cannot."""
+    applied = apply.run(load(None), machine, dry_run=dry_run)
+    for one in applied.left:
+        if one.failed:
+            raise ImpermanenceError(one.words, one.hint or "impermanence apply")
 
 
 def agreed(shared: Shared, *, yes: bool) -> bool:

@@ -40,15 +40,15 @@ def read(ground: Ground, file: str) -> bytes | None:
 
 
 def write(ground: Ground, job: Job) -> None:
-    """Write the drop-in of a job, and have the next boot do what it says."""
+    """Write the drop-in of a job.  Raises ImpermanenceError if it cannot be applied."""
     if job.file:
         os.makedirs(ground.drop_ins, mode=0o755, exist_ok=True)
         atomic.replace(ground.drop_ins + b"/" + job.file.encode(), job.text, mode=0o644)
-    ground.compile()
+    ground.check()
 
 
 def remove(ground: Ground, job: Job) -> None:
-    """Remove the drop-in of a job, and have the next boot know."""
+    """Remove the drop-in of a job."""
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         os.unlink(ground.drop_ins + b"/" + job.file.encode())
         fd = os.open(ground.drop_ins, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -56,4 +56,3 @@ def remove(ground: Ground, job: Job) -> None:
             libc.syncfs(fd)
         finally:
             os.close(fd)
-    ground.compile()

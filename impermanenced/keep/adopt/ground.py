@@ -36,6 +36,7 @@ class Ground:
     machine: Machine
     drop_ins: bytes  # the directory of its drop-ins, as this process reaches it
     services: Services
+    check: Callable[[], None]  # raises ImpermanenceError if the configuration cannot be applied by now
     compile: Callable[[], None]  # has the next boot do what the configuration declares by now
     tell: Callable[[str], None]  # a step, in words
     progress: Callable[[Progress], None]

@@ -156,6 +156,7 @@ def _finish(work: Work) -> None:
     """Make everything that comes after the declaration; each part may have been made already."""
     if work.job.step is not Step.START:
         _swap(work)
+        work.ground.compile()
         work.record(Step.START)
     work.start()
     work.record(Step.DONE)

@@ -65,8 +65,8 @@ def begin(
         try:
             _copy(work, stop)
             work.record(Step.UNDECLARE)
-            declared.remove(ground, work.job)
             swapped = _unmount(work)
+            declared.remove(ground, work.job)
         except BaseException:
             undo(work)
             raise
@@ -118,6 +118,7 @@ def _unmount(work: Work) -> int | None:
 def _finish(work: Work) -> None:
     """Make everything that comes after the mount has gone."""
     if work.job.step is not Step.START:
+        work.ground.compile()
         work.put_away()
         work.record(Step.START)
     work.start()
@@ -129,5 +130,6 @@ def undo(work: Work) -> None:
     if work.job.step is not Step.COPY:
         declared.write(work.ground, work.job)
         work.cover()
+        work.ground.compile()
     work.start()
     work.record(Step.UNDONE)

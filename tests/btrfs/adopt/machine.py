@@ -80,6 +80,7 @@ class Machine:
             machine=volumes,
             drop_ins=os.fsencode(self.drop_ins),
             services=self.units,
+            check=self.compile,
             compile=self.compile,
             tell=self.told.append,
             progress=lambda progress: None,
