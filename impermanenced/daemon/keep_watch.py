@@ -81,8 +81,8 @@ class KeepWatch:
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
     def beat(self) -> None:
-        """Look soon if, since the last look, what is mounted somewhere was removed from its place, or anything
-        was written: of a file that was looked at before there is no news.
+        """Look soon if since the last look anything was written (of a file that was looked at before there is
+        no news), or what is mounted somewhere was removed from its place.
         """
         if self._writes.last >= self._looked or self._stale != _stale(self._manager.mounts()):
             self.stir()
