@@ -10,6 +10,7 @@ from ..model import Advice, AdviceKind
 from ..text import to_text
 from .state import Reason
 
+_APPLY = "impermanence apply"
 
 def remedy_of(
     one: Placement, source: bytes, reason: Reason, advice: tuple[Advice, ...]
@@ -60,7 +61,7 @@ def _chown(one: Placement, place: str) -> Iterator[str]:
 def _make_so(advice: tuple[Advice, ...]) -> tuple[str, tuple[str, ...]]:
     for kind, argument in advice:
         if kind is AdviceKind.FSTAB:
-            return f"copy it to the persist volume, then in /etc/fstab: {argument}", ()
+            return f"mount it at every boot; by hand, in /etc/fstab: {argument}", (_APPLY,)
         if kind is AdviceKind.TMPFILES:
-            return f"move it to the persist volume, then in a file of /etc/tmpfiles.d: {argument}", ()
+            return f"link it at every boot; by hand, in a file of /etc/tmpfiles.d: {argument}", (_APPLY,)
     return "rebuild the system", ()
