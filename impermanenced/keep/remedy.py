@@ -10,7 +10,8 @@ from ..model import Advice, AdviceKind
 from ..text import to_text
 from .state import Reason
 
-_APPLY = "impermanence apply"
+APPLY = "impermanence apply"
+
 
 def remedy_of(
     one: Placement, source: bytes, reason: Reason, advice: tuple[Advice, ...]
@@ -59,9 +60,6 @@ def _chown(one: Placement, place: str) -> Iterator[str]:
 
 
 def _make_so(advice: tuple[Advice, ...]) -> tuple[str, tuple[str, ...]]:
-    for kind, argument in advice:
-        if kind is AdviceKind.FSTAB:
-            return f"mount it at every boot; by hand, in /etc/fstab: {argument}", (_APPLY,)
-        if kind is AdviceKind.TMPFILES:
-            return f"link it at every boot; by hand, in a file of /etc/tmpfiles.d: {argument}", (_APPLY,)
-    return "rebuild the system", ()
+    if any(kind is AdviceKind.MODULE for kind, _ in advice):
+        return "rebuild the system", ()
+    return "have it made so; of what lies there already it says what to do", (APPLY,)

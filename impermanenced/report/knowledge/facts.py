@@ -50,6 +50,7 @@ class Fact:
     source: str  # for a person: "servarr.toml: Sonarr's database"
     documented: str  # an address or a man page
     default: bool = False  # whether only the place is known, and not the application
+    called: bool = False  # whether the application is called after the component, and not by a rule
     secret: bool = False  # whether the name alone shows a secret
     placed: bool = False  # whether only the place is known, and the name says nothing either
     because: str = ""  # for a person: the source, and where it is documented
