@@ -17,7 +17,8 @@ from ..model import Declaration
 from ..paths import within
 from ..state import ARCHIVE, STATE, VOLUME_NAME
 from ..text import to_text
-from . import files, settings
+from . import files, given, settings
+from .given import Given
 from .persist import Blocks
 from .placement import Placement
 from .values import NOTHING, Space, Values, Where, find, likely, made, path_of, quoted, table_of
@@ -98,6 +99,7 @@ class Config:
     placements: tuple[Placement, ...] = ()  # one for each declaration, in their order
     levels: LevelSettings = LevelSettings()
     gate: GateSettings = GateSettings()
+    given: tuple[Given, ...] = ()  # declared files
 
 
 @dataclass(slots=True)
@@ -109,6 +111,7 @@ class _Reading:
     archive_where: Where | None = None
     rollback: Values = field(default_factory=dict)
     persist: Blocks = field(default_factory=Blocks)
+    given: list[tuple[Values, Where]] = field(default_factory=list)
     ignore: list[str] = field(default_factory=list)
     levels: Values = field(default_factory=dict)
     gate: Values = field(default_factory=dict)
@@ -135,7 +138,7 @@ def load(path: bytes | None, *, default: bytes = DEFAULT) -> Config:
 
 
 def _take(reading: _Reading, document: Values, where: Where) -> None:
-    parts = ("volume", "archive", "rollback", "persist", "watch", "gate")
+    parts = ("volume", "archive", "rollback", "persist", "declare", "watch", "gate")
     for key, value in document.items():
         here = where / key
         if key == "volume":
@@ -147,6 +150,8 @@ def _take(reading: _Reading, document: Values, where: Where) -> None:
             _add_up(reading.rollback, table_of(settings.ROLLBACK, value, here))
         elif key == "persist":
             reading.persist.take(value, here)
+        elif key == "declare":
+            reading.given += given.take(value, here)
         elif key == "watch":
             values = table_of(settings.WATCH, value, here)
             reading.ignore += find(values, "ignore", list) or []
@@ -185,7 +190,8 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
     archive = made(ArchiveSettings, reading.archive)
     _check_volumes(reading, archive)
     volumes = tuple(volume for volume, _ in reading.volumes) or (VolumeSettings(),)
-    persist, placements = reading.persist.finish(_root(volumes))
+    root = _root(volumes)
+    persist, placements = reading.persist.finish(root)
     return Config(
         path=path,
         files=tuple(files),
@@ -198,6 +204,7 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
         placements=placements,
         levels=made(LevelSettings, reading.levels),
         gate=made(GateSettings, reading.gate),
+        given=given.finish(reading.given, placements, root),
     )
 
 

@@ -15,7 +15,7 @@ from .placement import BIND, INITRD, SYNC, SYSTEM, Details, Ownership, Placement
 from .values import OWNER, Values, Where, find, path_of, quoted, table_of
 
 # The kernel and systemd make these anew at each boot.
-_FLEETING = (b"/dev", b"/proc", b"/run", b"/sys")
+FLEETING = (b"/dev", b"/proc", b"/run", b"/sys")
 _DEFAULT = "default-permissions"
 _LISTS = ("mount-options", "preset", "without")  # which files add to
 
@@ -247,7 +247,7 @@ def _check_place(declaration: Declaration, stores: dict[bytes, None], where: Whe
                 f"{quoted(to_text(path))} is {relation} the persist volume {to_text(persist)}",
                 "declare what is to live on, by its path in the root",
             )
-    for fleeting in _FLEETING:
+    for fleeting in FLEETING:
         if within(path, fleeting):
             where.fail(
                 f"{quoted(to_text(path))} is in {to_text(fleeting)}, which every boot makes anew",

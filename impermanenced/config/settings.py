@@ -50,6 +50,7 @@ ARCHIVE = "[archive]"
 ROLLBACK = "[rollback]"
 PERSIST = '[persist."/persist"]'
 USER = '[persist."/persist".users.alice]'
+DECLARE = "[[declare]]"
 WATCH = "[watch]"
 GATE = "[gate]"
 DIRECTORY = "directories = [{...}]"
@@ -64,6 +65,7 @@ SECTIONS = {
     PERSIST: "What is to persist in the persist volume at this path; one table for each. A declaration keeps "
     "nothing by itself: the mount or link that each boot makes for it does, as impermanence apply made it.",
     USER: "What persists below the home of one user.",
+    DECLARE: "A file that each boot makes anew from its source; one table for each.",
     WATCH: "Which paths are no loss, and how much undeclared data is announced.",
     GATE: 'What makes "impermanence gate" warn before a reboot, and what makes it block.',
 }
@@ -243,13 +245,7 @@ SETTINGS = (
         'application such as postgresql; "impermanence presets" lists what each keeps',
         "[]",
     ),
-    Setting(
-        PERSIST,
-        "without",
-        Kind.NAMES,
-        "what the presets are not to keep, by path or application",
-        "[]",
-    ),
+    Setting(PERSIST, "without", Kind.NAMES, "what presets are not to keep, by path or application", "[]"),
     Setting(
         PERSIST,
         "path",
@@ -303,6 +299,10 @@ SETTINGS = (
         "[]",
         also=("commonMountOptions",),
     ),
+    Setting(DECLARE, "path", Kind.PATH, "the file", '"/etc/motd"'),
+    Setting(DECLARE, "source", Kind.PATH, "what it is made from", '"/persist/files/motd"'),
+    Setting(DECLARE, "method", Kind.WORD, "a link to the source or a copy", '"symlink"', ("symlink", "copy")),
+    *_ownership(DECLARE, "0644"),
     Setting(
         WATCH,
         "ignore",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..keep.given import Found
 from ..keep.state import Declared, Reason
 from ..keep.sync import Synced
 from . import fields as f
@@ -82,6 +83,24 @@ def synced_to_json(found: Sequence[Synced], *, dry_run: bool) -> Object:
                 **path_fields(one.source, "source"),
                 "copied": one.done,
                 "why": one.why or None,
+            }
+            for one in found
+        ],
+    }
+
+
+def given_to_json(found: Sequence[Found]) -> Object:
+    """Return the document of `declare --json`."""
+    return {
+        "version": VERSION,
+        "files": [
+            {
+                **path_fields(one.given.path),
+                **path_fields(one.given.source, "source"),
+                "method": one.given.placement.method,
+                "declared_by": one.given.placement.declaration.source,
+                "condition": one.condition.value,
+                "why": one.words,
             }
             for one in found
         ],

@@ -18,6 +18,11 @@ from .side import PLACEHOLDER, ROOT_INODE, Side
 Pair = tuple[bytes, DirEntry | None, DirEntry | None]  # a path, and its entry now and in the blank
 
 
+def _size(names: Iterable[bytes]) -> int:
+    """Return by how much these names make a directory larger."""
+    return 2 * sum(map(len, names))
+
+
 class Drift:
     """The comparison of one volume with its blank, through a descriptor on their filesystem.
 
@@ -128,14 +133,20 @@ class Drift:
     def _changed_names(self, path: bytes, directory: int, new: Inode, old: Inode) -> Iterator[Difference]:
         """Yield the differences of the names in a stable directory that do not mean the blank's inode.
 
-        The size of a directory is twice the length of all its names.  If it grew by just the
-        names that were added, none was taken away, and only the added names have to be looked at.
+        The size of a directory is twice the length of all its names.  If one side is as it was, and the other
+        grew by just the names that were added, none was taken away, and only these have to be looked at.
         """
-        added = self._now.added(directory)
-        grown = 2 * sum(map(len, added))
+        came, went = self._now.added(directory), self._was.added(directory)
+        is_unchanged, base = self._was.is_unchanged, self._base
         pairs: Iterable[Pair]
-        if new.size == old.size + grown and not self._was.added(directory):
-            pairs = [(path + b"/" + name, entry, None) for name, entry in added.items()]
+        if base is not None and is_unchanged(directory, base) and new.size == old.size + _size(came):
+            pairs = [(path + b"/" + name, entry, None) for name, entry in came.items()]
+        elif (
+            base is not None
+            and self._now.is_unchanged(directory, base)
+            and old.size == new.size + _size(went)
+        ):
+            pairs = [(path + b"/" + name, None, entry) for name, entry in went.items()]
         else:
             pairs = self._pairs(path, directory, directory)
         for below, now, was in pairs:

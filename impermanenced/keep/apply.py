@@ -97,7 +97,7 @@ class _Work:
         known = facts.gather(self.config, self.machine, self.root, self.shown, mounts.read())
         found = seeds.find(self.config.placements, self.root, known.waiting)
         known = replace(known, there=known.there | found.keys(), waiting=known.waiting - found.keys())
-        whole = plan.make(self.config.placements, known)
+        whole = plan.make(self.config.placements, known, self.config.given)
         files = units.compiled(whole)
         has_state = self.machine.has_state()
         handed = has_state and self._has_record()
@@ -142,7 +142,7 @@ class _Work:
             return  # the boot of that system makes it
         try:
             there = places.exists(self.root, made.path) is not None
-            nothing = made.kind is Kind.COPY and places.exists(self.root, made.target) is None
+            nothing = made.kind in (Kind.COPY, Kind.GIVEN) and places.exists(self.root, made.target) is None
         except OSError as error:
             self.left.append(Left(made.path, f"{to_text(made.path)}: {error.strerror}", failed=True))
             return
@@ -160,7 +160,7 @@ class _Work:
     def _install(self, whole: Plan, files: Mapping[str, bytes], *, handed: bool) -> None:
         """Give the units to the running system, and to its next boots as well where no hook does."""
         here: Mapping[str, bytes] = {}
-        if whole.kept and not handed:
+        if (whole.kept or whole.given) and not handed:
             here = units.compiled(whole, lines=os.fsdecode(store.LOCAL.lines))
         booted = os.path.isdir(_BOOTED)
         before = len(self.steps)
@@ -200,6 +200,6 @@ def _words(made: Made) -> str:
     path, owner = to_text(made.path), made.owner
     if made.kind is Kind.LINK:
         return f"link {path} to {to_text(made.target)}"
-    if made.kind is Kind.COPY:
+    if made.kind in (Kind.COPY, Kind.GIVEN):
         return f"copy {to_text(made.target)} to {path}"
     return f"make the {made.kind} {path} ({owner.mode:04o}, {owner.uid}:{owner.gid})"

@@ -46,7 +46,7 @@ def gather(config: Config, machine: Machine, root: int, shown: bytes, table: lis
         elif path != MACHINE_ID and _has_data(root, path, one):
             waiting.add(path)
     return Facts(
-        accounts(placements, root, native=native),
+        accounts((*placements, *(one.placement for one in config.given)), root, native=native),
         frozenset(there),
         frozenset(waiting),
         dict(_tops(config, machine, shown, table)),

@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..config.given import Given
 from ..config.placement import AUTO, BIND, INITRD, SYMLINK, Placement
 from ..errors import ConfigError
 from ..paths import ancestors, within
@@ -34,6 +35,7 @@ class Kind(enum.StrEnum):
     FILE = "file"
     LINK = "link"
     COPY = "copy"  # of a file
+    GIVEN = "given"  # a copy with an owner and mode of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Plan:
 
     kept: tuple[Kept, ...]
     facts: Facts
+    given: tuple[Made, ...] = ()  # declared files, and the directories on the way to them
 
     @property
     def made(self) -> list[Made]:
@@ -102,6 +105,8 @@ class Plan:
         for one in self.kept:
             for made in one.made:
                 found.setdefault(made.path, made)
+        for made in self.given:
+            found.setdefault(made.path, made)
         for one in self.kept:  # what somebody wrote down goes before a default
             for made in one.made:
                 if explicit(one.placement, _declared_directory(one, made.path)):
@@ -121,14 +126,26 @@ def _declared_directory(one: Kept, path: bytes) -> bytes:
     return path[len(persist) :] if within(path, persist) else path
 
 
-def make(placements: Sequence[Placement], facts: Facts) -> Plan:
+def make(placements: Sequence[Placement], facts: Facts, given: Sequence[Given] = ()) -> Plan:
     """Return the plan.  Raises ConfigError for what no boot could do, and names the declaration."""
     outer = {
         one.declaration.path: one
         for one in placements
         if one.declaration.directory and one.method in (BIND, AUTO)
     }
-    return Plan(tuple(_kept(one, outer, facts) for one in placements), facts)
+    files = [made for one in given for made in _given(one, facts.accounts)]
+    return Plan(tuple(_kept(one, outer, facts) for one in placements), facts, tuple(files))
+
+
+def _given(one: Given, accounts: Accounts) -> Iterator[Made]:
+    """Yield what is made for a declared file.  Raises ConfigError for a name that systemd cannot be told."""
+    for path in (one.path, one.source):
+        if (why := systemd_text.unspeakable(path)) is not None:
+            raise ConfigError(f"{one.placement.declaration.source}: {to_text(path)}: {why}", "rename it")
+    for above in reversed(ancestors(one.path)):
+        yield Made(above, Kind.DIRECTORY, of_parent(one.placement, above, accounts))
+    kind = Kind.LINK if one.placement.method == SYMLINK else Kind.GIVEN
+    yield Made(one.path, kind, of_declared(one.placement, accounts), one.source)
 
 
 def source_of(one: Placement) -> bytes:

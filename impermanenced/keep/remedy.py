@@ -10,6 +10,8 @@ from ..model import Advice, AdviceKind
 from ..text import to_text
 from .state import Reason
 
+APPLY = "impermanence apply"
+
 
 def remedy_of(
     one: Placement, source: bytes, reason: Reason, advice: tuple[Advice, ...]
@@ -58,9 +60,6 @@ def _chown(one: Placement, place: str) -> Iterator[str]:
 
 
 def _make_so(advice: tuple[Advice, ...]) -> tuple[str, tuple[str, ...]]:
-    for kind, argument in advice:
-        if kind is AdviceKind.FSTAB:
-            return f"copy it to the persist volume, then in /etc/fstab: {argument}", ()
-        if kind is AdviceKind.TMPFILES:
-            return f"move it to the persist volume, then in a file of /etc/tmpfiles.d: {argument}", ()
-    return "rebuild the system", ()
+    if any(kind is AdviceKind.MODULE for kind, _ in advice):
+        return "rebuild the system", ()
+    return "have it made so; of what lies there already it says what to do", (APPLY,)

@@ -38,10 +38,10 @@ def _is_small_and_roots(root: int, path: bytes, source: bytes) -> bool:
     if facts is None or not stat.S_ISREG(facts.st_mode) or not 0 < facts.st_size <= LARGEST:
         return False
     ways = [os.path.dirname(path), os.path.dirname(source)]
-    return all(_is_roots(root, way) for way in ways)
+    return all(is_roots(root, way) for way in ways)
 
 
-def _is_roots(root: int, directory: bytes) -> bool:
+def is_roots(root: int, directory: bytes) -> bool:
     """Return whether root alone can change the names in a directory, or in the nearest one that exists."""
     while directory != b"/" and (facts := places.exists(root, directory)) is None:
         directory = os.path.dirname(directory)
@@ -75,7 +75,7 @@ def sow(root: int, path: bytes, source: bytes) -> None:
 
 def create(root: int, made: Made) -> None:
     """Create what is missing, a copy with content, owner and mode of what it is a copy of."""
-    if made.kind is not Kind.COPY:
+    if made.kind not in (Kind.COPY, Kind.GIVEN):
         places.create(root, made, made.content)
         return
     facts = openat2.facts(root, made.target)
@@ -83,4 +83,5 @@ def create(root: int, made: Made) -> None:
     if len(content) > LARGEST:
         raise OSError(0, f"{to_text(made.target)} is too large for a copy at each boot", made.target)
     owner = Owner(facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode))
-    places.create(root, replace(made, owner=owner), content)
+    as_it_is = made if made.kind is Kind.GIVEN else replace(made, owner=owner)
+    places.create(root, as_it_is, content)

@@ -13,8 +13,6 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model import Advice
-
 
 class State(enum.StrEnum):
     """The states that a declaration can be in."""
@@ -96,7 +94,6 @@ class Declared:
     hint: str = ""  # what to do about it; "" if it is active
     commands: tuple[str, ...] = ()  # that do what the hint says
     kept: bool = False  # whether the next boot leaves alone what is there
-    advice: tuple[Advice, ...] = ()  # what makes it so, where nothing was made for it
     uid: int | None = None  # the user that it belongs to; None: root alone sees it
 
     @property

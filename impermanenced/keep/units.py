@@ -47,7 +47,7 @@ def compiled(plan: Plan, *, lines: str = HANDED) -> dict[str, bytes]:
     `lines` is the directory in which the running system finds the lines of tmpfiles.d.  For no declaration
     there is a target that wants nothing, which goes before one that an older root may have.
     """
-    if not plan.kept:
+    if not plan.kept and not plan.given:
         return {f"units/{TARGET}": _target([]).encode()}
     mounts = plan.mounts
     files = {f"units/{unit_name(mount.path)}": _mount_unit(mount) for mount in mounts if _has_unit(mount)}
@@ -146,6 +146,10 @@ def _places(plan: Plan, names: list[str], lines: str) -> str:
             for above in ancestors(place)[:1]:
                 if unspeakable(above) is None:
                     needed[above] = None
+    for made in plan.given:
+        for place in filter(None, (made.path, made.target)):
+            for above in ancestors(place)[:1]:
+                needed[above] = None
     requires = "".join(f"RequiresMountsFor={word(path)}\n" for path in sorted(needed))
     before = "".join(f"Before={name}\n" for name in names)
     return (
@@ -171,6 +175,8 @@ def _line(made: Made) -> str:
     who = f":{owner.uid} :{owner.gid}"
     if made.kind is Kind.COPY:  # with owner and mode of what it is a copy of
         return f"C {word(made.path)} - - - - {argument(made.target)}\n"
+    if made.kind is Kind.GIVEN:
+        return f"C {word(made.path)} :{owner.mode:04o} {who} - {argument(made.target)}\n"
     if made.kind is Kind.LINK:
         return f"L {word(made.path)} - {who} - {argument(made.target)}\n"
     content = made.content.decode().removesuffix("\n") or "-"

@@ -23,6 +23,7 @@ from ..volumes.configured import open_configured
 from ..volumes.machine import Machine, system_root
 from ..volumes.mounted import changed, faults, mounted_inside
 from ..volumes.placement import Misplaced
+from ..volumes.started import started_from
 from ..watch.attribution import Attribution, Writers
 from . import booted
 from .appraisal import Judged
@@ -176,10 +177,11 @@ class Manager:
         entries: list[Entry] = []
         complete, cut = True, _Cut()
         for volume in self.volumes:
-            drift = Whole(self.machine.top, volume, self.machine.baseline(volume), most)
+            began = started_from(self.machine, volume)
+            drift = Whole(self.machine.top, began, self.machine.baseline(began), most)
             differences = _at_most(most, drift.differences())
-            judged = self._judge(volume, differences, mounted[volume.name], misplaced, writers)
-            found = self._context.appraise(volume, judged)
+            judged = self._judge(began, differences, mounted[volume.name], misplaced, writers)
+            found = self._context.appraise(began, judged)
             entries.extend(booted.spare(found, self.config, self.machine, volume, forecast))
             complete = complete and drift.complete
             cut.boxes += drift.cut
@@ -251,7 +253,7 @@ class Manager:
                 yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice, place)
 
     def _copies(self) -> Copies:
-        return Copies(self.config.placements, system_root(self.volumes))
+        return Copies(self.config.placements, self.config.given, system_root(self.volumes))
 
     def _rules(
         self, volume: Volume, mounted: Sequence[Mounted], misplaced: Sequence[Misplaced], covered: Covered

@@ -1,4 +1,8 @@
-"""Declared files that are copies: what a copy has and its source has too, no boot takes away."""
+"""Files that are copies of others: what a copy has and its source has too, no boot takes away.
+
+Of a file with `method = "sync"` the source is its place in the persist volume.  A declared file is made anew
+by each boot, as long as nobody has changed it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ import os
 import stat
 from collections.abc import Iterable
 
-from ..config.placement import SYNC, Placement
+from ..config.given import Given
+from ..config.placement import SYMLINK, SYNC, Placement
 from ..kernel import openat2
-from ..model import Difference, Verdict
+from ..model import Change, Difference, Verdict
 from ..text import to_text
 from .rules import Ruling
 
@@ -19,14 +24,17 @@ _FACTS = ("st_size", "st_uid", "st_gid", "st_mode")
 class Copies:
     """The copies of one system, whose "/" is mounted at `root`.  Close it, or use it in a `with`."""
 
-    def __init__(self, placements: Iterable[Placement], root: bytes | None) -> None:
+    def __init__(
+        self, placements: Iterable[Placement], given: Iterable[Given], root: bytes | None
+    ) -> None:
+        self._given = {one.path: one for one in given if root is not None}
         self._sources = {
             one.declaration.path: one.declaration.persist.rstrip(b"/") + one.declaration.path
             for one in placements
             if one.method == SYNC and root is not None
         }
         self._fd = -1
-        if self._sources and root is not None:
+        if (self._sources or self._given) and root is not None:
             self._fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -41,6 +49,8 @@ class Copies:
 
     def judge(self, difference: Difference, ruling: Ruling) -> Ruling:
         """Return the ruling on a difference, by what the source of a copy has."""
+        if (one := self._given.get(difference.path)) is not None:
+            return self._declared(one, difference, ruling)
         source = self._sources.get(difference.path)
         if source is None or ruling.verdict is not Verdict.DECLARED:
             return ruling
@@ -50,6 +60,27 @@ class Copies:
         except OSError:
             return ruling
         return Ruling(Verdict.PERSISTED, f"a copy of {to_text(source)}, which has the same")
+
+    def _declared(self, one: Given, difference: Difference, ruling: Ruling) -> Ruling:
+        """Return the ruling on a declared file; what was changed by hand is lost."""
+        if ruling.verdict is not Verdict.CRUD:
+            return ruling
+        if one.placement.method == SYMLINK:
+            holds = difference.target == one.source
+        else:
+            holds = has_content(self._fd, one.path, one.source)
+        if holds and difference.change is not Change.DELETED:
+            return Ruling(Verdict.REGENERATED, f"each boot makes it from {to_text(one.source)}")
+        words = f"declared by {one.placement.declaration.source}, and changed: impermanence declare --diff"
+        return ruling._replace(words=words)
+
+
+def has_content(root: int, path: bytes, source: bytes) -> bool:
+    """Return whether two regular files have the same content; not if one of them cannot be read."""
+    try:
+        return openat2.read(root, path, LARGEST) == openat2.read(root, source, LARGEST)
+    except OSError:
+        return False
 
 
 def is_same(root: int, path: bytes, source: bytes) -> bool:

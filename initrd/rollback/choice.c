@@ -9,6 +9,7 @@
 #include "numbers.h"
 #include "release.h"
 #include "request.h"
+#include "source.h"
 #include "state.h"
 
 #define WISH "impermanence= on the kernel command line"
@@ -20,11 +21,18 @@ void check_wish(struct run *run)
 
 	if (strcmp(wish, "off") == 0)
 		end(run, "off", OFF_ASKED, "impermanence=off on the kernel command line");
+	if (strcmp(wish, PREVIOUS) == 0)
+		return;
 	if (begins_with(wish, "boot=")) {
 		if (!is_number(wish + 5, NUMBER))
 			refuse(run, COMMAND_LINE, "impermanence=boot= on the kernel command line has no number");
 	} else if (wish[0] && strcmp(wish, "keep") != 0)
-		refuse(run, COMMAND_LINE, WISH " is not off, keep or boot=N");
+		refuse(run, COMMAND_LINE, WISH " is not off, keep, previous or boot=N");
+}
+
+bool wishes_old_root(const struct run *run)
+{
+	return begins_with(run->line.wish, "boot=") || strcmp(run->line.wish, PREVIOUS) == 0;
 }
 
 static bool is_last_request(const struct run *run, const char *id)
@@ -75,6 +83,8 @@ static unsigned long take_wish(struct run *run, struct decision *decision, unsig
 	*decision = (struct decision){ KEEP, WISH, NULL };
 	if (begins_with(wish, "boot="))
 		*decision = (struct decision){ BOOT_OLD_ROOT, WISH, wish + 5 };
+	if (strcmp(wish, PREVIOUS) == 0)
+		*decision = (struct decision){ BOOT_OLD_ROOT, WISH, newest_old_root(run) };
 	return left;
 }
 

@@ -10,6 +10,7 @@
 #include "forms.h"
 #include "log.h"
 #include "memory.h"
+#include "numbers.h"
 
 static const char *const module_directories[] = { "lib", "usr/lib" };
 
@@ -174,6 +175,26 @@ static unsigned find_old_root(struct run *run, const char *boot, const char *suf
 	else if (fd >= 0)
 		close(fd);
 	return count;
+}
+
+const char *newest_old_root(const struct run *run)
+{
+	int fd = open_directory(run->top, run->settings.archive);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const char *rest;
+	long newest = 0;
+
+	for (const struct dirent *entry; directory && (entry = readdir(directory));) {
+		long number = number_of(entry->d_name, &rest);
+
+		if (number > newest && is_old_root(entry->d_name, words("%ld", number), ""))
+			newest = number;
+	}
+	if (directory)
+		closedir(directory);
+	else if (fd >= 0)
+		close(fd);
+	return words("%ld", newest);
 }
 
 static bool choose_old_root(struct run *run, struct volume *volume, const char *boot, const char *suffix,

@@ -243,3 +243,13 @@ def test_two_lives_at_random(volumes: Volumes, before: Steps, one: Steps, two: S
         for name, number in operations:
             operate(os.fsencode(volumes.top / life), name, random.Random(number))
     check(volumes, *lives)
+
+
+def test_each_has_lost_a_name_of_one_length(volumes: Volumes) -> None:
+    """The sizes of the directory are the same on both sides, and its names are not."""
+    volumes.filesystem.snapshot("root-blank", "other")
+    (volumes.top / "root/var/big/file10").unlink()
+    (volumes.top / "other/var/big/file20").unlink()
+    found = check(volumes, "root", "other")
+    assert paths(found.differences, Change.DELETED) == {b"/var/big/file10"}
+    assert paths(found.differences, Change.CREATED) == {b"/var/big/file20"}

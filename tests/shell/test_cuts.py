@@ -252,7 +252,7 @@ def test_every_cut_of_a_blank_that_gives_way(filesystem: Filesystem) -> None:
 
     rig = Rig(filesystem, tracer, arguments)
     for turn in range(1, rig.turns(rig.disk.template) + 1):
-        for moment in moments(turn, None, 1):
+        for moment in moments(turn, None, 1)[0 if "EVERY_CUT" in os.environ else -1 :]:
             rig.cut(rig.disk.template, **moment)
             status, run = rig.boot()
             said = f"{moment}\n{(run / 'log').read_text()}"

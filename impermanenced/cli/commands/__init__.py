@@ -3,8 +3,10 @@
 COMMANDS = {
     "status": "show what the next boot would lose",
     "explain": "show why a path would be lost, or why not",
-    "diff": "list everything that differs from the blank",
+    "diff": "list everything that differs from the blank, or between boots",
     "suggest": "print the declarations that would keep what would be lost",
+    "declare": "show the declared files, and take their changes back",
+    "import": "make declarations of a NixOS configuration, or of bind mounts",
     "persisted": "print the paths that are kept, for a backup",
     "sync": "copy files that programs replaced back to the persist volume",
     "tidy": "move away what nothing declares in the persist volumes",

@@ -30,6 +30,12 @@ def blank_of(machine: Machine) -> Any:
     return record.volumes[0]
 
 
+def doctor(machine: Machine) -> str:
+    """All that is found, in words."""
+    found = checked("doctor", machine.run("doctor", "--json").stdout)["findings"]
+    return "\n".join(one["what"] for one in found)
+
+
 def names(machine: Machine) -> str:
     return sh("find", machine.filesystem.top, "-printf", "%p %s\n")
 
@@ -105,12 +111,14 @@ def test_a_new_one_that_gives_way_is_settled(machine: Machine) -> None:
     found = {one["number"]: one for one in releases(machine)}
     assert (found[1]["current"], found[2]["failed"]) == (True, True)
     assert "it gave way" in machine.say("blank", "show", "2")
+    assert "it gave way to release 1" in doctor(machine)
     create(machine)
     assert {one["number"]: one["path"] for one in releases(machine)} == {
         3: "root-blank", 2: "root-blank@2", 1: "root-blank@1",
     }  # fmt: skip
     obeyed = blank_of(machine)
     assert (obeyed.blank_uuid, obeyed.before) == (releases(machine)[0]["uuid"], b"root-blank@1")
+    assert "gave way" not in doctor(machine)
 
 
 def test_setup_keeps_what_the_record_says_of_releases(machine: Machine) -> None:
@@ -128,6 +136,7 @@ def test_verify(machine: Machine) -> None:
     make_read_only(top / "root-blank", value=False)
     (top / "root-blank/etc/evil").write_text("x")
     make_read_only(top / "root-blank", value=True)
+    assert "somebody has written to the blank of volume root since release 2 was closed" in doctor(machine)
     said = machine.run("blank", "verify", "--json")
     assert said.returncode == 3, said.stderr
     found = checked("blank_verification", said.stdout)
@@ -253,6 +262,7 @@ def test_what_has_the_name_of_a_release_and_is_none(machine: Machine) -> None:
     machine.filesystem.snapshot("root", "root-blank@1", readonly=True)
     assert create(machine)["before"]["number"] == 2
     assert "root-blank@1 has the name of a release, and is none" in machine.say("blank", "list")
+    assert "root-blank@1 has the name of a release of volume root" in doctor(machine)
     assert [one["path"] for one in releases(machine)] == ["root-blank", "root-blank@2"]
     machine.filesystem.snapshot("root", "root-blank@next", readonly=True)
     said = machine.run("blank", "create")
@@ -280,6 +290,7 @@ def test_a_damaged_record_is_said_and_its_number_is_not_used_again(machine: Mach
     (machine.state / "releases/root.2.env").write_bytes(b"VERSION=1\nNUMBER=2\n")
     found = checked("releases", machine.say("blank", "list", "--json"))
     assert "UUID is missing" in found["broken"][0]
+    assert "UUID is missing" in doctor(machine)
     assert create(machine)["release"]["number"] == 4  # what was release 2 is counted anew
 
 

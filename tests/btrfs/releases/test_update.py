@@ -243,6 +243,34 @@ def test_a_dry_run(machine: Machine, debs: Path) -> None:
     assert not list(machine.filesystem.top.glob("root-blank@*"))
 
 
+# What the report says until the next boot
+
+
+def losses(machine: Machine) -> dict[str, str]:
+    document = checked("status", machine.say("status", "--json"))
+    assert document["next_boot"]["action"] == "wiped"
+    return {one["path"]: one["verdict"] for one in document["entries"]}
+
+
+def test_an_update_is_no_loss(machine: Machine, debs: Path) -> None:
+    machine.boot()
+    (machine.root / "srv").mkdir()
+    (machine.root / "srv/mine").write_text("x")
+    before = losses(machine)
+    assert "/srv" in before or "/srv/mine" in before
+    update(machine, "--", "dpkg", "--install", *fetched(machine, package(debs, "hello")))
+    others = ("/srv", "/var/cache", "/var/lib/apt")  # what was there before, and the downloads
+    assert not [path for path in losses(machine) if not path.startswith(others)]
+
+
+def test_what_is_repeated_is_no_loss_any_more(machine: Machine, debs: Path) -> None:
+    machine.boot()
+    live_dpkg(machine, "--install", *fetched(machine, package(debs, "hello")))
+    assert "/usr/share/hello/version" in losses(machine) or "/usr/share/hello" in losses(machine)
+    update(machine, "--same")
+    assert not [path for path in losses(machine) if "hello" in path and "/archives/" not in path]
+
+
 # Noticed where it is installed
 
 
