@@ -123,6 +123,10 @@ class Stock:
         for path in (redis, redis / "dump.rdb"):
             os.chown(path, 110, 110)
         redis.chmod(0o750)
+        units = root / "etc/systemd/system"  # some of those that every system has
+        units.mkdir(parents=True)
+        for unit, place in (("dev-mqueue", "/dev/mqueue"), ("sys-kernel-config", "/sys/kernel/config")):
+            (units / f"{unit}.mount").write_text(f"[Mount]\nWhat=none\nWhere={place}\nType=none\n")
         self._dpkg(root)
 
     def _dpkg(self, root: Path) -> None:
@@ -167,6 +171,12 @@ class Stock:
         self._off()
         sh("cp", "--sparse=always", place, self.filesystem.image)
         self._on()
+
+    def cut_power(self) -> None:
+        """Lose what BTRFS has not written to its device; what is read back is what the device has."""
+        place = self.directory / "power"
+        sh("cp", "--sparse=always", self.filesystem.image, place)
+        self.load(place)
 
     def _off(self) -> None:
         self.filesystem.close_mounts()

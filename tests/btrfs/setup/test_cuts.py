@@ -1,5 +1,5 @@
-"""A set-up, and the way back, killed at any moment: the machine boots as it is then, and a second run ends
-where the first one would have.
+"""A set-up, and the way back, killed at any moment, or with the power: the machine boots as it is then, and a
+second run ends where the first one would have.
 
 SETUP_CUTS=all tries every moment; without it some are, spread over the whole.
 """
@@ -17,7 +17,7 @@ from .cut import SCRIPT
 from .machine import DEBIAN, Stock
 from .test_converted import KEPT
 
-SOME = 6
+SOME = 4
 
 
 def moments(stock: Stock, *argv: str) -> int:
@@ -58,7 +58,8 @@ def content(stock: Stock) -> None:
 
 
 @pytest.mark.timeout(3000)
-def test_a_set_up_that_is_cut(filesystem: Filesystem) -> None:
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "power"])
+def test_a_set_up_that_is_cut(filesystem: Filesystem, power: bool) -> None:
     fresh = Fresh(filesystem)
     count = moments(fresh.machine(), "setup", "--yes")
     assert count > 60
@@ -66,6 +67,8 @@ def test_a_set_up_that_is_cut(filesystem: Filesystem) -> None:
         stock = fresh.machine()
         said = stock.python(SCRIPT, str(moment), "setup", "--yes", booted=True)
         assert said.returncode == -9, (moment, said)
+        if power:
+            stock.cut_power()
         stock.boot()
         content(stock)
         said = stock.run("setup", "--yes", booted=True)
@@ -98,7 +101,8 @@ def stock_script(directory: Path) -> str:
 
 
 @pytest.mark.timeout(3000)
-def test_a_way_back_that_is_cut(filesystem: Filesystem) -> None:
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "power"])
+def test_a_way_back_that_is_cut(filesystem: Filesystem, power: bool) -> None:
     fresh = Fresh(filesystem, "impermanence setup --yes >&2")
     count = moments(fresh.machine(), "setup", "--remove", "--yes")
     assert count > 40
@@ -106,6 +110,8 @@ def test_a_way_back_that_is_cut(filesystem: Filesystem) -> None:
         stock = fresh.machine()
         said = stock.python(SCRIPT, str(moment), "setup", "--remove", "--yes", booted=True)
         assert said.returncode == -9, (moment, said)
+        if power:
+            stock.cut_power()
         assert stock.boot().result.action in ("wiped", "off"), moment
         content(stock)
         said = stock.run("setup", "--remove", "--yes", booted=True)
