@@ -7,6 +7,7 @@ SETUP_CUTS=all tries every moment; without it some are, spread over the whole.
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,18 @@ def test_a_set_up_that_is_killed_and_goes_on_in_the_same_boot(filesystem: Filesy
         assert said.stdout.endswith("nothing is wrong.\n"), (moment, said.stdout, said.stderr)
         assert stock.boot().result.action == "wiped", moment
         content(stock)
+
+
+@pytest.mark.parametrize("moment", [25, 61])
+def test_somebody_who_presses_ctrl_c_on_the_way(stock: Stock, moment: int) -> None:
+    said = stock.python(SCRIPT, f"{moment}:{signal.SIGINT:d}", "setup", "--yes")
+    assert said.returncode == 130, said.stderr
+    assert "Traceback" not in said.stderr
+    assert stock.boot().result.action == "off"
+    content(stock)
+    assert stock.run("setup", "--yes", booted=True).returncode == 0
+    assert stock.boot().result.action == "wiped"
+    content(stock)
 
 
 def stock_script(directory: Path) -> str:

@@ -54,6 +54,22 @@ def test_nobody_is_asked_where_nobody_is(stock: Stock) -> None:
     assert stock.everything() == before
 
 
+@pytest.mark.parametrize(("keys", "code"), [(b"\x03", 130), (b"n\n", 0), (b"\n", 0), (b"\x04", 0)])
+def test_a_question_that_is_not_answered_with_yes(stock: Stock, keys: bytes, code: int) -> None:
+    before = stock.everything()
+    found, shown = stock.terminal(keys, "setup")
+    assert found == code, shown
+    assert code or "nothing was changed" in shown
+    assert stock.everything() == before
+
+
+def test_a_question_that_is_answered_with_yes(stock: Stock) -> None:
+    code, shown = stock.terminal(b"y\n", "setup", "--trial")
+    assert code == 0 and "done: the next boot keeps the root, in a trial" in shown, shown
+    assert stock.boot().result.action == "trial"
+    assert stock.run("doctor", booted=True).returncode == 0
+
+
 def test_a_service_that_names_its_state(stock: Stock) -> None:
     units = stock.root / "etc/systemd/system"
     units.mkdir(parents=True)
