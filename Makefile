@@ -5,9 +5,10 @@ VENV := .venv
 # Debian's own Python packages are the ones users get; the virtual environment sees them.
 RUN_PACKAGES := python3 python3-venv python3-pip python3-setuptools python3-wheel python3-gi python3-pydbus python3-btrfsutil \
 	python3-systemd python3-watchdog python3-structlog btrfs-progs dbus util-linux
-TEST_PACKAGES := acl attr busybox-static dash bash shellcheck scdoc man-db systemd gcc libc6-dev dracut-core cpio zstd lz4 xz-utils nix-bin dpkg-dev rpm polkitd
+TEST_PACKAGES := acl attr busybox-static dash bash shellcheck scdoc man-db systemd gcc libc6-dev dracut-core cpio zstd lz4 xz-utils nix-bin dpkg-dev rpm polkitd zsh fish grub-common tmux
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio zstd btrfs-progs lz4 kmod dpkg-dev dmsetup lvm2 cryptsetup-bin
-DEB_PACKAGES := build-essential debhelper dh-python pybuild-plugin-pyproject python3-all python3-setuptools scdoc lintian fakeroot
+DEB_PACKAGES := build-essential debhelper dh-python pybuild-plugin-pyproject python3-all python3-setuptools scdoc lintian fakeroot \
+	python3-gi python3-pydbus python3-btrfsutil python3-systemd
 BENCH_PACKAGES := findutils fatrace gcc libc6-dev
 
 # Linters bring libraries of their own, which must not stand before Debian's.
@@ -26,10 +27,10 @@ PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 COMPILER := tools/need gcc libc6-dev
 include initrd/rollback/rollback.mk
 
-.PHONY: help venv demo test test-nix lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
+.PHONY: help venv demo test test-nix test-newest lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
 
 help:
-	@echo 'make demo | test | test-nix NIXPKGS=PATH | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | venv'
+	@echo 'make demo | test | test-nix NIXPKGS=PATH | test-newest | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | venv'
 
 venv: $(VENV)/.stamp
 
@@ -43,6 +44,7 @@ $(VENV)/.stamp: pyproject.toml
 $(VENV)/.test-stamp: $(VENV)/.stamp
 	tools/need $(TEST_PACKAGES)
 	$(VENV)/bin/pip install --quiet 'pytest>=7.2' 'pytest-timeout>=2.1' 'pytest-xdist>=3' 'hypothesis>=6.67' 'jsonschema>=4.10'
+	$(VENV)/bin/pip install --quiet --target $(VENV)/tui 'textual>=1'
 	touch $@
 
 $(LINT)/.stamp: $(VENV)/.test-stamp
@@ -58,7 +60,12 @@ lint: $(LINT)/.stamp
 	$(LINT)/bin/mypy --python-executable $(VENV)/bin/python
 	tools/lint-shell
 
-test: lint
+# What others publish of paths; a test says what is missing where it cannot be had.
+build/public: tools/public-lists $(VENV)/.test-stamp
+	mkdir -p build
+	tools/public-lists $(CURDIR)/$(VENV)/bin/pip $(CURDIR)/$@ || echo 'public lists: not to be had now' >&2
+
+test: lint build/public
 	$(PYTEST) --numprocesses 2 --dist loadgroup tests
 
 # A real NixOS, evaluated and not built.  Without a tree of nixpkgs these tests are skipped.
@@ -70,6 +77,10 @@ DISKO :=
 test-nix: $(VENV)/.test-stamp build/impermanence-rollback
 	NIXPKGS=$(NIXPKGS) IMPERMANENCE=$(IMPERMANENCE) PRESERVATION=$(PRESERVATION) HOME_MANAGER=$(HOME_MANAGER) DISKO=$(DISKO) \
 		$(PYTEST) --timeout 600 tests/nix
+
+# The unit tests with Python 3.13 and the libraries of Debian 13, in a system that is made once.
+test-newest: build/impermanence-rollback
+	tools/test-newest
 
 vm-test: vm-test-micro vm-test-full
 

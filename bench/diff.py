@@ -20,46 +20,48 @@ RUNS = ground.setting("RUNS", 5)
 
 
 def run() -> Iterator[dict[str, object]]:
-    with ground.filesystem("12G") as fs:
-        seed = fs.subvolume("seed")
-        ground.fill(seed, FILES)
-        _, config = fs.volume(seed, "root")
-        (fs.top / "old_roots").mkdir()
-        names = ("2026-01-01_10:00:00", "2026-01-02_10:00:00")
-        for name, first in zip(names, (0, 1), strict=True):
-            root = fs.top / "old_roots" / name
-            ground.sh("btrfs", "subvolume", "snapshot", fs.top / "root-blank", root)
-            half(root, first)
-            ground.sh("btrfs", "subvolume", "snapshot", "-r", root, fs.top / f"sent{first}")
-        ground.sh("btrfs", "filesystem", "sync", fs.top)
-        one, two = (fs.top / "old_roots" / name for name in names)
-        argv: Sequence[str | Path] = [
-            ground.PROGRAMS / "impermanence",
-            "--config",
-            config,
-            "diff",
-            "-b",
-            "..".join(names),
-        ]
-        ground.say(ground.sh(*argv).partition("\n")[0])
-        stream = f"btrfs send -q --no-data -p {fs.top}/sent0 {fs.top}/sent1 | btrfs receive --dump"
-        peers: list[tuple[str, Sequence[str | Path]]] = []
-        peers.append(("diff -rq", ["sh", "-c", f"diff -rq --no-dereference {one} {two}; true"]))
-        peers.append(("btrfs send | receive --dump", ["sh", "-c", stream]))
-        if (snapper := of_snapper(fs, seed, one, two)) is not None:
-            peers.append(("snapper status", snapper))
-        for peer, theirs in peers:
-            for state in ("cold", "warm"):
-                yield measure(fs, state, argv, peer, theirs)
+    for directories in (50, CHANGES):
+        with ground.filesystem("12G") as fs:
+            yield from compared(fs, directories)
 
 
-def half(root: Path, first: int) -> None:
-    """Half of the changes of each root: every second one, in a thousand directories."""
-    each = FILES // CHANGES
-    for number in range(first, CHANGES, 2):
-        at, index = divmod(number * each, 100)
+def compared(fs: ground.VolumeFacts, directories: int) -> Iterator[dict[str, object]]:
+    seed = fs.subvolume("seed")
+    ground.fill(seed, FILES)
+    _, config = fs.volume(seed, "root")
+    (fs.top / "old_roots").mkdir()
+    names = ("2026-01-01_10:00:00", "2026-01-02_10:00:00")
+    for name, first in zip(names, (0, 1), strict=True):
+        root = fs.top / "old_roots" / name
+        ground.sh("btrfs", "subvolume", "snapshot", fs.top / "root-blank", root)
+        half(root, first, directories)
+        ground.sh("btrfs", "subvolume", "snapshot", "-r", root, fs.top / f"sent{first}")
+    ground.sh("btrfs", "filesystem", "sync", fs.top)
+    one, two = (fs.top / "old_roots" / name for name in names)
+    program = ground.PROGRAMS / "impermanence"
+    argv: Sequence[str | Path] = [program, "--config", config, "diff", "-b", "..".join(names)]
+    ground.say(ground.sh(*argv).partition("\n")[0])
+    stream = f"btrfs send -q --no-data -p {fs.top}/sent0 {fs.top}/sent1 | btrfs receive --dump"
+    peers: list[tuple[str, Sequence[str | Path]]] = []
+    peers.append(("diff -rq", ["sh", "-c", f"diff -rq --no-dereference {one} {two}; true"]))
+    peers.append(("btrfs send | receive --dump", ["sh", "-c", stream]))
+    if (snapper := of_snapper(fs, seed, one, two)) is not None:
+        peers.append(("snapper status", snapper))
+    for peer, theirs in peers:
+        for state in ("cold", "warm"):
+            yield measure(fs, f"{directories} directories, {state}", argv, peer, theirs)
+
+
+def half(root: Path, first: int, directories: int) -> None:
+    """Half of the changes: those in every second one of so many directories."""
+    each = CHANGES // directories
+    for number in range(CHANGES):
+        at, index = number // each, number % each * (100 // each)
+        if at % 2 != first:
+            continue
+        at *= FILES // 100 // directories
         directory = root / f"d{at // 100}" / f"{at % 100}"
-        match number // 2 % 4:
+        match number % 4:
             case 0 | 1:
                 (directory / f"file{index}").write_text("changed\n")
             case 2:
@@ -93,13 +95,13 @@ def measure(
     fs: ground.VolumeFacts, state: str, ours: Sequence[str | Path], peer: str, theirs: Sequence[str | Path]
 ) -> dict[str, object]:
     def timed(argv: Sequence[str | Path]) -> float:
-        if state == "cold":
+        if state.endswith("cold"):
             fs.cool()
         return ground.seconds(argv)
 
     mine, other = ground.paired(lambda: timed(ours), lambda: timed(theirs), RUNS)
     return {
-        "data": f"{FILES // 1000}k files, {CHANGES} differences, {state}",
+        "data": f"{FILES // 1000}k files, {CHANGES} differences in {state}",
         "ours": round(mine, 3),
         "peer": peer,
         "theirs": round(other, 3),

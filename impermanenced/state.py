@@ -6,13 +6,22 @@
         boots/N.env                 what boot N did with its volumes; written by the hook
         boots/N.end                 what boot N left behind; written when it was shut down
         boots/N.good                empty: boot N completed
+        boots/N.lost                what boot N lost, by a later look at its old root
         boots/N.pin                 empty: the old roots of boot N stay
+        boots/N.reviewed            empty: somebody has looked at what boot N lost
         boots/N.plan                the plan of a switch that was cut, put aside by the hook
         staging/ trash/             the hook's, while it switches
-        units/ tmpfiles/            what the hook hands to the system that starts
+        staging/blank.next          the next release of a blank, while it is made
+        releases/VOLUME.N.env       where release N of a volume's blank comes from
+        releases/VOLUME.N.manifest  what it holds (gzip)
+        sending/                    snapshots of old roots, while they are sent elsewhere or brought back
+        compiled/                   what the hook hands to the system that starts; written by `apply`
         setup.env                   where a set-up of the machine, or the way back, is; its own alone
         ledger.sqlite               who wrote what
     ARCHIVE/N-BOOTID[.VOLUME][-M]   an old root: the life of boot N; M where the name was taken
+    BLANK                           what the next boot wipes to
+    BLANK@N                         release N of the blank, where that is not the blank
+    BLANK@next                      one on its way to its name
     ARCHIVE/N-unused-BOOTID.*       a new root that boot N found in staging, and that nobody had written to
     /run/impermanence/              what the hook says of this boot
 
@@ -33,8 +42,11 @@ STATE = b".impermanence"
 ROLLBACK = STATE + b"/rollback.env"
 NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
+COMPILED = STATE + b"/compiled"
 STAGING = STATE + b"/staging"
-DIRECTORIES = (BOOTS, STAGING, *(STATE + b"/" + name for name in (b"units", b"tmpfiles", b"trash")))
+RELEASES = STATE + b"/releases"
+DIRECTORIES = (BOOTS, STAGING, STATE + b"/trash")
+NEXT_BLANK = STAGING + b"/blank.next"
 SETUP = STATE + b"/setup.env"
 LEDGER = b"ledger.sqlite"  # in the state directory, which is `/` for the thread that opens it
 
@@ -60,13 +72,16 @@ class BootFile(enum.StrEnum):
 
     RECORD = "env"
     END = "end"
+    LOST = "lost"
     GOOD = "good"
     PIN = "pin"
+    REVIEWED = "reviewed"
     PLAN = "plan"
 
 
 _BOOT_FILE = re.compile(rf"({BOOT_NUMBER})\.({'|'.join(BootFile)})")
 _OLD_ROOT = re.compile(rf"({BOOT_NUMBER})-({UUID})(?:\.({VOLUME_NAME}))?")
+_RELEASE_FILE = re.compile(rf"({VOLUME_NAME})\.({BOOT_NUMBER})\.env")
 _UNUSED = re.compile(rf"({BOOT_NUMBER})-unused-{UUID}\.(?:{VOLUME_NAME})")
 _AGAIN = re.compile(rb"-[1-9][0-9]*$")  # the suffix that the hook adds to a name that is taken
 # Names of old roots of the well-known scripts; a month or a day may have one digit.
@@ -84,6 +99,27 @@ def boot_files(names: Iterable[bytes]) -> dict[BootFile, frozenset[int]]:
     """Return the numbers of the boots that have a file of each kind; `names` are those in boots/."""
     matches = [match for name in names if (match := _BOOT_FILE.fullmatch(os.fsdecode(name)))]
     return {kind: frozenset(int(match[1]) for match in matches if match[2] == kind) for kind in BootFile}
+
+
+def release_file(volume: str, number: int, *, manifest: bool = False) -> bytes:
+    """Return the path of releases/VOLUME.N.env, or of the manifest beside it."""
+    return RELEASES + f"/{volume}.{number}.{'manifest' if manifest else 'env'}".encode()
+
+
+def parse_release_file(name: bytes) -> tuple[str, int] | None:
+    """Return volume and number of a record of a release, or None for another name."""
+    match = _RELEASE_FILE.fullmatch(os.fsdecode(name))
+    return None if match is None else (match[1], int(match[2]))
+
+
+def release_path(blank: bytes, number: int) -> bytes:
+    """Return the path of a release that is not the blank."""
+    return blank + b"@%d" % number
+
+
+def passing_path(blank: bytes) -> bytes:
+    """Return the path of a release on its way to its name."""
+    return blank + b"@next"
 
 
 def archive_name(number: int, boot_id: str, volume: str | None = None) -> bytes:

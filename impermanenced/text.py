@@ -67,7 +67,7 @@ def time_to_text(seconds: float | None) -> str | None:
 @functools.lru_cache(maxsize=10_000)  # files that one program writes have few different seconds
 def _second_to_text(second: int) -> str:
     try:
-        return datetime.datetime.fromtimestamp(second).astimezone().isoformat()
+        return datetime.datetime.fromtimestamp(second, datetime.UTC).astimezone().isoformat()
     except (OverflowError, ValueError, OSError):  # a file may carry any 64-bit time
         return datetime.datetime.fromtimestamp(0, datetime.UTC).isoformat()
 

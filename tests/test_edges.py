@@ -8,8 +8,13 @@ from pathlib import Path
 import impermanenced
 
 ROOT = Path(impermanenced.__file__).parent
-# The rule files of the package, compiled for a quick start; and the documents.
-JSON = {"report/knowledge/files.py", "document/fields.py"}
+# The rule files of the package, compiled for a quick start, and the presets made of them; and the documents.
+JSON = {
+    "report/knowledge/files.py",
+    "report/knowledge/essentials.py",
+    "config/presets.py",
+    "document/fields.py",
+}
 
 
 def modules() -> dict[str, str]:

@@ -25,6 +25,7 @@ FLOORS = (
     "drift",
     "boots",
     "report",
+    "releases",
     "keep",
     "alerts",
     "document",

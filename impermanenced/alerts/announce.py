@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ..model import LOSSES, Entry, Verdict, Writer
+from ..paths import within
 from ..system import journal
 from ..text import size_to_text, to_text
 from . import group
@@ -67,7 +68,8 @@ def describe(alert: Alert) -> str:
 def alert_entry(alert: Alert) -> tuple[str, dict[str, journal.Value]]:
     """Return message and fields of the journal's entry."""
     what = "declared, but not mounted" if alert.verdict == Verdict.DECLARED else "undeclared"
-    return f"{what}: {describe(alert)}", {
+    keep = _REPEAT if any(within(alert.path, place) for place in _PACKAGES) else ""
+    return f"{what}: {describe(alert)}{keep}", {
         "MESSAGE_ID": journal.MESSAGE_CRUD,
         **journal.path_fields(alert.path),
         "IMPERMANENCE_VERDICT": alert.verdict,
@@ -87,6 +89,11 @@ def _rest_fields(rest: Rest, message_id: str) -> dict[str, journal.Value]:
         "IMPERMANENCE_BYTES": rest.size,
         "IMPERMANENCE_COUNT": rest.count,
     }
+
+
+# Where package managers keep their books: who writes there installs, changes or removes something.
+_PACKAGES = (b"/var/lib/dpkg", b"/var/lib/pacman/local", b"/var/lib/rpm", b"/usr/lib/sysimage/rpm")
+_REPEAT = "; the next boot undoes it, unless you keep it: impermanence update --same"
 
 
 class Announcer:

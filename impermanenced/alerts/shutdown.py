@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from ..boots import records, requests
 from ..boots.records import EndRecord
 from ..errors import CommandError, ImpermanenceError
+from ..losses import LossClass, weight
 from ..model import LOSSES, Report
+from ..report import totals
 from ..report.forecast import why
 from ..state import BootFile, boot_file
 from ..system import atomic, command, journal, logger
@@ -36,6 +38,7 @@ class ShutdownSummary:
     complete: bool
     worst: tuple[Alert, ...]
     spared: str | None  # why the next boot takes nothing away; None if it may take something
+    loss: LossClass | None = None  # the worst class of what is lost for good
 
 
 def compose(report: Report) -> ShutdownSummary:
@@ -45,6 +48,7 @@ def compose(report: Report) -> ShutdownSummary:
         count=len(lost),
         size=sum(entry.difference.held for entry in lost),
         complete=report.complete,
+        loss=max(totals.of_report(report).classes, key=weight, default=None),
         worst=tuple(group.worst(group.group(lost), WORST)[0]),
         spared=None if report.forecast is None else why(report.forecast),
     )
@@ -126,7 +130,9 @@ def leave_record(machine: Machine, boot_id: str, now: float, summary: ShutdownSu
     try:
         path = _end_of(machine, boot_id)
         if path is not None:
-            record = EndRecord(boot_id, int(max(now, 0)), summary.count, summary.size, summary.complete)
+            then = int(max(now, 0))
+            sums = summary.count, summary.size, summary.complete
+            record = EndRecord(boot_id, then, *sums, worst=summary.loss)
             atomic.replace(path, records.format_end(record))
     except (ImpermanenceError, OSError) as error:
         log.warning("the end of this boot could not be recorded", error=failure_to_text(error))

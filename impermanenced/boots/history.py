@@ -63,7 +63,9 @@ class Boot:
     record: BootRecord | None = None
     fault: str | None = None  # why its record cannot be understood
     old_roots: tuple[OldRoot, ...] = ()
-    left: EndRecord | None = None  # what was undeclared when it was shut down; None: not known
+    left: EndRecord | None = None  # what was undeclared at its end; None: not known
+    pinned: bool = False
+    reviewed: bool = False  # whether somebody has looked at what it lost
     went_on: int | None = None  # the boot that kept its root, under whose number the root goes on
 
 
@@ -161,6 +163,8 @@ def _numbered(written: _Written, roots: _OldRoots, boot_id: str, last_entry: Las
             fault=written.faults.get(number),
             old_roots=of_boot,
             left=written.left(number, its_id),
+            pinned=number in written.pins,
+            reviewed=number in written.reviewed,
             went_on=after if not of_boot and after is not None and _kept(written.boots.get(after)) else None,
         )
         after = number if number in recorded else after
@@ -195,11 +199,13 @@ class _Written:
     boots: dict[int, BootRecord] = field(default_factory=dict)
     faults: dict[int, str] = field(default_factory=dict)  # why the other records cannot be understood
     good: frozenset[int] = frozenset()
+    pins: frozenset[int] = frozenset()
+    reviewed: frozenset[int] = frozenset()
     ends: dict[int, EndRecord] = field(default_factory=dict)
 
     def left(self, number: int, boot_id: str | None) -> EndRecord | None:
         end = self.ends.get(number)
-        return end if end is not None and end.boot_id == boot_id else None
+        return end if end is not None and end.boot_id == (boot_id or NO_BOOT_ID) else None
 
 
 def _records(machine: Machine) -> _Written:
@@ -207,17 +213,20 @@ def _records(machine: Machine) -> _Written:
         numbers = boot_files(os.listdir(machine.at(BOOTS)))
     except FileNotFoundError:
         return _Written()
-    found = _Written(good=numbers[BootFile.GOOD])
+    found = _Written(
+        good=numbers[BootFile.GOOD], pins=numbers[BootFile.PIN], reviewed=numbers[BootFile.REVIEWED]
+    )
     for number in numbers[BootFile.RECORD]:
         path = boot_file(number, BootFile.RECORD)
         try:
             found.boots[number] = records.parse_record(records.read(machine.at(path), path), path)
         except ImpermanenceError as error:
             found.faults[number] = error.message
-    for number in numbers[BootFile.END]:
-        path = boot_file(number, BootFile.END)
-        with contextlib.suppress(ImpermanenceError):
-            found.ends[number] = records.parse_end(records.read(machine.at(path), path), path)
+    for kind in (BootFile.END, BootFile.LOST):  # a look at the old root knows more than the daemon did
+        for number in numbers[kind]:
+            path = boot_file(number, kind)
+            with contextlib.suppress(ImpermanenceError):
+                found.ends[number] = records.parse_end(records.read(machine.at(path), path), path)
     return found
 
 

@@ -63,13 +63,13 @@ def without_modules(machine: Machine) -> Iterator[tuple[Volume, Kernel]]:
     for volume in machine.volumes:
         if volume.path != b"/" or volume.blank is None:
             continue
-        now, blank = _releases(volume.mountpoint), _releases(machine.at(volume.blank))
+        now, blank = releases(volume.mountpoint), releases(machine.at(volume.blank))
         for kernel in installed(volume.mountpoint):
             if kernel.release in now and kernel.release not in blank:
                 yield volume, kernel
 
 
-def _releases(root: bytes) -> set[bytes]:
+def releases(root: bytes) -> set[bytes]:
     """Return the releases that a root has modules of; links on the way are not followed."""
     with contextlib.suppress(OSError):
         fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

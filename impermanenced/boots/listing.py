@@ -10,11 +10,12 @@ from ..config.load import Config
 from ..errors import RecordError
 from ..volumes.machine import Machine
 from . import good, history, requests
-from .history import History
+from .history import Boot, History
 from .old_roots import Archive
 from .prune.sizes import Sizes
 from .records import BootRecord
 from .requests import Pending
+from .unreviewed import unreviewed
 
 try:
     from .journal import LastEntries
@@ -31,6 +32,7 @@ class Listing:
     history: History
     request: Pending | None = None
     sizes: Mapping[bytes, int] = field(default_factory=dict)  # bytes of old roots by path, where measured
+    unreviewed: frozenset[int] = frozenset()  # boots that lost something grave, which nobody has looked at
 
 
 def read(
@@ -50,7 +52,15 @@ def read(
         _result() if ours else None,
     )
     request = requests.pending(machine) if machine.has_state() else None
-    return Listing(found, request, _sizes(config, machine) if sizes else {})
+    waiting = unreviewed(machine, found.archive, config.archive.keep_unreviewed)
+    return Listing(found, request, _sizes(config, machine) if sizes else {}, frozenset(waiting))
+
+
+def lasted(boot: Boot) -> float | None:
+    """Return for how many seconds a boot that has ended was up, by its last entry in the journal, or None."""
+    if boot.time is None or boot.last_entry is None or boot.last_entry < boot.time:
+        return None
+    return boot.last_entry - boot.time
 
 
 def _sizes(config: Config, machine: Machine) -> dict[bytes, int]:

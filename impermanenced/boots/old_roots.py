@@ -33,7 +33,7 @@ from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
 from . import leftovers, records
-from .records import BootRecord, NextRequest, RollbackEnv
+from .records import BootRecord, EndRecord, NextRequest, RollbackEnv
 
 # A clock that shows a time before this software existed (2024-01-01) is wrong.
 EPOCH = 1_704_067_200
@@ -75,6 +75,8 @@ class Found:
     newest: int | None  # the number of the newest record, even of one that cannot be read
     good: frozenset[int]
     pins: frozenset[int]
+    reviewed: frozenset[int]  # boots whose losses somebody has looked at
+    lost: Mapping[int, EndRecord]  # what boots lost, where that is known
     next: NextRequest | None
     unused: tuple[OldRoot, ...] = ()  # new roots that the hook put away, and that nobody ever wrote to
     plans: Mapping[int, frozenset[bytes]] = field(default_factory=dict)  # of a switch: UUIDs of its new roots
@@ -131,6 +133,8 @@ class Archive:
             newest=newest,
             good=numbers[BootFile.GOOD],
             pins=numbers[BootFile.PIN],
+            reviewed=numbers[BootFile.REVIEWED],
+            lost=self._lost(numbers),
             next=self._next(),
             unused=tuple(sorted(unused, key=by_age)),
             plans=self._plans(numbers[BootFile.PLAN], newest),
@@ -156,6 +160,18 @@ class Archive:
             except OSError as error:
                 broken.append(f"{to_text(path)}: {error.strerror}")
         return known, broken
+
+    def _lost(self, numbers: Mapping[BootFile, frozenset[int]]) -> dict[int, EndRecord]:
+        """Return what boots lost: by a look at the old root, or else as they were shut down."""
+        found = {}
+        for kind in (BootFile.END, BootFile.LOST):
+            for number in numbers[kind]:
+                path = boot_file(number, kind)
+                with contextlib.suppress(RecordError, OSError):
+                    content = _content(self._boots, path)
+                    if content is not None:
+                        found[number] = records.parse_end(content, path)
+        return found
 
     def _roots(self, known: Mapping[int, BootRecord]) -> tuple[list[OldRoot], dict[bytes, str]]:
         children = self._children()
@@ -262,16 +278,19 @@ class Archive:
         is none.
         """
         found = self.read()
+        self._check_there(number, found)
+        if number in found.pins:
+            return False
+        atomic.replace(self._pin(number), b"")
+        return True
+
+    def _check_there(self, number: int, found: Found) -> None:
         if number not in {root.number for root in found.roots}:
             there = ", ".join(dict.fromkeys(str(root.number) for root in found.roots))
             raise ImpermanenceError(
                 f"there is no old root of boot {number}",
                 f"there are those of {there}" if there else "the archive has none",
             )
-        if number in found.pins:
-            return False
-        atomic.replace(self._pin(number), b"")
-        return True
 
     def unpin(self, number: int) -> bool:
         """Unpin the old roots of a boot; return False if they were not pinned."""
@@ -280,6 +299,20 @@ class Archive:
         except FileNotFoundError:
             return False
         libc.syncfs(self._boots)
+        return True
+
+    def note_lost(self, number: int, record: EndRecord) -> None:
+        """Record what a boot lost.  Raises OSError."""
+        path = self.machine.at(boot_file(number, BootFile.LOST))
+        atomic.replace(path, records.format_end(record))
+
+    def review(self, number: int) -> bool:
+        """Mark the losses of a boot as looked at; return False if they were.  Raises what `pin` raises."""
+        found = self.read()
+        self._check_there(number, found)
+        if number in found.reviewed:
+            return False
+        atomic.replace(self.machine.at(boot_file(number, BootFile.REVIEWED)), b"")
         return True
 
     def _pin(self, number: int) -> bytes:

@@ -47,7 +47,7 @@ REASONS = (
     Reason(
         "command-line", "refused", True,
         "impermanence= on the kernel command line is not understood",
-        "off, keep or boot=N",
+        "off, keep, previous or boot=N",
     ),
     Reason(
         "hibernation-image", "refused", False,

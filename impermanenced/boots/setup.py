@@ -6,6 +6,7 @@ This is the step that switches wiping on.  It changes nothing in the volumes and
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import uuid
@@ -17,7 +18,7 @@ import btrfsutil
 from ..config.load import Config, VolumeSettings
 from ..errors import NotSetUp, RecordError
 from ..model import Volume
-from ..state import BOOTS, DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME
+from ..state import BOOTS, DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME, passing_path
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -105,11 +106,11 @@ def run(config: Config, machine: Machine, *, dry_run: bool) -> list[str]:
 def plan(config: Config, machine: Machine) -> list[Step]:
     """Return what is still to be done, in order; nothing is changed before a step's `act`."""
     rollback = rollback_env(config, machine)
-    content = records.format_rollback(rollback)
     there = machine.has_state()
     record = machine.at(ROLLBACK)
     before = _read(record, ROLLBACK) if there else None
     _check_place(machine, rollback, before)
+    content = records.format_rollback(_with_releases(machine, rollback, before))
     steps = directories(config, machine)
     for directory in (STATE, BOOTS) if there else ():
         if os.path.lexists(machine.at(directory)):
@@ -124,6 +125,28 @@ def plan(config: Config, machine: Machine) -> list[Step]:
         words = f"remove {to_text(NEXT)}, by which setup --off keeps the root"
         steps.append(Step(words, lambda: os.unlink(machine.at(NEXT))))
     return steps
+
+
+def _with_releases(machine: Machine, rollback: RollbackEnv, before: bytes | None) -> RollbackEnv:
+    """Return the record with the release before each blank, where the old record names it and it is there."""
+    try:
+        old = {} if before is None else {one.name: one for one in records.parse_rollback(before).volumes}
+    except RecordError:
+        return rollback
+    return dataclasses.replace(
+        rollback, volumes=tuple(_with_release(machine, one, old.get(one.name)) for one in rollback.volumes)
+    )
+
+
+def _with_release(machine: Machine, volume: RollbackVolume, old: RollbackVolume | None) -> RollbackVolume:
+    if old is None or old.before is None or (old.blank, old.blank_uuid) != (volume.blank, volume.blank_uuid):
+        return volume
+    for path in (old.before, passing_path(old.blank or b"")):
+        if machine.is_subvolume(path):
+            number = int(btrfsutil.subvolume_id(machine.at(path)))
+            if str(uuid.UUID(bytes=machine.subvolume(number).uuid)) == old.before_uuid:
+                return dataclasses.replace(volume, before=old.before, before_uuid=old.before_uuid)
+    return volume
 
 
 def directories(config: Config, machine: Machine) -> list[Step]:

@@ -47,9 +47,24 @@ def boot_number(word: str) -> int:
     return int(word)
 
 
+def release_number(word: str) -> int:
+    """Return the number of a release of the blank: N, or -1 for the one before the blank.  Raises
+    UsageError.
+    """
+    if not _BOOT.fullmatch(word) or word == "0":
+        hint = "a number of impermanence blank list, or -1"
+        raise UsageError(f"{word} is not the number of a release", hint)
+    return int(word)
+
+
+def know_moments(parser: argparse.ArgumentParser) -> None:
+    """Have a parser take -1 and -3..-1 for values, which argparse would take for options."""
+    parser._negative_number_matcher = _BACK
+
+
 def add_moments(parser: argparse.ArgumentParser, what: str) -> None:
     """Declare -b, whose value may begin with a dash: -1, or -3..-1."""
-    parser._negative_number_matcher = _BACK
+    know_moments(parser)
     parser.add_argument("-b", "--boot", metavar="BOOT", help=what)
 
 

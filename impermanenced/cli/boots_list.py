@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ..boots import listing
 from ..boots.history import BAD, RUNNING, Boot
-from ..boots.listing import Listing
+from ..boots.listing import Listing, lasted
 from ..boots.records import EndRecord
 from ..document.boots import boots_to_json
 from ..document.fields import printed
@@ -20,6 +20,9 @@ from .verb import Shared
 
 _WHEN = 17
 _KERNEL = 14
+_SHORT_KERNEL = 8
+_WIDE = 90  # columns from which on the kernel has all of them
+_UP = 8
 _INDENT = " " * 8
 _DID = {"other": "another root runs than the one that is rolled back"}
 
@@ -51,19 +54,22 @@ def text(found: Listing, *, decision: Decision, columns: int, now: float) -> str
     boots = found.history.boots
     if not boots:
         return "no boot yet: the first one with the hook in the initrd makes the first record\n"
-    kernel = max(6, min(_KERNEL, max(len(_kernel(boot)) for boot in boots)))
-    head = f"  {'boot':>4}  {'when':<{_WHEN}}{'kernel':<{kernel}}  {'ended':<7}  {'rollback':<10}  old root"
+    most = _KERNEL if columns >= _WIDE else _SHORT_KERNEL
+    kernel = max(6, min(most, max(len(_kernel(boot)) for boot in boots)))
+    head = f"  {'boot':>4}  {'when':<{_WHEN}}{'up':<{_UP}}{'kernel':<{kernel}}  {'ended':<7}"
+    head += f"  {'rollback':<10}  old root"
     lines = [head.rstrip()]
     for boot in boots:
         left = f"  {_number(boot):>4}  {wording.when(boot.time, now):<{_WHEN}}"
         if boot.number is not None or boot.record is not None:
             release = wording.cut(_kernel(boot), kernel)
-            left += f"{release:<{kernel}}  {_ended(boot):<7}  {_rollback(boot):<10}  "
+            up = wording.span(_up(boot, now))
+            left += f"{up:<{_UP}}{release:<{kernel}}  {_ended(boot):<7}  {_rollback(boot):<10}  "
         roots = list(_old_roots(boot, found.sizes)) or ["-"]
         room = max(columns - len(left), 12)
         lines.append(left + wording.cut(roots[0], room))
         lines += [" " * len(left) + wording.cut(root, room) for root in roots[1:]]
-        for remark in _remarks(boot):
+        for remark in _remarks(boot, found.unreviewed):
             lines += wording.wrap(remark, columns, _INDENT, _INDENT + "  ")
     lines += ["", *next_boot.again(decision, None)]
     lines += next_boot.waiting(found.history.hold, found.request, now)
@@ -77,6 +83,13 @@ def _number(boot: Boot) -> str:
 
 def _kernel(boot: Boot) -> str:
     return boot.record.release if boot.record else "-"
+
+
+def _up(boot: Boot, now: float) -> float | None:
+    """Return for how many seconds a boot was up, or is."""
+    if boot.ended == RUNNING and boot.time is not None:
+        return max(now - boot.time, 0.0)
+    return lasted(boot)
 
 
 def _ended(boot: Boot) -> str:
@@ -105,7 +118,7 @@ def _old_roots(boot: Boot, sizes: Mapping[bytes, int]) -> Iterator[str]:
         yield size + to_text(root.path) if root.there else "gone"
 
 
-def _remarks(boot: Boot) -> Iterator[str]:
+def _remarks(boot: Boot, unreviewed: frozenset[int]) -> Iterator[str]:
     if boot.fault:
         yield f"the record cannot be understood: {boot.fault}"
     if boot.record and boot.record.reason:
@@ -114,10 +127,16 @@ def _remarks(boot: Boot) -> Iterator[str]:
         yield f"{did}: {to_text(boot.record.reason.encode())}{code}"
     if boot.old_roots and boot.left and boot.left.crud:
         yield _lost(boot.left)
+    if boot.pinned:
+        yield "pinned"
+    if unreviewed and boot.number is not None and boot.number in unreviewed:
+        yield f"not reviewed: impermanence reviewed {boot.number}"
     if boot.record and boot.record.hold:
         yield "held: wiping pauses"
 
 
 def _lost(left: EndRecord) -> str:
     least = "" if left.complete else "at least "
-    return f"lost {least}{wording.plural(left.crud, 'path')} that nothing declared, {size_to_text(left.size)}"
+    worst = f", the worst a {left.worst}" if left.worst is not None else ""
+    paths = wording.plural(left.crud, "path")
+    return f"lost {least}{paths} that nothing declared, {size_to_text(left.size)}{worst}"

@@ -118,6 +118,13 @@ class Line:
 _waiting = Line()
 
 
+def over(words: str) -> None:
+    """Write words over the present line of the terminal; "" clears it."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"\r\x1b[K{words}")
+        sys.stderr.flush()
+
+
 def wait(seconds: float | None) -> None:
     """Show that the daemon is waited for, so many seconds by now; None: no longer."""
     if seconds is None:

@@ -24,6 +24,12 @@ HIDES = "copy it to what is mounted there: the mount lives on, what it hides doe
 RC2NIX = "nix run github:nix-community/plasma-manager > plasma.nix"
 
 
+def _home_manager(argument: str) -> str:
+    if argument == "programs":  # of no program that is known
+        return "home-manager may make it: many programs have options below programs"
+    return f"home-manager makes it: {argument}"
+
+
 def _plasma_manager(argument: str) -> str:
     if argument == "rc2nix":
         return f"plasma-manager's rc2nix captures it:  {RC2NIX}"
@@ -36,12 +42,12 @@ def _stylix(argument: str) -> str:
 
 
 _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
-    AdviceKind.HOME_MANAGER: "home-manager makes it: {}".format,
+    AdviceKind.HOME_MANAGER: _home_manager,
     AdviceKind.PLASMA_MANAGER: _plasma_manager,
     AdviceKind.STYLIX: _stylix,
     AdviceKind.DOTFILE: "keep it among your dotfiles: {}".format,
     AdviceKind.STATE_DIRECTORY: "let systemd make and name it: StateDirectory={}".format,
-    AdviceKind.DECLARE_PACKAGE: "declare the package {}, or install it into the blank".format,
+    AdviceKind.DECLARE_PACKAGE: "declare {}, or repeat it in the blank:  impermanence update --same".format,
     AdviceKind.WITH_PACKAGE: "{} comes back with the packages that need it".format,
     AdviceKind.INTO_BLANK: lambda _: REPLACED,
     AdviceKind.BLANK: lambda _: BRINGS_BACK,

@@ -130,7 +130,9 @@ def _key(entry: Entry, tops: Tops) -> Key:
     top = tops[path]
     if top is not None:
         return volume, top, ()
-    return volume, _parent(path), (wording.writer(entry.writer), gone)
+    # A secret is a row of its own: it would hide among the histories that lie beside it.
+    secret = str(entry.loss) if entry.loss is LossClass.SECRET else ""
+    return volume, _parent(path), (wording.writer(entry.writer), gone, secret)
 
 
 def _row(directory: bytes, group: list[Entry]) -> Row:

@@ -37,6 +37,16 @@ def age(then: float, now: float) -> str:
     return f"{passed // (365 * 86400):.0f} years ago"
 
 
+def span(seconds: float | None) -> str:
+    """Return how long something took, in one unit, or "-" for None."""
+    if seconds is None:
+        return "-"
+    for unit, length in (("d", 2 * 86400), ("h", 2 * 3600), ("min", 2 * 60)):
+        if seconds >= length:
+            return f"{seconds * 2 // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def clock(seconds: float, now: float, *, exact: bool = False) -> str:
     """Return the local time of day, with the date if it is not today's."""
     then = datetime.datetime.fromtimestamp(seconds).astimezone()

@@ -17,7 +17,8 @@ from ..model import Declaration
 from ..paths import within
 from ..state import ARCHIVE, STATE, VOLUME_NAME
 from ..text import to_text
-from . import files, settings
+from . import files, given, settings
+from .given import Given
 from .persist import Blocks
 from .placement import Placement
 from .values import NOTHING, Space, Values, Where, find, likely, made, path_of, quoted, table_of
@@ -50,6 +51,7 @@ class ArchiveSettings:
     keep_days: int = 30
     keep_bytes: Space = NOTHING
     free_min: Space = NOTHING
+    keep_unreviewed: tuple[str, ...] = of_gate(Gate.BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Config:
     placements: tuple[Placement, ...] = ()  # one for each declaration, in their order
     levels: LevelSettings = LevelSettings()
     gate: GateSettings = GateSettings()
+    given: tuple[Given, ...] = ()  # declared files
 
 
 @dataclass(slots=True)
@@ -108,6 +111,7 @@ class _Reading:
     archive_where: Where | None = None
     rollback: Values = field(default_factory=dict)
     persist: Blocks = field(default_factory=Blocks)
+    given: list[tuple[Values, Where]] = field(default_factory=list)
     ignore: list[str] = field(default_factory=list)
     levels: Values = field(default_factory=dict)
     gate: Values = field(default_factory=dict)
@@ -134,18 +138,20 @@ def load(path: bytes | None, *, default: bytes = DEFAULT) -> Config:
 
 
 def _take(reading: _Reading, document: Values, where: Where) -> None:
-    parts = ("volume", "archive", "rollback", "persist", "watch", "gate")
+    parts = ("volume", "archive", "rollback", "persist", "declare", "watch", "gate")
     for key, value in document.items():
         here = where / key
         if key == "volume":
             _take_volumes(reading, value, here)
         elif key == "archive":
-            reading.archive |= table_of(settings.ARCHIVE, value, here)
+            _add_up(reading.archive, table_of(settings.ARCHIVE, value, here))
             reading.archive_where = here
         elif key == "rollback":
             _add_up(reading.rollback, table_of(settings.ROLLBACK, value, here))
         elif key == "persist":
             reading.persist.take(value, here)
+        elif key == "declare":
+            reading.given += given.take(value, here)
         elif key == "watch":
             values = table_of(settings.WATCH, value, here)
             reading.ignore += find(values, "ignore", list) or []
@@ -184,8 +190,8 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
     archive = made(ArchiveSettings, reading.archive)
     _check_volumes(reading, archive)
     volumes = tuple(volume for volume, _ in reading.volumes) or (VolumeSettings(),)
-    foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
-    persist, placements = reading.persist.finish(foreign=foreign)
+    root = _root(volumes)
+    persist, placements = reading.persist.finish(root)
     return Config(
         path=path,
         files=tuple(files),
@@ -198,7 +204,15 @@ def _config(reading: _Reading, path: bytes, files: Sequence[bytes]) -> Config:
         placements=placements,
         levels=made(LevelSettings, reading.levels),
         gate=made(GateSettings, reading.gate),
+        given=given.finish(reading.given, placements, root),
     )
+
+
+def _root(volumes: Sequence[VolumeSettings]) -> bytes:
+    """Return where the root of the system is mounted that the volumes belong to."""
+    foreign = any((volume.path or volume.mountpoint) != volume.mountpoint for volume in volumes)
+    roots = [volume.mountpoint for volume in volumes if (volume.path or volume.mountpoint) == b"/"]
+    return (roots or [b"/nowhere"])[0] if foreign else b"/"
 
 
 def _check_volumes(reading: _Reading, archive: ArchiveSettings) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..model import Declaration
-from ..paths import within
+from ..paths import ancestors, within
 from ..text import to_text
-from . import modules, overlaps, settings
+from . import modules, overlaps, presets, settings
+from .homes import home_of
 from .placement import BIND, INITRD, SYNC, SYSTEM, Details, Ownership, Placement
 from .values import OWNER, Values, Where, find, path_of, quoted, table_of
 
 # The kernel and systemd make these anew at each boot.
-_FLEETING = (b"/dev", b"/proc", b"/run", b"/sys")
+FLEETING = (b"/dev", b"/proc", b"/run", b"/sys")
 _DEFAULT = "default-permissions"
+_LISTS = ("mount-options", "preset", "without")  # which files add to
 
 
 @dataclass(slots=True)
@@ -71,18 +72,23 @@ class Blocks:
                 values[_DEFAULT] = _ownership(table_of(settings.PERMISSIONS, common, here / _DEFAULT))
             block.values = _added(block.values, values)
 
-    def finish(self, *, foreign: bool) -> tuple[tuple[bytes, ...], tuple[Placement, ...]]:
+    def finish(self, root: bytes) -> tuple[tuple[bytes, ...], tuple[Placement, ...]]:
         """Return the paths of the persist volumes, and the placements.  Raises ConfigError.
 
-        `foreign` says that the system is not the running one, whose users are not asked then.
+        `root` is where the root of the system is mounted, whose users have homes.
         """
         paths = {id(block): _path(name, block) for name, block in self._blocks.items()}
         blocks = [one for one in self._blocks.values() if find(one.values, "enable", bool) is not False]
-        homes = _homes(blocks, foreign=foreign)
+        homes = _homes(blocks, root)
         made = [
             (_placement(entry, block, paths[id(block)], homes), entry.where)
             for block in blocks
             for entry in block.entries
+        ]
+        made += [
+            (_placement(entry, block, paths[id(block)], homes), entry.where)
+            for block in blocks
+            for entry in _of_presets(block, paths[id(block)], made, foreign=root != b"/")
         ]
         persist = dict.fromkeys(paths[id(block)] for block in blocks)
         persist |= dict.fromkeys(placement.declaration.persist for placement, _ in made)
@@ -92,8 +98,11 @@ class Blocks:
 
 
 def _added(before: Values, values: Values) -> Values:
-    options = (*(find(before, "mount-options", tuple) or ()), *(find(values, "mount-options", tuple) or ()))
-    return {**before, **values, "mount-options": tuple(dict.fromkeys(options))}
+    lists = {
+        key: tuple(dict.fromkeys((*(find(before, key, tuple) or ()), *(find(values, key, tuple) or ()))))
+        for key in _LISTS
+    }
+    return {**before, **values, **lists}
 
 
 def _check_path(values: Values, key: str, where: Where) -> None:
@@ -130,6 +139,21 @@ def _entries(values: Values, where: Where, user: str | None) -> Iterator[_Entry]
             yield _Entry(here, path, key == "directories", table, parent, user)
 
 
+def _of_presets(
+    block: _Block, persist: bytes, made: list[tuple[Placement, Where]], *, foreign: bool
+) -> Iterator[_Entry]:
+    """Yield what the presets of a block add to what is declared one by one, which goes before."""
+    names, without = (find(block.values, key, tuple) or () for key in ("preset", "without"))
+    presets.check(names, without, block.where)
+    taken = {placement.declaration.path for placement, _ in made}
+    chosen = presets.chosen(names, without, persist, foreign=foreign)
+    found = {path: (part, directory) for part, path, directory in chosen}
+    for path, (part, directory) in found.items():
+        if path not in taken and (taken | found.keys()).isdisjoint(ancestors(path)):
+            table: Values = {"path": path, "phase": INITRD if part.initrd else SYSTEM}
+            yield _Entry(block.where / "preset", path, directory, table, Ownership(), None)
+
+
 # What it means together
 
 
@@ -140,7 +164,7 @@ def _path(name: str, block: _Block) -> bytes:
     return path
 
 
-def _homes(blocks: list[_Block], *, foreign: bool) -> dict[str, bytes]:
+def _homes(blocks: list[_Block], root: bytes) -> dict[str, bytes]:
     """Return the homes of all users, by the names that they have in the system."""
     homes: dict[str, bytes] = {}
     for block in blocks:
@@ -151,21 +175,12 @@ def _homes(blocks: list[_Block], *, foreign: bool) -> dict[str, bytes]:
         for name in block.users:
             user = _user(name, block)
             if user not in homes:
-                homes[user] = _usual_home(user, foreign=foreign)
+                homes[user] = home_of(user, root)
     return homes
 
 
 def _user(name: str, block: _Block) -> str:
     return find(block.users[name], "username", str) or name
-
-
-def _usual_home(user: str, *, foreign: bool) -> bytes:
-    if not foreign:  # this machine's users say nothing about another system's
-        try:
-            return os.fsencode(pwd.getpwnam(user).pw_dir)
-        except KeyError:
-            pass
-    return b"/root" if user == "root" else b"/home/" + user.encode()
 
 
 def _placement(entry: _Entry, block: _Block, persist: bytes, homes: dict[str, bytes]) -> Placement:
@@ -232,7 +247,7 @@ def _check_place(declaration: Declaration, stores: dict[bytes, None], where: Whe
                 f"{quoted(to_text(path))} is {relation} the persist volume {to_text(persist)}",
                 "declare what is to live on, by its path in the root",
             )
-    for fleeting in _FLEETING:
+    for fleeting in FLEETING:
         if within(path, fleeting):
             where.fail(
                 f"{quoted(to_text(path))} is in {to_text(fleeting)}, which every boot makes anew",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..model import Declaration
 
 BIND, SYMLINK, AUTO, SYNC = "bind", "symlink", "auto", "sync"  # the methods
+COPY = "copy"  # of a declared file alone
 SYSTEM, INITRD = "system", "initrd"  # the phases
 
 

@@ -25,6 +25,7 @@ class Kind(enum.Enum):
     PATHS = "a list of absolute paths"
     PATTERNS = "a list of gitignore patterns"
     WORDS = "a list of words"
+    NAMES = "a list of names"
     ENTRIES = "a list of paths, or of tables with a path"
     OPTIONS = "a list of mount options"
     INSIDE = "a list of relative paths"
@@ -49,6 +50,7 @@ ARCHIVE = "[archive]"
 ROLLBACK = "[rollback]"
 PERSIST = '[persist."/persist"]'
 USER = '[persist."/persist".users.alice]'
+DECLARE = "[[declare]]"
 WATCH = "[watch]"
 GATE = "[gate]"
 DIRECTORY = "directories = [{...}]"
@@ -61,8 +63,9 @@ SECTIONS = {
     ARCHIVE: "Where the old roots go, and how long they stay.",
     ROLLBACK: "What the hook in the initrd does.",
     PERSIST: "What is to persist in the persist volume at this path; one table for each. A declaration keeps "
-    "nothing by itself: the mount or link that each boot makes for it does.",
+    "nothing by itself: the mount or link that each boot makes for it does, as impermanence apply made it.",
     USER: "What persists below the home of one user.",
+    DECLARE: "A file that each boot makes anew from its source; one table for each.",
     WATCH: "Which paths are no loss, and how much undeclared data is announced.",
     GATE: 'What makes "impermanence gate" warn before a reboot, and what makes it block.',
 }
@@ -185,6 +188,15 @@ SETTINGS = (
         '"0"',
     ),
     Setting(
+        ARCHIVE,
+        "keep-unreviewed",
+        Kind.WORDS,
+        "a list of words, the loss classes of which one path that a boot has lost keeps its old root when "
+        "keep-days are over, until somebody has reviewed it, or keep-bytes or free-min are reached; []: none",
+        '["secret", "database"]',
+        tuple(LossClass),
+    ),
+    Setting(
         ROLLBACK,
         "wipe",
         Kind.SWITCH,
@@ -225,6 +237,15 @@ SETTINGS = (
     Setting(
         PERSIST, "files", Kind.ENTRIES, "files, each as an absolute path or as a table", '["/etc/machine-id"]'
     ),
+    Setting(
+        PERSIST,
+        "preset",
+        Kind.NAMES,
+        "what many machines need, by name: identity, network, bluetooth, timers, journal, logs, or an "
+        'application such as postgresql; "impermanence presets" lists what each keeps',
+        "[]",
+    ),
+    Setting(PERSIST, "without", Kind.NAMES, "what presets are not to keep, by path or application", "[]"),
     Setting(
         PERSIST,
         "path",
@@ -278,6 +299,10 @@ SETTINGS = (
         "[]",
         also=("commonMountOptions",),
     ),
+    Setting(DECLARE, "path", Kind.PATH, "the file", '"/etc/motd"'),
+    Setting(DECLARE, "source", Kind.PATH, "what it is made from", '"/persist/files/motd"'),
+    Setting(DECLARE, "method", Kind.WORD, "a link to the source or a copy", '"symlink"', ("symlink", "copy")),
+    *_ownership(DECLARE, "0644"),
     Setting(
         WATCH,
         "ignore",

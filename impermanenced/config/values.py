@@ -176,6 +176,8 @@ def _value(value: object, setting: Setting, where: Where) -> object:
         return tuple(_option(text, place) for text, place in _strings(value, setting, where))
     if kind is Kind.INSIDE:
         return tuple(_inside(text, place) for text, place in _strings(value, setting, where))
+    if kind is Kind.NAMES:
+        return tuple(text for text, _ in _strings(value, setting, where))
     if kind is Kind.WORDS:
         return tuple(_word(text, setting, place) for text, place in _strings(value, setting, where))
     if not _is(value, kind):

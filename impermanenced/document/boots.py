@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..boots.history import Boot
-from ..boots.listing import Listing
+from ..boots.listing import Listing, lasted
 from ..boots.records import EndRecord
 from ..boots.requests import Pending
 from ..report.visible import LEAST_COUNT, LEAST_SIZE, blurred
@@ -50,7 +50,11 @@ def _boot_to_json(boot: Boot, sizes: Mapping[bytes, int], *, exact: bool) -> Obj
         "ended": boot.ended,
         "last_entry": time_to_text(boot.last_entry),
         "shutdown": boot.shutdown,
+        "seconds": None if (seconds := lasted(boot)) is None else int(seconds),
         "left": _left_to_json(boot.left, exact=exact),
+        "pinned": boot.pinned,
+        "reviewed": boot.reviewed,
+        "from": _from(boot),
         "kept_by": boot.went_on,
         "old_roots": [
             {
@@ -72,4 +76,14 @@ def _left_to_json(end: EndRecord | None, *, exact: bool) -> Object | None:
     paths, size = end.crud, end.size
     if not exact:
         paths, size = blurred(paths, LEAST_COUNT), blurred(size, LEAST_SIZE)
-    return {"paths": paths, "bytes": size, "complete": end.complete}
+    worst = end.worst if exact else None  # it may be another user's
+    return {"paths": paths, "bytes": size, "complete": end.complete, "worst": worst}
+
+
+def _from(boot: Boot) -> list[Object]:
+    """Return what the volumes of a boot were made from, by the hook's record."""
+    return [
+        {"volume": one.name, **path_fields(one.source), "uuid": one.source_uuid}
+        for one in (boot.record.volumes if boot.record else ())
+        if one.source is not None
+    ]

@@ -252,6 +252,15 @@ def time(fields: Object, key: str) -> int:
 # The whole
 
 
+def parsed(content: bytes) -> object:
+    """Return what JSON of another program says.  Raises ValueError for what is none."""
+    try:
+        found: object = json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return found
+
+
 def loaded(content: bytes, what: str, read: Callable[[Object], T]) -> T:
     """Return what `read` returns for the object in these bytes.  Raises ServiceError, which says where
     something is wrong.

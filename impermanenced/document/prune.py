@@ -39,5 +39,6 @@ def prune_to_json(plan: Plan, pruned: Pruned | None, *, free: int, dry_run: bool
         "broken": list(plan.found.broken),
         "deleted": [root_to_json(root) for root in pruned.gone] if pruned else [],
         "failed": [{**root_to_json(root), "reason": why} for root, why in pruned.failed] if pruned else [],
+        "settled": pruned.settled if pruned else True,
         "stopped": pruned.stopped if pruned else False,
     }

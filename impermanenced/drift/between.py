@@ -104,6 +104,7 @@ class Between:
     def _compare(self, pair: Pair, drift: Drift) -> Iterator[Difference]:
         """Yield the differences of one pair of trees, and leave what is nested in them waiting."""
         there: set[int] = set()  # the subvolumes nested in `was` that were met
+        replaced: set[bytes] = set()  # paths that may have been theirs, and are something else now
         if pair.place is not None:
             found = drift.everything(pair.place, btrfs.MAX_U64, btrfs.MAX_U64)
         else:
@@ -111,6 +112,8 @@ class Between:
         for difference in found:
             number = difference.subvolume
             if difference.type is not FileType.SUBVOLUME or number is None:
+                if drift.was_nested and difference.change is Change.REPLACED:
+                    replaced.add(difference.path)
                 yield self._as_root(pair, difference)
             elif difference.change is Change.DELETED:
                 there.add(number)
@@ -126,7 +129,7 @@ class Between:
                 place = None if was is None or was.is_root else was
                 self._waiting.append(Pair(difference.path, number, pair.was if place else None, place))
         if pair.place is None:
-            yield from self._stubs(pair, drift, there)
+            yield from self._stubs(pair, drift, there, replaced)
 
     def _as_root(self, pair: Pair, difference: Difference) -> Difference:
         """Return the difference of a nested subvolume's topmost directory as one of the subvolume."""
@@ -134,15 +137,21 @@ class Between:
             return dataclasses.replace(difference, type=FileType.SUBVOLUME, subvolume=pair.now)
         return difference
 
-    def _stubs(self, pair: Pair, drift: Drift, there: set[int]) -> Iterator[Difference]:
-        """Yield what was nested, and has no more than a stub in its place now: no change of a name shows."""
+    def _stubs(
+        self, pair: Pair, drift: Drift, there: set[int], replaced: set[bytes]
+    ) -> Iterator[Difference]:
+        """Yield what was nested, and has no more than a stub in its place now: no change of a name shows.
+
+        Of what has something else in its place, only what was in it is left to yield.
+        """
         if pair.was is None:
             return
         tree = Tree(self._machine.top, pair.was)
         for number, (directory, name) in drift.was_nested.items():
             if number not in there:
                 path = pair.path.rstrip(b"/") + tree.path(directory) + b"/" + name
-                yield drift.subvolume(path, number, Change.DELETED)
+                if path not in replaced:
+                    yield drift.subvolume(path, number, Change.DELETED)
                 yield from self._gone(path, number)
 
     def _gone(self, path: bytes, number: int) -> Iterator[Difference]:

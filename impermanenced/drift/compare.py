@@ -18,6 +18,11 @@ from .side import PLACEHOLDER, ROOT_INODE, Side
 Pair = tuple[bytes, DirEntry | None, DirEntry | None]  # a path, and its entry now and in the blank
 
 
+def _size(names: Iterable[bytes]) -> int:
+    """Return by how much these names make a directory larger."""
+    return 2 * sum(map(len, names))
+
+
 class Drift:
     """The comparison of one volume with its blank, through a descriptor on their filesystem.
 
@@ -128,18 +133,24 @@ class Drift:
     def _changed_names(self, path: bytes, directory: int, new: Inode, old: Inode) -> Iterator[Difference]:
         """Yield the differences of the names in a stable directory that do not mean the blank's inode.
 
-        The size of a directory is twice the length of all its names.  If it grew by just the
-        names that were added, none was taken away, and only the added names have to be looked at.
+        The size of a directory is twice the length of all its names.  If one side is as it was, and the other
+        grew by just the names that were added, none was taken away, and only these have to be looked at.
         """
-        added = self._now.added(directory)
-        grown = 2 * sum(map(len, added))
+        came, went = self._now.added(directory), self._was.added(directory)
+        is_unchanged, base = self._was.is_unchanged, self._base
         pairs: Iterable[Pair]
-        if new.size == old.size + grown and not self._was.added(directory):
-            pairs = [(path + b"/" + name, entry, None) for name, entry in added.items()]
+        if base is not None and is_unchanged(directory, base) and new.size == old.size + _size(came):
+            pairs = [(path + b"/" + name, entry, None) for name, entry in came.items()]
+        elif (
+            base is not None
+            and self._now.is_unchanged(directory, base)
+            and old.size == new.size + _size(went)
+        ):
+            pairs = [(path + b"/" + name, None, entry) for name, entry in went.items()]
         else:
             pairs = self._pairs(path, directory, directory)
         for below, now, was in pairs:
-            if self._is_another(now, was) and not (now is not None and self._is_subvolume(now)):
+            if self._is_another(now, was) and not (now is not None and self._now.holds(now)):
                 yield from self._walk(below, now, was)
 
     def _is_another(self, now: DirEntry | None, was: DirEntry | None) -> bool:
@@ -168,7 +179,7 @@ class Drift:
             self.met += 1
             new = self._now.inode(now) if now is not None else None
             old = self._was.inode(was) if was is not None else None
-            if now is not None and self._is_subvolume(now):
+            if now is not None and self._now.holds(now):
                 change = Change.REPLACED if old is not None else Change.CREATED
                 new = None
                 if self._into:
@@ -186,10 +197,6 @@ class Drift:
             else:
                 self._cut += 1
 
-    def _is_subvolume(self, entry: DirEntry) -> bool:
-        """Return whether the entry is a real subvolume: in a snapshot such an entry is an empty directory."""
-        return entry.is_root and entry.objectid in self._now.nested
-
     # One name
 
     def subvolume(self, path: bytes, number: int, change: Change) -> Difference:
@@ -206,13 +213,13 @@ class Drift:
             if now is not None and new is not None:
                 yield describe(self._now, path, now, new, Change.CREATED, "+......")
         elif now is None or new is None:
-            if was.is_root and was.objectid in self._was.nested:
+            if self._was.holds(was):
                 yield self.subvolume(path, was.objectid, Change.DELETED)
             else:
                 yield describe(self._was, path, was, old, Change.DELETED, "-......")
         elif now == was and self._places.is_unchanged(now.objectid):
             return
-        elif stat.S_IFMT(new.mode) != stat.S_IFMT(old.mode):
+        elif stat.S_IFMT(new.mode) != stat.S_IFMT(old.mode) or (self._was.holds(was) and not now.is_root):
             yield describe(self._now, path, now, new, Change.REPLACED, "t......")
         elif new is not PLACEHOLDER and old is not PLACEHOLDER:
             facts, blank_facts = self._now.tree.facts(now.objectid), self._was.tree.facts(was.objectid)

@@ -66,6 +66,10 @@ class Side:
         found = self.known.inodes.get(inode)
         return found is not None and self.since is not None and found.generation > self.since
 
+    def holds(self, entry: DirEntry) -> bool:
+        """Return whether the entry is a real subvolume: in a snapshot such an entry is an empty directory."""
+        return entry.is_root and entry.objectid in self.nested
+
     def inode(self, entry: DirEntry) -> Inode:
         """Return the inode that an entry leads to, or a placeholder."""
         if entry.is_root:

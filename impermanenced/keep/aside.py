@@ -3,21 +3,23 @@
 Hard facts
     rename(2) over a mount point gives EBUSY.  A program that writes a new file and renames it over the old
     one (wpa_supplicant, useradd, fish, most editors) then fails; many leave the new file where it is.
-    The name of that has the old one's in it, and it is younger.  What a program keeps as a backup is not: it
-    was the content before the file was written.
+    It is named after the old one, as mkstemp(3) does, and it is younger.  What a program keeps as a backup
+    is not: it was the content before the file was written.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 
 from ..kernel import openat2
 
 MOST = 10_000  # names in a directory that are looked at
-# What editors and programs keep beside a file while they work on it.
-_BESIDE = (b".swp", b".swo", b".swx", b".lock", b".lck", b".pid", b".bak", b".old", b".orig", b"-", b"#")
+# What is before and behind the old file's name: .tmp, +, six random characters; systemd begins with ".#".
+_BEFORE = (b"", b".", b".#")
+_BEHIND = re.compile(rb"[.+~_-]?(?:[\w-]*\.)?(?:tmp|temp|new|part)[\w.-]*|[.-]?(?=\w*[A-Z0-9])\w{6,}|[+~]")
 
 
 def left_aside(root: int, path: bytes, mounted: os.stat_result) -> bytes | None:
@@ -33,7 +35,7 @@ def left_aside(root: int, path: bytes, mounted: os.stat_result) -> bytes | None:
         return None
     try:
         for name in map(os.fsencode, os.listdir(fd)[:MOST]):
-            if base in name and name != base and not name.endswith(_BESIDE):
+            if _is_named_after(name, base):
                 with contextlib.suppress(OSError):
                     facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
                     if _is_newer(facts, mounted):
@@ -49,3 +51,11 @@ def _is_newer(facts: os.stat_result, mounted: os.stat_result) -> bool:
     # A link, or the mount of another declared file, is nothing that was left.
     regular = stat.S_ISREG(facts.st_mode) and facts.st_size > 0 and facts.st_uid == mounted.st_uid
     return regular and facts.st_dev != mounted.st_dev and facts.st_mtime_ns > mounted.st_mtime_ns
+
+
+def _is_named_after(name: bytes, base: bytes) -> bool:
+    """Return whether a program may have made a file of this name to put it in the place of another."""
+    for before in _BEFORE:
+        if name.startswith(before + base) and _BEHIND.fullmatch(name[len(before + base) :]):
+            return True
+    return False

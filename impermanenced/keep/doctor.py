@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from ..boots.doctor import WARNING, Finding
-from ..model import AdviceKind, Decision
+from ..model import Decision
 from ..report.report import Manager
 from ..report.unkept import severity
 from ..text import first_of, to_text
@@ -15,7 +14,6 @@ from .examine import states
 from .state import Declared, Reason, State
 
 MOST = 5  # paths that are named
-TMPFILES = "/etc/tmpfiles.d/impermanence.conf"
 
 
 def examine(manager: Manager, decision: Decision) -> list[Finding]:
@@ -45,22 +43,11 @@ def _inconsistent(one: Declared, risk: str) -> Finding:
 def _inactive(found: Sequence[Declared], risk: str) -> Iterator[Finding]:
     if not found:
         return
-    commands = [command for one in found for command in _fulfil(one)]
-    every = "each" if len(found) > 1 else "it"
+    commands = dict.fromkeys(command for one in found for command in one.commands)
     yield Finding(
         risk,
         f"declared, but nothing is mounted there: {first_of([one.path for one in found], MOST)}. "
         "What is written there goes with the next boot that wipes",
-        f"copy {every} to the persist volume, and mount {every}" if commands else "rebuild the system",
-        commands=(*commands, *(["systemctl daemon-reload && mount --all"] if commands else [])),
+        found[0].hint,
+        commands=tuple(commands),
     )
-
-
-def _fulfil(one: Declared) -> Iterator[str]:
-    """Yield the commands that make a declaration so; where a module does it, there are none."""
-    path, persist = (shlex.quote(to_text(text)) for text in (one.path, one.persist))
-    tables = {AdviceKind.FSTAB: "/etc/fstab", AdviceKind.TMPFILES: TMPFILES}
-    for kind, line in one.advice:
-        if (table := tables.get(kind)) is not None:
-            yield f"cp -a --reflink=auto --parents {path} {persist}"
-            yield f"echo {shlex.quote(line)} >> {table}"

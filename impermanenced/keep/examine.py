@@ -6,11 +6,10 @@ The rules (`report/rules`) say what keeps a path, so nothing is kept here that a
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 
-from ..config.placement import Placement
+from ..config.placement import SYNC, Placement
 from ..model import Advice, Difference, FileType, Mounted, Verdict
 from ..report.report import Manager
 from ..report.rules import Ruling
@@ -19,19 +18,13 @@ from ..text import to_text
 from ..volumes import placement
 from ..volumes.machine import system_root
 from ..volumes.mounted import AUTOMOUNT
+from .ownership import resolved
+from .plan import source_of
 from .remedy import remedy_of
 from .sources import Sources
 from .state import KEPT, Declared, Reason
 
-_OCTAL = re.compile(r"[0-7]{3,4}")
-_CLAUSE = re.compile(r"([ugoa]+)=([rwx]*)")
-
 _Why = tuple[Reason, str]  # a reason, and its words
-
-
-def source_of(one: Placement) -> bytes:
-    """Return where a declaration's content lies in the persist volume."""
-    return one.declaration.persist.rstrip(b"/") + one.declaration.path
 
 
 def states(manager: Manager) -> list[Declared]:
@@ -92,7 +85,6 @@ class _Judge:
             hint,
             commands,
             kept=reason in KEPT and ruling.verdict in (Verdict.PERSISTED, Verdict.HIDDEN),
-            advice=advice,
             uid=self._owner(one, facts),
         )
 
@@ -104,6 +96,8 @@ class _Judge:
             return Reason.WIPED, self._wiped[one.declaration.persist]
         if ruling.mount is not None:
             return self._mounted(one, source, ruling.mount)
+        if one.method == SYNC:
+            return _copied(source, standing, ruling)
         if ruling.verdict is not Verdict.PERSISTED or standing.target is None:
             return self._absent(one, source, standing)
         if self._leads_to(standing, source):
@@ -192,8 +186,8 @@ class _Judge:
             if wanted is not None and wanted not in (str(number), name_of(number)):
                 yield f"the {what} of its source is {name_of(number)}, not {wanted}"
         mode = stat.S_IMODE(facts.st_mode)
-        wanted_mode = None if own.mode is None else mode_bits(own.mode)
-        if wanted_mode is not None and wanted_mode != mode:
+        wanted_mode = mode if own.mode is None else resolved(own.mode, mode)
+        if wanted_mode != mode:
             yield f"the mode of its source is {mode:04o}, not {wanted_mode:04o}"
 
     def _owner(self, one: Placement, facts: os.stat_result | None) -> int | None:
@@ -203,6 +197,15 @@ class _Judge:
         return None if facts is None else facts.st_uid
 
 
+def _copied(source: bytes, standing: Difference, ruling: Ruling) -> _Why:
+    shown = to_text(source)
+    if ruling.verdict is Verdict.PERSISTED and standing.target is None:
+        return Reason.COPIED, f"copied from {shown}, which has the same"
+    if not standing.inode:
+        return Reason.NOT_COPIED, f"there is no copy of {shown}"
+    return Reason.CHANGED, f"it is not as {shown}, and not copied back"
+
+
 def _active(source: bytes, standing: Difference, ruling: Ruling) -> _Why:
     shown = to_text(source)
     if ruling.mount is None:
@@ -210,18 +213,3 @@ def _active(source: bytes, standing: Difference, ruling: Ruling) -> _Why:
     if ruling.mount.path == standing.path:
         return Reason.MOUNTED, f"mounted from {shown}"
     return Reason.WITHIN, f"in what is mounted at {to_text(ruling.mount.path)}, as {shown}"
-
-
-def mode_bits(mode: str) -> int | None:
-    """Return a mode of chmod(1) as a number, or None if it does not say all of it."""
-    if _OCTAL.fullmatch(mode):
-        return int(mode, 8)
-    bits: dict[str, int] = {}
-    for clause in mode.split(","):
-        match = _CLAUSE.fullmatch(clause)
-        if match is None:
-            return None
-        value = sum({"r": 4, "w": 2, "x": 1}[letter] for letter in set(match[2]))
-        for who in match[1].replace("a", "ugo"):
-            bits[who] = value
-    return bits["u"] * 64 + bits["g"] * 8 + bits["o"] if len(bits) == 3 else None

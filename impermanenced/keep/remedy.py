@@ -10,6 +10,8 @@ from ..model import Advice, AdviceKind
 from ..text import to_text
 from .state import Reason
 
+APPLY = "impermanence apply"
+
 
 def remedy_of(
     one: Placement, source: bytes, reason: Reason, advice: tuple[Advice, ...]
@@ -17,7 +19,7 @@ def remedy_of(
     """Return what to do about a state, in words and as commands."""
     path, place = (shlex.quote(to_text(text)) for text in (one.declaration.path, source))
     match reason:
-        case Reason.MOUNTED | Reason.LINKED | Reason.WITHIN:
+        case Reason.MOUNTED | Reason.LINKED | Reason.WITHIN | Reason.COPIED:
             return "", ()
         case Reason.ELSEWHERE | Reason.PASSING:
             return f"move what is to last to {place}, and take away what is there", (f"findmnt -T {path}",)
@@ -27,6 +29,10 @@ def remedy_of(
         case Reason.LINK_REPLACED:
             back = f"cp -a --reflink=auto -T {path} {place}"
             return "copy it to the persist volume, and put the link back", (back, f"ln -sfn {place} {path}")
+        case Reason.CHANGED:
+            return "copy it back", ("impermanence sync",)
+        case Reason.NOT_COPIED:
+            return "copy it, as the next boot does", ("impermanence apply",)
         case Reason.LEFT_ASIDE:
             return "declare the directory around it, or copy the younger version into what is mounted", ()
         case Reason.NO_SOURCE:
@@ -54,9 +60,6 @@ def _chown(one: Placement, place: str) -> Iterator[str]:
 
 
 def _make_so(advice: tuple[Advice, ...]) -> tuple[str, tuple[str, ...]]:
-    for kind, argument in advice:
-        if kind is AdviceKind.FSTAB:
-            return f"copy it to the persist volume, then in /etc/fstab: {argument}", ()
-        if kind is AdviceKind.TMPFILES:
-            return f"move it to the persist volume, then in a file of /etc/tmpfiles.d: {argument}", ()
-    return "rebuild the system", ()
+    if any(kind is AdviceKind.MODULE for kind, _ in advice):
+        return "rebuild the system", ()
+    return "have it made so; of what lies there already it says what to do", (APPLY,)

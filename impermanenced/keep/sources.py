@@ -50,6 +50,11 @@ class Sources:
         below = (self._root + path)[len(mount.path.rstrip(b"/")) :]
         return mount.device, mount.root.rstrip(b"/") + below or b"/"
 
+    def is_mounted(self, path: bytes) -> bool:
+        """Return whether something is mounted at this very path."""
+        mount = self._mount(path)
+        return mount is not None and mount.path == self._root + path
+
     def left_aside(self, path: bytes, mounted: os.stat_result) -> bytes | None:
         """Return the path of a younger version beside a mounted file that nobody could put there, or None."""
         name = left_aside(self._fd, path, mounted)

@@ -13,8 +13,6 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model import Advice
-
 
 class State(enum.StrEnum):
     """The states that a declaration can be in."""
@@ -30,13 +28,16 @@ class Reason(enum.StrEnum):
     MOUNTED = "mounted"
     LINKED = "linked"
     WITHIN = "within"  # a mount above it, which has the source too
+    COPIED = "copied"  # a file with the content of its source
     UNMOUNTED = "not-mounted"
     UNLINKED = "not-linked"
+    NOT_COPIED = "not-copied"
     WAITS = "waits"  # until something enters it: an automount
     ELSEWHERE = "elsewhere"  # mounted or linked from elsewhere
     PASSING = "passing"  # a tmpfs or the like is mounted over it
     STALE = "stale"  # what is mounted was removed from its place
     LINK_REPLACED = "link-replaced"  # a file or directory is where the link belongs
+    CHANGED = "changed"  # a copy that is not copied back yet
     LEFT_ASIDE = "left-aside"  # a program could not put its new version in the place of a mount
     NO_SOURCE = "no-source"
     KIND = "kind"  # a file is declared as a directory, or a directory as a file
@@ -48,13 +49,16 @@ STATES: Mapping[Reason, State] = {
     Reason.MOUNTED: State.ACTIVE,
     Reason.LINKED: State.ACTIVE,
     Reason.WITHIN: State.ACTIVE,
+    Reason.COPIED: State.ACTIVE,
     Reason.UNMOUNTED: State.INACTIVE,
     Reason.UNLINKED: State.INACTIVE,
+    Reason.NOT_COPIED: State.INACTIVE,
     Reason.WAITS: State.INACTIVE,
     Reason.ELSEWHERE: State.INCONSISTENT,
     Reason.PASSING: State.INCONSISTENT,
     Reason.STALE: State.INCONSISTENT,
     Reason.LINK_REPLACED: State.INCONSISTENT,
+    Reason.CHANGED: State.INCONSISTENT,
     Reason.LEFT_ASIDE: State.INCONSISTENT,
     Reason.NO_SOURCE: State.INCONSISTENT,
     Reason.KIND: State.INCONSISTENT,
@@ -67,6 +71,7 @@ KEPT = (
     Reason.MOUNTED,
     Reason.LINKED,
     Reason.WITHIN,
+    Reason.COPIED,
     Reason.ELSEWHERE,
     Reason.LEFT_ASIDE,
     Reason.KIND,
@@ -89,7 +94,6 @@ class Declared:
     hint: str = ""  # what to do about it; "" if it is active
     commands: tuple[str, ...] = ()  # that do what the hint says
     kept: bool = False  # whether the next boot leaves alone what is there
-    advice: tuple[Advice, ...] = ()  # what makes it so, where nothing was made for it
     uid: int | None = None  # the user that it belongs to; None: root alone sees it
 
     @property

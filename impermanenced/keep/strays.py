@@ -26,7 +26,7 @@ from ..paths import ancestors, within
 from ..report.report import Manager
 from ..text import to_text
 from ..volumes.machine import system_root
-from .examine import source_of
+from .plan import source_of
 from .sources import Sources
 
 OURS = b".impermanence"  # what begins so at the top of a persist volume is this program's own

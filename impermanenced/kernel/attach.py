@@ -14,14 +14,26 @@ from __future__ import annotations
 
 import os
 
-from . import chroot, libc
+from . import chroot, libc, mounts
 
 # linux/mount.h
 OPEN_TREE_CLONE = 0x1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 0x4
 MOVE_MOUNT_T_EMPTY_PATH = 0x40
+MOUNT_ATTR_ATIME_MASK = 0x70
+MOUNT_ATTR_NODIRATIME = 0x80
 UMOUNT_NOFOLLOW = 0x8
+
+_ATTRIBUTES = {
+    "ro": mounts.MOUNT_ATTR_RDONLY,
+    "nosuid": mounts.MOUNT_ATTR_NOSUID,
+    "nodev": mounts.MOUNT_ATTR_NODEV,
+    "noexec": mounts.MOUNT_ATTR_NOEXEC,
+    "nodiratime": MOUNT_ATTR_NODIRATIME,
+    "noatime": mounts.MOUNT_ATTR_NOATIME,
+}
+OPTIONS = frozenset(_ATTRIBUTES)  # of mount(8), which are attributes of a mount
 
 
 def clone(fd: int) -> int:
@@ -34,6 +46,18 @@ def clone(fd: int) -> int:
 def attach(mount: int, place: int) -> None:
     """Attach a new mount over what a descriptor is on."""
     libc.move_mount(mount, place, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+
+
+def bind(source: int, place: int, options: frozenset[str]) -> None:
+    """Mount what `source` is on over what `place` is on; `options` are some of OPTIONS."""
+    mount = clone(source)
+    try:
+        if wanted := sum(_ATTRIBUTES[option] for option in options):
+            clear = MOUNT_ATTR_ATIME_MASK if "noatime" in options else 0
+            libc.mount_setattr(mount, libc.AT_EMPTY_PATH, set=wanted, clear=clear)
+        attach(mount, place)
+    finally:
+        os.close(mount)
 
 
 def detach(directory_fd: int, name: bytes) -> None:

@@ -22,6 +22,7 @@ SYS_fsopen = 430
 SYS_fsconfig = 431
 SYS_fsmount = 432
 SYS_openat2 = 437
+SYS_mount_setattr = 442
 
 # linux/fcntl.h
 AT_FDCWD = -100
@@ -36,6 +37,7 @@ RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
 
 _OPEN_HOW = struct.Struct("=QQQ")  # flags, mode, resolve
 
@@ -95,6 +97,19 @@ def move_mount(from_fd: int, to_fd: int, flags: int) -> None:
     """Move the mount of one descriptor to the place of another; `flags` say that both paths are empty."""
     arguments = ctypes.c_int(from_fd), b"", ctypes.c_int(to_fd), b"", ctypes.c_uint(flags)
     _checked(_libc.syscall(SYS_move_mount, *arguments))
+
+
+def mount_setattr(fd: int, flags: int, *, set: int, clear: int) -> None:
+    """Change the attributes of the mount that a descriptor is on (struct mount_attr of linux/mount.h)."""
+    attributes = struct.pack("=QQQQ", set, clear, 0, 0)
+    arguments = ctypes.c_int(fd), b"", ctypes.c_uint(flags), attributes, ctypes.c_size_t(len(attributes))
+    _checked(_libc.syscall(SYS_mount_setattr, *arguments))
+
+
+def setfsids(uid: int, gid: int) -> None:
+    """Set the user and group that this thread is for the filesystem: what it makes is theirs."""
+    _libc.setfsgid(gid)
+    _libc.setfsuid(uid)
 
 
 def umount2(path: bytes, flags: int) -> None:

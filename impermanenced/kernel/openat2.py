@@ -39,6 +39,25 @@ def open_path(root_fd: int, path: bytes) -> int:
     return _open(root_fd, relative(path), os.O_PATH | os.O_NOFOLLOW)
 
 
+def exists_inside(root_fd: int, path: bytes) -> bool:
+    """Return whether a system whose root is open has something at this path.
+
+    A link at its end counts, wherever it leads; those on the way lead where they would with this root.
+    """
+    directory, name = os.path.split(relative(path))
+    try:
+        fd = libc.openat2(root_fd, directory or b".", os.O_PATH | os.O_DIRECTORY, libc.RESOLVE_IN_ROOT)
+    except OSError:
+        return False
+    try:
+        os.stat(name or b".", dir_fd=fd, follow_symlinks=False)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
 def open_entry(directory_fd: int, name: bytes, flags: int) -> int:
     """Return a descriptor on what a name in a directory stands for, and on nothing that is mounted over it.
 

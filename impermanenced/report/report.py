@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..boots.unreviewed import unreviewed
 from ..config.load import Config
 from ..drift import Drift, Whole, nested_volume
 from ..drift.whole import LISTED
@@ -19,9 +20,10 @@ from ..system.systemd import Systemctl, Systemd
 from ..text import first_of
 from ..volumes import links, placement
 from ..volumes.configured import open_configured
-from ..volumes.machine import Machine
+from ..volumes.machine import Machine, system_root
 from ..volumes.mounted import changed, faults, mounted_inside
 from ..volumes.placement import Misplaced
+from ..volumes.started import started_from
 from ..watch.attribution import Attribution, Writers
 from . import booted
 from .appraisal import Judged
@@ -31,6 +33,7 @@ from .forecast import REPEATED, Remembered
 from .fulfilment import Fulfilment
 from .rules import Rules, Ruling
 from .standing import difference_of
+from .synced import Copies
 
 NAMED = 3  # nested subvolumes that a note names
 MOST_NAMED = 5  # mounts that are named
@@ -152,7 +155,12 @@ class Manager:
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
             settled=span.settled if span else None,
-            notes=(*self._context.notes, *_fleeting(came_and_went), *cut.words()),
+            notes=(
+                *self._context.notes,
+                *_fleeting(came_and_went),
+                *cut.words(),
+                *_unreviewed(self.config, self.machine),
+            ),
             faults=(*(one.words for one in misplaced), *faults(self.config.declarations, seen)),
             forecast=forecast,
         )
@@ -169,10 +177,11 @@ class Manager:
         entries: list[Entry] = []
         complete, cut = True, _Cut()
         for volume in self.volumes:
-            drift = Whole(self.machine.top, volume, self.machine.baseline(volume), most)
+            began = started_from(self.machine, volume)
+            drift = Whole(self.machine.top, began, self.machine.baseline(began), most)
             differences = _at_most(most, drift.differences())
-            judged = self._judge(volume, differences, mounted[volume.name], misplaced, writers)
-            found = self._context.appraise(volume, judged)
+            judged = self._judge(began, differences, mounted[volume.name], misplaced, writers)
+            found = self._context.appraise(began, judged)
             entries.extend(booted.spare(found, self.config, self.machine, volume, forecast))
             complete = complete and drift.complete
             cut.boxes += drift.cut
@@ -232,14 +241,19 @@ class Manager:
         writers: Writers | None,
     ) -> Iterator[Judged]:
         attribution = Attribution(self.machine.top, volume, writers) if writers is not None else None
-        with Covered(self.machine, volume) as covered:
+        with Covered(self.machine, volume) as covered, self._copies() as copies:
             rules = self._rules(volume, mounted, misplaced, covered)
             fulfilment = Fulfilment(self.config.placements, covered.root, volume)
             for difference in differences:
                 ruling, hidden = covered.judge(difference, rules.judge(difference))
+                ruling = copies.judge(difference, ruling)
                 writer = attribution.of(difference) if attribution is not None else None
                 advice = fulfilment.advice(ruling.declaration)
-                yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice)
+                place = ruling.mount is not None
+                yield Judged(difference, ruling.verdict, ruling.words, writer, hidden, advice, place)
+
+    def _copies(self) -> Copies:
+        return Copies(self.config.placements, self.config.given, system_root(self.volumes))
 
     def _rules(
         self, volume: Volume, mounted: Sequence[Mounted], misplaced: Sequence[Misplaced], covered: Covered
@@ -261,13 +275,22 @@ class Manager:
         for volume in sorted(self.volumes, key=lambda one: len(one.path), reverse=True):
             mine = [path for path in waiting if within(path, volume.path)]
             waiting = [path for path in waiting if path not in mine]
-            with Covered(self.machine, volume) as covered:
+            with Covered(self.machine, volume) as covered, self._copies() as copies:
                 rules = self._rules(volume, mounted[volume.name], misplaced, covered)
                 fulfilment = Fulfilment(self.config.placements, covered.root, volume)
                 for path in mine:
                     standing = difference_of(covered.root, volume, path)
-                    ruling = rules.judge(standing)
+                    ruling = copies.judge(standing, rules.judge(standing))
                     yield standing, ruling, fulfilment.advice(ruling.declaration)
+
+
+def _unreviewed(config: Config, machine: Machine) -> Iterator[str]:
+    """Yield a note on the boots whose losses nobody has looked at."""
+    found = unreviewed(machine, config.archive.directory, config.archive.keep_unreviewed)
+    if found:
+        few = ", ".join(map(str, found[:MOST_NAMED])) + (" and others" if len(found) > MOST_NAMED else "")
+        many = "boots" if len(found) > 1 else "boot"
+        yield f"not reviewed: what {many} {few} lost (impermanence boots)"
 
 
 def _fleeting(came_and_went: Collection[bytes]) -> Iterator[str]:

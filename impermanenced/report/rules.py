@@ -130,7 +130,9 @@ class Rules:
         if path in self._way_to_kept:
             return Ruling(Verdict.PERSISTED, f"made for the mount point {to_text(self._way_to_kept[path])}")
         if path in self._way_to_passing and path not in self._way_to_declared:
-            return Ruling(Verdict.IGNORED, f"made for the mount point {to_text(self._way_to_passing[path])}")
+            end = self._way_to_passing[path]
+            words = f"made for the mount point {to_text(end)}"
+            return Ruling(Verdict.IGNORED, words, self._mounted[end])
         return None
 
     def _symlink(self, difference: Difference) -> Ruling | None:

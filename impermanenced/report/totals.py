@@ -54,8 +54,8 @@ def counts(report: Report) -> dict[Verdict, int]:
 
 
 def caches(report: Report) -> int:
-    """Return how many of the ignored entries are caches."""
-    return sum(entry.verdict is Verdict.IGNORED and entry.loss is LossClass.CACHE for entry in report.entries)
+    """Return how many of the ignored entries are caches and the like: what no pattern of the user ignores."""
+    return sum(entry.verdict is Verdict.IGNORED and entry.loss is not None for entry in report.entries)
 
 
 def of_report(report: Report, used: int | None = None) -> Tally:

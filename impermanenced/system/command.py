@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import CommandError
@@ -37,3 +38,18 @@ def run(argv: Sequence[str | bytes], *, timeout: float = 60.0, input: bytes | No
         words = to_text(result.stderr.strip().rpartition(b"\n")[2])
         raise CommandError(f"{name} failed with status {result.returncode}: {words or 'it said nothing'}")
     return bytes(result.stdout)
+
+
+def show(argv: Sequence[str | bytes], *, environment: Mapping[str, str], quiet: bool = False) -> int:
+    """Run a program that has the terminal, and return its exit status, or minus the signal that ended it.
+
+    With `quiet`, what it says goes to stderr.  Raises CommandError if there is no such program.
+    """
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    try:
+        result = subprocess.run(argv, stdout=2 if quiet else None, check=False, env=dict(environment))
+    except FileNotFoundError:
+        name = to_text(os.fsencode(argv[0]))
+        raise CommandError(f"{name}: not found", f"install the package that has {name}") from None
+    return int(result.returncode)

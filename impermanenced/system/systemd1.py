@@ -46,19 +46,20 @@ def loaded(con: Any) -> Units | None:
     found: dict[bytes, Owner] = {}
     try:
         (listed,) = call(con, _MANAGER, "ListUnitsByPatterns", arguments, "(a(ssssssouso))")
-        for name, _, state, _, _, _, path, *_ in listed[:_MOST]:
+        for name, description, state, _, _, _, path, *_ in listed[:_MOST]:
             if state == "loaded":
-                found.update(_of_service(con, name, path))
+                found.update(_of_service(con, name, path, description))
     except GLib.Error:
         return None
     return Units(found)
 
 
-def _of_service(con: Any, name: str, path: str) -> dict[bytes, Owner]:
+def _of_service(con: Any, name: str, path: str, description: str) -> dict[bytes, Owner]:
     dynamic, *lists = get_properties(con, Address(_NAME, path, _SERVICE), ("DynamicUser", *KINDS))
     found: dict[bytes, Owner] = {}
     for setting, names in zip(KINDS, lists, strict=True):
-        found.update(directories(name, setting, names or [], dynamic=bool(dynamic)))
+        named = names or []
+        found.update(directories(name, setting, named, dynamic=bool(dynamic), description=description))
     return found
 
 

@@ -38,9 +38,10 @@ PLACES = (
 )  # fmt: skip
 LARGEST = 256 << 10  # bytes of a unit file
 MOST = 5000  # unit files of a system
+LONGEST = 200  # characters of a description
 
 _SETTING = re.compile(
-    rb"^[ \t]*((?:State|Cache|Logs|Configuration|Runtime)Directory|DynamicUser)"
+    rb"^[ \t]*((?:State|Cache|Logs|Configuration|Runtime)Directory|DynamicUser|Description)"
     rb"[ \t]*=[ \t]*((?:[^\\\n]|\\.|\\\n)*)$",
     re.MULTILINE,
 )
@@ -52,6 +53,7 @@ class Owner(NamedTuple):
 
     unit: str
     kind: str  # one of WORDS
+    description: str = ""  # `Description=` of the unit
 
 
 class Units:
@@ -76,7 +78,7 @@ def _of_directory(
 
 
 def directories(
-    unit: str, setting: str, values: Iterable[str], *, dynamic: bool
+    unit: str, setting: str, values: Iterable[str], *, dynamic: bool, description: str = ""
 ) -> Iterator[tuple[bytes, Owner]]:
     """Yield the directories of one setting of one unit; a value may have a link's name behind a colon."""
     kind, above = KINDS[setting]
@@ -84,9 +86,10 @@ def directories(
         relative = os.path.normpath(os.fsencode(value.partition(":")[0]))
         if relative in (b".", b"/") or relative.startswith((b"/", b"..")):
             continue
-        yield above + relative, Owner(unit, kind)
+        owner = Owner(unit, kind, description[:LONGEST])
+        yield above + relative, owner
         if dynamic and kind in (STATE, CACHE, LOGS):
-            yield above + b"private/" + relative, Owner(unit, kind)
+            yield above + b"private/" + relative, owner
 
 
 def files_of(root: int, names: re.Pattern[bytes]) -> dict[bytes, list[bytes]]:
@@ -120,12 +123,14 @@ def from_files(root: int) -> Units:
 
 def _parse(unit: str, content: bytes) -> Iterator[tuple[bytes, Owner]]:
     values: dict[str, list[str]] = {}
-    dynamic = False
+    dynamic, description = False, ""
     stem = unit.rpartition(".")[0]
     for key, raw in _SETTING.findall(content):
         setting, text = key.decode(), os.fsdecode(raw.replace(b"\\\n", b" ")).strip()
         if setting == "DynamicUser":
             dynamic = text.lower() in ("1", "yes", "y", "true", "t", "on")
+        elif setting == "Description":
+            description = text
         elif not text:  # an empty value removes those before it
             values[setting] = []
         else:
@@ -134,7 +139,8 @@ def _parse(unit: str, content: bytes) -> Iterator[tuple[bytes, Owner]]:
                 word.replace("%p", stem).replace("%N", stem).replace("%n", unit) for word in words
             )
     for setting, named in values.items():
-        yield from directories(unit, setting, (one for one in named if "%" not in one), dynamic=dynamic)
+        plain = (one for one in named if "%" not in one)
+        yield from directories(unit, setting, plain, dynamic=dynamic, description=description)
 
 
 def _names(root: int, place: bytes) -> list[bytes]:

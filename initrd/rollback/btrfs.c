@@ -45,6 +45,14 @@ int open_inside(int directory, const char *path, int flags)
 	return (int)syscall(SYS_openat2, directory, *path ? path : ".", &how, sizeof how);
 }
 
+int open_beneath(int directory, const char *path, int flags)
+{
+	struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, directory, *path ? path : ".", &how, sizeof how);
+}
+
 struct found look_around(int fd)
 {
 	struct btrfs_ioctl_get_subvol_info_args info = { 0 };

@@ -47,5 +47,7 @@ int commit(int directory);
 int open_directory(int directory, const char *path);
 /* A descriptor on what a path says inside of that directory, whatever links lead to. */
 int open_inside(int directory, const char *path, int flags);
+/* The same, and no link is followed, on the way or at the end. */
+int open_beneath(int directory, const char *path, int flags);
 /* The subvolume that a mount without options shows; 0: it cannot be read. */
 uint64_t default_subvolume(int top);

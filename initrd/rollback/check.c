@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "compiled.h"
+#include "early.h"
 #include "request.h"
 
 #define WRONG_USAGE 2
@@ -33,9 +35,11 @@ static const char *complete(void *into)
 static int print(const struct grammar *grammar, void *into, const char *file)
 {
 	struct printing printing = { .grammar = grammar, .into = into };
-	struct grammar printer = { .take = take, .complete = complete, .repeated = grammar->repeated };
+	struct grammar printer = *grammar;
 	const char *fault;
 
+	printer.take = take;
+	printer.complete = complete;
 	puts("VERSION=1");
 	fault = parse_file(&printer, &printing, AT_FDCWD, file);
 	if (fault)
@@ -48,6 +52,8 @@ int check(const struct options *options)
 	struct settings settings = { 0 };
 	struct request request = { 0 };
 	struct record record = { 0 };
+	struct early early = { 0 };
+	struct compiled compiled = { 0 };
 
 	if (strcmp(options->check_kind, "rollback") == 0)
 		return print(&settings_grammar, &settings, options->check_file);
@@ -55,6 +61,10 @@ int check(const struct options *options)
 		return print(&request_grammar, &request, options->check_file);
 	if (strcmp(options->check_kind, "record") == 0)
 		return print(&record_grammar, &record, options->check_file);
-	fputs("impermanence-rollback: --check rollback|next|record FILE\n", stderr);
+	if (strcmp(options->check_kind, "early") == 0)
+		return print(&early_grammar, &early, options->check_file);
+	if (strcmp(options->check_kind, "manifest") == 0)
+		return print(&manifest_grammar, &compiled, options->check_file);
+	fputs("impermanence-rollback: --check rollback|next|record|early|manifest FILE\n", stderr);
 	return WRONG_USAGE;
 }

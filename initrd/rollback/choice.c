@@ -7,7 +7,9 @@
 #include "forms.h"
 #include "memory.h"
 #include "numbers.h"
+#include "release.h"
 #include "request.h"
+#include "source.h"
 #include "state.h"
 
 #define WISH "impermanence= on the kernel command line"
@@ -19,11 +21,18 @@ void check_wish(struct run *run)
 
 	if (strcmp(wish, "off") == 0)
 		end(run, "off", OFF_ASKED, "impermanence=off on the kernel command line");
+	if (strcmp(wish, PREVIOUS) == 0)
+		return;
 	if (begins_with(wish, "boot=")) {
 		if (!is_number(wish + 5, NUMBER))
 			refuse(run, COMMAND_LINE, "impermanence=boot= on the kernel command line has no number");
 	} else if (wish[0] && strcmp(wish, "keep") != 0)
-		refuse(run, COMMAND_LINE, WISH " is not off, keep or boot=N");
+		refuse(run, COMMAND_LINE, WISH " is not off, keep, previous or boot=N");
+}
+
+bool wishes_old_root(const struct run *run)
+{
+	return begins_with(run->line.wish, "boot=") || strcmp(run->line.wish, PREVIOUS) == 0;
 }
 
 static bool is_last_request(const struct run *run, const char *id)
@@ -74,22 +83,27 @@ static unsigned long take_wish(struct run *run, struct decision *decision, unsig
 	*decision = (struct decision){ KEEP, WISH, NULL };
 	if (begins_with(wish, "boot="))
 		*decision = (struct decision){ BOOT_OLD_ROOT, WISH, wish + 5 };
+	if (strcmp(wish, PREVIOUS) == 0)
+		*decision = (struct decision){ BOOT_OLD_ROOT, WISH, newest_old_root(run) };
 	return left;
 }
 
 /* Where nobody has asked for anything: what the boots before this one were like. */
 static void judge_the_past(struct run *run, struct decision *decision)
 {
-	long good;
+	long good, bad[BAD_BOOTS];
 
 	if (run->numbers.last_hold) {
 		*decision = (struct decision){ KEEP, "held after boots that did not complete; ask for a wipe to go on",
 					       NULL };
 		return;
 	}
-	good = strcmp(run->settings.wipe, "yes") == 0 ? good_boot_to_fall_back_to(run) : -1;
-	if (good >= 0)
-		*decision = (struct decision){ FALL_BACK, "3 boots in a row did not complete", words("%ld", good) };
+	good = strcmp(run->settings.wipe, "yes") == 0 ? good_boot_to_fall_back_to(run, bad) : -1;
+	if (good >= 0 && gives_way(run, good, bad))
+		*decision = (struct decision){ GIVE_WAY, THREE_BAD " with a new blank; it gives way to the one before it",
+						 words("%ld", good) };
+	else if (good >= 0 && !has_given_way(run, bad))
+		*decision = (struct decision){ FALL_BACK, THREE_BAD, words("%ld", good) };
 }
 
 struct decision choose(struct run *run)
@@ -109,7 +123,7 @@ struct decision choose(struct run *run)
 	} else
 		judge_the_past(run, &decision);
 	if (run->missing) {
-		if (decision.choice != BOOT_OLD_ROOT)
+		if (decision.choice != BOOT_OLD_ROOT && decision.choice != GIVE_WAY)
 			decision.choice = WIPE;
 		decision.why = words("there was no volume %s", run->missing);
 	}

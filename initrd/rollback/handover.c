@@ -1,78 +1,82 @@
 #define _GNU_SOURCE
 #include "handover.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "compiled.h"
 #include "forms.h"
 #include "log.h"
 #include "memory.h"
 
-#define WRITABLE_BY_OTHERS (S_IWGRP | S_IWOTH)
+#define TARGET "impermanence.target" /* of all that is compiled */
 
-static bool is_roots(int fd, mode_t type, struct stat *status)
+/* Where the running system looks for it. */
+static const char *place_of(const struct run *run, const char *path)
 {
-	return fstat(fd, status) == 0 && (status->st_mode & S_IFMT) == type && status->st_uid == 0 &&
-	       !(status->st_mode & WRITABLE_BY_OTHERS);
+	if (begins_with(path, "units/"))
+		return words("%s/systemd/system/%s", run->options.run, path + 6);
+	if (begins_with(path, "tmpfiles/"))
+		return words("%s/impermanence/tmpfiles.d/%s", run->options.run, path + 9);
+	return words("%s/impermanence/%s", run->options.run, path);
 }
 
-static bool copy(int from, int to, off_t left)
+static bool make_directory_of(const char *place)
 {
-	while (left > 0) {
-		ssize_t copied = sendfile(to, from, NULL, (size_t)left);
+	const char *slash = strrchr(place, '/');
 
-		if (copied <= 0)
-			return false;
-		left -= copied;
-	}
-	return true;
+	return make_directories(AT_FDCWD, keep_bytes(place, (size_t)(slash - place))) == 0;
 }
 
-static bool copy_file(int from, const char *name, int to)
+static bool write_file(const char *place, const struct compiled_file *file)
 {
-	int source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), target = -1;
-	struct stat status;
-	bool copied = false;
+	size_t written = 0;
+	ssize_t more = 1;
+	int fd;
 
-	if (source >= 0 && is_name(name) && is_roots(source, S_IFREG, &status)) {
-		target = openat(to, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-		copied = target >= 0 && copy(source, target, status.st_size);
+	if (!make_directory_of(place))
+		return false;
+	fd = open(place, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	while (fd >= 0 && written < file->size && more > 0) {
+		more = write(fd, file->content + written, file->size - written);
+		written += more > 0 ? (size_t)more : 0;
 	}
-	if (source >= 0)
-		close(source);
-	if (target >= 0)
-		close(target);
-	return copied;
+	return fd >= 0 && close(fd) == 0 && written == file->size;
 }
 
-static void copy_files(const struct run *run, const char *from, const char *to)
+/* Local filesystems wait for it, and go on without it. */
+static bool want(const struct run *run)
 {
-	int source = open_directory(run->top, from), target = -1;
-	DIR *directory = NULL;
-	struct stat status;
+	const char *place = words("%s/systemd/system/local-fs.target.wants/" TARGET, run->options.run);
 
-	if (source >= 0 && is_roots(source, S_IFDIR, &status) && make_directories(AT_FDCWD, to) == 0) {
-		target = open_directory(AT_FDCWD, to);
-		directory = fdopendir(source);
-	}
-	for (const struct dirent *entry; directory && target >= 0 && (entry = readdir(directory));)
-		if (entry->d_name[0] != '.' && entry->d_type != DT_DIR && entry->d_type != DT_LNK &&
-		    !copy_file(dirfd(directory), entry->d_name, target))
-			say(WARNING, "%s was not handed over", escaped(entry->d_name));
-	if (directory)
-		closedir(directory);
-	else if (source >= 0)
-		close(source);
-	if (target >= 0)
-		close(target);
+	return make_directory_of(place) && (symlink("../" TARGET, place) == 0 || errno == EEXIST);
 }
 
 void hand_over(const struct run *run)
 {
-	copy_files(run, STATE "/units", words("%s/systemd/system", run->options.run));
-	copy_files(run, STATE "/tmpfiles", words("%s/tmpfiles.d", run->options.run));
+	struct compiled compiled = { 0 };
+	int directory = open_directory(run->top, STATE "/" COMPILED);
+	const char *fault;
+
+	if (directory < 0) {
+		if (errno != ENOENT)
+			say(ERROR, "the compiled declarations cannot be opened: %s", strerror(errno));
+		return;
+	}
+	fault = read_compiled(&compiled, directory);
+	close(directory);
+	if (fault) {
+		say(ERROR, "no declaration is handed over, %s; impermanence apply compiles them anew", fault);
+		return;
+	}
+	for (size_t i = 0; i < compiled.count; i++) {
+		const struct compiled_file *file = &compiled.list[i];
+
+		if (!write_file(place_of(run, file->path), file))
+			say(ERROR, "%s was not handed over: %s", escaped(file->path), strerror(errno));
+		else if (strcmp(file->path, "units/" TARGET) == 0 && !want(run))
+			say(ERROR, "nothing waits for %s: %s", TARGET, strerror(errno));
+	}
 }

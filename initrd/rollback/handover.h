@@ -1,6 +1,5 @@
-/* Compiled units and tmpfiles lines, for the system that will start. */
+/* The compiled declarations, given to the system that starts: /run outlives the initrd. */
 #pragma once
 #include "run.h"
 
-/* Only plain files of root's are copied to /run. */
 void hand_over(const struct run *run);

@@ -11,7 +11,7 @@
 
 #define KEYS 64 /* more than any section has */
 
-/* The keys since the last VOLUME. */
+/* The keys since the section began. */
 struct section {
 	const char *keys[KEYS];
 	size_t count;
@@ -97,12 +97,17 @@ static const char *take_line(const struct grammar *grammar, void *into, struct s
 	if (number == 1)
 		return strcmp(line, "VERSION") == 0 && strcmp(equals + 1, "1") == 0 ? NO_FAULT :
 										       "not of version 1";
-	if (strcmp(line, "VOLUME") == 0)
+	if (strcmp(line, grammar->section ? grammar->section : "VOLUME") == 0)
 		section->count = 0;
 	if (!is_repeated(grammar, line) && seen(section, line))
 		return words("line %zu: %s for the second time", number, line);
 	fault = grammar->take(into, line, equals + 1);
 	return fault ? words("line %zu: %s %s", number, line, fault) : NO_FAULT;
+}
+
+static size_t largest_of(const struct grammar *grammar)
+{
+	return grammar->largest ? grammar->largest : LARGEST;
 }
 
 const char *parse(const struct grammar *grammar, void *into, const char *content, size_t size)
@@ -113,8 +118,8 @@ const char *parse(const struct grammar *grammar, void *into, const char *content
 
 	if (size == 0)
 		return "the file is empty";
-	if (size > LARGEST)
-		return "larger than 65536 bytes";
+	if (size > largest_of(grammar))
+		return words("larger than %zu bytes", largest_of(grammar));
 	if (memchr(text, '\0', size))
 		return "has bytes that are not printable ASCII";
 	if (text[size - 1] != '\n')
@@ -132,16 +137,16 @@ const char *parse(const struct grammar *grammar, void *into, const char *content
 	return grammar->complete(into);
 }
 
-char *read_plain_file(int directory, const char *path, size_t *size, const char **fault)
+char *read_plain_file(int directory, const char *path, size_t largest, size_t *size, const char **fault)
 {
 	int fd = openat(directory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	char *content = keep(LARGEST + 2);
+	char *content = keep(largest + 2);
 	struct stat status;
 	ssize_t got = 0;
 
 	*size = 0;
 	*fault = fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ? "not a regular file" : NO_FAULT;
-	while (!*fault && *size <= LARGEST && (got = read(fd, content + *size, LARGEST + 1 - *size)) > 0)
+	while (!*fault && *size <= largest && (got = read(fd, content + *size, largest + 1 - *size)) > 0)
 		*size += (size_t)got;
 	if (got < 0)
 		*fault = "cannot be read";
@@ -154,7 +159,7 @@ const char *parse_file(const struct grammar *grammar, void *into, int directory,
 {
 	const char *fault;
 	size_t size;
-	const char *content = read_plain_file(directory, path, &size, &fault);
+	const char *content = read_plain_file(directory, path, largest_of(grammar), &size, &fault);
 
 	return content ? parse(grammar, into, content, size) : fault;
 }

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LARGEST 65536 /* bytes of a file */
+#define LARGEST 65536 /* bytes of a file, unless its grammar says more */
 #define NO_FAULT NULL
 #define UNKNOWN_KEY "is unknown here"
 #define WRONG_FORM "is not of the right form"
@@ -21,12 +21,15 @@ struct grammar {
 	const char *(*complete)(void *into);
 	/* Keys that may be there more than once. */
 	const char *repeated;
+	/* The key that begins a section, in which others may come again; NULL: VOLUME. */
+	const char *section;
+	size_t largest; /* bytes; 0: LARGEST */
 };
 
 /* NULL when the content was taken; otherwise what is wrong with it, and where. */
 const char *parse(const struct grammar *grammar, void *into, const char *content, size_t size);
 
-/* The content of a plain file, at most LARGEST + 1 bytes; NULL, and `fault` says why.  `directory` is a
+/* The content of a plain file, at most `largest` + 1 bytes; NULL, and `fault` says why.  `directory` is a
  * descriptor or AT_FDCWD. */
-char *read_plain_file(int directory, const char *path, size_t *size, const char **fault);
+char *read_plain_file(int directory, const char *path, size_t largest, size_t *size, const char **fault);
 const char *parse_file(const struct grammar *grammar, void *into, int directory, const char *path);

@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "choice.h"
+#include "early.h"
 #include "filesystem.h"
 #include "hibernation.h"
 #include "layout.h"
@@ -23,6 +24,7 @@
 #include "memory.h"
 #include "options.h"
 #include "recovery.h"
+#include "release.h"
 #include "root.h"
 #include "source.h"
 #include "state.h"
@@ -170,6 +172,17 @@ static void fall_back(struct run *run, const struct decision *decision)
 	switch_volumes(run, "booted", decision->why);
 }
 
+/* The blank that was before the new one is the blank again; if that cannot be, it falls back to a good root. */
+static void change_blanks(struct run *run, struct decision *decision)
+{
+	check_that_the_name_decides(run);
+	say(ERROR, "%s", decision->why);
+	if (give_way(run))
+		return;
+	say(ERROR, "the blank could not be exchanged for the one before it");
+	*decision = (struct decision){ FALL_BACK, THREE_BAD, decision->boot };
+}
+
 static _Noreturn void obey(struct run *run, struct decision decision)
 {
 	if (decision.choice == KEEP)
@@ -177,6 +190,8 @@ static _Noreturn void obey(struct run *run, struct decision decision)
 	check_places(run);
 	if (decision.choice == BOOT_OLD_ROOT)
 		boot_old_roots(run, &decision);
+	if (decision.choice == GIVE_WAY && !run->options.examine)
+		change_blanks(run, &decision);
 	if (decision.choice == FALL_BACK)
 		fall_back(run, &decision);
 	if (strcmp(run->settings.wipe, "yes") != 0 && !run->missing)
@@ -197,6 +212,8 @@ int main(int count, char **arguments)
 		return check(&run.options);
 	umask(022);
 	log_to(run.options.examine ? NULL : run.options.log);
+	if (run.options.early)
+		return make_early_places(&run.options);
 	run.top_path = words("%s/impermanence/top", run.options.run);
 	if (!run.options.examine)
 		on_death_unmount(run.top_path);
@@ -212,6 +229,7 @@ int main(int count, char **arguments)
 	look_at_volumes(&run);
 	check_that_a_volume_boots(&run);
 	check_state_place(&run);
+	run.known_root = true;
 	open_state(&run);
 	recover(&run);
 	obey(&run, choose(&run));

@@ -13,7 +13,6 @@
 
 #define DIGITS 9
 #define LARGEST_NUMBER 999999999L
-#define BAD_BOOTS 3
 #define LOOK_BACK 1000 /* numbers */
 
 long number_of(const char *name, const char **rest)
@@ -125,17 +124,34 @@ static void take_of_good(struct numbers *numbers, long number, const char *rest)
 		note(&numbers->last, number);
 }
 
-long good_boot_to_fall_back_to(const struct run *run)
+long good_boot_to_fall_back_to(const struct run *run, long bad[BAD_BOOTS])
 {
 	struct numbers good = { .last = -1 };
 	long last = run->numbers.last;
-	int bad = 0;
+	int count = 0;
 
-	for (long number = last; bad < BAD_BOOTS; number--) {
+	for (long number = last; count < BAD_BOOTS; number--) {
 		if (number <= 0 || number <= last - LOOK_BACK || has(run, number, "good"))
 			return -1;
-		bad += has(run, number, "env");
+		if (has(run, number, "env"))
+			bad[count++] = number;
 	}
 	each_number(run->top, BOOTS, &good, take_of_good);
 	return good.last < last ? good.last : -1;
+}
+
+bool was_wiped_to(const struct run *run, long number, const char *volume, const char *uuid)
+{
+	struct record record = { 0 };
+
+	if (parse_file(&record_grammar, &record, run->top, words(BOOTS "/%ld.env", number)) ||
+	    strcmp(record.action, "wiped") != 0)
+		return false;
+	for (size_t i = 0; i < record.count; i++) {
+		const struct told *told = &record.volumes[i];
+
+		if (strcmp(told->name, volume) == 0)
+			return told->source_uuid && strcmp(told->source_uuid, uuid) == 0;
+	}
+	return false;
 }

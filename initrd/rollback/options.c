@@ -15,7 +15,8 @@ static _Noreturn void usage(void)
 {
 	fputs("usage: impermanence-rollback [option value]...\n"
 	      "       impermanence-rollback --examine [option value]...\n"
-	      "       impermanence-rollback --check rollback|next|record FILE\n"
+	      "       impermanence-rollback --early [option value]...\n"
+	      "       impermanence-rollback --check rollback|next|record|early|manifest FILE\n"
 	      "  --record FILE    the copy of rollback.env that goes before the one on the disk\n"
 	      "                   (/etc/impermanence/rollback.env)\n"
 	      "  --device DEVICE  the filesystem; default: what boots\n"
@@ -25,6 +26,7 @@ static _Noreturn void usage(void)
 	      "  --cmdline FILE   (/proc/cmdline)     --run DIR      (/run)\n"
 	      "  --log FILE       (/dev/kmsg)         --efivars DIR  (/sys/firmware/efi/efivars)\n"
 	      "--examine prints what the next boot would decide, and changes nothing.\n"
+	      "--early puts into the mounted root what was handed over to be there before its system starts.\n"
 	      "--check prints what a file says, or why it is refused.\n",
 	      stderr);
 	exit(WRONG_USAGE);
@@ -79,6 +81,10 @@ struct options read_options(int count, char **arguments)
 	for (int i = 1; i < count; i++) {
 		if (strcmp(arguments[i], "--examine") == 0) {
 			options.examine = true;
+			continue;
+		}
+		if (strcmp(arguments[i], "--early") == 0) {
+			options.early = true;
 			continue;
 		}
 		if (i + 1 == count)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "choice.h"
 #include "forms.h"
 #include "layout.h"
 #include "log.h"
@@ -49,7 +50,7 @@ static struct judgement judge(struct run *run, const struct record *plan)
 	for (size_t i = 0; i < plan->count; i++)
 		judge_volume(run, &plan->volumes[i], &judgement, &whole);
 	judgement.forward = judgement.forward && whole;
-	if (begins_with(run->line.wish, "boot="))
+	if (wishes_old_root(run))
 		judgement.fresh = false;
 	return judgement;
 }

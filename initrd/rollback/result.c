@@ -147,7 +147,7 @@ void end(struct run *run, const char *action, enum reason reason, const char *wh
 	}
 	if (!run->writable)
 		run->mine.number = NULL;
-	if (run->top >= 0 && obeys(action))
+	if (run->top >= 0 && (obeys(action) || (run->known_root && !is(action, "other"))))
 		hand_over(run);
 	tell_result(run);
 	if (stops)

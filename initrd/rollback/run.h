@@ -23,7 +23,7 @@ struct options {
 	const char **resume;
 	size_t resumes;
 	unsigned wait; /* seconds */
-	bool examine;
+	bool examine, early;
 	const char *check_kind, *check_file;
 };
 
@@ -38,6 +38,7 @@ struct root_mount {
 struct volume {
 	const struct wanted *wanted;
 	struct found live, blank;
+	const char *instead; /* the release before the blank, where the blank gives way to it */
 	struct told told; /* for the record of this boot */
 };
 
@@ -57,7 +58,8 @@ struct run {
 	struct root_mount root;
 	struct settings settings;
 	bool settings_known, settings_of_initrd;
-	bool stop; /* a failure stops the boot */
+	bool known_root; /* what boots is one of the volumes, and what is in the state directory is of it */
+	bool stop;	 /* a failure stops the boot */
 
 	const char *boot_id, *release, *time;
 	const char *device; /* that is mounted */

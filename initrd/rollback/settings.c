@@ -48,6 +48,10 @@ static const char *take_volume(struct wanted *volume, const char *key, const cha
 		return set(&volume->blank, value, value[0] == '\0' || is_path(value));
 	if (strcmp(key, "BLANK_UUID") == 0)
 		return set(&volume->blank_uuid, value, is_uuid(value));
+	if (strcmp(key, "BEFORE") == 0)
+		return set(&volume->before, value, is_path(value));
+	if (strcmp(key, "BEFORE_UUID") == 0)
+		return set(&volume->before_uuid, value, is_uuid(value));
 	if (strcmp(key, "REQUIRE") == 0)
 		return add_required(volume, value);
 	return UNKNOWN_KEY;
@@ -65,6 +69,28 @@ static const char *take(void *into, const char *key, const char *value)
 	if (settings->count == 0)
 		return take_head(settings, key, value);
 	return take_volume(&settings->volumes[settings->count - 1], key, value);
+}
+
+/* Two read-only subvolumes change places only in one directory. */
+static bool is_beside(const char *path, const char *other)
+{
+	const char *name = strrchr(path, '/'), *its_name = strrchr(other, '/');
+	size_t length = name ? (size_t)(name - path) : 0, its_length = its_name ? (size_t)(its_name - other) : 0;
+
+	return length == its_length && strncmp(path, other, length) == 0 && strcmp(path, other) != 0;
+}
+
+static const char *release_fault(const struct wanted *volume)
+{
+	if (!volume->before && !volume->before_uuid)
+		return NO_FAULT;
+	if (!volume->before || !volume->before_uuid || !volume->blank_uuid || !volume->blank[0])
+		return words("volume %s has not all of BLANK, BLANK_UUID, BEFORE and BEFORE_UUID", volume->name);
+	if (!is_beside(volume->before, volume->blank))
+		return words("the release before the blank of %s does not lie beside it", volume->name);
+	if (strcmp(volume->before_uuid, volume->blank_uuid) == 0)
+		return words("the release before the blank of %s is the blank", volume->name);
+	return NO_FAULT;
 }
 
 static const char *pair_fault(const struct wanted *one, const struct wanted *other)
@@ -89,13 +115,14 @@ static const char *complete(void *into)
 		return "ARCHIVE, WIPE, ON_FAILURE or ON_MISSING_BLANK is missing";
 	if (settings->count == 0)
 		return "no VOLUME";
-	for (size_t i = 0; i < settings->count; i++) {
+	for (size_t i = 0; i < settings->count && !fault; i++) {
 		const struct wanted *volume = &settings->volumes[i];
 
 		if (!volume->path || !volume->blank)
 			return words("volume %s has no SUBVOLUME or no BLANK", volume->name);
 		if (inside(settings->archive, volume->path) || inside(volume->path, settings->archive))
 			return words("the archive and volume %s lie in one another", volume->name);
+		fault = release_fault(volume);
 	}
 	for (size_t i = 0; i < settings->count && !fault; i++)
 		for (size_t j = 0; j < settings->count && !fault; j++)

@@ -7,6 +7,8 @@ struct wanted {
 	const char *path;	/* from the top level, as all of these */
 	const char *blank;	/* "": an empty one is made; NULL: not said */
 	const char *blank_uuid; /* NULL: any read-only one of that name */
+	const char *before;	/* the blank's release before this one, beside it; NULL: there is none */
+	const char *before_uuid;
 	const char **require;	/* absolute paths that it must hold */
 	size_t required;
 };

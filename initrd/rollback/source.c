@@ -10,6 +10,7 @@
 #include "forms.h"
 #include "log.h"
 #include "memory.h"
+#include "numbers.h"
 
 static const char *const module_directories[] = { "lib", "usr/lib" };
 
@@ -90,6 +91,13 @@ static bool fits(struct run *run, const struct volume *volume, const char *path,
 	return !problem->words;
 }
 
+bool blank_fits(struct run *run, const struct volume *volume, const char *path)
+{
+	struct problem problem;
+
+	return fits(run, volume, path, true, &problem);
+}
+
 static struct problem look_at_blank(const struct volume *volume)
 {
 	const struct wanted *wanted = volume->wanted;
@@ -102,14 +110,16 @@ static struct problem look_at_blank(const struct volume *volume)
 		return (struct problem){ BLANK_NOT_SUBVOLUME, "it is not a subvolume" };
 	if (!volume->blank.read_only)
 		return (struct problem){ BLANK_WRITABLE, "it is not read-only" };
-	if (wanted->blank_uuid && strcmp(wanted->blank_uuid, volume->blank.uuid) != 0)
+	if (wanted->blank_uuid && strcmp(wanted->blank_uuid, volume->blank.uuid) != 0 &&
+	    !(wanted->before && strcmp(wanted->before_uuid, volume->blank.uuid) == 0))
 		return (struct problem){ BLANK_REPLACED, "it is another one than recorded" };
 	return (struct problem){ NO_REASON, NULL };
 }
 
 static void choose_blank(struct run *run, struct volume *volume, const char **why)
 {
-	const char *blank = volume->wanted->blank;
+	/* The one that is about to be the blank, for --examine. */
+	const char *blank = volume->instead ? volume->instead : volume->wanted->blank;
 	struct problem problem = look_at_blank(volume);
 
 	run->about = volume->wanted->name;
@@ -165,6 +175,26 @@ static unsigned find_old_root(struct run *run, const char *boot, const char *suf
 	else if (fd >= 0)
 		close(fd);
 	return count;
+}
+
+const char *newest_old_root(const struct run *run)
+{
+	int fd = open_directory(run->top, run->settings.archive);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const char *rest;
+	long newest = 0;
+
+	for (const struct dirent *entry; directory && (entry = readdir(directory));) {
+		long number = number_of(entry->d_name, &rest);
+
+		if (number > newest && is_old_root(entry->d_name, words("%ld", number), ""))
+			newest = number;
+	}
+	if (directory)
+		closedir(directory);
+	else if (fd >= 0)
+		close(fd);
+	return words("%ld", newest);
 }
 
 static bool choose_old_root(struct run *run, struct volume *volume, const char *boot, const char *suffix,

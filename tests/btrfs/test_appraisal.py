@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.model import Difference, Entry, Verdict, Volume, Writer
+from impermanenced.model import AdviceKind, Difference, Entry, Verdict, Volume, Writer
 from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
 from impermanenced.report.appraisal.old_roots import OldRootTree
 from impermanenced.report.knowledge import load
@@ -279,6 +279,54 @@ def test_an_identity_that_comes_back_different_is_flagged(machine: Machine) -> N
     entry = machine.entries()["/etc/strange-id"]
     assert (entry.verdict, entry.loss, entry.lost) == (Verdict.CRUD, "service-state", 3)
     assert any("comes back with other content at each boot (the last 4)" in one for one in entry.because)
+
+
+def test_what_a_unit_makes_at_each_boot_is_no_loss_if_only_numbers_differ(machine: Machine) -> None:
+    """Nobody misses how long the last boot took; an identity of digits has more of them."""
+    made, identity = "var/lib/unheard-of/duration", "var/lib/unheard-of/identity"
+    for boot in range(3):
+        machine.write(made, f"took {boot}.25 s, {boot * 99} files\n")
+        machine.write(identity, f"id {boot}123456789\n")
+        if boot < 2:
+            machine.reboot()
+    for path in (made, identity):
+        machine.writers["/" + path] = Writer("thing.service", b"/x", b"x", 1, 0, 1.0, 1.0, "system")
+    found = machine.entries()
+    assert found["/" + made].verdict is Verdict.REGENERATED
+    assert found["/" + made].rule == (
+        "thing.service makes it: each of the last 2 boots had it too, and only numbers in it differ"
+    )
+    assert found["/" + identity].verdict is Verdict.CRUD
+    for kind in ("session", "user"):
+        machine.writers["/" + made] = Writer("thing.service", b"/x", b"x", 1, 0, 1.0, 1.0, kind)
+        assert machine.entries()["/" + made].verdict is Verdict.CRUD, kind
+    machine.writers.clear()
+    assert machine.entries()["/" + made].verdict is Verdict.CRUD, "nobody knows who made it"
+    # Once it was missing: somebody else may have put it there since.
+    machine.reboot()
+    machine.reboot()
+    machine.write(made, "took 7.25 s, 7 files\n")
+    machine.writers["/" + made] = Writer("thing.service", b"/x", b"x", 1, 0, 1.0, 1.0, "system")
+    assert machine.entries()["/" + made].verdict is Verdict.CRUD
+
+
+def test_what_the_package_manager_s_unit_writes_below_usr_is_of_a_trigger(machine: Machine) -> None:
+    machine.write("var/lib/dpkg/status", "")
+    machine.write("var/lib/dpkg/info/thing.list", "/.\n/usr\n")
+    index, mine = "/usr/lib/thing/index", "/usr/local/bin/mine"
+    for path in (index, mine):
+        machine.write(path[1:], "x\n")
+
+    def judged(kind: str) -> list[Verdict]:
+        writer = Writer("packagekit.service", b"/usr/bin/index", b"index", 1, 0, 1.0, 1.0, kind)
+        machine.writers = dict.fromkeys((index, mine), writer)
+        found = machine.entries()
+        return [found[path].verdict for path in (index, mine)]
+
+    assert machine.entries()[index].verdict is Verdict.CRUD
+    assert machine.entries()[index].advice == ((AdviceKind.PERSIST_FILE, index),), "and not all of /usr"
+    assert judged("system") == [Verdict.REGENERATED, Verdict.CRUD]
+    assert judged("user") == [Verdict.CRUD, Verdict.CRUD], "a user's unit of that name"
 
 
 def test_lost_before_hurts_more(machine: Machine) -> None:

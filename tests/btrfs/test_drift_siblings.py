@@ -196,6 +196,34 @@ def test_a_stub_of_what_was_nested_is_a_loss(volumes: Volumes) -> None:
     }
 
 
+def test_a_file_in_the_place_of_a_subvolume_is_one_difference(volumes: Volumes) -> None:
+    volumes.filesystem.snapshot("root-blank", "other")
+    volumes.filesystem.subvolume("other/srv")
+    (volumes.top / "other/srv/file").touch()
+    (volumes.top / "root/srv").touch()
+    found = check(volumes, "root", "other")
+    assert {(one.path, one.type, one.change) for one in found.differences} == {
+        (b"/srv", FileType.FILE, Change.REPLACED),
+        (b"/srv/file", FileType.FILE, Change.DELETED),
+    }
+
+
+def test_a_directory_in_the_place_of_a_subvolume_is_one_difference(volumes: Volumes) -> None:
+    volumes.filesystem.snapshot("root-blank", "other")
+    volumes.filesystem.subvolume("other/srv")
+    for name in ("other", "root"):
+        (volumes.top / name / "srv").mkdir(exist_ok=True)
+    check(volumes, "root", "other")
+    (volumes.top / "other/srv/file").touch()
+    (volumes.top / "root/srv/new").touch()
+    found = check(volumes, "root", "other")
+    assert {(one.path, one.type, one.change) for one in found.differences} == {
+        (b"/srv", FileType.DIRECTORY, Change.REPLACED),
+        (b"/srv/new", FileType.FILE, Change.CREATED),
+        (b"/srv/file", FileType.FILE, Change.DELETED),
+    }
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     before=st.lists(steps, max_size=20),
@@ -215,3 +243,13 @@ def test_two_lives_at_random(volumes: Volumes, before: Steps, one: Steps, two: S
         for name, number in operations:
             operate(os.fsencode(volumes.top / life), name, random.Random(number))
     check(volumes, *lives)
+
+
+def test_each_has_lost_a_name_of_one_length(volumes: Volumes) -> None:
+    """The sizes of the directory are the same on both sides, and its names are not."""
+    volumes.filesystem.snapshot("root-blank", "other")
+    (volumes.top / "root/var/big/file10").unlink()
+    (volumes.top / "other/var/big/file20").unlink()
+    found = check(volumes, "root", "other")
+    assert paths(found.differences, Change.DELETED) == {b"/var/big/file10"}
+    assert paths(found.differences, Change.CREATED) == {b"/var/big/file20"}

@@ -35,7 +35,7 @@ def everything(top: Path) -> set[str]:
 
 def test_setup_makes_what_the_hook_reads(volumes: Volumes, config: Path) -> None:
     with Manager(os.fsencode(config)) as manager:
-        assert len(run(manager)) == 8
+        assert len(run(manager)) == 6
     state = volumes.top / ".impermanence"
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert btrfsutil.is_subvolume(os.fspath(state))
@@ -59,7 +59,7 @@ def test_setup_again_does_nothing(volumes: Volumes, config: Path) -> None:
 def test_dry_run_changes_nothing(volumes: Volumes, config: Path) -> None:
     before = everything(volumes.top)
     with Manager(os.fsencode(config)) as manager:
-        assert len(run(manager, dry_run=True)) == 8
+        assert len(run(manager, dry_run=True)) == 6
     assert everything(volumes.top) == before
 
 

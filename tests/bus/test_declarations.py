@@ -19,7 +19,7 @@ DECLARED = """
 [persist."/persist"]
 directories = ["/var/log", {path = "/srv/link", method = "symlink"},
     {path = "/srv/first", method = "symlink"}]
-files = ["/etc/hostname"]
+files = ["/etc/hostname", {path = "/etc/copy.conf", method = "sync"}]
 """
 SOON = 5.0  # seconds
 
@@ -35,6 +35,8 @@ def persist(machine: Machine) -> Iterator[Path]:
     (persist / "etc/hostname").write_text("kept\n")
     (root / "var/log").mkdir()
     (root / "etc/hostname").touch()
+    (persist / "etc/copy.conf").write_text("old\n")
+    sh("cp", "-a", persist / "etc/copy.conf", root / "etc/copy.conf")
     (root / "srv/link").symlink_to("/persist/srv/link")
     (root / "srv/first").symlink_to("/srv")
     for path in ("var/log", "etc/hostname"):
@@ -69,6 +71,7 @@ def test_the_daemon_answers_as_the_command_does(bus: Bus, persist: Path, daemon:
         (b"/srv/link", "linked"),
         (b"/srv/first", "elsewhere"),
         (b"/etc/hostname", "mounted"),
+        (b"/etc/copy.conf", "copied"),
     ]
     assert json.loads(Caller(bus, NOBODY, "Declarations").answer()[0])["declarations"] == []
 
@@ -102,6 +105,19 @@ def test_a_link_that_is_replaced_while_others_write(
         return words(heard) == [("/srv/link", "inconsistent", "link-replaced")]
 
     wait_until(said, "a signal", ended - time.monotonic())
+
+
+def test_a_copy_that_is_replaced_and_not_copied_back(
+    machine: Machine, persist: Path, daemon: Daemon, heard: Emitted
+) -> None:
+    """No unit copies it here; so it is said, and that it holds again when it was copied."""
+    new = machine.mountpoint / "etc/copy.conf.tmp"
+    new.write_text("new\n")
+    new.rename(machine.mountpoint / "etc/copy.conf")
+    wait_until(lambda: words(heard) == [("/etc/copy.conf", "inconsistent", "changed")], "a signal", SOON)
+    sh("cp", "-a", machine.mountpoint / "etc/copy.conf", persist / "etc/copy.conf")
+    (machine.mountpoint / "tmp/x").touch()
+    wait_until(lambda: words(heard)[1:] == [("/etc/copy.conf", "active", "copied")], "a signal")
 
 
 def test_a_new_version_that_nothing_lets_in(

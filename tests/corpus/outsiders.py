@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -12,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impermanenced.cli.rows import rows as report_rows
-from impermanenced.model import Change, Difference, Entry, FileType, Verdict, Volume
+from impermanenced.losses import LossClass
+from impermanenced.model import Change, Difference, Entry, FileType, Verdict
 from impermanenced.paths import ancestors, within
-from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
 from impermanenced.report.knowledge import Knowledge
-from impermanenced.report.providers.tmpfiles import Sysusers, Tmpfiles
-from impermanenced.report.rules import NOTHING
 from impermanenced.report.suggest import System, choose, item_of
-from impermanenced.system.systemd import NoSystemd
+
+from .appraised import appraised
 
 OUTSIDERS = Path(__file__).with_name("outsiders.tsv")
 USER = 1000
@@ -65,12 +63,16 @@ class Outsider:
 
     @property
     def hurts(self) -> bool:
-        """Return whether its loss hurts by any of the classes that are right."""
-        return (
-            self.keep
-            and self.classes <= {"secret", "database", "document", "service-state"}
-            and bool(self.classes & {"secret", "database", "document"})
-        )
+        """Return whether its loss hurts: by every class that is right, or by most."""
+        return bool(self.classes & _HURTING) and self.classes <= _HURTING | {LossClass.SERVICE_STATE}
+
+    @property
+    def lesser(self) -> bool:
+        """Return whether its loss is one of those that hurt less, by every class that is right."""
+        return self.keep and not self.classes & _HURTING
+
+
+_HURTING = frozenset((LossClass.SECRET, LossClass.DATABASE, LossClass.DOCUMENT))
 
 
 def outsiders(file: Path = OUTSIDERS) -> list[Outsider]:
@@ -129,12 +131,7 @@ _IN_BLANK = frozenset(
 
 def entries_of(root: Path, rows: Iterable[Outsider], knowledge: Knowledge) -> dict[bytes, Entry]:
     """Return what is said of each path of a machine that has these rows; `root` is an empty directory."""
-    judged = [Judged(one, Verdict.CRUD, NOTHING, None) for one in differences(root, rows)]
-    volume = Volume("root", b"/", b"/", b"root", 256, None, None)
-    raw = os.fsencode(root)
-    with VolumeFacts(volume, raw, None, None, NoSystemd(), lambda homes: knowledge, tuple, "") as facts:
-        vars(facts).update(packages=None, tmpfiles=Tmpfiles(), sysusers=Sysusers(frozenset()))
-        return {one.difference.path: one for one in appraise(facts, judged, time.time())}
+    return appraised(root, knowledge, differences(root, rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +245,7 @@ def ranked(directory: Path, rows: Sequence[Outsider], knowledge: Knowledge, days
     for day in range(days):
         drawn = random.Random(day)
         hurting = drawn.sample([row for row in rows if row.hurts], HURTING)
-        lesser = drawn.sample([row for row in rows if row.keep and not row.hurts], LESSER)
+        lesser = drawn.sample([row for row in rows if row.lesser], LESSER)
         noise = drawn.sample([row for row in rows if not row.keep], NOISE)
         root = directory / f"day{day}"
         root.mkdir()

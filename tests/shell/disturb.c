@@ -121,9 +121,14 @@ static const char *step(const struct __ptrace_syscall_info *info, char what[PATH
 		read_text(a[nr == SYS_mkdirat], what);
 		return "mkdir";
 	case SYS_rename:
+	case SYS_renameat:
 	case SYS_renameat2:
-		read_text(a[nr == SYS_renameat2], what);
+		read_text(a[nr != SYS_rename], what);
 		return "rename";
+	case SYS_unlink:
+	case SYS_unlinkat:
+		read_text(a[nr == SYS_unlinkat], what);
+		return "unlink";
 	case SYS_chmod:
 	case SYS_fchmodat:
 		read_text(a[nr == SYS_fchmodat], what);
@@ -154,6 +159,10 @@ static const char *step(const struct __ptrace_syscall_info *info, char what[PATH
 			return "commit";
 		if (a[1] == BTRFS_IOC_SNAP_CREATE_V2)
 			return "snapshot";
+		if (a[1] == BTRFS_IOC_SUBVOL_SETFLAGS)
+			return "flags";
+		if (a[1] == BTRFS_IOC_SNAP_DESTROY || a[1] == BTRFS_IOC_SNAP_DESTROY_V2)
+			return "delete";
 		return a[1] == BTRFS_IOC_SUBVOL_CREATE_V2 ? "subvolume" : NULL;
 	default:
 		return NULL;

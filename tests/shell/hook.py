@@ -200,3 +200,20 @@ class System:
 def uuid_of(path: Path) -> str:
     lines = sh("btrfs", "subvolume", "show", path).splitlines()
     return next(line.split()[1] for line in lines if line.startswith("\tUUID:"))
+
+
+def promote(system: System) -> list[str]:
+    """Leave it as the running system does when a second release is the blank; the UUIDs of both, it first."""
+    top = system.top
+    (volume,) = system.rollback.volumes
+    system.filesystem.snapshot("root-blank", "next")
+    (top / "next/etc/release").touch()
+    (top / "root-blank").rename(top / "root-blank@1")
+    (top / "next").rename(top / "root-blank")
+    sh("btrfs", "property", "set", "-ts", top / "root-blank", "ro", "true")
+    blanks = [uuid_of(top / "root-blank"), uuid_of(top / "root-blank@1")]
+    changed = dataclasses.replace(
+        volume, blank_uuid=blanks[0], before=b"root-blank@1", before_uuid=blanks[1]
+    )
+    system.write(volumes=(changed,))
+    return blanks

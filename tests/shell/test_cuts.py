@@ -13,7 +13,7 @@ from impermanenced.boots import records
 from impermanenced.boots.records import NextRequest
 from tests.conftest import Filesystem, sh
 from tests.shell.cuts import CUT, Moment, Rig, Tracer, unmount_after_death
-from tests.shell.hook import HOME, ROOT, Initrd, System, uuid_of
+from tests.shell.hook import HOME, ROOT, Initrd, System, promote, uuid_of
 
 
 def moments(turn: int, action: str | None, volumes: int) -> list[Moment]:
@@ -231,3 +231,35 @@ def test_new_root_is_gone(filesystem: Filesystem, tmp_path: Path) -> None:
     boot = system.initrd.boot("impermanence=keep")
     assert boot.result.action == "kept", boot.said
     assert (system.top / "root/precious").exists()
+
+
+def test_every_cut_of_a_blank_that_gives_way(filesystem: Filesystem) -> None:
+    """The next boot is of the release before, whatever reached the disk, and no release is lost."""
+    system = System(filesystem)
+    system.initrd.boot()
+    (system.state / "boots/1.good").touch()
+    blanks = promote(system)
+    for _ in range(3):
+        system.initrd.boot()
+    system.dirty("precious")
+    life = uuid_of(system.top / "root")
+    initrd = Initrd(filesystem.directory, filesystem.device)
+    tracer = Tracer(filesystem.directory / "tracer")
+
+    def arguments(run: Path) -> list[str]:
+        initrd.device = filesystem.device
+        return initrd.arguments(run, "")
+
+    rig = Rig(filesystem, tracer, arguments)
+    for turn in range(1, rig.turns(rig.disk.template) + 1):
+        for moment in moments(turn, None, 1)[0 if "EVERY_CUT" in os.environ else -1 :]:
+            rig.cut(rig.disk.template, **moment)
+            status, run = rig.boot()
+            said = f"{moment}\n{(run / 'log').read_text()}"
+            assert status == 0, said
+            rig.disk.on()
+            top = system.top
+            assert not (top / "root/etc/release").exists(), said
+            assert [uuid_of(top / "root-blank@1"), uuid_of(top / "root-blank")] == blanks, said
+            assert [path for path in places(system, "root") if uuid_of(path) == life], said
+            rig.disk.off()

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Filesystem, sh
+from tests.shell.handed import compile_into
 from tests.shell.hook import INITRD, INSTALLED, System, built
 
 CORE = "usr/lib/impermanence"
@@ -67,6 +68,11 @@ run_hookfunctions() {
     done
 }
 run_hookfunctions run_hook hook $HOOKS
+if [ -f /late ]; then
+    mount -t btrfs -o ro,subvol=root "$(cat /late)" /sysroot
+    run_hookfunctions run_latehook latehook $HOOKS
+    cat /sysroot/etc/machine-id
+fi
 echo "went on"
 """
 
@@ -101,7 +107,7 @@ class Image:
     def add_base(self) -> None:
         """What the base hook brings: busybox under its names."""
         shutil.copy("/bin/busybox", self.root / "usr/bin/busybox")
-        for name in ("ash", "sh", "cat", "mkdir"):
+        for name in ("ash", "sh", "cat", "mkdir", "mount"):
             (self.root / "usr/bin" / name).symlink_to("busybox")
 
     def run(self, device: str, cmdline: str, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -150,6 +156,9 @@ def test_image_with_systemd_has_the_units(image: Image) -> None:
     assert (units / unit.name).read_text() == unit.read_text()
     for link in ("sysroot.mount.requires", "initrd-root-fs.target.wants"):
         assert (units / link / unit.name).resolve() == units / unit.name
+    early = "impermanence-early.service"
+    assert (units / early).read_text() == (INITRD / "dracut" / early).read_text()
+    assert (units / "initrd.target.wants" / early).resolve() == units / early
     generator = image.root / "usr/lib/systemd/system-generators/impermanence-device-generator"
     assert os.access(generator, os.X_OK)
     assert (image.root / "usr/bin/sh").exists()
@@ -221,6 +230,23 @@ def test_shell_when_the_configuration_says_stop(image: Image, filesystem: Filesy
     assert (system.top / "root/crud").exists()
 
 
+def test_what_comes_first_is_put_into_the_root_by_run_latehook(image: Image, filesystem: Filesystem) -> None:
+    system = System(filesystem)
+    (filesystem.subvolume("persist") / "id").write_text("kept\n")
+    fsid = sh("blkid", "-p", "-s", "UUID", "-o", "value", filesystem.device).strip()
+    lines = f"VERSION=1\nFSID={fsid}\nPLACE=/etc/machine-id\nKIND=file\nSOURCE=persist/id\n"
+    compile_into(system.state, {"early": lines.encode()})
+    filesystem.umount(filesystem.top)
+    image.build("impermanence")
+    image.add_base()
+    (image.root / "init").write_text(INIT)
+    (image.root / "config").write_text('HOOKS="udev resume impermanence"\n')
+    (image.root / "late").write_text(filesystem.device)
+    result = image.run(filesystem.device, "quiet", "/usr/bin/ash", "/init")
+    assert result.returncode == 0, result
+    assert "kept\nwent on" in result.stdout, result
+
+
 def test_installed_files(image: Image) -> None:
     files = sorted(path for path in image.installed.rglob("*") if path.is_file())
     assert {
@@ -229,6 +255,7 @@ def test_installed_files(image: Image) -> None:
     } == {
         "impermanence/before-rollback.conf": 0o644,
         "impermanence/device-generator.sh": 0o755,
+        "impermanence/impermanence-early.service": 0o644,
         "impermanence/impermanence-rollback": 0o755,
         "impermanence/impermanence-rollback.service": 0o644,
         "impermanence/mkinitcpio-functions": 0o644,

@@ -14,6 +14,7 @@ from tests.conftest import sh
 from tests.shell.hook import INITRD
 
 UNIT = "impermanence-rollback.service"
+EARLY = "impermanence-early.service"
 
 
 @pytest.fixture
@@ -43,6 +44,26 @@ def test_unit_is_understood_and_has_no_cycle(tmp_path: Path) -> None:
     assert (result.returncode, complaints) == (0, []), result.stderr
 
 
+def test_the_second_run_is_between_the_mounts_of_the_root_and_the_switch_to_it(tmp_path: Path) -> None:
+    text = (INITRD / "dracut" / EARLY).read_text()
+    lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    assert {"sysroot.mount", "initrd-fs.target", "initrd-parse-etc.service"} <= set(lines["After"].split())
+    assert {"initrd.target", "initrd-cleanup.service"} <= set(lines["Before"].split())
+    assert lines["DefaultDependencies"] == "no"
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze: install systemd")
+    (tmp_path / EARLY).write_text(text.replace("/usr/lib/impermanence/impermanence-rollback", "/bin/true"))
+    said = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", tmp_path / EARLY, "initrd.target"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+    )
+    complaints = [line for line in said.stderr.splitlines() if "impermanence" in line or "cycle" in line]
+    assert (said.returncode, complaints) == (0, []), said.stderr
+
+
 def test_unit_comes_after_every_resume_and_before_every_mount() -> None:
     lines = (INITRD / "dracut" / UNIT).read_text().splitlines()
     after = next(line for line in lines if line.startswith("After=")).split("=")[1].split()
@@ -64,9 +85,12 @@ def test_installed_files(installed: Path) -> None:
         "usr/lib/dracut/modules.d/50impermanence/module-setup.sh": 0o755,
         "usr/lib/dracut/modules.d/50impermanence/device-generator.sh": 0o755,
         "usr/lib/dracut/modules.d/50impermanence/pre-mount.sh": 0o755,
+        "usr/lib/dracut/modules.d/50impermanence/pre-pivot.sh": 0o755,
         "usr/lib/dracut/modules.d/50impermanence/before-rollback.conf": 0o644,
+        "usr/lib/dracut/modules.d/50impermanence/impermanence-early.service": 0o644,
         "usr/lib/dracut/modules.d/50impermanence/impermanence-rollback.service": 0o644,
         "usr/share/initramfs-tools/hooks/impermanence": 0o755,
+        "usr/share/initramfs-tools/scripts/local-bottom/impermanence": 0o755,
         "usr/share/initramfs-tools/scripts/local-premount/impermanence": 0o755,
     }
 

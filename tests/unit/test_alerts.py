@@ -236,3 +236,11 @@ def test_a_unit_of_a_user_does_not_pass_for_one_of_the_system() -> None:
     assert sent == ["sshd.service", "user:sshd.service"]
     uid = dataclasses.replace(real, uid=1000)
     assert len(group.group([entry(b"/e/1", uid), entry(b"/e/2", forged)])) == 2, "nor in a group of its own"
+
+
+def test_what_a_package_manager_has_installed_is_announced_with_what_keeps_it() -> None:
+    for path in (b"/var/lib/dpkg/status", b"/var/lib/pacman/local/hello-1-1"):
+        message, _ = announce.alert_entry(group.group([entry(path)])[0])
+        assert message.endswith("; the next boot undoes it, unless you keep it: impermanence update --same")
+    message, _ = announce.alert_entry(group.group([entry(b"/var/lib/dpkgs")])[0])
+    assert "update" not in message

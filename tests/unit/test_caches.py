@@ -93,7 +93,7 @@ def test_what_is_remembered_of_directories_is_bounded(monkeypatch: pytest.Monkey
         verdicts[one.path] = judge.judge(one)[0]
         assert managed.find(one) is None
         assert lines.rule_of(one, read) is None
-        assert directories.of(one.path) == (b"/var/lib/thing", ("thing.service", "state"))
+        assert directories.of(one.path) == (b"/var/lib/thing", Owner("thing.service", "state"))
         assert knowledge.of(one.path, one.type) is not None
     assert [path for path, verdict in verdicts.items() if verdict is Verdict.DECLARED] == [
         b"/var/lib/thing/7/a"

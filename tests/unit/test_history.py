@@ -18,6 +18,7 @@ from impermanenced.cli import boots_list, next_boot
 from impermanenced.cli.parse import parse
 from impermanenced.document.boots import boots_to_json
 from impermanenced.errors import UsageError
+from impermanenced.losses import LossClass
 from impermanenced.model import Decision
 
 NOW = 1_763_900_000.0  # 2025-11-23 12:13:20 UTC
@@ -145,12 +146,12 @@ def test_text_of_boots() -> None:
     )
     text = boots_list.text(Listing(found), decision=WIPES, columns=80, now=NOW)
     assert text == (
-        "  boot  when             kernel          ended    rollback    old root\n"
-        "   128  today 09:26      6.1.0-13-amd64  running  wiped       -\n"
-        "   127  yesterday 19:33  6.1.0-13-amd64  good     booted 125  old_roots/127-3f2…\n"
-        "   126  Fri 04:40        6.1.0-13-amd64  bad      refused     gone\n"
+        "  boot  when             up      kernel    ended    rollback    old root\n"
+        "   128  today 09:26      2 h     6.1.0-1…  running  wiped       -\n"
+        "   127  yesterday 19:33  -       6.1.0-1…  good     booted 125  old_roots/127-3…\n"
+        "   126  Fri 04:40        -       6.1.0-1…  bad      refused     gone\n"
         "        refused: the blank root-blank of volume root: it is missing\n"
-        "   125  -                -               unknown  ?           -\n"
+        "   125  -                -       -         unknown  ?           -\n"
         "        the record cannot be understood: .impermanence/boots/125.env:3: TIME is\n"
         "          not a number\n"
         "     -  2025-08-11 08:13 old_roots/2025-8-11_12:13:20\n"
@@ -198,8 +199,11 @@ def test_text_of_how_boots_ended() -> None:
 
     def ended(state: str, shutdown: str | None) -> str:
         one = dataclasses.replace(boot(5, 99, state, action="wiped"), shutdown=shutdown)
-        line = boots_list.text(Listing(a_history(one)), decision=WIPES, columns=80, now=NOW).splitlines()[1]
-        return line.split()[4]
+        header, line, *_ = boots_list.text(
+            Listing(a_history(one)), decision=WIPES, columns=80, now=NOW
+        ).splitlines()
+        at = header.index("ended")
+        return line[at : at + 7].strip()
 
     assert [ended("good", how) for how in (CLEAN, CUT, None)] == ["clean", "cut", "good"]
     assert [ended("bad", how) for how in (CLEAN, CUT, None)] == ["bad"] * 3
@@ -218,6 +222,8 @@ def test_text_of_what_boots_lost() -> None:
     whole, part = EndRecord(ID, 0, 1, 2048, True), EndRecord(ID, 0, 1200, 0, False)
     assert remarks(whole, old_root(5)) == ["lost 1 path that nothing declared, 2.0 KiB"]
     assert remarks(part, old_root(5)) == ["lost at least 1,200 paths that nothing declared, 0 B"]
+    worst = EndRecord(ID, 0, 1, 2048, True, worst=LossClass.SECRET)
+    assert remarks(worst, old_root(5)) == ["lost 1 path that nothing declared, 2.0 KiB, the worst a secret"]
     assert remarks(EndRecord(ID, 0, 0, 0, True), old_root(5)) == []
     assert remarks(whole) == []
 
@@ -238,7 +244,7 @@ def test_a_running_boot_without_a_record() -> None:
         "reason": "a hibernation image waits in /dev/sda2",
     }
     lines = boots_list.text(Listing(found), decision=WIPES, columns=80, now=NOW).splitlines()
-    assert lines[1] == "     -  today 12:12      6.1.0           running  refused     -"
+    assert lines[1] == "     -  today 12:12      60 s    6.1.0     running  refused     -"
     assert lines[2] == "        refused: a hibernation image waits in /dev/sda2"
 
 

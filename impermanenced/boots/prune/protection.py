@@ -51,6 +51,8 @@ def look(config: Config, machine: Machine, archive: Archive) -> Protected:
         places[recorded.subvolume] = f"it is the volume {recorded.name} of the initrd"
         if recorded.blank is not None:
             places[recorded.blank] = f"it is the blank of {recorded.name} in the initrd"
+        if recorded.before is not None:
+            places[recorded.before] = f"it takes over if the blank of {recorded.name} cannot boot"
     for path, words in places.items():
         if (number := _id_below(machine.top, path)) is not None:
             ids[number] = words

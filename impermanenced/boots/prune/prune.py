@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import btrfsutil
 
@@ -27,6 +28,7 @@ DAY = 86400
 LOCAL_TIME = 14 * 3600
 CLEANER_PATIENCE = 600.0  # seconds until the space of one old root must have come back
 CLEANER_PAUSE = 0.2
+NONE: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Pruned:
     left: int  # how many of the plan were left: the run was stopped, or the space was enough
     stopped: bool
     plans: tuple[bytes, ...] = ()  # paths of the plans that are gone
+    settled: bool = True  # whether the space has come back
 
 
 # Deciding
@@ -88,25 +91,33 @@ def plan(
     protected: Mapping[int, str],
     limit: int = 0,
     sizes: Sizes | None = None,
+    untold: Mapping[int, str] = NONE,
 ) -> Plan:
     """Decide which old roots go, and return the plan.
 
-    `short` says that less is free than free-min; `protected` is {id of an old root: why it may not go};
-    `limit` is keep-bytes, or 0 for none, and needs `sizes`.
+    An old one stays while nobody has looked at what it lost, or where nobody can tell (`untold`: {id: why}),
+    unless space is short.  `short` says that less is free than free-min; `protected` is {id of an old root:
+    why it may not go}; `limit` is keep-bytes, or 0 for none, and needs `sizes`.
     """
     then = _now(found, now)
     refused = _refusal(found, now)
     reasons = _reasons(found, settings, protected)
     go: list[OldRoot] = []
     young: list[OldRoot] = []
+    waiting: dict[int, str] = {}  # by id, why an old one waits: nobody has looked at what it lost
     stay: list[tuple[OldRoot, str]] = []
     for root in found.roots:
         if refused is not None or root.id in reasons:
             stay.append((root, refused or reasons[root.id]))
         elif root.archived is None or root.archived > then:
             stay.append((root, "nobody knows when it was put away"))
-        elif then - root.archived >= settings.keep_days * DAY:
+        elif then - root.archived >= settings.keep_days * DAY and not (
+            why := untold.get(root.id) or unreviewed(found, settings, root)
+        ):
             go.append(root)
+        elif then - root.archived >= settings.keep_days * DAY:
+            waiting[root.id] = why
+            young.append(root)
         else:
             young.append(root)
     # Shared data counts for the one that stays longest, so each counts with what its deletion frees.
@@ -117,7 +128,8 @@ def plan(
     young = young[len(over) :]
     spare = young if short else []
     if not short:
-        stay += [(root, f"younger than {settings.keep_days} days") for root in young]
+        days = f"younger than {settings.keep_days} days"
+        stay += [(root, waiting.get(root.id, days)) for root in young]
         stay.sort(key=lambda one: by_age(one[0]))
     unused = tuple(root for root in found.unused if refused is None and root.id not in protected)
     stay += [(root, refused or protected[root.id]) for root in found.unused if root not in unused]
@@ -185,10 +197,26 @@ def _reasons(found: Found, settings: ArchiveSettings, protected: Mapping[int, st
     return reasons
 
 
-def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Sizes | None = None) -> Plan:
+def unreviewed(found: Found, settings: ArchiveSettings, root: OldRoot) -> str:
+    """Return why an old root waits to be reviewed, or "" if it need not be."""
+    lost = found.lost.get(root.number) if root.number is not None else None
+    if lost is None or lost.worst not in settings.keep_unreviewed or root.number in found.reviewed:
+        return ""
+    return f"not reviewed: it lost {lost.worst}"
+
+
+def look(
+    config: Config,
+    machine: Machine,
+    archive: Archive,
+    now: Now,
+    sizes: Sizes | None = None,
+    untold: Mapping[int, str] = NONE,
+) -> Plan:
     """Return the plan of what would go now.
 
-    The old roots are measured if keep-bytes is set, or if `sizes` is given.
+    `untold` is {id of an old root: why nobody can tell what it lost}.  The old roots are measured if
+    keep-bytes is set, or if `sizes` is given.
     """
     found = archive.read()
     guard = protection.look(config, machine, archive)
@@ -212,6 +240,7 @@ def look(config: Config, machine: Machine, archive: Archive, now: Now, sizes: Si
         protected=protected,
         limit=limit,
         sizes=sizes,
+        untold=untold,
     )
     faults |= sizes.faults if sizes is not None else {}
     return replace(decided, plans=_idle_plans(machine, decided), faults=faults)
@@ -245,11 +274,12 @@ def run(
     stop: Stop,
     progress: Callable[[OldRoot], None],
     sizes: Sizes | None = None,
+    untold: Mapping[int, str] = NONE,
 ) -> Pruned:
     """Delete what was agreed on and still may go, the oldest first.
 
     A failure in the middle leaves an old root with fewer subvolumes nested in it; the next run goes on.  No
-    failure of one old root keeps the others from their turn.
+    failure of one old root keeps the others from their turn.  At the end the space is waited for.
     """
     names = {(root.id, root.uuid, root.path) for root in agreed.may_go}
     gone: list[OldRoot] = []
@@ -258,11 +288,11 @@ def run(
         sizes = Sizes(machine)
     try:
         while not stop.is_set():
-            fresh = look(config, machine, archive, now(), sizes)
+            fresh = look(config, machine, archive, now(), sizes, untold)
             tried = {root.id for root in gone} | {root.id for root, _ in failed}
             waiting = [root for root in fresh.unused + fresh.go + fresh.over if root.id not in tried]
             if not waiting and fresh.spare and _settled(machine, stop):
-                fresh = look(config, machine, archive, now(), sizes)
+                fresh = look(config, machine, archive, now(), sizes, untold)
                 waiting = [root for root in fresh.may_go if root.id not in tried]
             waiting = [root for root in waiting if (root.id, root.uuid, root.path) in names]
             if not waiting:
@@ -280,8 +310,9 @@ def run(
     finally:
         # A power cut undoes a deletion that is not committed.
         machine.sync()
+    settled = not gone or (not stop.is_set() and _settled(machine, stop))
     left = len(agreed.may_go) - len(gone) - len(failed)
-    return Pruned(tuple(gone), tuple(failed), left, stop.is_set(), plans)
+    return Pruned(tuple(gone), tuple(failed), left, stop.is_set(), plans, settled)
 
 
 def _forget_plans(

@@ -3,7 +3,7 @@
     rollback.env       RollbackEnv
     next               NextRequest
     boots/N.env        BootRecord    also in /run for this boot, where no record could be written
-    boots/N.end        EndRecord
+    boots/N.end        EndRecord     boots/N.lost has the same form
 
 Every line is `KEY=value` and ends with a newline; there are no comments and no empty lines.
 Bytes outside printable ASCII, and `%`, are written `%XX` (upper-case hex), and no other byte is, so

@@ -1,9 +1,10 @@
-"""boots/N.end: what a boot left behind when it was shut down."""
+"""boots/N.end and boots/N.lost: what a boot left behind, as it was shut down, or by a later look."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...losses import CLASSES, LossClass
 from ...state import BOOTS
 from .keyvalue import LONG_NUMBER, TIME, assemble, line, split
 
@@ -12,8 +13,8 @@ from .keyvalue import LONG_NUMBER, TIME, assemble, line, split
 class EndRecord:
     """The last record of a boot.
 
-    It is written after the last session ended and before the filesystems are unmounted, so a boot that was
-    cut off has none.
+    boots/N.end is written after the last session ended and before the filesystems are unmounted, so a boot
+    that was cut off has none.  boots/N.lost is made of its old root.
     """
 
     boot_id: str
@@ -21,6 +22,7 @@ class EndRecord:
     crud: int  # paths that nothing declares
     size: int  # bytes of these
     complete: bool  # False if a part could not be read
+    worst: LossClass | None = None  # the worst loss class of these; None: nothing, or not known
 
 
 def parse_end(content: bytes, path: bytes = BOOTS) -> EndRecord:
@@ -34,6 +36,7 @@ def parse_end(content: bytes, path: bytes = BOOTS) -> EndRecord:
         crud=head.need("CRUD", head.number("CRUD", LONG_NUMBER)),
         size=head.need("BYTES", head.number("BYTES", LONG_NUMBER)),
         complete=head.choice("COMPLETE", ("yes", "no")) == "yes",
+        worst=None if (worst := head.optional_choice("WORST", tuple(CLASSES))) is None else CLASSES[worst],
     )
     head.finish()
     return record
@@ -47,5 +50,6 @@ def format_end(record: EndRecord) -> bytes:
         line("CRUD", record.crud),
         line("BYTES", record.size),
         line("COMPLETE", "yes" if record.complete else "no"),
+        line("WORST", record.worst),
     ]
     return assemble(lines, parse_end)

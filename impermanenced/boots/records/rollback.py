@@ -20,6 +20,8 @@ class RollbackVolume:
     blank: bytes | None  # None: an empty subvolume is made
     blank_uuid: str | None = None  # None: any read-only subvolume of that name will do
     require: tuple[bytes, ...] = ()  # absolute paths inside the blank
+    before: bytes | None = None  # the release before the blank, beside it, which takes over after bad boots
+    before_uuid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def _rollback_volume(fields: Fields) -> RollbackVolume:
         blank=blank or None,
         blank_uuid=fields.uuid("BLANK_UUID"),
         require=tuple(_required(fields, value, line) for value, line in fields.many("REQUIRE")),
+        before=fields.plain_path("BEFORE"),
+        before_uuid=fields.uuid("BEFORE_UUID"),
     )
     fields.finish()
     return volume
@@ -100,6 +104,21 @@ def layout_fault(rollback: RollbackEnv) -> str | None:
         for other in rollback.volumes:
             if other.blank is not None and _inside(other.blank, volume.subvolume):
                 return f"the blank of {other.name} lies in volume {volume.name}"
+    return next(filter(None, map(_release_fault, rollback.volumes)), None)
+
+
+def _release_fault(volume: RollbackVolume) -> str | None:
+    """Return why the release before the blank could not change places with it, or None."""
+    if volume.before is None and volume.before_uuid is None:
+        return None
+    if None in (volume.blank, volume.blank_uuid, volume.before, volume.before_uuid):
+        return f"volume {volume.name} has not all of BLANK, BLANK_UUID, BEFORE and BEFORE_UUID"
+    paths = [path.rpartition(b"/") for path in (volume.blank, volume.before) if path is not None]
+    # Two read-only subvolumes change places only in one directory.
+    if paths[0][0] != paths[1][0] or paths[0] == paths[1]:
+        return f"the release before the blank of {volume.name} does not lie beside it"
+    if volume.before_uuid == volume.blank_uuid:
+        return f"the release before the blank of {volume.name} is the blank"
     return None
 
 
@@ -119,6 +138,8 @@ def format_rollback(rollback: RollbackEnv) -> bytes:
             line("SUBVOLUME", volume.subvolume),
             line("BLANK", volume.blank or b""),
             line("BLANK_UUID", volume.blank_uuid),
+            line("BEFORE", volume.before),
+            line("BEFORE_UUID", volume.before_uuid),
             *(line("REQUIRE", path) for path in volume.require),
         ]
     return assemble(lines, parse_rollback)

@@ -9,12 +9,16 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
+from ...errors import UsageError
 from ...system.lazy import Deferred
+from .. import arguments
 from ..arguments import add_json
 from ..verb import Shared, Verb
 
 _list = Deferred("impermanenced.cli.boots_list")
 _units = Deferred("impermanenced.cli.boot_units")
+_send = Deferred("impermanenced.cli.boots_send")
+_MOVES = ("send", "fetch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Options:
     sizes: bool = False
     good: bool = False
     alert: bool = False
+    move: tuple[str, str, str] | None = None  # one of _MOVES, the old root, and where it is sent or kept
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,13 +35,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--good", action="store_true", help="only mark this boot as complete")
     parser.add_argument("--alert", action="store_true", help="only tell logins what went wrong")
 
+    arguments.know_moments(parser)
+    parser.add_argument(
+        "move", metavar="send|fetch", nargs="?", help="send an old root elsewhere, or bring it back"
+    )
+    parser.add_argument("boot", metavar="N", nargs="?", help="which: the number of a boot, or a name")
+    parser.add_argument("place", metavar="PLACE", nargs="?", help="a directory, or ssh:[USER@]HOST:/PATH")
+
 
 def read_options(found: argparse.Namespace) -> Options:
-    return Options(found.sizes, found.good, found.alert)
+    if found.move is None:
+        return Options(found.sizes, found.good, found.alert)
+    if found.move not in _MOVES:
+        hint = arguments.did_you_mean(found.move, _MOVES) or f"one of {', '.join(_MOVES)}"
+        raise UsageError(f"boots: there is no {found.move}", hint)
+    if found.place is None or found.sizes or found.json:
+        raise UsageError(f"boots {found.move}: which old root, and where?", f"boots {found.move} N PLACE")
+    boot = arguments.moment(found.boot) if found.move == "send" else found.boot
+    return Options(move=(found.move, boot, found.place))
 
 
 def run(options: Options, shared: Shared) -> int:
-    if options.good:
+    if options.move is not None:
+        move, boot, place = options.move
+        (_send.send_one if move == "send" else _send.fetch_one)(boot, place, shared)
+    elif options.good:
         _units.mark_good()
     elif options.alert:
         _units.alert()

@@ -26,6 +26,7 @@ from ...errors import NotSetUp, UsageError
 from ...keep import doctor as keep_doctor
 from ...keep import owners
 from ...model import Decision
+from ...releases import doctor as releases_doctor
 from ...report import unkept
 from ...report.report import Manager
 from ...volumes.machine import Machine
@@ -86,6 +87,7 @@ def look(config_file: bytes | None) -> list[Finding]:
             found += doctor_layout.examine(config, machine)
             found += doctor_blank.examine(machine, decision)
             found += doctor_kernels.examine(machine, decision)
+            found += releases_doctor.examine(machine)
             found += doctor_system.examine(machine)
             found += keep_doctor.examine(manager, decision)
             found += owners.examine(manager)

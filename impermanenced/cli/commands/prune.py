@@ -19,12 +19,16 @@ from ...boots.prune.prune import Now, Plan, Pruned
 from ...boots.prune.sizes import Sizes
 from ...document.fields import printed
 from ...document.prune import prune_to_json
+from ...document.releases import retention_to_json
 from ...errors import CommandError, ImpermanenceError
+from ...releases import retention
+from ...releases.retention import Done
+from ...report import past
 from ...state import BootFile, boot_file, parse_unused_name
 from ...system import command
 from ...text import size_to_text, to_text
 from ...volumes.configured import configured
-from .. import asking, next_boot, output, wording
+from .. import asking, next_boot, output, release_words, wording
 from ..arguments import add_dry_run, add_json
 from ..output import Style
 from ..verb import Shared, Verb
@@ -50,7 +54,7 @@ def run(options: Options, shared: Shared) -> int:
     next_boot.complain_of_another_root(shared.config)
     _give_way()
     stop = _Stop()
-    pruned = None
+    pruned = done = None
     with configured(shared.config) as (config, machine), Archive(config, machine) as archive:
         if not options.dry_run:
             archive.lock()
@@ -58,28 +62,43 @@ def run(options: Options, shared: Shared) -> int:
         # something, or a person decides by them.
         measure = config.archive.keep_bytes.amount or not options.yes
         sizes = Sizes(machine) if measure else None
-        plan = prune.look(config, machine, archive, clocks(), sizes)
+        # What nobody has looked at stays, so what would go by its age alone is judged first.
+        aged = prune.look(config, machine, archive, clocks()).go
+        untold = past.look_at(config, machine, archive, aged, note=not options.dry_run)
+        plan = prune.look(config, machine, archive, clocks(), sizes, untold)
+        releases = retention.look(config, machine, archive, plan.now)
         if not shared.json:
             whole = machine.size()
             limits = Limits(config.archive.keep_bytes.of(whole), config.archive.free_min.of(whole))
             output.write_now(text(plan, limits, prune.free(machine), output.style(shared)))
-        if not plan.is_empty and not options.dry_run:
-            if not options.yes and not _agreed(len(plan.may_go) + len(plan.plans)):
+            output.write_now(release_words.retention(releases))
+        if (releases.go or not plan.is_empty) and not options.dry_run:
+            if not options.yes and not _agreed(len(plan.may_go) + len(plan.plans) + len(releases.go)):
                 output.write_now("nothing was deleted\n")
                 return 0
             tell = _tell_nobody if shared.json else _tell
             with stop:
                 pruned = prune.run(
-                    config, machine, archive, plan, now=clocks, stop=stop.event, progress=tell, sizes=sizes
+                    config,
+                    machine,
+                    archive,
+                    plan,
+                    now=clocks,
+                    stop=stop.event,
+                    progress=tell,
+                    sizes=sizes,
+                    untold=untold,
                 )
+                done = retention.run(config, machine, archive, releases, stop.event) if releases.go else None
         if shared.json:
             document = prune_to_json(plan, pruned, free=prune.free(machine), dry_run=options.dry_run)
-            output.write(printed(document))
+            output.write(printed(document | {"releases": retention_to_json(releases, done)}))
         elif pruned is not None:
-            output.write_now(result(pruned))
+            output.write_now(result(pruned) + release_words.deleted(done))
     if pruned is not None and pruned.stopped:
         return 128 + stop.signal
     _check(plan, pruned, dry_run=options.dry_run)
+    _check_releases(done)
     return 0
 
 
@@ -113,6 +132,14 @@ def _check(plan: Plan, pruned: Pruned | None, *, dry_run: bool) -> None:
         root, why = faults[0]
         more = f", and {len(faults) - 1:,} more" if len(faults) > 1 else ""
         raise ImpermanenceError(f"{to_text(root.path)}: {why}{more}", "btrfs scrub looks for what is damaged")
+
+
+def _check_releases(done: Done | None) -> None:
+    """Raise ImpermanenceError if a release that was to be deleted is still there."""
+    if done is not None and done.failed:
+        old, why = done.failed[0]
+        what = f"{to_text(old.place.path)} was not deleted: {why}"
+        raise ImpermanenceError(what, "the next run tries again")
 
 
 def _give_way() -> None:
@@ -239,4 +266,6 @@ def result(pruned: Pruned) -> str:
         head += f"; stopped, {pruned.left} left for the next run"
     elif pruned.left:
         head += f"; {pruned.left} may stay for now"
+    if not pruned.settled and not pruned.stopped:
+        head += "; the space has not all come back yet"
     return "\n".join([*lines, f"{head}."]) + "\n"

@@ -20,7 +20,7 @@ from ...paths import ancestors
 from ...report.suggest import Item, Suggestion, System, choose, item_of
 from ...text import to_text
 from .. import arguments, next_boot, output, paths, remedies, source, wording
-from ..formats import modules, tmpfiles, toml, uncovered
+from ..formats import modules, preservation, tmpfiles, toml, uncovered
 from ..formats.writing import Task, Written
 from ..verb import Shared, Verb
 
@@ -29,7 +29,7 @@ USUAL = b"/persist /persistent /nix/persist /nix/state /state /keep".split()
 _FORMATS: Mapping[str, tuple[Callable[[Task], Written], Sequence[str]]] = {
     "toml": (toml.write, toml.HEAD),
     "impermanence": (modules.impermanence, modules.HEADS["impermanence"]),
-    "preservation": (modules.preservation, modules.HEADS["preservation"]),
+    "preservation": (preservation.write, preservation.HEAD),
     "home-manager": (modules.home_manager, modules.HEADS["home-manager"]),
     "tmpfiles": (tmpfiles.write, tmpfiles.HEAD),
 }

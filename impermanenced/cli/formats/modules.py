@@ -1,37 +1,36 @@
-"""The modules for NixOS and home-manager: impermanence, preservation, and impermanence in a home.
+"""The modules for NixOS beside impermanence's: for a system, and for homes.
 
 Each is written as a module of its own, which can be imported, or pasted without its braces.
 
-Hard facts (nix-community/impermanence and nix-community/preservation, as of 2025)
-    impermanence takes owner and mode for directories and for the directory around a file, not for a file;
-    it gives the live directory around a file the same owner and mode.  Real bind mounts only: `method` was an
-    option of its home-manager module before (branch home-manager-v1), and is refused since.
-    In both, a home that is not /home/NAME has to be named.  Declaring a path twice is an error.
-    preservation does nothing unless it is enabled; what lies deeper in a home gets parents of root's unless
-    tmpfiles makes them, which the documentation's example does by settings named after it.
+Hard facts (nix-community/impermanence at 7b1d382; tests/nix/options has its options)
+    It takes owner and mode for directories and for the directory around a file, not for a file; it gives the
+    live directory around a file the same owner and mode.  Directories are mounted: `method` is an option of
+    files alone.  A user's home is that of users.users, and naming it is an error.  Declaring a path twice is
+    an error.
+    Directories on the way are created as root's, or as the user's below a home, always with mode 0755, and
+    what is live gets owner and mode of what persists.  No option says otherwise, so lines of tmpfiles.d do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 
-from ...config.placement import BIND, INITRD, SYMLINK, SYNC, SYSTEM
-from ...report.suggest import Wanted
+from ...config.placement import SYMLINK, SYNC, SYSTEM, Ownership
+from ...report.suggest import Wanted, Way
+from ...report.suggest.ownership import DIRECTORY
 from . import nix
 from .writing import Option, Task, Written, about, by_user, differs, fields, hides
 
 HEADS = {
     "impermanence": ("A module for NixOS beside github:nix-community/impermanence.",),
-    "preservation": ("A module for NixOS beside github:nix-community/preservation.",),
     "home-manager": (
         "A module for NixOS beside home-manager's and github:nix-community/impermanence.",
-        "In a home.nix the option begins with home.persistence; home-manager-v1 wants the home in the path.",
+        "In a home.nix the option begins with home.persistence.",
     ),
 }
-# preservation's documentation prepares these in the initrd: they are read before the root is complete.
-_EARLY = (b"/etc/machine-id", b"/var/lib/nixos")
 _USERS = tuple(b"/etc/" + name for name in b"group gshadow passwd shadow subgid subuid".split())
-_OLD_METHOD = "  # method: only the branch home-manager-v1 has it"
+_MOUNTED = "  # method: impermanence mounts every directory"
 _NO_DETAILS = "  # impermanence has neither mount options nor the phase of one entry"
 _NO_OWNER = "  # owner and mode of a file are those of the file itself"
 
@@ -40,56 +39,49 @@ Entry = Callable[[Wanted, bool], str]
 
 def impermanence(task: Task) -> Written:
     written = Written(["{"])
+    found: list[Wanted] = []
     for persist, block in task.blocks():
-        good = [one for one in block if written.take(one, _why_not(one))]
+        good = [one for one in block if written.take(one, why_not(one) or _why_not_here(one))]
         if not good:
             continue
+        found += good
         written.lines.append(f"  environment.persistence.{nix.string(persist.decode())} = {{")
         if hides(block):
             written.lines.append("    hideMounts = true;")
-        written.lines += [*_users(good, _impermanence_entry, hidden=hides(block)), "  };"]
-    written.lines.append("}")
-    return written
-
-
-def preservation(task: Task) -> Written:
-    written = Written(["{"])
-    if task.wanted:
-        written.lines.append("  preservation.enable = true;")
-    good: list[Wanted] = []
-    for persist, block in task.blocks():
-        fine = [one for one in block if written.take(one, _why_not(one))]
-        if not fine:
-            continue
-        good += fine
-        written.lines.append(f"  preservation.preserveAt.{nix.string(persist.decode())} = {{")
-        if hides(block):
-            written.lines.append('    commonMountOptions = [ "x-gvfs-hide" ];')
-        written.lines += [*_users(fine, _preservation_entry, hidden=hides(block)), "  };"]
-    written.lines += [*_parents(task, good), "}"]
+        for user, entries in by_user(good):
+            if user is None:
+                written.lines += lists(entries, _entry, "    ", hidden=hides(block))
+            else:
+                lines = lists(entries, _entry, "      ", hidden=hides(block))
+                written.lines += [f"    users.{nix.name(user)} = {{", *lines, "    };"]
+        written.lines.append("  };")
+    written.lines += [*_parents(task, found), "}"]
     return written
 
 
 def home_manager(task: Task) -> Written:
     written = Written(["{"])
+    found: list[Wanted] = []
     for persist, block in task.blocks():
         for user, entries in by_user(block):
             if user is None:
                 written.refused += [(one, "it lies in no home") for one in entries]
                 continue
-            good = [one for one in entries if written.take(one, _why_not(one))]
+            good = [one for one in entries if written.take(one, why_not(one))]
             if not good:
                 continue
+            found += good
             option = f"home-manager.users.{nix.name(user)}.home.persistence.{nix.string(persist.decode())}"
             written.lines.append(f"  {option} = {{")
             if hides(block):
                 written.lines.append("    hideMounts = true;")
-            written.lines += [*_lists(good, _impermanence_entry, "    ", hidden=hides(block)), "  };"]
-    written.lines.append("}")
+            written.lines += [*lists(good, _entry, "    ", hidden=hides(block)), "  };"]
+    written.lines += [*_parents(task, found), "}"]
     return written
 
 
-def _why_not(one: Wanted) -> str | None:
+def why_not(one: Wanted) -> str | None:
+    """Return why no module of NixOS can say a declaration, or None."""
     if one.path in _USERS and not one.declared:
         return "NixOS makes it of users.users, passwords of hashedPasswordFile"
     if one.method == SYNC:
@@ -99,23 +91,14 @@ def _why_not(one: Wanted) -> str | None:
     return nix.why_not(one.path) or nix.why_not(one.persist)
 
 
-def _users(block: list[Wanted], entry: Entry, *, hidden: bool) -> list[str]:
-    lines = []
-    for user, entries in by_user(block):
-        if user is None:
-            lines += _lists(entries, entry, "    ", hidden=hidden)
-        else:
-            lines += [f"    users.{nix.name(user)} = {{", *_home(user, entries)]
-            lines += [*_lists(entries, entry, "      ", hidden=hidden), "    };"]
-    return lines
+def _why_not_here(one: Wanted) -> str | None:
+    """Return why impermanence cannot say a declaration, or None: its evaluation fails at such a file."""
+    top = os.path.dirname(one.path) == b"/"
+    return "impermanence takes no file that lies in / itself" if top and not one.directory else None
 
 
-def _home(user: str, entries: Iterable[Wanted]) -> list[str]:
-    homes = {one.home for one in entries if one.home is not None and one.home != b"/home/" + user.encode()}
-    return [f"      home = {nix.string(home.decode())};" for home in homes]
-
-
-def _lists(entries: list[Wanted], entry: Entry, indent: str, *, hidden: bool) -> list[str]:
+def lists(entries: list[Wanted], entry: Entry, indent: str, *, hidden: bool) -> list[str]:
+    """Return the lines of both lists of a block, each entry as `entry` writes it."""
     lines = []
     for key, directory in (("directories", True), ("files", False)):
         found = [entry(one, hidden) for one in entries if one.directory == directory]
@@ -123,14 +106,34 @@ def _lists(entries: list[Wanted], entry: Entry, indent: str, *, hidden: bool) ->
     return lines
 
 
-def _said(one: Wanted, options: Mapping[str, Option]) -> str:
+def said(one: Wanted, options: Mapping[str, Option]) -> str:
+    """Return an entry: its path alone, where there is nothing else to say."""
     path = one.name.decode()
     if not options:
         return nix.string(path)
     return nix.value({"directory" if one.directory else "file": path, **options})
 
 
-def _impermanence_entry(one: Wanted, hidden: bool) -> str:
+def special(task: Task, good: list[Wanted]) -> Iterator[Way]:
+    """Yield the directories on the way that no module would create as they are now.
+
+    It creates a home with its user, and below it what is the user's with mode 0755.
+    """
+    declared = {one.path for one in good}
+    for way in task.suggestion.ways:
+        home = task.system.user(way.path)
+        usual = ("root", "root", DIRECTORY)
+        if home is not None:
+            usual = (home[0].name, task.system.group(home[0].gid), DIRECTORY)
+        is_home = way.path in {one.home for one in good} or (home is not None and home[1] == way.path)
+        as_usual = (way.user, way.group, way.mode) == usual
+        if is_home or as_usual or way.path in declared or nix.why_not(way.path) is not None:
+            continue
+        if any(one.path.startswith(way.path + b"/") for one in good):
+            yield way
+
+
+def _entry(one: Wanted, hidden: bool) -> str:
     options: dict[str, Option] = {}
     note = ""
     if one.directory:
@@ -145,37 +148,22 @@ def _impermanence_entry(one: Wanted, hidden: bool) -> str:
         note = _NO_OWNER
     if one.details.phase != SYSTEM or one.details.options:
         note = _NO_DETAILS
-    if one.method != BIND:
-        options["method"] = one.method
-        note = _OLD_METHOD
-    return _said(one, options) + (note or about(one))
-
-
-def _preservation_entry(one: Wanted, hidden: bool) -> str:
-    options: dict[str, Option] = {**fields(one.own)}
-    if one.method == SYMLINK:
-        options["how"] = one.method
-    if parent := fields(one.parent):
-        options |= {"configureParent": True, "parent": parent}
-    mount = [*one.details.options, *(["x-gvfs-trash"] if one.details.trash else [])]
-    if differs(one, hidden=hidden) and one.hide:
-        mount.insert(0, "x-gvfs-hide")
-    if mount:
-        options["mountOptions"] = mount
-    if one.declared and one.method == SYMLINK and one.details.target:
-        options["createLinkTarget"] = True
-    if one.path in _EARLY or one.details.phase == INITRD:
-        options["inInitrd"] = True
-    return _said(one, options) + about(one)
+    if one.method == SYMLINK and one.directory:
+        note = _MOUNTED
+    elif one.method == SYMLINK:
+        options["method"] = SYMLINK
+    return said(one, options) + (note or about(one))
 
 
 def _parents(task: Task, good: list[Wanted]) -> list[str]:
-    """Return lines for the directories above, for tmpfiles; a home itself is created with its user."""
-    homes = {one.home for one in good}
+    """Return lines for tmpfiles, for both ends of what no option of impermanence creates."""
+    around = {os.path.dirname(one.path) for one in good if not one.directory and one.parent != Ownership()}
     lines = []
-    for way in task.suggestion.ways:
-        needed = any(one.path.startswith(way.path + b"/") for one in good)
-        if needed and way.path not in homes and nix.why_not(way.path) is None:
-            options = {"user": way.user, "group": way.group, "mode": f"{way.mode:04o}"}
-            lines.append(f"    {nix.string(way.path.decode())}.d = {nix.value(options)};")
-    return ["  systemd.tmpfiles.settings.preservation = {", *lines, "  };"] if lines else []
+    for way in special(task, good):
+        if way.path in around:
+            continue
+        options = nix.value({"user": way.user, "group": way.group, "mode": f"{way.mode:04o}"})
+        stores = dict.fromkeys(one.persist for one in good if one.path.startswith(way.path + b"/"))
+        for path in (way.path, *(store + way.path for store in stores)):
+            lines.append(f"    {nix.string(path.decode())}.d = {options};")
+    return ["  systemd.tmpfiles.settings.impermanence = {", *lines, "  };"] if lines else []

@@ -4,9 +4,6 @@ Hard facts
     L makes a link where nothing is, and leaves alone what is there; L+ would delete a directory with all that
     is in it, also when it is run before anybody has copied it.  So only L is written, and what the blank has
     by the name is refused.
-    The path of a line is unquoted, in which a backslash stands for the character behind it; 252 does not know
-    \xNN there.  The argument is unescaped as C, but not unquoted.  Both expand specifiers: a percent sign is
-    written twice.
 """
 
 from __future__ import annotations
@@ -18,10 +15,10 @@ import stat
 from ...config.placement import Ownership
 from ...model import Change, FileType
 from ...report.suggest import RemedyKind, Wanted
+from ...system.systemd_text import argument, word
 from .writing import Task, Written, about, unspeakable
 
 HEAD = ("For a file below /etc/tmpfiles.d/.  A link whose target is not there leads nowhere: copy first.",)
-_PLAIN = re.compile(r"[^\s\"'\\]+")
 _CLAUSE = re.compile(r"([ugoa]+)=([rwx]*)")
 _BITS = {"r": 4, "w": 2, "x": 1}
 _SHIFTS = {"u": (6,), "g": (3,), "o": (0,), "a": (6, 3, 0)}
@@ -48,7 +45,7 @@ def write(task: Task) -> Written:
             if one.parent != Ownership():
                 directories[around] = _owned(task, one, one.parent)
             directories.setdefault(around, "0755 root root -")
-        links += [*_comment(one), f"L {path(one.path)} - - - - {argument(target)}"]
+        links += [*_comment(one), f"L {word(one.path)} - - - - {argument(target)}"]
     for remedy in task.suggestion.remedies:
         if remedy.kind is RemedyKind.NODE:
             for found in remedy.paths:
@@ -56,7 +53,7 @@ def write(task: Task) -> Written:
                 if made is not None:
                     links.append(made)
                     written.nodes.add(found)
-    written.lines = [*(f"d {path(found)} {directories[found]}" for found in sorted(directories)), *links]
+    written.lines = [*(f"d {word(found)} {directories[found]}" for found in sorted(directories)), *links]
     return written
 
 
@@ -103,26 +100,12 @@ def node(task: Task, found: bytes) -> str | None:
         if target is None or unspeakable(target) is not None:
             return None
         letter = "L" if item.change is Change.CREATED else "L+"
-        return f"{letter} {path(item.path)} - - - - {argument(target)}"
+        return f"{letter} {word(item.path)} - - - - {argument(target)}"
     facts = task.system.facts(item.path)
     if facts is None or item.change is not Change.CREATED or item.type is FileType.SOCKET:
         return None
     owner = f"{item.mode:04o} {task.system.owner(facts.st_uid)} {task.system.group(facts.st_gid)} -"
     if stat.S_ISFIFO(facts.st_mode):
-        return f"p {path(item.path)} {owner}"
+        return f"p {word(item.path)} {owner}"
     letter = "c" if stat.S_ISCHR(facts.st_mode) else "b"
-    return f"{letter} {path(item.path)} {owner} {os.major(facts.st_rdev)}:{os.minor(facts.st_rdev)}"
-
-
-def path(raw: bytes) -> str:
-    """Return a path as the field of a line; it must not be unspeakable."""
-    text = raw.decode().replace("%", "%%")
-    if _PLAIN.fullmatch(text):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def argument(raw: bytes) -> str:
-    """Return an argument as the last field of a line."""
-    text = raw.decode().replace("%", "%%").replace("\\", "\\\\")
-    return text if text == text.strip(" ") else text.replace(" ", r"\x20")
+    return f"{letter} {word(item.path)} {owner} {os.major(facts.st_rdev)}:{os.minor(facts.st_rdev)}"

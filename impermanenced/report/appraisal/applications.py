@@ -8,8 +8,10 @@ from ...losses import LossClass
 from ...model import LOSSES, Advice, AdviceKind, Change, FileType, Verdict
 from ...system.unit_files import CACHE, LOGS, RUNTIME, STATE, WORDS, Units
 from ...text import to_text
+from .. import structure
 from ..knowledge import Fact
 from .finding import DIRECTORIES, Finding
+from .names import Names
 from .volume_facts import VolumeFacts
 
 _SETTINGS = b"/etc/"
@@ -26,8 +28,10 @@ def learn(facts: VolumeFacts, findings: Sequence[Finding]) -> None:
         fact = knowledge.of(difference.path, difference.type)
         if fact is not None:
             _take_fact(finding, fact)
+            if fact.called:
+                finding.application = facts.names.of(fact.application)
         if finding.verdict in LOSSES and difference.path.startswith(_OF_UNITS):
-            _take_unit(finding, facts.units)
+            _take_unit(finding, facts.units, facts.names)
         if difference.type is FileType.SUBVOLUME:
             finding.loss = LossClass.SUBVOLUME
 
@@ -36,11 +40,14 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
     difference = finding.judged.difference
     if fact.verdict_hint == "crud":
         if not finding.named:
-            finding.loss, finding.known, finding.placed = fact.loss, fact.score, fact.placed
+            # That a path lies in somebody's subvolume says nothing of what it is.
+            placed = fact.placed or (fact.loss is LossClass.SUBVOLUME and difference.subvolume is not None)
+            finding.loss, finding.known, finding.placed = fact.loss, fact.score, placed
         # If only the place is known, a single file does not form a group.
         lone = fact.default and fact.root == difference.path and difference.type not in DIRECTORIES
         finding.application, finding.group = fact.application, b"" if lone else fact.root
-        finding.advice = fact.advice
+        # Where everything lies in what the rule names, each path is kept by itself.
+        finding.advice = () if structure.is_structure(fact.root, None) else fact.advice
         if fact.secret and difference.type is FileType.FILE and difference.path.startswith(_SETTINGS):
             # One key does not take the settings around it along.
             finding.advice = (Advice(AdviceKind.PERSIST_FILE, to_text(difference.path)), *fact.advice)
@@ -58,11 +65,11 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
         finding.rule = fact.because
 
 
-def _take_unit(finding: Finding, units: Units) -> None:
+def _take_unit(finding: Finding, units: Units, names: Names) -> None:
     found = units.of(finding.judged.difference.path)
     if found is None:
         return
-    directory, (unit, kind) = found
+    directory, (unit, kind, description) = found
     finding.unit = unit
     words = f"{WORDS[kind]} of {unit}: {to_text(directory)}"
     difference = finding.judged.difference
@@ -80,7 +87,7 @@ def _take_unit(finding: Finding, units: Units) -> None:
         return
     finding.because += (words,)
     if not finding.named:
-        finding.application = unit.rpartition(".")[0]
+        finding.application = names.of_unit(unit.rpartition(".")[0], description)
         finding.group = directory
         # A rule about the name may have given a worse class already.
         if kind in (STATE, LOGS) and finding.loss.traits.weight <= LossClass.SERVICE_STATE.traits.weight:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...losses import LossClass
-from ...model import LOSSES, Change, FileType, Verdict
+from ...model import LOSSES, Change, FileType, Verdict, Writer
 from . import old_roots
 from .finding import Finding, person
 from .old_roots import PathHistory
@@ -60,6 +60,11 @@ def _hold_against(facts: VolumeFacts, finding: Finding, past: PathHistory) -> No
             times = "the last boot" if past.same == 1 else f"each of the last {past.same} boots"
             finding.rule = f"{times} had it too, with the same content"
             return
+    if past.alike and writer is not None and _made_by_unit(facts, finding, writer):
+        finding.verdict = Verdict.REGENERATED
+        times = f"each of the last {past.alike} boots"
+        finding.rule = f"{writer.unit} makes it: {times} had it too, and only numbers in it differ"
+        return
     if past.other and not person(writer):
         finding.because += (
             f"comes back with other content at each boot (the last {past.other + 1}): what wants to stay"
@@ -67,6 +72,15 @@ def _hold_against(facts: VolumeFacts, finding: Finding, past: PathHistory) -> No
         )
         if finding.loss in (LossClass.UNKNOWN, LossClass.CONFIG) and by_boot:
             finding.loss, finding.known = LossClass.SERVICE_STATE, None
+
+
+def _made_by_unit(facts: VolumeFacts, finding: Finding, writer: Writer) -> bool:
+    """Return whether a unit of the system made this, and nothing is known by which it would be missed."""
+    if writer.kind not in ("", "system") or person(writer):
+        return False
+    by_unit = bool(writer.unit) and finding.unit in ("", writer.unit)
+    dear = finding.named or finding.declared or not finding.loss.traits.boot
+    return by_unit and not dear and not facts.in_home(finding.judged.difference.path)
 
 
 def _stamp(finding: Finding) -> bool:

@@ -21,6 +21,7 @@ class Judged(NamedTuple):
     writer: Writer | None
     hidden: bool = False  # whether a mount hides it
     fulfilment: tuple[Advice, ...] = ()  # what makes the declaration so that nothing fulfils
+    mounted: bool = False  # whether it is the place of a mount, or on the way to one
 
 
 @dataclass(slots=True)

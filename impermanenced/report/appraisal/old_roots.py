@@ -45,6 +45,12 @@ def _volatile() -> re.Pattern[bytes]:
     )
 
 
+@functools.cache
+def _number() -> re.Pattern[bytes]:
+    """Return a pattern of a number of at most six digits, perhaps with a fraction."""
+    return re.compile(rb"(?<![0-9A-Za-z_.-])-?\d{1,6}(?:\.\d+)?(?![0-9A-Za-z_-])")
+
+
 @dataclass(frozen=True, slots=True)
 class OldRootTree:
     """An old root that exists."""
@@ -60,6 +66,7 @@ class PathHistory:
 
     lost: int = 0  # old roots in a row, from the newest on, that had it
     same: int = 0  # old roots in a row that had it with its present content
+    alike: int = 0  # old roots, if all of them had it, and only short numbers in it differ
     other: int = 0  # old roots in a row that had it, each with other content
     copied: bool = False  # whether it is here because an old root was booted again
 
@@ -136,8 +143,9 @@ class OldRoots:
         if copied or not found:
             return PathHistory(lost=len(found), copied=copied)
         same = self._same(path, now, found)
+        alike = len(found) if same < len(found) and self._only_numbers_differ(path, now, found) else 0
         other = len(found) if same == 0 and self._all_apart(path, now, found) else 0
-        return PathHistory(len(found), same, other)
+        return PathHistory(len(found), same, alike, other)
 
     def _each(self, path: bytes, before: os.stat_result | None) -> Iterator[os.stat_result]:
         """Yield the path's status in each old root, until one did not have it, or had it as the blank has."""
@@ -178,6 +186,20 @@ class OldRoots:
         contents += [self._content(root, path, then) for root, then in zip(self._roots, found, strict=False)]
         lasting = {self._lasting(content) for content in contents if content is not None}
         return len(lasting) == len(contents)
+
+    def _only_numbers_differ(self, path: bytes, now: os.stat_result, found: Sequence[os.stat_result]) -> bool:
+        """Return whether each old root had a small text here that differs from the present one in durations,
+        counts and the like only.  An identity has more digits, or letters.
+        """
+        if len(found) < max(len(self._roots), 2) or not stat.S_ISREG(now.st_mode) or not now.st_size:
+            return False
+        lasting = set()
+        for root, then in ((self._now, now), *zip(self._roots, found, strict=True)):
+            content = self._content(root, path, then)
+            if content is None or then.st_uid != now.st_uid or b"\0" in content:
+                return False
+            lasting.add(_number().sub(b"#", self._lasting(content)))
+        return len(lasting) == 1
 
     def _content(self, root: int, path: bytes, facts: os.stat_result) -> bytes | None:
         """Return the content of a regular file, or None if it is too large or cannot be read."""

@@ -13,6 +13,15 @@ from .volume_facts import SKELETON, VolumeFacts
 PACKAGE_SCORE = 40
 EMPTY = "an empty directory, which holds nothing"
 LARGEST = 64 << 10  # bytes of a file that is compared with the skeleton of a home
+TRIGGER = "no package owns it, and it was written while packages were configured: a trigger makes it"
+# The units in which packages are installed without anybody's session.
+MANAGERS = frozenset((
+    "apt-daily.service", "apt-daily-upgrade.service", "dnf-automatic.service",
+    "dnf-automatic-install.service",
+    "dnf-system-upgrade.service", "dnf5-automatic.service", "packagekit.service",
+    "packagekit-offline-update.service", "pamac-daemon.service", "rpm-ostreed.service",
+    "unattended-upgrades.service",
+))  # fmt: skip
 SOCKET = "a socket, which holds nothing: its program makes it anew"
 
 
@@ -50,10 +59,20 @@ def _rule_of(facts: VolumeFacts, packages: Packages | None, finding: Finding, fo
         _take_package(finding, packaged, packages.brought)
     if finding.package:
         return None
+    if packages is not None and _of_trigger(finding):
+        return TRIGGER
     rule = facts.tmpfiles.rule_of(difference, facts.read)
     if rule is None and difference.path.startswith(b"/etc/"):
         rule = facts.sysusers.rule_of(difference, facts.read, facts.read_blank)
     return rule or _skeleton(facts, difference) or _empty(facts, difference, following)
+
+
+def _of_trigger(finding: Finding) -> bool:
+    """Return whether a unit of the package manager wrote it among the files of packages."""
+    path, writer = finding.judged.difference.path, finding.judged.writer
+    if writer is None or writer.kind not in ("", "system") or writer.unit not in MANAGERS:
+        return False
+    return path.startswith(b"/usr/") and not path.startswith(b"/usr/local/")
 
 
 def _skeleton(facts: VolumeFacts, difference: Difference) -> str | None:

@@ -15,6 +15,7 @@ from .. import providers
 from ..knowledge import Knowledge
 from ..providers import Packages, packages_of, tmpfiles
 from ..providers.tmpfiles import Sysusers, Tmpfiles
+from .names import Names
 from .old_roots import OldRoots, OldRootTree
 
 SKELETON = b"/etc/skel"
@@ -91,6 +92,12 @@ class VolumeFacts:
         """Return the first `limit` bytes of a file of the volume.  Raises OSError."""
         return openat2.read(self.root, self.relative(path), limit)
 
+    def read_of(self, path: bytes, limit: int, owner: int) -> bytes:
+        """Return the first `limit` bytes of a file of the volume.  Raises OSError, also if it is not its
+        owner's.
+        """
+        return openat2.read(self.root, self.relative(path), limit, owner=owner)
+
     def read_blank(self, path: bytes, limit: int) -> bytes:
         """Return the first `limit` bytes of a file of the blank.  Raises OSError."""
         if self.blank is None:
@@ -153,6 +160,11 @@ class VolumeFacts:
     def units(self) -> Units:
         """Return the directories of units."""
         return self._systemd.units(self.root) if self._is_system else Units({})
+
+    @functools.cached_property
+    def names(self) -> Names:
+        """Return how this system calls its programs."""
+        return Names(self.root)
 
     @functools.cached_property
     def span(self) -> Span | None:

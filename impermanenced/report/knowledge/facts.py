@@ -50,6 +50,7 @@ class Fact:
     source: str  # for a person: "servarr.toml: Sonarr's database"
     documented: str  # an address or a man page
     default: bool = False  # whether only the place is known, and not the application
+    called: bool = False  # whether the application is called after the component, and not by a rule
     secret: bool = False  # whether the name alone shows a secret
     placed: bool = False  # whether only the place is known, and the name says nothing either
     because: str = ""  # for a person: the source, and where it is documented
@@ -75,3 +76,6 @@ class Rule:
     whole: bool = False  # whether names below it say nothing
     everywhere: bool = False  # of names: whether they count in the place of a cache too
     examples: tuple[str, ...] = ()
+    essential: str = ""  # the preset that it belongs to
+    keeps: tuple[str, ...] = ()  # what a preset declares of it, in place of its paths
+    initrd: bool = False  # whether a preset declares it for the initrd

@@ -150,6 +150,12 @@ class _Walk:
         return says._replace(name=number) if tells else says
 
 
+    def of_name(self, name: bytes) -> int | None:
+        """Return the rule that the name of a file in a home fits."""
+        found = [node.file for node in trie.ends((self._names[_HOME],), name) if node.file is not None]
+        return max(found, default=None)
+
+
     def comes_through(self, says: _Says) -> bool:
         """Return whether a name says that there is a loss where the place says that there is none."""
         if says.rule is None or says.name is None or self.rules[says.rule].verdict == CRUD:
@@ -229,6 +235,11 @@ class Knowledge:
             return fact
         return self._fact(says, state.home, directory=says.root is not path)
 
+    def named(self, name: bytes) -> LossClass | None:
+        """Return the class that the name of a file shows, whatever program it belongs to, or None."""
+        number = self._walk.of_name(name)
+        return None if number is None else self.rules[number].loss
+
     def rules_of(self, path: bytes, type: FileType) -> tuple[Rule | None, Rule | None]:
         """Return the rule that decides, and the one about a name that refines what it says; each
         may be None.
@@ -268,8 +279,9 @@ class Knowledge:
         rule = self.rules[says.rule]
         tells = rule if says.name is None else self.rules[says.name]
         source, because = self._words(says.rule if says.name is None else says.name)
+        application, called = self._application(says.rule, says.root, home, directory=directory)
         return Fact(
-            self._application(says.rule, says.root, home, directory=directory),
+            application,
             tells.loss,
             tells.score if tells.loss != rule.loss else rule.score,
             tells.verdict,
@@ -278,28 +290,28 @@ class Knowledge:
             source,
             tells.documented,
             rule.default,
+            called,
             tells is not rule and tells.loss is LossClass.SECRET,
             rule.default and tells is rule,
             because,
         )
 
-    def _application(self, number: int, root: bytes, home: bytes, *, directory: bool) -> str:
-        """Return the application of what a rule names.
+    def _application(self, number: int, root: bytes, home: bytes, *, directory: bool) -> tuple[str, bool]:
+        """Return the application of what a rule names, and whether it is called after its component.
 
-        That is the rule's word if the rule is about one application.  If several share it, what lies in a
+        It has the rule's word if the rule is about one application.  If several share it, what lies in a
         directory of its own is called after that.
         """
         rule = self.rules[number]
         name, more = component.of_path(root, home)
         itself = component.shown(name)
         if rule.application == BY_ITSELF:
-            return itself or component.shown(root[root.rfind(b"/") + 1 :])
+            return itself or component.shown(root[root.rfind(b"/") + 1 :]), bool(itself)
         if not itself or component.akin(itself, rule.application):
-            return rule.application
+            return rule.application, False
         # A file beside those of other programs: KDE's have one name, those of "small tools" have none.
-        if not (more or directory or rule.application.islower()):
-            return rule.application
-        return itself if self._is_shared(number) else rule.application
+        of_its_own = more or directory or rule.application.islower()
+        return (itself, True) if of_its_own and self._is_shared(number) else (rule.application, False)
 
     def _is_shared(self, number: int) -> bool:
         """Return whether several programs share a rule."""

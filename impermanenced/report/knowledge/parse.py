@@ -31,6 +31,9 @@ _KEYS: dict[str, type] = {
     "advice": list,
     "documented": str,
     "examples": list,
+    "essential": str,
+    "keeps": list,
+    "initrd": bool,
 }
 _WORDS = {str: "a string", list: "a list of strings", int: "a whole number", bool: "true or false"}
 _NEEDED = ("application", "what", "class")
@@ -119,6 +122,9 @@ class _Reader:
             self._check_name(number, text)
         for text in table.get("advice", []):
             self._check_advice(number, text)
+        for text in table.get("keeps", []):
+            if not text.startswith("/") or trie.is_wild(text):
+                self._problem(number, "keeps", f"{_shown(text)}: a path of the system without wildcards")
         for text in table.get("examples", []):
             if not text.startswith(("/", "~/")):
                 self._problem(number, "examples", f'{_shown(text)}: an example begins with "/" or "~/"')
@@ -146,6 +152,9 @@ class _Reader:
             table.get("whole") is True,
             table.get("everywhere") is True,
             _texts(table, "examples"),
+            _text(table, "essential"),
+            _texts(table, "keeps"),
+            table.get("initrd") is True,
         )
 
     def _check_name(self, number: int, text: str) -> None:

@@ -85,7 +85,11 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
         "ended": "bad",
         "last_entry": time_to_text(2000),
         "shutdown": "cut",
-        "left": {"paths": 5, "bytes": 38 << 20, "complete": True},
+        "seconds": None,
+        "left": {"paths": 5, "bytes": 38 << 20, "complete": True, "worst": None},
+        "pinned": False,
+        "reviewed": False,
+        "from": [],
         "kept_by": None,
         "old_roots": [
             {
@@ -134,7 +138,7 @@ def test_what_old_roots_hold(machine: Machine) -> None:
         f"old_roots/0-{NO_BOOT_ID}": 0,
         "old_roots/of-somebody-else": None,
     }
-    assert "  3.0 MiB  old_r" in machine.say("boots", "--sizes")
+    assert "  3.0 MiB  old_" in machine.say("boots", "--sizes")
     assert "MiB" not in machine.say("boots")
 
 

@@ -51,15 +51,7 @@ def test_declared_and_nothing_mounted(declared: System) -> None:
     assert one.what == (
         f"declared, but nothing is mounted there: /etc/hostname, /var/lib/thing, /var/log. {NOTHING}"
     )
-    assert one.commands == (
-        "cp -a --reflink=auto --parents /etc/hostname /persist",
-        "echo '/persist/etc/hostname /etc/hostname none bind 0 0' >> /etc/fstab",
-        "cp -a --reflink=auto --parents /var/lib/thing /persist",
-        "echo '/persist/var/lib/thing /var/lib/thing none bind 0 0' >> /etc/fstab",
-        "cp -a --reflink=auto --parents /var/log /persist",
-        "echo '/persist/var/log /var/log none bind 0 0' >> /etc/fstab",
-        "systemctl daemon-reload && mount --all",
-    )
+    assert one.commands == ("impermanence apply",)
 
 
 def test_mounts_and_links_keep_it(declared: System) -> None:

@@ -47,8 +47,12 @@ def swapping(one: Path, other: Path) -> Callable[[], None]:
 
 
 def foreign(pair: Pair) -> Path:
+    return foreign_at(pair.filesystem.top)
+
+
+def foreign_at(top: Path) -> Path:
     """What nobody asked for: its content must not be read, and it must stay as it is."""
-    where = pair.filesystem.top / "foreign"
+    where = top / "foreign"
     where.mkdir(mode=0o755)
     (where / "file").write_text("secret")
     (where / "file").chmod(0o600)

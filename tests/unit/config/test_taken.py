@@ -118,6 +118,20 @@ def test_homes(tmp_path: Path) -> None:
     assert there == [b"/root/.a", b"/home/nobody/.a", b"/home/nosuchuser/.a", b"/srv/bob/.a"]
 
 
+def test_homes_of_another_system_are_those_that_it_says(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    text = f'[[volume]]\nmountpoint = "{tmp_path}"\npath = "/"\n'
+    text += '[persist."/p".users]\nbob.files = [".a"]\nnobody.files = [".a"]\neve.files = [".a"]\n'
+    passwd = tmp_path / "etc/passwd"
+    passwd.write_text("bob:x:1001:1001::/srv/people//bob/:/bin/sh\neve:x:5:5::relative:/bin/sh\n\nbob:x\n")
+    there = [declaration.path for declaration in parsed(tmp_path, text).declarations]
+    assert there == [b"/srv/people/bob/.a", b"/home/nobody/.a", b"/home/eve/.a"]
+    passwd.unlink()
+    passwd.symlink_to("/etc/passwd")  # which is the running system's
+    there = [declaration.path for declaration in parsed(tmp_path, text).declarations]
+    assert there == [b"/home/bob/.a", b"/home/nobody/.a", b"/home/eve/.a"]
+
+
 def test_drop_ins_add_up_and_the_later_scalar_wins(tmp_path: Path) -> None:
     default = tmp_path / "config.toml"
     default.write_text(

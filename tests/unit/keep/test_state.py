@@ -10,7 +10,6 @@ from impermanenced.document.declared import states_from_json, states_to_json
 from impermanenced.document.fields import dump
 from impermanenced.errors import ServiceError
 from impermanenced.keep import kept
-from impermanenced.keep.examine import mode_bits
 from impermanenced.keep.state import STATES, Declared, Reason, State, visible_to
 
 from ... import schema
@@ -29,17 +28,6 @@ def test_each_reason_has_a_state_and_stands_in_the_schema() -> None:
     words = schema.schema()["$defs"]
     assert words["reason"]["enum"] == [reason.value for reason in Reason]
     assert words["state"]["enum"] == [state.value for state in State]
-
-
-@pytest.mark.parametrize(
-    ("mode", "bits"),
-    [
-        ("0750", 0o750), ("750", 0o750), ("u=rwx,g=rx,o=", 0o750), ("a=r,u=rw", 0o644), ("ugo=rx", 0o555),
-        ("u=rwx,g=,o=", 0o700), ("u=rwx", None), ("u+s", None), ("a=rX", None), ("1777", 0o1777),
-    ],
-)  # fmt: skip
-def test_modes(mode: str, bits: int | None) -> None:
-    assert mode_bits(mode) == bits
 
 
 def test_a_user_sees_what_is_that_users() -> None:

@@ -7,34 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.model import Change, Difference, Entry, FileType, Verdict, Volume
+from impermanenced.model import Change, Difference, FileType
 from impermanenced.paths import ancestors
-from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
 from impermanenced.report.knowledge import DATA, Knowledge, lint
-from impermanenced.report.providers.tmpfiles import Sysusers, Tmpfiles
-from impermanenced.report.rules import NOTHING
-from impermanenced.system.systemd import NoSystemd
+from tests.corpus.appraised import appraised, made, said
 
 SQLITE = b"SQLite format 3\0" + bytes(100)
 TEXT = b"words and word \n" * 7
 KEY = b"-----BEGIN OPENSSH PRIVATE KEY-----\n" + b"x" * 100
-
-
-def said(root: Path, asked: Knowledge, contents: dict[bytes, bytes], mode: int = 0o644) -> dict[bytes, Entry]:
-    """Return what is said of files with these contents."""
-    judged = []
-    for path, content in contents.items():
-        place = Path(os.fsdecode(os.fsencode(root) + path))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-        facts = Change.CREATED, "+......", 300, len(content), os.getuid(), 0, mode, 0
-        judged.append(Judged(Difference(path, FileType.FILE, *facts), Verdict.CRUD, NOTHING, None))
-    volume = Volume("root", b"/", b"/", b"root", 256, None, None)
-    with VolumeFacts(
-        volume, os.fsencode(root), None, None, NoSystemd(), lambda homes: asked, tuple, ""
-    ) as facts_of_volume:
-        vars(facts_of_volume).update(packages=None, tmpfiles=Tmpfiles(), sysusers=Sysusers(frozenset()))
-        return {one.difference.path: one for one in appraise(facts_of_volume, judged, 1e9)}
 
 
 def test_no_content_changes_what_a_rule_says_of_its_example(packaged: Knowledge, tmp_path: Path) -> None:
@@ -91,23 +71,14 @@ def test_no_link_is_followed_and_nothing_of_another_user_is_read(
     packaged: Knowledge, tmp_path: Path, what: str
 ) -> None:
     path = b"/home/alice/.config/unheard-of/x"
-    place = Path(os.fsdecode(os.fsencode(tmp_path) + path))
-    place.parent.mkdir(parents=True)
+    place = made(tmp_path, path, KEY)
     if what == "link":
-        (tmp_path / "key").write_bytes(KEY)
+        place.rename(tmp_path / "key")
         place.symlink_to(tmp_path / "key")
     else:
-        place.write_bytes(KEY)
         os.chown(place, 1000, 1000)
-    facts = Change.CREATED, "+......", 300, len(KEY), os.getuid(), 0, 0o600, 0
-    volume = Volume("root", b"/", b"/", b"root", 256, None, None)
-    with VolumeFacts(
-        volume, os.fsencode(tmp_path), None, None, NoSystemd(), lambda homes: packaged, tuple, ""
-    ) as facts_of_volume:
-        vars(facts_of_volume).update(packages=None, tmpfiles=Tmpfiles(), sysusers=Sysusers(frozenset()))
-        judged = Judged(Difference(path, FileType.FILE, *facts), Verdict.CRUD, NOTHING, None)
-        (entry,) = appraise(facts_of_volume, [judged], 1e9)
-    assert entry.loss == "config"
+    found = Difference(path, FileType.FILE, Change.CREATED, "+......", 300, len(KEY), 0, 0, 0o600, 0)
+    assert appraised(tmp_path, packaged, [found])[path].loss == "config"
 
 
 def test_names_raise_what_a_rule_says_to_a_secret_and_to_nothing_else(packaged: Knowledge) -> None:

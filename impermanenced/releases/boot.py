@@ -1,0 +1,189 @@
+"""/boot beside an update: a boot loader reads it before the wipe, so the running system's is brought along.
+
+Where /boot lies in the root, the release has its own, and what the update changed there is copied into the
+running one once the release is the blank.  Where /boot is a filesystem of its own, the update works on a copy
+in the release, which goes the same way; a release that is taken back has its kernels so.  An update that
+fails leaves /boot as it was.
+
+A file is replaced in one step, kernels and initrds before what names them.  A cut in between leaves the old
+kernel, for which the release has modules still, or the new one, for which it has them too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .. import copying
+from ..errors import ImpermanenceError
+from ..kernel import libc, openat2
+from ..kernel.mounts import mount_id
+from ..model import Difference, FileType
+from . import copies
+
+BOOT = b"boot"
+_MENUS = (b"/boot/grub/", b"/boot/grub2/", b"/boot/loader/", b"/boot/extlinux/")
+_CONFIGURATION = (b"/boot/grub/grub.cfg", b"/boot/grub2/grub.cfg", b"/boot/extlinux/extlinux.conf")
+_ENTRIES = b"/boot/loader/entries"
+_SUFFIX = b".impermanence-new"
+_LARGEST = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The names that a /boot of its own had when it was copied into the release."""
+
+    names: frozenset[bytes]
+
+
+def is_own(live: int) -> bool:
+    """Return whether the /boot of the system at a descriptor is a filesystem of its own."""
+    try:
+        fd = openat2.open_directory(live, BOOT)
+    except OSError:
+        return False
+    try:
+        return mount_id(fd) != mount_id(live)
+    finally:
+        os.close(fd)
+
+
+def fill(live: int, release: int) -> Copied | None:
+    """Copy a /boot of its own into a release, for the update to work on; None where it lies in the root."""
+    if not is_own(live):
+        return None
+    with _boot(live) as source, _boot(release) as target:
+        names = frozenset(_own_names(source))
+        for name in names:
+            copying.copy(source, name, target, name)
+        return Copied(names)
+
+
+def names(release: int) -> frozenset[bytes]:
+    """Return the names in the /boot of a release."""
+    return frozenset(openat2.names(release, BOOT))
+
+
+def mend(release: int, staged: bytes, subvolume: bytes) -> list[bytes]:
+    """Name the volume in the boot menus of a release, in place of where the release was made; return the
+    files.
+
+    A program that looks where its root is finds the place in staging/.
+    """
+    mended = []
+    for path in (*_CONFIGURATION, *_entries(release)):
+        with contextlib.suppress(FileNotFoundError):
+            content = openat2.read(release, path, _LARGEST)
+            if staged in content:
+                fd = openat2.open_path(release, path)
+                try:
+                    with open(b"/proc/self/fd/%d" % fd, "wb") as stream:
+                        stream.write(content.replace(staged, subvolume))
+                finally:
+                    os.close(fd)
+                mended.append(path)
+    return mended
+
+
+def _entries(root: int) -> Iterator[bytes]:
+    with contextlib.suppress(OSError):
+        yield from (_ENTRIES + b"/" + name for name in openat2.names(root, _ENTRIES))
+
+
+def changes_of(changes: Iterable[Difference]) -> list[Difference]:
+    """Return those of the differences between two releases that are about files in /boot."""
+    return [one for one in changes if one.path.startswith(b"/boot/") and one.type is not FileType.DIRECTORY]
+
+
+def bring(live: int, release: int, changes: Iterable[Difference], gone: Iterable[bytes] = ()) -> list[bytes]:
+    """Bring what a release has in /boot otherwise than the one before into the running system; return the
+    paths.
+
+    `gone` are names in /boot that went.  Raises OSError, and ImpermanenceError for a link on the way.
+    """
+    paths = {one.path for one in changes} | {b"/boot/" + name for name in gone}
+    order = sorted(paths, key=lambda path: (path.startswith(_MENUS), path))
+    there = [path for path in order if _is_there(release, path)]
+    done = [path for path in there if not _is_same(release, live, path)]
+    for path in done:
+        _replace(live, release, path)
+    for path in reversed([path for path in order if path not in there and _is_there(live, path)]):
+        copies.one(release, live, path)
+        done.append(path)
+    return done
+
+
+def _replace(target: int, source: int, path: bytes) -> None:
+    """Make a file below one root what it is below another, in one step."""
+    above, _, name = path.strip(b"/").rpartition(b"/")
+    copies.make_above(source, target, above)
+    with copies.directory(source, above) as there, copies.directory(target, above) as here:
+        new = name + _SUFFIX
+        copying.copy(there, name, here, new)
+        libc.syncfs(here)
+        os.rename(new, name, src_dir_fd=here, dst_dir_fd=here)
+        libc.syncfs(here)
+
+
+def refuse_no_room(live: int, release: int) -> None:
+    """Raise ImpermanenceError if a /boot of its own has no room for what the copy in the release has more."""
+    with _boot(live) as target, _boot(release) as source:
+        need = sum(
+            openat2.facts(source, path).st_size
+            for path in _files(source)
+            if not _is_same(source, target, path)
+        )
+        free = os.fstatvfs(target)
+        if need > free.f_bavail * free.f_frsize:
+            raise ImpermanenceError("/boot has no room for the kernels of the update; nothing was changed",
+                                    "remove a kernel that is not needed")  # fmt: skip
+
+
+@contextlib.contextmanager
+def _boot(root: int) -> Iterator[int]:
+    with copies.directory(root, BOOT) as fd:
+        yield fd
+
+
+def _own_names(boot: int) -> Iterator[bytes]:
+    """Yield the names in /boot that no other filesystem is mounted at."""
+    mine = os.fstat(boot).st_dev
+    for text in os.listdir(boot):
+        if os.stat(text, dir_fd=boot, follow_symlinks=False).st_dev == mine:
+            yield os.fsencode(text)
+
+
+def _files(boot: int) -> Iterator[bytes]:
+    """Yield the paths of what is in /boot and no directory."""
+    waiting = [b""]
+    while waiting:
+        directory = waiting.pop()
+        for name in openat2.names(boot, directory or b"."):
+            path = (directory + b"/" + name).lstrip(b"/")
+            if stat.S_ISDIR(openat2.facts(boot, path).st_mode):
+                waiting.append(path)
+            else:
+                yield path
+
+
+def _is_same(source: int, target: int, path: bytes) -> bool:
+    try:
+        one, other = openat2.facts(source, path), openat2.facts(target, path)
+    except OSError:
+        return False
+    return (one.st_size, int(one.st_mtime), one.st_mode) == (
+        other.st_size,
+        int(other.st_mtime),
+        other.st_mode,
+    )
+
+
+def _is_there(root: int, path: bytes) -> bool:
+    try:
+        openat2.facts(root, path)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,140 @@
+"""The entries of boot menus: GRUB's, by the real grub-mkconfig on a BTRFS root, and those of the
+specification.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Filesystem, sh
+from tests.shell.hook import REPOSITORY, System, uuid_of
+
+GRUB = REPOSITORY / "packaging/grub/42_impermanence"
+PLUGIN = REPOSITORY / "packaging/kernel-install/95-impermanence.install"
+WORDS = ("keep", "previous", "off")
+
+# A root in which the programs are this machine's, and the hook is installed.
+MKCONFIG = """
+root=$1
+for directory in dev proc sys tmp usr; do mkdir -p "$root/$directory"; done
+for directory in dev proc sys; do mount --rbind "/$directory" "$root/$directory"; done
+for name in bin sbin lib lib64; do [ -e "$root/$name" ] || ln -s "usr/$name" "$root/$name"; done
+mount -t tmpfs tmpfs "$root/tmp"
+mkdir -p "$root/tmp/lib/impermanence"
+cp /bin/true "$root/tmp/lib/impermanence/impermanence-rollback"
+mount -t overlay -o "lowerdir=$root/tmp:/usr" usr "$root/usr"
+exec chroot "$root" /usr/bin/env PATH=/usr/sbin:/usr/bin grub-mkconfig
+"""
+
+
+@pytest.fixture
+def root(filesystem: Filesystem, tmp_path: Path) -> Path:
+    made = filesystem.subvolume("@rootfs")
+    (made / "etc/grub.d").mkdir(parents=True)
+    (made / "etc/default").mkdir()
+    (made / "etc/default/grub").write_text('GRUB_CMDLINE_LINUX="quiet a=1"\nGRUB_DISABLE_OS_PROBER=true\n')
+    for name in ("00_header", "10_linux"):
+        sh("cp", f"/etc/grub.d/{name}", made / "etc/grub.d")
+    sh("cp", GRUB, made / "etc/grub.d")
+    (made / "boot/grub").mkdir(parents=True)
+    for version in ("6.1.0-9-amd64", "6.1.0-10-amd64"):
+        (made / f"boot/vmlinuz-{version}").touch()
+        (made / f"boot/initrd.img-{version}").touch()
+    return filesystem.mount(tmp_path / "root", "subvol=@rootfs")
+
+
+def mkconfig(root: Path) -> str:
+    wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", MKCONFIG, "sh"]
+    result = subprocess.run([*wrap, root], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_grub_has_an_entry_for_each(root: Path, tmp_path: Path) -> None:
+    text = mkconfig(root)
+    (tmp_path / "grub.cfg").write_text(text)
+    sh("grub-script-check", tmp_path / "grub.cfg")
+    ours = text.partition("submenu 'Impermanence")[2]
+    lines = re.findall(r"^\t\tlinux\t(\S+) (.*)$", ours, re.MULTILINE)
+    assert [line.split()[-1] for _, line in lines] == [f"impermanence={word}" for word in WORDS]
+    assert {place for place, _ in lines} == {"/@rootfs/boot/vmlinuz-6.1.0-10-amd64"}
+    assert all("rootflags=subvol=@rootfs quiet a=1" in line for _, line in lines)
+    assert ours.count("initrd\t/@rootfs/boot/initrd.img-6.1.0-10-amd64") == 3
+    assert "impermanence=" not in text.partition("submenu 'Impermanence")[0]
+
+
+@pytest.mark.parametrize("lacks", ["kernel", "initrd"])
+def test_grub_without_what_an_entry_needs(root: Path, lacks: str) -> None:
+    pattern = "vmlinuz-*" if lacks == "kernel" else "initrd.img-*"
+    for path in (root / "boot").glob(pattern):
+        path.unlink()
+    assert "Impermanence" not in mkconfig(root)
+
+
+def test_the_previous_root_boots(filesystem: Filesystem) -> None:
+    """What the menu asks for, whatever its number is."""
+    system = System(filesystem)
+    assert system.initrd.boot("impermanence=previous").result.reason_code == "old-root-missing"
+    for number in range(3):
+        system.dirty(f"life {number}")
+        system.initrd.boot()
+    newest = system.archive()[-1]
+    old = uuid_of(system.top / "old_roots" / newest)
+    decision, _ = system.initrd.examine("impermanence=previous")
+    assert decision.startswith(f"booted {newest.partition('-')[0]}")
+    boot = system.initrd.boot("impermanence=previous")
+    assert (boot.result.action, boot.result.volumes[0].source_uuid) == ("booted", old), boot.said
+    assert (system.top / "root/life 2").exists()
+    assert system.initrd.boot().result.action == "wiped"
+
+
+# The Boot Loader Specification
+
+ENTRY = """\
+title      Debian GNU/Linux
+version    6.1
+sort-key   debian
+options    root=UUID=x ro
+linux /a/linux
+"""
+
+
+def install(boot: Path, command: str, version: str = "6.1", layout: str = "bls") -> None:
+    environment = {
+        **os.environ,
+        "KERNEL_INSTALL_BOOT_ROOT": os.fspath(boot),
+        "KERNEL_INSTALL_ENTRY_TOKEN": "debian",
+        "KERNEL_INSTALL_LAYOUT": layout,
+    }
+    sh("dash", PLUGIN, command, version, env=environment)
+
+
+@pytest.mark.parametrize("name", ["debian-6.1.conf", "debian-6.1+3.conf"])
+def test_entries_come_and_go_with_the_kernel(tmp_path: Path, name: str) -> None:
+    entries = tmp_path / "loader/entries"
+    entries.mkdir(parents=True)
+    (entries / name).write_text(ENTRY)
+    (entries / "debian-6.10.conf").write_text(ENTRY)
+    install(tmp_path, "add")
+    install(tmp_path, "add")
+    for word in WORDS:
+        text = (entries / f"debian-6.1-impermanence-{word}.conf").read_text()
+        assert f"options    root=UUID=x ro impermanence={word}\n" in text
+        assert text.startswith("title      Debian GNU/Linux (") and "sort-key" not in text
+        assert "linux /a/linux\n" in text
+    assert (entries / name).read_text() == ENTRY
+    install(tmp_path, "remove")
+    assert sorted(path.name for path in entries.iterdir()) == sorted({name, "debian-6.10.conf"})
+
+
+def test_no_entries_where_there_are_none(tmp_path: Path) -> None:
+    install(tmp_path, "add")
+    (tmp_path / "loader/entries").mkdir(parents=True)
+    install(tmp_path, "add")
+    install(tmp_path, "add", layout="uki")
+    assert list((tmp_path / "loader/entries").iterdir()) == []
