@@ -31,6 +31,9 @@ class Changes:
         for one in found:
             before = self._said.get(one.path)
             said[one.path] = one
+            if one.reason is Reason.WAITS:  # an automount comes and goes as it is used
+                said[one.path] = before or one
+                continue
             was = Reason.MOUNTED if before is None else before.reason
             changed = one.reason is not was and (before is not None or one.state is State.INCONSISTENT)
             if changed and self._admit(one.path, now):

@@ -52,8 +52,8 @@ _SAYS: Mapping[AdviceKind, Callable[[str], str]] = {
     AdviceKind.INTO_BLANK: lambda _: REPLACED,
     AdviceKind.BLANK: lambda _: BRINGS_BACK,
     AdviceKind.COPY: lambda _: HIDES,
-    AdviceKind.FSTAB: "copy it to the persist volume, then in /etc/fstab:  {}".format,
-    AdviceKind.TMPFILES: "move it to the persist volume, then in a file of /etc/tmpfiles.d:  {}".format,
+    AdviceKind.FSTAB: "impermanence apply mounts it; by hand, in /etc/fstab:  {}".format,
+    AdviceKind.TMPFILES: "impermanence apply links it; by hand, in a file of /etc/tmpfiles.d:  {}".format,
     AdviceKind.MODULE: "nixos-rebuild switch, with the module that mounts what is declared in {}".format,
 }
 

@@ -50,6 +50,7 @@ class KeepWatch:
         self._changes = Changes()
         self._waits = False
         self._after = 0.0
+        self._looked = 0.0  # when the last look began, seconds since 1970
         self._stale: frozenset[bytes] = frozenset()
         self._tables: list[int] = []
 
@@ -80,9 +81,10 @@ class KeepWatch:
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
     def beat(self) -> None:
-        """Look soon if what is mounted somewhere was removed from its place since the last look."""
-        table = self._manager.mounts()
-        if self._stale != _stale(table):
+        """Look soon if since the last look anything was written (of a file that was looked at before there is
+        no news), or what is mounted somewhere was removed from its place.
+        """
+        if self._writes.last >= self._looked or self._stale != _stale(self._manager.mounts()):
             self.stir()
 
     def stir(self) -> bool:
@@ -102,14 +104,14 @@ class KeepWatch:
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
 
     def _look(self) -> None:
-        began, then = self._clock(), time.time()
+        began, self._looked = self._clock(), time.time()
         self._stale = _stale(self._manager.mounts())
         for one in self._changes.take(states(self._manager), began):
             say(one)
             self._signals.declaration(one)
         now = self._clock()
         self._after = now + min(REST * (now - began), LONGEST)
-        if self._writes.last >= then:
+        if self._writes.pending:  # nobody says what is written until that is looked up, by this thread
             GLib.idle_add(self.written)
 
 

@@ -100,6 +100,11 @@ class PendingWrites:
         self._on_news, self._on_many = on_news, on_many
 
     @property
+    def pending(self) -> bool:
+        """Return whether something waits for `take`, before which `on_news` is not called again."""
+        return bool(self._dirty) or self._overflowed
+
+    @property
     def since(self) -> float | None:
         """Return since when the writers are known, but for `gaps`, or None if they are not."""
         return self.ledger.since if self.knows_writers else None

@@ -18,8 +18,7 @@ static const char *because(const char *what)
 	return words("%s: %s", what, strerror(errno));
 }
 
-/* The same directory through a mount of its own that can be written, where the root's is read-only. */
-static int writable(int directory)
+int open_writable(int directory)
 {
 	struct mount_attr attributes = { .attr_clr = MOUNT_ATTR_RDONLY };
 	int clone = open_tree(directory, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -62,16 +61,37 @@ static int make_in(const struct place *place, int directory, const char *name)
 	return give(place, directory, name);
 }
 
-static int make(const struct place *place, int root)
+static bool is_same(int one, int other)
+{
+	struct stat first, second;
+
+	return fstat(one, &first) == 0 && fstat(other, &second) == 0 && first.st_dev == second.st_dev &&
+	       first.st_ino == second.st_ino;
+}
+
+/* A directory that is read-only, to be written: by the one mount that all share, since each that is taken away
+ * again waits for the kernel, or by one of its own if something else is mounted on the way. */
+static int writable(const struct sides *sides, int directory, const char *path)
+{
+	int shared = sides->writable_root < 0 ? -1 : open_beneath(sides->writable_root, path, O_PATH | O_DIRECTORY);
+
+	if (shared >= 0 && is_same(shared, directory))
+		return shared;
+	if (shared >= 0)
+		close(shared);
+	return open_writable(directory);
+}
+
+static int make(const struct place *place, const struct sides *sides)
 {
 	const char *slash = strrchr(place->path, '/'), *name = slash ? slash + 1 : place->path;
 	const char *around = slash ? keep_bytes(place->path, (size_t)(slash - place->path)) : ".";
-	int directory = open_beneath(root, around, O_PATH | O_DIRECTORY), other, result;
+	int directory = open_beneath(sides->root, around, O_PATH | O_DIRECTORY), other, result;
 
 	if (directory < 0)
 		return -1;
 	result = make_in(place, directory, name);
-	if (result != 0 && errno == EROFS && (other = writable(directory)) >= 0) {
+	if (result != 0 && errno == EROFS && (other = writable(sides, directory, around)) >= 0) {
 		result = make_in(place, other, name);
 		close(other);
 	}
@@ -138,14 +158,6 @@ static struct mount_attr attributes_of(const char *options)
 	return attributes;
 }
 
-static bool is_same(int one, int other)
-{
-	struct stat first, second;
-
-	return fstat(one, &first) == 0 && fstat(other, &second) == 0 && first.st_dev == second.st_dev &&
-	       first.st_ino == second.st_ino;
-}
-
 static bool attach(int source, int at, struct mount_attr *attributes)
 {
 	int clone = open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), error;
@@ -179,17 +191,17 @@ static const char *mount_source(const struct place *place, int root, int top)
 	return fault;
 }
 
-const char *make_place(const struct place *place, int root, int top)
+const char *make_place(const struct place *place, const struct sides *sides)
 {
 	if (place->source) {
 		/* Without its source nothing is made either: the system's own unit says the same again. */
-		int source = open_kind(top, place->source, place->kind);
+		int source = open_kind(sides->top, place->source, place->kind);
 
 		if (source < 0)
 			return because(words("its source %s", escaped(place->source)));
 		close(source);
 	}
-	if (make(place, root) != 0)
+	if (make(place, sides) != 0)
 		return because("it cannot be made");
-	return place->source ? mount_source(place, root, top) : NO_FAULT;
+	return place->source ? mount_source(place, sides->root, sides->top) : NO_FAULT;
 }

@@ -39,12 +39,16 @@ static int open_top(const char *device, const char *directory)
 
 static void make_all(const struct early *early, int root, int top)
 {
+	struct sides sides = { .root = root, .writable_root = open_writable(root), .top = top };
+
 	for (size_t i = 0; i < early->count; i++) {
-		const char *fault = make_place(&early->list[i], root, top);
+		const char *fault = make_place(&early->list[i], &sides);
 
 		if (fault)
 			say(ERROR, "/%s is not there before the system starts, %s", escaped(early->list[i].path), fault);
 	}
+	if (sides.writable_root >= 0)
+		close(sides.writable_root);
 }
 
 /* The list is that of the filesystem which the switch was about: another root has nothing to do with it. */

@@ -9,31 +9,15 @@ import sys
 import time
 from pathlib import Path
 
-import kernel as kernels
 import pytest
 from machine import Disk, Machine, MachineError
 
-from micro import disk, initramfs
+from micro import disk
 from micro.initramfs import run
 
 CUTS = 10
 TOP = "/run/impermanence/top"
 SECONDS = 120.0  # deadline of a boot on a busy host without KVM; one takes about five
-
-
-@pytest.fixture
-def micro(workspace: Path, kernel: kernels.Kernel) -> Machine:
-    image = workspace / "disk.img"
-    disk.make(image)
-    return Machine(
-        workspace,
-        kernel=kernel.image,
-        initrd=initramfs.build(kernel),
-        append="root=/dev/vda rootflags=subvol=root quiet",
-        disks=[Disk(image)],
-        memory=256,
-        cpus=1,
-    )
 
 
 def go(micro: Machine) -> None:

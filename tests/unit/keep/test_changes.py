@@ -38,6 +38,15 @@ def test_each_change_once_and_one_that_is_new_when_it_is_wrong() -> None:
     assert changes.take([be(Reason.MOUNTED)], 5) == []
 
 
+def test_an_automount_comes_and_goes() -> None:
+    changes = Changes()
+    changes.take([be(Reason.MOUNTED)], 0)
+    assert changes.take([be(Reason.WAITS)], 1) == []
+    assert changes.take([be(Reason.MOUNTED)], 2) == []
+    changes.take([be(Reason.WAITS, b"/b")], 3)
+    assert [one.path for one in changes.take([be(Reason.STALE, b"/b")], 4)] == [b"/b"]
+
+
 def test_who_owns_a_link_fills_no_journal() -> None:
     """The last state is said all the same, when there is room for it."""
     changes = Changes()
