@@ -10,6 +10,7 @@
         boots/N.pin                 empty: the old roots of boot N stay
         boots/N.reviewed            empty: somebody has looked at what boot N lost
         boots/N.plan                the plan of a switch that was cut, put aside by the hook
+        jobs/N.env                  what `persist` and its like have done, or are doing
         staging/ trash/             the hook's, while it switches
         staging/blank.next          the next release of a blank, while it is made
         releases/VOLUME.N.env       where release N of a volume's blank comes from
@@ -44,6 +45,7 @@ NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
 COMPILED = STATE + b"/compiled"
 STAGING = STATE + b"/staging"
+JOBS = STATE + b"/jobs"
 RELEASES = STATE + b"/releases"
 DIRECTORIES = (BOOTS, STAGING, STATE + b"/trash")
 NEXT_BLANK = STAGING + b"/blank.next"

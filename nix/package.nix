@@ -51,6 +51,7 @@ python3Packages.buildPythonApplication {
     substituteInPlace impermanenced/boots/examine.py \
       --replace-fail /usr/lib/impermanence/impermanence-rollback ${rollback}/lib/impermanence/impermanence-rollback
     substituteInPlace systemd/*.service systemd/user/*.service \
+      --replace-quiet /usr/bin/true ${coreutils}/bin/true \
       --replace-quiet /bin/kill ${coreutils}/bin/kill \
       --replace-quiet /usr/bin/impermanence "$out/bin/impermanence"
     substituteInPlace systemd/dbus/*.service --replace-fail /bin/false ${coreutils}/bin/false

@@ -27,6 +27,30 @@ def add_dry_run(
     parser.add_argument("--dry-run", action="store_true", help=what)
 
 
+_UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,255}")
+
+
+def add_stop(parser: argparse.ArgumentParser) -> None:
+    """Declare --stop."""
+    parser.add_argument(
+        "--stop",
+        metavar="UNIT",
+        action="append",
+        default=[],
+        help="stop a unit meanwhile, and start it again; can be given again",
+    )
+
+
+def units(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of units; one without a suffix is a service.  Raises UsageError."""
+    found = []
+    for word in words:
+        if not _UNIT.fullmatch(word) or word.startswith("-"):
+            raise UsageError(f"--stop {word}: that is no name of a unit", "for example --stop sonarr.service")
+        found.append(word if "." in word else f"{word}.service")
+    return tuple(dict.fromkeys(found))
+
+
 def path(word: str) -> bytes:
     """Return the bytes of a path.  Raises UsageError if it is empty."""
     if not word:

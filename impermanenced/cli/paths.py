@@ -9,7 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from ..errors import UsageError
+from ..config.values import Where
+from ..config.values import path_of as configured_path
+from ..errors import ConfigError, UsageError
 from ..model import Report, Volume
 from ..text import from_text
 
@@ -87,3 +89,14 @@ def location(report: HasVolumes, path: bytes) -> bytes:
         if here is not None and len(volume.path) > len(best):
             best, where = volume.path, here
     return where
+
+
+def persist_volume(asked: bytes, option: str) -> bytes:
+    """Return the path of a persist volume that an option names.  Raises UsageError if it cannot be one."""
+    try:
+        path = configured_path(os.fsdecode(asked), Where(option))
+    except ConfigError as error:
+        raise UsageError(error.message, error.hint) from None
+    if path == b"/":
+        raise UsageError(f"{option} /: the persist volume cannot be /", f"for example {option} /persist")
+    return path

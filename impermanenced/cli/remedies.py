@@ -15,6 +15,7 @@ from ..report.suggest import System, choose, item_of
 from ..text import to_text
 from . import paths
 
+PERSIST = b"/persist"  # the persist volume of a machine that has none yet
 REPLACED = (
     "programs put a new file in its place, so neither a mount nor a link holds: put it into the blank after "
     "each change (on NixOS: users.users and hashedPasswordFile)"
@@ -87,8 +88,19 @@ def with_declaration(entry: Entry, declared: Advice | None) -> Entry:
     return dataclasses.replace(entry, advice=tuple(advice))
 
 
-def lines(entry: Entry, *, persist: str, config: str, blank: bytes | None = None) -> Iterator[str]:
-    """Yield what can be done, the best first; `blank` is that of the volume, a path from the top level."""
+def keeping(path: str, persist: str | None) -> str:
+    """Return the command that keeps a path; `persist` is the persist volume where none is configured."""
+    to = "" if persist is None else f"--to {shlex.quote(persist)} "
+    return f"impermanence persist {to}{shlex.quote(path)}"
+
+
+def lines(
+    entry: Entry, *, persist: str | None, config: str | None, blank: bytes | None = None
+) -> Iterator[str]:
+    """Yield what can be done, the best first; `blank` is that of the volume, a path from the top level.
+
+    In a `config` of another system than the running one a person declares by hand.
+    """
     if entry.difference.change is Change.DELETED:
         yield BRINGS_BACK
         return
@@ -101,11 +113,15 @@ def lines(entry: Entry, *, persist: str, config: str, blank: bytes | None = None
     for kind, argument in entry.advice or (by_itself,):
         match kind:
             case AdviceKind.PERSIST_DIRECTORY | AdviceKind.PERSIST_FILE:
+                if config is None:
+                    yield keeping(argument or own, persist)
+                    continue
                 key = "directories" if kind is AdviceKind.PERSIST_DIRECTORY else "files"
                 where = f'{key} below [persist."{persist}"] in {config}'
                 yield f"add it to {where}" if argument in ("", own) else f"add {argument} to {where}"
             case AdviceKind.IGNORE:
-                yield f'add "{argument}" to ignore below [watch] in {config}'
+                by_hand = f'add "{argument}" to ignore below [watch] in {config}'
+                yield f"impermanence ignore {shlex.quote(argument)}" if config is None else by_hand
             case AdviceKind.INTO_BLANK:
                 yield f"{REPLACED}:  {remedy.joined(into_blank(blank, argument))}"
             case AdviceKind.PUSH:

@@ -18,6 +18,8 @@ that is moved while it is read is an error.  Everything is relative to descripto
 trees deeper than PATH_MAX and directories with any number of files are nothing special.  Memory is taken for
 the subdirectories of the directories above, and for files with several names.
 
+`refill` does it for a file that cannot be replaced, because something is mounted over it.
+
 `verify` compares two trees without trust in how the second was made.  `remove` removes a tree.  `measure`
 says what there is to copy.
 """
@@ -25,8 +27,9 @@ says what there is to copy.
 from .copy import copy
 from .measure import Size, measure
 from .outcome import Kind, Lost, Progress, Result
+from .refill import refill
 from .remove import remove
-from .verify import Difference, verify
+from .verify import Difference, share, verify
 
 __all__ = [
     "Difference",
@@ -37,6 +40,8 @@ __all__ = [
     "Size",
     "copy",
     "measure",
+    "refill",
     "remove",
+    "share",
     "verify",
 ]

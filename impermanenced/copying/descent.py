@@ -12,6 +12,7 @@ import errno
 import os
 from collections.abc import Iterator
 
+from ..kernel import openat2
 from ..kernel.btrfs import BTRFS_FIRST_FREE_OBJECTID
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -104,6 +105,16 @@ class Descent:
         """Close what is open."""
         while self.levels:
             _close(self.levels.pop())
+
+
+def open_quietly(directory_fd: int, name: bytes) -> int:
+    """Return a descriptor on a directory that nothing covers; reading it leaves the time of access, where we
+    may have it so.
+    """
+    try:
+        return openat2.open_entry(directory_fd, name, DIRECTORY | os.O_NOATIME)
+    except PermissionError:
+        return openat2.open_entry(directory_fd, name, DIRECTORY)
 
 
 def _mark(fd: int) -> Mark:

@@ -8,8 +8,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..kernel import openat2
-from .descent import DIRECTORY, Descent, Level
+from .descent import Descent, Level, open_quietly
 from .outcome import Meter, Progress, ignore, never
 
 
@@ -57,7 +56,7 @@ def measure(
 
 
 def _enter(descent: Descent, directory_fd: int, name: bytes) -> None:
-    fd = openat2.open_entry(directory_fd, name, DIRECTORY)
+    fd = open_quietly(directory_fd, name)
     descent.enter(Level(name, (fd,), os.fstat(fd), fresh=False))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..kernel import btrfs, extents, inode_flags, openat2
-from .descent import DIRECTORY, Descent, Level, is_subvolume
+from .descent import Descent, Level, is_subvolume, open_quietly
 from .outcome import Meter, Progress, ignore, never
 
 MOST = 100  # differences that are named
@@ -43,7 +43,7 @@ def verify(
     Compared is all that `copy` carries over, but for the times of access.  Content is read unless both
     files have the same places on the disk.  Raises OSError, and Cancelled.
     """
-    work = _Verify(Meter(progress, cancelled), _same_filesystem(source, target))
+    work = _Verify(Meter(progress, cancelled), share(source, target))
     try:
         work.run(source, name, target, as_name)
     finally:
@@ -163,9 +163,9 @@ def _twice(descent: Descent, name: bytes) -> tuple[int, bytes, int, bytes]:
 def _open(directory_fd: int, name: bytes) -> int:
     """Return a descriptor on an entry: one for reading, or one that only names it."""
     mode = os.stat(name, dir_fd=directory_fd, follow_symlinks=False).st_mode
-    flags = _OPENED if stat.S_ISREG(mode) else _NAME
     if stat.S_ISDIR(mode):
-        flags = DIRECTORY | os.O_NOATIME
+        return open_quietly(directory_fd, name)
+    flags = _OPENED if stat.S_ISREG(mode) else _NAME
     try:
         return openat2.open_entry(directory_fd, name, flags)
     except PermissionError:
@@ -186,8 +186,8 @@ def _xattrs(fd: int) -> dict[str, bytes]:
         raise
 
 
-def _same_filesystem(source: int, target: int) -> bool:
-    """Return whether both directories are on one BTRFS."""
+def share(source: int, target: int) -> bool:
+    """Return whether two directories are on one BTRFS, so that files can share content."""
     try:
         return btrfs.fs_info(source)[0] == btrfs.fs_info(target)[0]
     except OSError:

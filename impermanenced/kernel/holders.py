@@ -44,11 +44,11 @@ class Holder(NamedTuple):
     path: bytes
 
 
-def holders(path: bytes, inside: Callable[[os.stat_result], bool]) -> Iterator[Holder]:
+def holders(path: bytes | None, inside: Callable[[os.stat_result], bool]) -> Iterator[Holder]:
     """Yield who holds something at or below a path, each process and use once.
 
-    `path` is the path as processes see it, and `inside` says whether an inode lies there, for those that see
-    it by another one.  Processes that end meanwhile, and our own, are left out.
+    `path` is the path as processes see it, or None if they see something else there; `inside` says whether an
+    inode lies there, whatever path it is seen by.  Processes that end meanwhile, and our own, are left out.
     """
     sockets = _sockets(path)
     for entry in os.listdir("/proc"):
@@ -61,7 +61,7 @@ def holders(path: bytes, inside: Callable[[os.stat_result], bool]) -> Iterator[H
 
 
 def _of(
-    pid: int, path: bytes, inside: Callable[[os.stat_result], bool], sockets: dict[bytes, bytes]
+    pid: int, path: bytes | None, inside: Callable[[os.stat_result], bool], sockets: dict[bytes, bytes]
 ) -> Iterator[Holder]:
     where = b"/proc/%d/" % pid
     for name, use in ((b"cwd", Use.WORKS), (b"root", Use.ROOT)):
@@ -69,7 +69,7 @@ def _of(
             yield Holder(pid, use, shown)
     with contextlib.suppress(OSError), open(where + b"maps", "rb") as stream:
         for mapped in _MAPPING.findall(stream.read()):
-            if within(mapped, path):
+            if path is not None and within(mapped, path):
                 yield Holder(pid, Use.MAPS, mapped)
     try:
         numbers = os.listdir(where + b"fd")
@@ -82,7 +82,7 @@ def _of(
 def _of_descriptor(
     pid: int,
     number: bytes,
-    path: bytes,
+    path: bytes | None,
     inside: Callable[[os.stat_result], bool],
     sockets: dict[bytes, bytes],
 ) -> Iterator[Holder]:
@@ -107,15 +107,16 @@ def _of_descriptor(
 
 def _inside(
     link: bytes,
-    path: bytes,
+    path: bytes | None,
     inside: Callable[[os.stat_result], bool],
     facts: os.stat_result | None = None,
 ) -> bytes | None:
     """Return how a process sees what its link leads to, if that lies in the tree."""
     with contextlib.suppress(OSError):
         shown = os.readlink(link)
-        if within(shown, path) or inside(facts if facts is not None else os.stat(link)):
+        if path is not None and within(shown, path):
             return shown
+        return shown if inside(facts if facts is not None else os.stat(link)) else None
     return None
 
 
@@ -125,12 +126,12 @@ def _writes(pid: int, number: bytes) -> bool:
     return match is not None and int(match[1], 8) & os.O_ACCMODE != os.O_RDONLY
 
 
-def _sockets(path: bytes) -> dict[bytes, bytes]:
+def _sockets(path: bytes | None) -> dict[bytes, bytes]:
     """Return {number of the socket: its path} of those that are bound below a path, in any namespace."""
     found: dict[bytes, bytes] = {}
     seen: set[str] = set()
     for entry in os.listdir("/proc"):
-        if not entry.isdecimal():
+        if path is None or not entry.isdecimal():
             continue
         with contextlib.suppress(OSError):
             namespace = os.readlink(f"/proc/{entry}/ns/net")

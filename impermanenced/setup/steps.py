@@ -18,8 +18,9 @@ from ..text import to_text
 from ..volumes.machine import Machine
 from . import blank, drop_in, fstab, images, job, keeping, services
 from .job import Job, Way
-from .plan import PERSIST, Kind, Plan, Step, place_in
+from .plan import Kind, Plan, Step, place_in
 from .told import Told
+from .whitelist import PERSIST
 from .work import Act, Work, opened
 
 OTHERS = ("impermanenced.service", "impermanence-boot-good.service", "impermanence-alert.service")

@@ -23,7 +23,7 @@ AUTOMOUNT = "autofs"
 DELETED = b"//deleted"
 
 # Filesystems whose content does not outlive a reboot.
-_EPHEMERAL = {
+EPHEMERAL = {
     b"autofs", b"binfmt_misc", b"bpf", b"cgroup", b"cgroup2", b"configfs", b"debugfs", b"devpts",
     b"devtmpfs", b"efivarfs", b"fusectl", b"hugetlbfs", b"mqueue", b"nsfs", b"proc", b"pstore",
     b"ramfs", b"rpc_pipefs", b"securityfs", b"selinuxfs", b"sysfs", b"tmpfs", b"tracefs",
@@ -51,7 +51,7 @@ def mounted_inside(volume: Volume, volumes: Sequence[Volume], table: Sequence[Mo
             path,
             to_text(mount.fstype),
             mount.source if mount.root == b"/" else mount.source + b"[" + mount.root + b"]",
-            mount.fstype in _EPHEMERAL,
+            mount.fstype in EPHEMERAL,
             *_end(mount, place, volumes),
             place,
             (mount.device, mount.root),

@@ -237,7 +237,7 @@ def test_what_was_asked_of_the_manager_travels() -> None:
         here.send(ASKED)
         asked = there.receive_one()
     assert asked.span() == (1.0, 2.0)
-    assert asked.units(-1).of(b"/var/lib/one/file") == (b"/var/lib/one", ("one.service", "state"))
+    assert asked.units(-1).of(b"/var/lib/one/file") == (b"/var/lib/one", Owner("one.service", "state"))
 
 
 def test_a_channel_carries_what_is_larger_than_its_socket() -> None:

@@ -88,7 +88,7 @@ def test_the_synopsis_is_that_of_the_parser(verb: str) -> None:
     else:
         bare = re.sub(r"--?[a-z-]+ _[A-Z]+_", "", text)
         assert re.findall(r"_([A-Z]+)_(\.\.\.)?", bare) == [
-            (action.metavar, "..." if action.nargs == "*" else "") for action in places
+            (action.metavar, "..." if action.nargs in ("*", "+") else "") for action in places
         ]
 
 

@@ -8,7 +8,6 @@ import os
 import time
 from dataclasses import dataclass
 
-from ...config.load import DEFAULT
 from ...errors import UsageError
 from ...kernel import mounts
 from ...model import LOSSES, Change, Difference, Entry, FileType, Forecast, Report, Writer
@@ -18,8 +17,6 @@ from ...text import size_to_text, to_text
 from .. import arguments, next_boot, output, paths, remedies, source, wording
 from ..output import Style
 from ..verb import Shared, Verb
-
-PERSIST = b"/persist"  # the persist volume of a machine that has none yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +40,15 @@ def run(options: Options, shared: Shared) -> int:
     report = source.fetch(shared.config)
     report = dataclasses.replace(report, forecast=next_boot.forecast_of(report, shared.config))
     answer = look_up(report, options.path, paths.directory(options.path))
-    persist = settings.persist[0] if settings and settings.persist else PERSIST
+    persist = settings.persist[0] if settings and settings.persist else remedies.PERSIST
     if answer.entry is not None and answer.entry.verdict in LOSSES:
         placements = settings.placements if settings else ()
         declared = remedies.declaration(report, answer.path, persist, placements)
         answer = dataclasses.replace(answer, entry=remedies.with_declaration(answer.entry, declared))
     shown = text(
         answer,
-        persist=to_text(persist),
-        config=to_text(shared.config or DEFAULT),
+        persist=None if settings and settings.persist and shared.config is None else to_text(persist),
+        config=None if shared.config is None else to_text(shared.config),
         now=time.time(),
         style=output.style(shared),
     )
@@ -131,8 +128,8 @@ def _on_mount(mount: mounts.Mount) -> str:
 def text(
     answer: Answer,
     *,
-    persist: str,
-    config: str,
+    persist: str | None,
+    config: str | None,
     now: float,
     style: Style,
 ) -> str:

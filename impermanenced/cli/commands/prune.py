@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from ...volumes.configured import configured
 from .. import asking, next_boot, output, release_words, wording
 from ..arguments import add_dry_run, add_json
 from ..output import Style
+from ..stopping import Stop
 from ..verb import Shared, Verb
 
 
@@ -53,7 +52,7 @@ def read_options(found: argparse.Namespace) -> Options:
 def run(options: Options, shared: Shared) -> int:
     next_boot.complain_of_another_root(shared.config)
     _give_way()
-    stop = _Stop()
+    stop = Stop()
     pruned = done = None
     with configured(shared.config) as (config, machine), Archive(config, machine) as archive:
         if not options.dry_run:
@@ -146,25 +145,6 @@ def _give_way() -> None:
     """Let other processes read and write first; a failure is ignored."""
     with contextlib.suppress(CommandError):
         command.run(["ionice", "--class", "idle", "--pid", str(os.getpid())])
-
-
-class _Stop:
-    """A handler of SIGTERM and SIGINT, which end the work between two deletions while it is entered."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.signal = 0
-
-    def __enter__(self) -> None:
-        self._before = {number: signal.signal(number, self._on) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on(self, number: int, _: object) -> None:
-        self.signal = number
-        self.event.set()
 
 
 def _agreed(count: int) -> bool:

@@ -19,16 +19,16 @@ from ...model import LOSSES, AdviceKind, Entry, Report, Verdict
 from ...report import totals
 from ...report.forecast import loses
 from ...text import size_to_text, to_text
-from .. import declared, next_boot, output, since, source, wording
+from .. import declared, next_boot, output, remedies, since, source, wording
 from ..arguments import add_json
 from ..output import Style
-from ..remedies import elsewhere
 from ..rows import ORDERS, PACKAGES, VIEWS, Row, by, rows
 from ..verb import LOST, Shared, Verb
 
 MIN_WIDTH = 60
 MOST_DECLARED = 5  # declarations for which what makes them so is shown
 MOST = 20  # rows, unless all are asked for
+SUGGESTED = 5000  # differences of which the command that keeps the worst is worked out
 _VERDICTS = {
     Verdict.PERSISTED: "persisted",
     Verdict.HIDDEN: "hidden under mounts that have it",
@@ -83,9 +83,28 @@ def run(options: Options, shared: Shared) -> int:
             now=time.time(),
             style=output.style(shared),
             notices=next_boot.notices(forecast.decision, shared.config),
+            keep=_keep(report, options, shared),
         )
         output.write_long(shown, shared)
     return LOST if options.exit_code and loses(report) else 0
+
+
+def _keep(report: Report, options: Options, shared: Shared) -> str | None:
+    """Return the command that keeps what stands in the first row, as `suggest` would declare it; None where
+    nothing would, or the system is not the running one.
+    """
+    losses = [entry for entry in report.entries if entry.verdict in LOSSES]
+    if shared.config is not None or options.view or not losses or len(report.entries) > SUGGESTED:
+        return None
+    settings = source.settings(None)
+    if settings is None:
+        return None
+    path = rows(losses, options.order)[0].entries[0].difference.path
+    persist = settings.persist[0] if settings.persist else remedies.PERSIST
+    found = remedies.declaration(report, path, persist, settings.placements)
+    if found is None:
+        return None
+    return remedies.keeping(found.argument, None if settings.persist else to_text(persist))
 
 
 def _run_persist(options: Options, shared: Shared) -> int:
@@ -111,10 +130,12 @@ def text(
     now: float,
     style: Style,
     notices: Sequence[str] = (),
+    keep: str | None = None,
 ) -> str:
     """Return the report for a person.
 
-    `since`: it has only what came since then, in words; `notices`: what else is known of the next boot.
+    `since`: it has only what came since then, in words; `notices`: what else is known of the next boot;
+    `keep`: the command that keeps the worst of it.
     """
     losses = [entry for entry in report.entries if entry.verdict in LOSSES]
     lost = rows(losses, options.order)
@@ -132,7 +153,7 @@ def text(
     if report.forecast is not None and report.forecast.decision.action == UNKNOWN:
         why = report.forecast.decision.why
         lines.append(style.dim(f"  what the next boot will do is not known: {why}"))
-    lines += ["", _advice(lost)]
+    lines += ["", *([f"Keep the first:  {keep}"] if keep else []), _advice(lost)]
     return "\n".join(lines) + "\n"
 
 
@@ -153,7 +174,7 @@ def _unfulfilled(losses: Sequence[Entry]) -> Iterator[str]:
         if advice.kind in kinds
     )
     for advice in list(found)[:MOST_DECLARED]:
-        yield f"    {elsewhere(*advice)}"
+        yield f"    {remedies.elsewhere(*advice)}"
     if len(found) > MOST_DECLARED:
         yield f"    and {len(found) - MOST_DECLARED:,} more (impermanence explain PATH)"
 

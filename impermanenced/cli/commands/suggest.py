@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...config.load import Config
-from ...config.values import Where
-from ...config.values import path_of as configured_path
 from ...document.fields import Object, printed
 from ...document.suggest import suggestion_to_json
-from ...errors import ConfigError, UsageError
 from ...model import Report
 from ...paths import ancestors
 from ...report.suggest import Item, Suggestion, System, choose, item_of
@@ -69,20 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_options(found: argparse.Namespace) -> Options:
-    persist = None if found.persist is None else _persist_volume(arguments.path(found.persist))
-    paths = tuple(arguments.path(one) for one in found.paths)
-    return Options(paths, found.format, persist, found.whole, found.all)
-
-
-def _persist_volume(asked: bytes) -> bytes:
-    """Return the path of a persist volume.  Raises UsageError if it cannot be one."""
-    try:
-        path = configured_path(os.fsdecode(asked), Where("--persist"))
-    except ConfigError as error:
-        raise UsageError(error.message, error.hint) from None
-    if path == b"/":
-        raise UsageError("--persist /: the persist volume cannot be /", "for example --persist /persist")
-    return path
+    named = tuple(arguments.path(one) for one in found.paths)
+    persist = None
+    if found.persist is not None:
+        persist = paths.persist_volume(arguments.path(found.persist), "--persist")
+    return Options(named, found.format, persist, found.whole, found.all)
 
 
 def run(options: Options, shared: Shared) -> int:

@@ -8,7 +8,6 @@ from ...losses import LossClass
 from ...model import LOSSES, Advice, AdviceKind, Change, FileType, Verdict
 from ...system.unit_files import CACHE, LOGS, RUNTIME, STATE, WORDS, Units
 from ...text import to_text
-from .. import structure
 from ..knowledge import Fact
 from .finding import DIRECTORIES, Finding
 from .names import Names
@@ -46,8 +45,7 @@ def _take_fact(finding: Finding, fact: Fact) -> None:
         # If only the place is known, a single file does not form a group.
         lone = fact.default and fact.root == difference.path and difference.type not in DIRECTORIES
         finding.application, finding.group = fact.application, b"" if lone else fact.root
-        # Where everything lies in what the rule names, each path is kept by itself.
-        finding.advice = () if structure.is_structure(fact.root, None) else fact.advice
+        finding.advice = fact.advice
         if fact.secret and difference.type is FileType.FILE and difference.path.startswith(_SETTINGS):
             # One key does not take the settings around it along.
             finding.advice = (Advice(AdviceKind.PERSIST_FILE, to_text(difference.path)), *fact.advice)

@@ -15,6 +15,8 @@ def excuse_hollow(findings: Sequence[Finding]) -> None:
 
     `findings` are sorted by path.
     """
+    if not any(map(_may_be_hollow, findings)):
+        return
     filled: set[bytes] = set()  # directories that have something in them
     kept: set[bytes] = set()  # directories with a loss in them
     for finding in reversed(findings):
@@ -30,5 +32,6 @@ def excuse_hollow(findings: Sequence[Finding]) -> None:
 
 def _may_be_hollow(finding: Finding) -> bool:
     difference = finding.judged.difference
-    new = difference.type is FileType.DIRECTORY and difference.change is Change.CREATED
-    return new and not (finding.declared or finding.package or finding.judged.hidden)
+    if difference.type is not FileType.DIRECTORY or difference.change is not Change.CREATED:
+        return False
+    return not (finding.declared or finding.package or finding.judged.hidden)

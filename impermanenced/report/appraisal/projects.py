@@ -65,6 +65,7 @@ _MANIFESTS = frozenset(name for names in BUILDS.values() for name in names if no
 _ENDINGS = tuple(sorted({name[1:] for names in BUILDS.values() for name in names if name.startswith(b"*")}))
 
 _NAMES = _MANIFESTS | {TAG, IGNORE, b"HEAD", b"exclude"}
+_LAST = (*_ENDINGS, *(b"/" + name for name in sorted(_NAMES)))
 
 # What is said of everything below a directory: why it is no loss, and whose files that counts for.
 _Said = tuple[str, int] | None
@@ -81,6 +82,8 @@ class _Marks:
         for finding in findings:
             difference = finding.judged.difference
             path = difference.path
+            if not path.endswith(_LAST):  # one look for most
+                continue
             name = path[path.rfind(b"/") + 1 :]
             if (name in _NAMES or name.endswith(_ENDINGS)) and difference.change is not Change.DELETED:
                 self._note(path, path[: path.rfind(b"/")], name, difference.uid)

@@ -349,6 +349,8 @@ class Knowledge:
             elif kind in BY_NAME and name and not self._is_for(rule, number, argument, name):
                 continue  # an option for another program of the rule
             advice.append(Advice(kind, text))
+        if structure.is_structure(root, home or None):  # then each path in it is kept by itself
+            return tuple(given for given in advice if given.kind not in PERSIST)
         if not any(given.kind in KEEPS for given in advice):
             advice.append(Advice(kept, to_text(root)))
         return tuple(advice)

@@ -5,7 +5,19 @@ declared as a whole.  How a declaration looks in a language is left to the forma
 """
 
 from .accounts import System
+from .adopted import declaration_of
 from .choice import choose
 from .declarations import Item, Remedy, RemedyKind, Suggestion, Wanted, Way, item_of
 
-__all__ = ["Item", "Remedy", "RemedyKind", "Suggestion", "System", "Wanted", "Way", "choose", "item_of"]
+__all__ = [
+    "Item",
+    "Remedy",
+    "RemedyKind",
+    "Suggestion",
+    "System",
+    "Wanted",
+    "Way",
+    "choose",
+    "declaration_of",
+    "item_of",
+]

@@ -119,4 +119,5 @@ def _content(path: bytes, most: int = LARGEST, *, missing: bytes | None = None) 
             raise
         return missing
     with open(fd, "rb") as stream:
-        return stream.read(most)
+        # A read takes as much memory as it is asked for, before it knows how much there is.
+        return stream.read(min(most, os.fstat(fd).st_size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,19 @@ def test_the_copy_is_whole_while_the_daemon_writes(tmp_path: Path) -> None:
                     assert copy.of(boot_id_of(1), 5, number * 50 + 49, 0) is not None
                     assert copy.of(boot_id_of(2), 5, 1, 0) is None
     finally:
+        ledger.close()
+
+
+def test_the_copy_takes_no_more_memory_than_the_file(tmp_path: Path) -> None:
+    """On a machine with little memory nothing else can be told of it."""
+    ledger = Ledger(os.fsencode(tmp_path), boot_id_of(1), lambda: 1000.0)
+    try:
+        tracemalloc.start()
+        with past.read(os.fsencode(tmp_path)) as copy:
+            assert copy.fault is None
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
         ledger.close()
 
 

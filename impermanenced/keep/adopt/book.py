@@ -1,0 +1,106 @@
+"""The records of all jobs in the state directory, and the lock that lets one process work at a time.
+
+Hard facts
+    BTRFS notes the last name of a directory when it is opened (Linux 6.5): by a descriptor that was open
+    before, a later name is not listed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+
+from ...boots import records
+from ...errors import ImpermanenceError, NotSetUp, RecordError
+from ...kernel import libc
+from ...state import JOBS, STATE
+from ...system import atomic
+from ...text import to_text
+from ...volumes.machine import Machine
+from .record import ENDED, Action, Job, Step, format_job, parse_job
+
+_NAME = re.compile(rb"([1-9][0-9]{0,8})\.env")
+NO_STATE = ("the machine is not set up: there is no state directory", "impermanence setup")
+
+
+class Book:
+    """The jobs; while it is open no other process makes one.  Close it, or use it in a `with`."""
+
+    def __init__(self, machine: Machine) -> None:
+        """Raises NotSetUp without a state directory, and ImpermanenceError if another process works."""
+        if not machine.has_state():
+            raise NotSetUp(*NO_STATE)
+        self._directory = machine.in_state(JOBS)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self._directory, 0o700)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(self._directory, flags)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise ImpermanenceError(
+                "another command is adopting something right now", "wait until it has ended"
+            ) from None
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> Book:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs, the oldest first.  Raises RecordError for one that cannot be understood."""
+        names = os.listdir(self._directory)
+        numbers = sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+        return [self._read(number) for number in numbers]
+
+    def _read(self, number: int) -> Job:
+        name = b"%d.env" % number
+        shown = STATE + b"/jobs/" + name
+        content = records.read(name, shown, dir_fd=self._fd)
+        try:
+            return parse_job(content, shown, number)
+        except RecordError as error:
+            raise RecordError(error.message, f"look at it, and move {to_text(shown)} away") from None
+
+    def next_number(self) -> int:
+        """Return the number of the next job."""
+        return max((job.number for job in self.jobs()), default=0) + 1
+
+    def save(self, job: Job) -> Job:
+        """Write a job down, whole and on the disk, and return it."""
+        atomic.replace(self._directory + b"/%d.env" % job.number, format_job(job))
+        return job
+
+    def forget(self, job: Job) -> None:
+        """Remove the record of a job that has ended."""
+        os.unlink(b"%d.env" % job.number, dir_fd=self._fd)
+        libc.syncfs(self._fd)
+
+    def unfinished(self) -> list[Job]:
+        """Return the jobs that were cut, the oldest first."""
+        return [job for job in self.jobs() if job.step not in ENDED]
+
+
+def last_done(jobs: list[Job]) -> Job | None:
+    """Return the last job that was done and not taken back, and is no taking back itself; or None."""
+    undone = {job.undoes for job in jobs if job.step is Step.DONE}
+    for job in reversed(jobs):
+        if job.step is Step.DONE and job.number not in undone and not job.undoes:
+            return job
+    return None
+
+
+def of_path(jobs: list[Job], path: bytes) -> Job | None:
+    """Return the job that persists a path, or None."""
+    found = None
+    for job in jobs:
+        if job.step is Step.DONE and job.path == path:
+            found = job if job.action is Action.PERSIST else None
+    return found

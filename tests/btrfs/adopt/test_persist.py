@@ -1,0 +1,46 @@
+"""What `persist` does with a path of a running system."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from impermanenced.keep.adopt.record import Step
+
+from ..copying import trees
+from .machine import Machine
+
+
+@pytest.fixture
+def sonarr(machine: Machine) -> Path:
+    tree = machine.root / "var/lib/sonarr"
+    trees.torture(tree)
+    return tree
+
+
+def test_a_directory_is_kept_with_all_that_belongs_to_it(machine: Machine, sonarr: Path) -> None:
+    before = trees.look(os.fsencode(sonarr))
+    job, notes = machine.adopt("/var/lib/sonarr")
+    assert (job.step, notes) == (Step.DONE, [])
+    assert machine.mounted("/var/lib/sonarr")
+    assert machine.declared() == {b"/var/lib/sonarr"}
+    assert trees.difference(before, trees.look(os.fsencode(sonarr))) == {}
+    (sonarr / "written-later").write_text("kept")
+    machine.reboot()
+    assert (sonarr / "written-later").read_text() == "kept"
+    (sonarr / "written-later").unlink()
+    os.utime(sonarr, ns=(trees.LONG_AGO, trees.LONG_AGO + 1))
+    assert trees.difference(before, trees.look(os.fsencode(sonarr))) == {}
+
+
+def test_it_goes_back_as_it_was(machine: Machine, sonarr: Path) -> None:
+    before = trees.look(os.fsencode(sonarr))
+    machine.adopt("/var/lib/sonarr")
+    job, notes = machine.give_back("/var/lib/sonarr")
+    assert (job.step, notes) == (Step.DONE, [])
+    assert not machine.mounted("/var/lib/sonarr")
+    assert machine.declared() == set()
+    assert trees.difference(before, trees.look(os.fsencode(sonarr))) == {}
+    assert not (machine.persist / "var/lib/sonarr").exists()
