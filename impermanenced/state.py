@@ -59,6 +59,7 @@ SOURCE = b"etc/impermanence/rollback.env"  # in a root: what a copy inside its i
 RUN = b"/run/impermanence"
 RESULT = b"rollback.env"  # in RUN: what the hook did in this boot
 AS_ASKED = b"as-asked"  # in RUN, empty: the hook did in this boot what was asked, and nobody has to be told
+INSIDE = b"inside"  # in RUN: what the namespace of an update is mounted on
 RAN = b"boot-id"  # in RUN: in which boot the hook ran; written before it does anything
 
 NO_BOOT_ID = "00000000-0000-0000-0000-000000000000"  # the life before the first record
@@ -83,6 +84,7 @@ class BootFile(enum.StrEnum):
 
 _BOOT_FILE = re.compile(rf"({BOOT_NUMBER})\.({'|'.join(BootFile)})")
 _OLD_ROOT = re.compile(rf"({BOOT_NUMBER})-({UUID})(?:\.({VOLUME_NAME}))?")
+_JOB_FILE = re.compile(rb"([1-9][0-9]{0,8})\.env")
 _RELEASE_FILE = re.compile(rf"({VOLUME_NAME})\.({BOOT_NUMBER})\.env")
 _UNUSED = re.compile(rf"({BOOT_NUMBER})-unused-{UUID}\.(?:{VOLUME_NAME})")
 _AGAIN = re.compile(rb"-[1-9][0-9]*$")  # the suffix that the hook adds to a name that is taken
@@ -101,6 +103,17 @@ def boot_files(names: Iterable[bytes]) -> dict[BootFile, frozenset[int]]:
     """Return the numbers of the boots that have a file of each kind; `names` are those in boots/."""
     matches = [match for name in names if (match := _BOOT_FILE.fullmatch(os.fsdecode(name)))]
     return {kind: frozenset(int(match[1]) for match in matches if match[2] == kind) for kind in BootFile}
+
+
+def job_file(number: int) -> bytes:
+    """Return the name of a job's record in jobs/."""
+    return b"%d.env" % number
+
+
+def job_number(name: bytes) -> int | None:
+    """Return the number of the job whose record has this name, or None if it is not one's."""
+    match = _JOB_FILE.fullmatch(name)
+    return None if match is None else int(match[1])
 
 
 def release_file(volume: str, number: int, *, manifest: bool = False) -> bytes:

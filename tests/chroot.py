@@ -48,6 +48,14 @@ def python(
     root: Path, directory: Path, cmdline: str, script: str, *argv: str, programs: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run Python text there."""
+    words = arguments(root, directory, cmdline, script, *argv, programs=programs)
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def arguments(
+    root: Path, directory: Path, cmdline: str, script: str, *argv: str, programs: Path | None = None
+) -> list[str | Path]:
+    """The words that run Python text there."""
     (directory / "run").mkdir(exist_ok=True)
     (directory / "cmdline").write_text(f"{cmdline}\n")
     project = Path(__file__).parents[1]
@@ -56,9 +64,4 @@ def python(
     interpreter = ["/usr/bin/env", f"PYTHONPATH={project}", path, "/usr/bin/python3"]
     laid_over = os.fspath(programs or "")
     places: list[str | Path] = [root, project, directory / "cmdline", directory / "run", laid_over]
-    return subprocess.run(
-        [*wrap, *places, *interpreter, "-c", script, *argv],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return [*wrap, *places, *interpreter, "-c", script, *argv]

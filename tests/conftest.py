@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import subprocess
 import sys
@@ -79,18 +80,23 @@ def as_unit(name: str) -> list[str]:
 
 
 def calls(function: Callable[[], object]) -> int:
-    """How many calls a function makes, C's too: its work in a measure that no busy machine changes."""
+    """How many calls a function makes, C's too: its work in a measure that no busy machine changes.
+
+    No garbage is collected meanwhile: hypothesis has functions called whenever that happens.
+    """
     count = 0
 
     def note(frame: object, event: str, argument: object) -> None:
         nonlocal count
         count += event in ("call", "c_call")
 
+    gc.disable()
     sys.setprofile(note)
     try:
         function()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return count
 
 

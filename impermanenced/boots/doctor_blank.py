@@ -28,6 +28,7 @@ from .examine import BOOTED, WIPED
 
 FSTAB = b"etc/fstab"
 CONFIGURATION = (b"etc/impermanence", b"etc/impermanence/config.d", b"etc/impermanence/knowledge.d")
+FLEETING = frozenset((b"/dev", b"/proc", b"/run", b"/sys"))  # the kernel and systemd fill these at each boot
 MOST = 5  # paths that are named
 
 _SUBVOLUME = re.compile(rb"(?:^|,)subvol=/*([^,]*)")
@@ -186,10 +187,9 @@ def _configuration(sides: _Sides, risk: str) -> Iterator[Finding]:
 
 def _mount_points(sides: _Sides) -> Iterator[Finding]:
     asked = _asked(sides.blank)
+    around = asked.keys() | FLEETING
     missing = [
-        path
-        for path in asked
-        if asked.keys().isdisjoint(ancestors(path)) and _facts(sides.blank, path) is None
+        path for path in asked if around.isdisjoint(ancestors(path)) and _facts(sides.blank, path) is None
     ]
     if missing:
         made = " ".join(sides.there(path[1:]) for path in missing[:MOST])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..setup.facts import Facts
-from ..setup.plan import PERSIST, Kind, Plan, Step
+from ..setup.plan import Kind, Plan, Step
 from ..setup.refusals import Refusal
 from ..setup.removal import Removal
+from ..setup.whitelist import PERSIST
 from ..text import to_text
 from . import wording
 from .output import Style

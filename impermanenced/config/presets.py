@@ -8,13 +8,15 @@ first time lasts.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ..system.lazy import Deferred
 from .values import Where, likely, quoted
+
+_json = Deferred("json")  # most configurations name no preset
 
 DATA = os.path.join(os.path.dirname(os.fsencode(__file__)), b"data/presets.json")
 
@@ -41,7 +43,7 @@ class Preset:
 def known() -> Mapping[str, Preset]:
     """Return all presets by name."""
     with open(DATA, "rb") as stream:
-        tables = json.load(stream)
+        tables = _json.load(stream)
     return {
         name: Preset(tuple(map(_part, parts)), key == "applications")
         for key in ("presets", "applications")

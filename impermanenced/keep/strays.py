@@ -24,12 +24,13 @@ from ..kernel import openat2
 from ..model import TYPES, FileType
 from ..paths import ancestors, within
 from ..report.report import Manager
+from ..state import STATE
 from ..text import to_text
 from ..volumes.machine import system_root
 from .plan import source_of
 from .sources import Sources
 
-OURS = b".impermanence"  # what begins so at the top of a persist volume is this program's own
+OURS = STATE  # what begins so at the top of a persist volume is this program's own
 MOST = 10_000  # strays that are listed
 MEASURED = 200_000  # files whose sizes are added up
 LARGEST = 1 << 20  # bytes of a table that are read

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from ..config.load import Config
 from ..kernel import mounts
+from ..state import INSIDE, RUN
 from ..system import command
 from ..volumes.machine import Machine
 from .listing import Place
@@ -34,7 +35,6 @@ CACHES = (
     b"/var/lib/pacman/sync",
 )
 FIRMWARE = (b"/boot/efi", b"/efi")  # partitions that a boot loader is installed to
-INSIDE = b"/run/impermanence/inside"
 POLICY = b"usr/sbin/policy-rc.d"
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -110,7 +110,7 @@ def run(
         "impermanence",
         machine.device,
         str(place.id),
-        INSIDE,
+        RUN + b"/" + INSIDE,
         *words,
         "--",
         *argv,

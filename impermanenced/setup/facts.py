@@ -72,6 +72,7 @@ class Files:
     accounts: tuple[Account, ...]
     kept: tuple[Kept, ...]  # what should persist, sorted by path
     fstab: bytes
+    persist: bool  # whether /persist has something in it
     menu: bool  # whether the boot menu of GRUB is to have our entries
 
 

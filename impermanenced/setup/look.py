@@ -16,7 +16,7 @@ from ..kernel.mounts import Mount
 from ..paths import within
 from ..state import ARCHIVE
 from .facts import Account, Disk, Facts, Files, Initrd, Loader, Mounted, Packages
-from .whitelist import kept
+from .whitelist import PERSIST, kept
 
 LARGEST = 1 << 20  # bytes of a table that is read
 NESTED = 1000  # nested subvolumes that are named
@@ -71,6 +71,7 @@ def _files(fd: int, root: bytes, disk: Disk) -> Files:
         accounts=accounts,
         kept=tuple(kept(fd, accounts, separate)),
         fstab=_read(fd, b"etc/fstab"),
+        persist=_has_content(fd, PERSIST),
         menu=_exists(fd, b"etc/grub.d/42_impermanence"),
     )
 
@@ -109,6 +110,12 @@ def _is_directory(fd: int, path: bytes) -> bool:
     with contextlib.suppress(OSError):
         os.close(openat2.open_directory(fd, path))
         return True
+    return False
+
+
+def _has_content(fd: int, path: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(openat2.names(fd, path))
     return False
 
 

@@ -16,8 +16,8 @@ from ..state import ARCHIVE, STATE
 from ..text import first_of, to_text
 from .facts import Facts, Initrd, Kept, Loader
 from .refusals import Refusal, refusals
+from .whitelist import PERSIST
 
-PERSIST = b"/persist"  # where the persist volume is mounted
 MOST = 5  # paths that are named
 
 _RESUME = re.compile(rb"(?:^|\s)resume=(\S+)")

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from ..boots import remedy
 from ..boots.records import path_fault
+from ..paths import within
 from ..text import size_to_text, to_text
 from .facts import Facts, Files, Initrd
+from .whitelist import PERSIST
 
 ROOM = 128 << 20  # bytes that have to be free: copies share their data, and the rest is metadata
 
@@ -153,6 +155,20 @@ def _swap(facts: Facts) -> Iterator[Refusal]:
         )
 
 
+def _persist(facts: Facts) -> Iterator[Refusal]:
+    mount = next((one for one in facts.disk.mounted if one.path == PERSIST), None)
+    if mount is not None and (not mount.same or not mount.root or within(mount.root, facts.disk.subvolume)):
+        yield Refusal(
+            "something is mounted at /persist that is no subvolume beside the root",
+            "mount a subvolume of this filesystem there, or nothing",
+        )
+    elif mount is None and facts.files.persist:
+        yield Refusal(
+            "/persist has something in it, which the persist volume would hide",
+            "move it to where it belongs",
+        )
+
+
 def _space(facts: Facts) -> Iterator[Refusal]:
     if facts.disk.free < ROOM:
         yield Refusal(
@@ -161,4 +177,4 @@ def _space(facts: Facts) -> Iterator[Refusal]:
         )
 
 
-_CHECKS = (_subvolume, _other_systems, _initrd, _swap, _space)
+_CHECKS = (_subvolume, _other_systems, _initrd, _swap, _persist, _space)

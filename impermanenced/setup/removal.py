@@ -25,8 +25,9 @@ from ..volumes.machine import Machine
 from . import drop_in, fstab, keeping
 from .facts import Kept
 from .job import Job, Way
-from .plan import PERSIST, Kind, Step, place_in
+from .plan import Kind, Step, place_in
 from .told import Told
+from .whitelist import PERSIST
 from .work import Act, Work, opened
 
 _GONE = b"-removed"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import CommandError, ImpermanenceError
@@ -28,11 +28,15 @@ _NEEDED = re.compile(
 )
 
 
+_DEPENDENTS = tuple(f"--property={name}" for name in ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf"))
+_KIND = re.compile(r"\.(?:service|socket|timer|path)$")
+
+
 @dataclass(frozen=True, slots=True)
 class Users:
     """Who has something open below what is to be mounted over."""
 
-    services: tuple[str, ...]  # they are stopped meanwhile
+    services: Mapping[str, list[Holder]]  # they are stopped meanwhile
     left: tuple[Holder, ...]  # others, who go on in what lies under the mounts then
 
 
@@ -42,7 +46,7 @@ def users(paths: Collection[bytes]) -> Users:
     Raises ImpermanenceError if somebody else than a service has a file open for writing: what is written to
     it later would miss the copy, and whose work that is, only they know.
     """
-    services: set[str] = set()
+    services: dict[str, list[Holder]] = {}
     others: dict[int, Holder] = {}
     for path in paths:
         for one in holders(path, lambda _: False):
@@ -50,7 +54,7 @@ def users(paths: Collection[bytes]) -> Users:
                 continue
             unit = proc.unit_of(proc.cgroup(one.pid))
             if unit.kind == "system" and unit.name.endswith(".service"):
-                services.add(unit.name)
+                services.setdefault(unit.name, []).append(one)
             elif one.pid != 1 and (one.pid not in others or one.use in (Use.WRITES, Use.MAPS)):
                 others[one.pid] = one
     if writers := [one for one in others.values() if one.use in (Use.WRITES, Use.MAPS)]:
@@ -58,8 +62,9 @@ def users(paths: Collection[bytes]) -> Users:
             f"open for writing: {named(writers)}; what is written there after the copy would miss it",
             "end these, or log out and run this on a console or by SSH as root; it goes on where it was",
         )
-    stoppable = sorted(unit for unit in services if not _NEEDED.fullmatch(unit))
-    return Users(tuple(stoppable), tuple(others.values()))
+    needed = [one for unit in services if _NEEDED.fullmatch(unit) for one in services[unit]]
+    stoppable = {unit: services[unit] for unit in sorted(services) if not _NEEDED.fullmatch(unit)}
+    return Users(stoppable, (*others.values(), *needed))
 
 
 def _is_here(one: Holder, path: bytes) -> bool:
@@ -77,13 +82,39 @@ def named(found: Sequence[Holder]) -> str:
     return ", ".join(words) + more
 
 
-def stop(units: Collection[str]) -> None:
-    """Stop services; the journal goes on in /run."""
-    others = [unit for unit in units if unit != JOURNALD]
+def with_dependents(units: Collection[str]) -> tuple[str, ...]:
+    """Return the units, and those that stop with them and run now: systemd does not start these again."""
+    found = dict.fromkeys(units)
+    waiting = [unit for unit in units if unit != JOURNALD]
+    while waiting and os.path.isdir(RUNS):
+        said = command.run(["systemctl", "show", "--value", *_DEPENDENTS, "--", waiting.pop()])
+        for unit in said.decode("utf-8", "surrogateescape").split():
+            if unit not in found and _KIND.search(unit) and _runs(unit):
+                found[unit] = None
+                waiting.append(unit)
+    return tuple(found)
+
+
+def _runs(unit: str) -> bool:
+    try:
+        command.run(["systemctl", "is-active", "--quiet", "--", unit])
+    except CommandError:
+        return False
+    return True
+
+
+def stop(units: Collection[str]) -> list[str]:
+    """Stop services, and return those that refuse; the journal goes on in /run."""
+    refused = []
     if JOURNALD in units:
         command.run(["journalctl", "--relinquish-var"], timeout=TIMEOUT)
-    if others:
-        command.run(["systemctl", "stop", "--", *others], timeout=TIMEOUT)
+    for unit in units:
+        if unit != JOURNALD:
+            try:
+                command.run(["systemctl", "stop", "--", unit], timeout=TIMEOUT)
+            except CommandError:  # such as auditd.service, which has RefuseManualStop=
+                refused.append(unit)
+    return refused
 
 
 def start(units: Collection[str]) -> None:

@@ -18,11 +18,20 @@ from ..text import to_text
 from ..volumes.machine import Machine
 from . import blank, drop_in, fstab, images, job, keeping, services
 from .job import Job, Way
-from .plan import PERSIST, Kind, Plan, Step, place_in
+from .plan import Kind, Plan, Step, place_in
 from .told import Told
+from .whitelist import PERSIST
 from .work import Act, Work, opened
 
 OTHERS = ("impermanenced.service", "impermanence-boot-good.service", "impermanence-alert.service")
+
+
+# Debian's; Arch's; Fedora's and openSUSE's.
+_MENUS = (
+    ("update-grub",),
+    ("grub-mkconfig", "-o", "/boot/grub/grub.cfg"),
+    ("grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"),
+)
 
 
 class Setup:
@@ -116,8 +125,8 @@ class Setup:
             keeping.mount_over(source, path)
 
     def _menu(self, _: Step) -> None:
-        for argv in (["update-grub"], ["grub-mkconfig", "-o", "/boot/grub/grub.cfg"]):
-            if shutil.which(argv[0]):
+        for argv in _MENUS:
+            if shutil.which(argv[0]) and os.path.isdir(os.path.dirname(argv[-1]) or "/"):
                 command.run(argv, timeout=images.TIMEOUT)
                 return
 

@@ -17,6 +17,7 @@ from ..system import unit_files
 from ..system.unit_files import STATE, WORDS, Units
 from .facts import Account, Kept
 
+PERSIST = b"/persist"  # where the persist volume is mounted
 CONFIGURATION = b"/etc/impermanence"
 MOST = 500  # entries of a directory that are looked at before it counts as one with something in it
 

@@ -47,10 +47,11 @@ class Work:
     def stop(self, paths: Collection[bytes]) -> None:
         """Stop the services that have something open below these paths."""
         found = services.users(paths)
-        self.job = replace(self.job, stopped=tuple(dict.fromkeys((*self.job.stopped, *found.services))))
+        units = services.with_dependents(found.services)
+        self.job = replace(self.job, stopped=tuple(dict.fromkeys((*self.job.stopped, *units))))
         job.write(self.machine, self.job)
-        services.stop(found.services)
-        self.left = found.left
+        refused = services.stop(units)
+        self.left = (*found.left, *(one for unit in refused for one in found.services.get(unit, ())))
 
     def start(self) -> None:
         """Start again what was stopped, with the mounts that there are now."""

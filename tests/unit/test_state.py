@@ -34,9 +34,10 @@ def test_names_stand_here_alone() -> None:
 
 def test_files_of_boots() -> None:
     assert boot_file(12, BootFile.RECORD) == b".impermanence/boots/12.env"
-    assert boot_files([b"0.env", b"12.env", b"12.good", b"7.end", b"3.pin", b"4.plan"]) == {
+    names = [b"0.env", b"12.env", b"12.good", b"7.end", b"3.pin", b"4.plan", b"5.lost", b"6.reviewed"]
+    assert boot_files(names) == {
         BootFile.RECORD: {0, 12}, BootFile.GOOD: {12}, BootFile.END: {7}, BootFile.PIN: {3},
-        BootFile.PLAN: {4},
+        BootFile.PLAN: {4}, BootFile.LOST: {5}, BootFile.REVIEWED: {6},
     }  # fmt: skip
     others = [b"01.env", b"1234567890.env", b"x.env", b"1.env~", b"1.other", b"1.env\n", b"\xff.env"]
     assert not any(boot_files(others).values())

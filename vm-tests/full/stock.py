@@ -22,7 +22,7 @@ KERNEL = "linux-image-cloud-amd64"
 UUID = "6f0f3c52-1c0f-4f0e-9e0d-2f6f7a4f5b11"
 # As the installer's GRUB says it.
 WORDS = f"root=UUID={UUID} ro rootflags=subvol=@rootfs"
-BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd"), "dracut": ("dracut",)}
+BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd")}
 
 
 def base(initrd: str) -> Path:

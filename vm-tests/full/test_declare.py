@@ -149,8 +149,8 @@ def added(on: Guest) -> str:
         assert on.run(f"head -c 4 $(readlink -f $(command -v {path})) | tail -c 3").output == "ELF", path
     times = on.run(
         "systemctl show --property=ExecMainStartTimestampMonotonic --value impermanence-places.service; "
-        "for unit in $(systemctl show --property=Wants --value impermanence.target); do "
-        "systemctl show --property=ActiveEnterTimestampMonotonic --value $unit; done; "
+        "ls /run/systemd/system | grep '[.]mount$' | while read -r unit; do "
+        'systemctl show --property=ActiveEnterTimestampMonotonic --value "$unit"; done; '
         "systemctl show --property=ActiveEnterTimestampMonotonic --value local-fs.target"
     ).output.split()
     start, *entered, local = map(int, times)

@@ -27,7 +27,7 @@ def stock_of(directory: Path, deb: Path, initrd: str) -> Stock:
     return Stock(directory, initrd, disks)
 
 
-@pytest.fixture(params=["initramfs-tools", "dracut"])
+@pytest.fixture(params=["initramfs-tools"])
 def machine(request: pytest.FixtureRequest, workspace: Path, deb: Path) -> Iterator[Stock]:
     """A guest that is off; its second disk has packages, and its third one is the product."""
     found = stock_of(workspace, deb, request.param)

@@ -10,18 +10,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 
 from ...boots import records
 from ...errors import ImpermanenceError, NotSetUp, RecordError
 from ...kernel import libc
-from ...state import JOBS, STATE
+from ...state import JOBS, STATE, job_file, job_number
 from ...system import atomic
 from ...text import to_text
 from ...volumes.machine import Machine
 from .record import ENDED, Action, Job, Step, format_job, parse_job
 
-_NAME = re.compile(rb"([1-9][0-9]{0,8})\.env")
 NO_STATE = ("the machine is not set up: there is no state directory", "impermanence setup")
 
 
@@ -57,11 +55,11 @@ class Book:
     def jobs(self) -> list[Job]:
         """Return all jobs, the oldest first.  Raises RecordError for one that cannot be understood."""
         names = os.listdir(self._directory)
-        numbers = sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+        numbers = sorted(number for name in names if (number := job_number(name)) is not None)
         return [self._read(number) for number in numbers]
 
     def _read(self, number: int) -> Job:
-        name = b"%d.env" % number
+        name = job_file(number)
         shown = STATE + b"/jobs/" + name
         content = records.read(name, shown, dir_fd=self._fd)
         try:
@@ -75,12 +73,12 @@ class Book:
 
     def save(self, job: Job) -> Job:
         """Write a job down, whole and on the disk, and return it."""
-        atomic.replace(self._directory + b"/%d.env" % job.number, format_job(job))
+        atomic.replace(self._directory + b"/" + job_file(job.number), format_job(job))
         return job
 
     def forget(self, job: Job) -> None:
         """Remove the record of a job that has ended."""
-        os.unlink(b"%d.env" % job.number, dir_fd=self._fd)
+        os.unlink(job_file(job.number), dir_fd=self._fd)
         libc.syncfs(self._fd)
 
     def unfinished(self) -> list[Job]:

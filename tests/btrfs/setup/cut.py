@@ -1,5 +1,7 @@
 """Ends the command at one moment of its work, as a kill does: run in the machine, before the command.
 
+    MOMENT or MOMENT:SIGNAL, and the words of the command
+
 Moments are before and after each thing that it does to the disk or has others do.  What is counted is
 wrapped here; nothing in the program knows of it.
 """
@@ -11,15 +13,15 @@ from impermanenced import copying
 from impermanenced.kernel.btrfs import delete
 from impermanenced.system import atomic, command
 
-LAST = int(sys.argv.pop(1))
+LAST, _, SIGNAL = sys.argv.pop(1).partition(":")
 count = 0
 
 
 def moment():
     global count
     count += 1
-    if count == LAST:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if count == int(LAST):
+        os.kill(os.getpid(), int(SIGNAL or signal.SIGKILL))
 
 
 def watched(function):

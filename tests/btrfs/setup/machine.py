@@ -6,9 +6,11 @@ else (mounts, copies, subvolumes, systemctl in a chroot) is the real thing.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
+import termios
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,10 @@ class Stock:
         for path in (redis, redis / "dump.rdb"):
             os.chown(path, 110, 110)
         redis.chmod(0o750)
+        units = root / "etc/systemd/system"  # some of those that every system has
+        units.mkdir(parents=True)
+        for unit, place in (("dev-mqueue", "/dev/mqueue"), ("sys-kernel-config", "/sys/kernel/config")):
+            (units / f"{unit}.mount").write_text(f"[Mount]\nWhat=none\nWhere={place}\nType=none\n")
         self._dpkg(root)
 
     def _dpkg(self, root: Path) -> None:
@@ -168,6 +174,12 @@ class Stock:
         sh("cp", "--sparse=always", place, self.filesystem.image)
         self._on()
 
+    def cut_power(self) -> None:
+        """Lose what BTRFS has not written to its device; what is read back is what the device has."""
+        place = self.directory / "power"
+        sh("cp", "--sparse=always", self.filesystem.image, place)
+        self.load(place)
+
     def _off(self) -> None:
         self.filesystem.close_mounts()
         detach(self.filesystem.device, self.filesystem.image)
@@ -188,6 +200,32 @@ class Stock:
         return chroot.python(
             self.root, self.directory, self.words, mounted + script, *argv, programs=self.programs
         )
+
+    def terminal(self, keys: bytes, *argv: str) -> tuple[int, str]:
+        """The command on a terminal, where somebody presses these keys at its first question."""
+        master, slave = os.openpty()
+        try:
+            words = chroot.arguments(
+                self.root, self.directory, self.words, COMMAND, *argv, programs=self.programs
+            )
+            with subprocess.Popen(
+                words,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            ) as process:
+                os.close(slave)
+                slave = -1
+                shown = _until(master, b"[y/N]")
+                os.write(master, keys)
+                shown += _until(master, None)
+                return process.wait(), shown.decode()
+        finally:
+            os.close(master)
+            if slave >= 0:
+                os.close(slave)
 
     def shell(self, script: str) -> subprocess.CompletedProcess[str]:
         """Shell text in one boot of the system, with the command as `impermanence`."""
@@ -210,6 +248,21 @@ class Stock:
     def everything(self) -> str:
         names = sh("find", self.top, "-printf", "%p %i %T@ %C@ %m %U %G %s %l\\n")
         return names + sh("btrfs", "subvolume", "list", "-puq", self.top)
+
+
+def _until(master: int, words: bytes | None) -> bytes:
+    """What a terminal shows until these words, or until nobody writes to it any more."""
+    shown = b""
+    while words is None or words not in shown:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:  # EIO: the last one has closed it
+            piece = b""
+        if not piece:
+            assert words is None, shown
+            break
+        shown += piece
+    return shown
 
 
 def steps(document: Any) -> list[str]:

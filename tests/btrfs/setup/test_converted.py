@@ -69,3 +69,26 @@ def test_the_layouts_of_other_distributions(filesystem: Filesystem, layout: Layo
     fstab = (stock.root / "etc/fstab").read_text()
     assert "subvolid" not in fstab.splitlines()[1]
     assert f"subvol={'@' if layout.root.startswith('@') else ''}persist" in fstab
+
+
+def test_the_boot_menu_is_written_anew(stock: Stock) -> None:
+    for path in ("boot/grub/grub.cfg", "etc/grub.d/42_impermanence"):
+        (stock.root / path).parent.mkdir(parents=True)
+        (stock.root / path).touch()
+    program = stock.programs / "sbin/update-grub"
+    program.write_text("#!/bin/sh\necho menu > /boot/grub/grub.cfg\n")
+    program.chmod(0o755)
+    said = stock.run("setup", "--yes")
+    assert said.returncode == 0 and "write the boot menu anew" in said.stdout, said.stderr
+    assert stock.boot().result.action == "wiped"
+    assert (stock.root / "boot/grub/grub.cfg").read_text() == "menu\n", "the blank has it"
+
+
+def test_what_a_person_should_know_before(stock: Stock) -> None:
+    stock.words += " resume=UUID=1234"
+    stock.filesystem.subvolume(f"{stock.layout.root}/var/lib/machines")
+    with open(stock.root / "etc/fstab", "a", encoding="utf-8") as fstab:
+        fstab.write("UUID=x / btrfs subvolid=256,subvol=@rootfs 0 0\n")
+    notes = stock.document("setup", "setup", "--dry-run")["notes"]
+    for words in ("resumes from UUID=1234", "/var/lib/machines", "names the root by subvolid="):
+        assert any(words in note for note in notes), notes

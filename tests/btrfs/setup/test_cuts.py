@@ -1,5 +1,5 @@
-"""A set-up, and the way back, killed at any moment: the machine boots as it is then, and a second run ends
-where the first one would have.
+"""A set-up, and the way back, killed at any moment, or with the power: the machine boots as it is then, and a
+second run ends where the first one would have.
 
 SETUP_CUTS=all tries every moment; without it some are, spread over the whole.
 """
@@ -7,6 +7,7 @@ SETUP_CUTS=all tries every moment; without it some are, spread over the whole.
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from .cut import SCRIPT
 from .machine import DEBIAN, Stock
 from .test_converted import KEPT
 
-SOME = 6
+SOME = 4
 
 
 def moments(stock: Stock, *argv: str) -> int:
@@ -58,7 +59,8 @@ def content(stock: Stock) -> None:
 
 
 @pytest.mark.timeout(3000)
-def test_a_set_up_that_is_cut(filesystem: Filesystem) -> None:
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "power"])
+def test_a_set_up_that_is_cut(filesystem: Filesystem, power: bool) -> None:
     fresh = Fresh(filesystem)
     count = moments(fresh.machine(), "setup", "--yes")
     assert count > 60
@@ -66,6 +68,8 @@ def test_a_set_up_that_is_cut(filesystem: Filesystem) -> None:
         stock = fresh.machine()
         said = stock.python(SCRIPT, str(moment), "setup", "--yes", booted=True)
         assert said.returncode == -9, (moment, said)
+        if power:
+            stock.cut_power()
         stock.boot()
         content(stock)
         said = stock.run("setup", "--yes", booted=True)
@@ -90,6 +94,18 @@ def test_a_set_up_that_is_killed_and_goes_on_in_the_same_boot(filesystem: Filesy
         content(stock)
 
 
+@pytest.mark.parametrize("moment", [25, 61])
+def test_somebody_who_presses_ctrl_c_on_the_way(stock: Stock, moment: int) -> None:
+    said = stock.python(SCRIPT, f"{moment}:{signal.SIGINT:d}", "setup", "--yes")
+    assert said.returncode == 130, said.stderr
+    assert "Traceback" not in said.stderr
+    assert stock.boot().result.action == "off"
+    content(stock)
+    assert stock.run("setup", "--yes", booted=True).returncode == 0
+    assert stock.boot().result.action == "wiped"
+    content(stock)
+
+
 def stock_script(directory: Path) -> str:
     """The script that cuts, in a place that the machine sees as well."""
     path = directory / "programs/bin/cut.py"
@@ -98,7 +114,8 @@ def stock_script(directory: Path) -> str:
 
 
 @pytest.mark.timeout(3000)
-def test_a_way_back_that_is_cut(filesystem: Filesystem) -> None:
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "power"])
+def test_a_way_back_that_is_cut(filesystem: Filesystem, power: bool) -> None:
     fresh = Fresh(filesystem, "impermanence setup --yes >&2")
     count = moments(fresh.machine(), "setup", "--remove", "--yes")
     assert count > 40
@@ -106,6 +123,8 @@ def test_a_way_back_that_is_cut(filesystem: Filesystem) -> None:
         stock = fresh.machine()
         said = stock.python(SCRIPT, str(moment), "setup", "--remove", "--yes", booted=True)
         assert said.returncode == -9, (moment, said)
+        if power:
+            stock.cut_power()
         assert stock.boot().result.action in ("wiped", "off"), moment
         content(stock)
         said = stock.run("setup", "--remove", "--yes", booted=True)

@@ -54,9 +54,24 @@ def test_nobody_is_asked_where_nobody_is(stock: Stock) -> None:
     assert stock.everything() == before
 
 
+@pytest.mark.parametrize(("keys", "code"), [(b"\x03", 130), (b"n\n", 0), (b"\n", 0), (b"\x04", 0)])
+def test_a_question_that_is_not_answered_with_yes(stock: Stock, keys: bytes, code: int) -> None:
+    before = stock.everything()
+    found, shown = stock.terminal(keys, "setup")
+    assert found == code, shown
+    assert code or "nothing was changed" in shown
+    assert stock.everything() == before
+
+
+def test_a_question_that_is_answered_with_yes(stock: Stock) -> None:
+    code, shown = stock.terminal(b"y\n", "setup", "--trial")
+    assert code == 0 and "done: the next boot keeps the root, in a trial" in shown, shown
+    assert stock.boot().result.action == "trial"
+    assert stock.run("doctor", booted=True).returncode == 0
+
+
 def test_a_service_that_names_its_state(stock: Stock) -> None:
     units = stock.root / "etc/systemd/system"
-    units.mkdir(parents=True)
     (units / "redis.service").write_text("[Service]\nStateDirectory=redis\n")
     document = stock.document("setup", "setup", "--dry-run")
     (redis,) = [one for one in document["kept"] if one["path"] == "/var/lib/redis"]
@@ -186,6 +201,30 @@ def test_too_little_space(stock: Stock) -> None:
     sh("sync", "-f", stock.top)
     (what,) = refusals(stock)
     assert "128.0 MiB have to be" in what
+
+
+def test_a_persist_directory_that_is_used(stock: Stock) -> None:
+    (stock.root / "persist/mine").mkdir(parents=True)
+    (what,) = refusals(stock)
+    assert "/persist has something in it" in what
+    (stock.root / "persist/mine").rmdir()
+    assert stock.document("setup", "setup", "--dry-run")["possible"]
+    stock.filesystem.mount(stock.root / "persist", "subvolid=5")
+    (what,) = refusals(stock)
+    assert "something is mounted at /persist" in what
+
+
+def test_a_persist_volume_that_is_there_already(stock: Stock) -> None:
+    stock.filesystem.subvolume("mine")
+    (stock.root / "persist").mkdir()
+    with open(stock.root / "etc/fstab", "a", encoding="utf-8") as fstab:
+        fstab.write(f"{stock.filesystem.device} /persist btrfs subvol=mine 0 0\n")
+    document = stock.document("setup", "setup", "--dry-run")
+    assert (document["possible"], document["persist"]) == (True, "mine")
+    said = stock.run("setup", "--yes", booted=True)
+    assert said.returncode == 0, said.stderr
+    assert stock.boot().result.action == "wiped"
+    assert stock.shell("cat /home/alice/letter").stdout == "dear reader\n"
 
 
 def test_a_package_manager_that_runs(stock: Stock) -> None:
