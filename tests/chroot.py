@@ -26,6 +26,7 @@ for directory in usr lib lib64 bin dev proc sys run "$project"; do
     esac
 done
 mount -t tmpfs tmpfs "$root/run"
+mount -t tmpfs tmpfs "$root/usr/local" # units are put there
 cp -r "$run" "$root/run/impermanence"
 mount --bind "$cmdline" "$root/proc/cmdline"
 exec chroot "$root" "$@"

@@ -97,7 +97,8 @@ def system(machine: Machine) -> Iterator[System]:
             continue
         (machine.root / shown).mkdir(parents=True, exist_ok=True)
         sh("mount", "--rbind", f"/{shown}", machine.root / shown)
-    sh("mount", "-t", "tmpfs", "tmpfs", machine.root / "run")
+    for written in ("run", "usr/local"):  # these are the machine's own, and no other test's
+        sh("mount", "-t", "tmpfs", "tmpfs", machine.root / written)
     (machine.root / "etc/passwd").write_text(
         "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"
     )
