@@ -156,7 +156,7 @@ def text(report: Report, config: Config | None, options: Options, cwd: bytes) ->
         wanted = tuple(one for one in suggestion.wanted if options.whole or not one.declared)
         task = Task(suggestion, wanted, {item.path: item for item in items}, system)
         trial = config is not None and not config.rollback.wipe
-        notes = list(_notes(report, task, persist, trial=trial))
+        notes = list(_notes(report, task, persist, trial=trial, ours=options.format == "toml"))
         return "".join(f"{line}\n" for line in _lines(task, options, notes))
 
 
@@ -177,7 +177,7 @@ def _lines(task: Task, options: Options, notes: Iterable[str]) -> Iterator[str]:
     yield f"# {_sum(task, written)}"
 
 
-def _notes(report: Report, task: Task, persist: Persist, *, trial: bool) -> Iterator[str]:
+def _notes(report: Report, task: Task, persist: Persist, *, trial: bool, ours: bool) -> Iterator[str]:
     if trial:
         yield "This is a trial (rollback.wipe is false): nothing is wiped yet."
     if report.others is not None and report.others.entries:
@@ -188,7 +188,9 @@ def _notes(report: Report, task: Task, persist: Persist, *, trial: bool) -> Iter
     if new:
         if persist.note:
             yield persist.note
-        yield f"Declaring copies nothing.  First: {_adopt(persist)}"
+        ours_does = "impermanence persist PATH  copies, mounts and declares"
+        copies = ours_does if ours else f"First: {_adopt(persist)}"
+        yield f"Declaring copies nothing.  {copies}"
 
 
 def _adopt(persist: Persist) -> str:
