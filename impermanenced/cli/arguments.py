@@ -12,6 +12,7 @@ from ..errors import UsageError
 
 _BACK = re.compile(r"-[0-9]+(\.\..*)?$")  # what is no option although it begins with a dash
 _MOMENTS = "the number of a boot, -1 for the previous one, blank, now, or the name of an old root"
+_UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,255}")
 _BOOT = re.compile(r"0|-?[1-9][0-9]{0,8}")
 
 
@@ -27,7 +28,9 @@ def add_dry_run(
     parser.add_argument("--dry-run", action="store_true", help=what)
 
 
-_UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,255}")
+def add_yes(parser: argparse.ArgumentParser, what: str = "do not ask") -> None:
+    """Declare --yes."""
+    parser.add_argument("--yes", action="store_true", help=what)
 
 
 def add_stop(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ from ...report import unkept
 from ...report.report import Manager
 from ...volumes.machine import Machine
 from .. import mending, next_boot, output, trouble, wording
-from ..arguments import add_json
+from ..arguments import add_json, add_yes
 from ..output import Style
 from ..verb import Shared, Verb
 
@@ -47,7 +47,7 @@ class Options:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fix", action="store_true", help="mend what can be mended safely, after asking")
-    parser.add_argument("--yes", action="store_true", help="with --fix: do not ask")
+    add_yes(parser, "with --fix: do not ask")
     add_json(parser)
 
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", metavar="PATH", nargs="+", help="a directory, or a file")
     parser.add_argument("--to", metavar="VOLUME", help="the persist volume, such as /persist")
     arguments.add_stop(parser)
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    arguments.add_yes(parser)
 
 
 def read_options(found: argparse.Namespace) -> Options:

@@ -27,7 +27,7 @@ from ...system import command
 from ...text import size_to_text, to_text
 from ...volumes.configured import configured
 from .. import asking, next_boot, output, release_words, wording
-from ..arguments import add_dry_run, add_json
+from ..arguments import add_dry_run, add_json, add_yes
 from ..output import Style
 from ..stopping import Stop
 from ..verb import Shared, Verb
@@ -42,7 +42,7 @@ class Options:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     add_dry_run(parser, "list what would be deleted, and delete nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_yes(parser)
 
 
 def read_options(found: argparse.Namespace) -> Options:

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--remove", action="store_true", help="make this a normal machine again")
     parser.add_argument("--off", action="store_true", help="switch wiping off, for every initrd there is")
     arguments.add_dry_run(parser)
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    arguments.add_yes(parser)
     arguments.add_json(parser)
 
 

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--back", action="store_true", help="put back what the last run, or these paths, lost to it"
     )
     arguments.add_dry_run(parser, "list what would be moved, and move nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    arguments.add_yes(parser)
 
 
 def read_options(found: argparse.Namespace) -> Options:

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_dry_run(parser)
     parser.add_argument("paths", metavar="PATH", nargs="+", help="what persist has declared")
     arguments.add_stop(parser)
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    arguments.add_yes(parser)
 
 
 def read_options(found: argparse.Namespace) -> Options:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .machine import Machine, as_another_boot, boot_id_of
 
 Life = Callable[[Path], object]
+
+_NAMES = ["d" * 200] * 30
+DEEP = "/" + "/".join([*_NAMES, "file"])  # longer than the kernel takes in one call
 
 
 def live(machine: Machine, lives: Sequence[Life]) -> None:
@@ -27,3 +31,15 @@ def writes(**files: str) -> Life:
             (root / "etc" / name).write_text(content)
 
     return life
+
+
+def writes_deep(root: Path) -> None:
+    """A life that writes the file DEEP."""
+    fd = os.open(root, os.O_RDONLY)
+    for name in _NAMES:
+        os.mkdir(name, dir_fd=fd)
+        below = os.open(name, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+    os.close(fd)

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import sh
 from tests.schema import checked
 
-from .lives import live, writes
+from .lives import DEEP, live, writes, writes_deep
 from .machine import Machine
 
 
@@ -142,19 +142,9 @@ def test_old_roots_of_the_scripts(lived: Machine) -> None:
 
 
 def test_names_longer_than_a_path_can_be(machine: Machine) -> None:
-    def life(root: Path) -> None:
-        fd = os.open(root, os.O_RDONLY)
-        for _ in range(30):
-            os.mkdir("d" * 200, dir_fd=fd)
-            below = os.open("d" * 200, os.O_RDONLY, dir_fd=fd)
-            os.close(fd)
-            fd = below
-        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
-        os.close(fd)
-
-    live(machine, [life, writes()])
+    live(machine, [writes_deep, writes()])
     found = changes(compared(machine, "-b", "blank..1"))
-    assert ("+", "/" + "/".join(["d" * 200] * 30) + "/file") in found
+    assert ("+", DEEP) in found
     for view in ("--stat", "--tree", "-u"):
         assert machine.run("diff", "-b", "blank..1", view).returncode == 0
 

@@ -20,7 +20,7 @@ from tests.btrfs.copying.test_races import attacking, facts, foreign_at
 from tests.conftest import Filesystem, sh
 from tests.schema import checked
 
-from .lives import live, writes
+from .lives import DEEP, live, writes, writes_deep
 from .machine import Machine
 
 TRIES = int(os.environ.get("RACE_TRIES", "100"))  # 100000: by hand
@@ -309,18 +309,8 @@ def test_a_path_that_something_is_mounted_on(lived: Machine) -> None:
 
 
 def test_a_name_beyond_what_a_path_can_be(machine: Machine) -> None:
-    def life(root: Path) -> None:
-        fd = os.open(root, os.O_RDONLY)
-        for _ in range(30):
-            os.mkdir("d" * 200, dir_fd=fd)
-            below = os.open("d" * 200, os.O_RDONLY, dir_fd=fd)
-            os.close(fd)
-            fd = below
-        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
-        os.close(fd)
-
-    live(machine, [life, writes()])
-    long = "/" + "/".join(["d" * 200] * 30) + "/file"
+    live(machine, [writes_deep, writes()])
+    long = DEEP
     assert "File name too long" in machine.refused(1, "restore", long)
     (one,) = restored(machine, "/" + "d" * 200)
     assert one["files"] == 31
