@@ -148,12 +148,16 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     assert answer.status == 1, answer.output
     assert "/etc/impermanence/config.toml" in answer.output
 
-    # It is mended, and old roots that are over go, with all that is nested in them; what is pinned stays.
+    # It is mended, and old roots that are over go once somebody has looked at them, with all that is nested in
+    # them; what is pinned stays.
     product.run(f"printf '{BRIEF}' > /etc/impermanence/config.toml")
     product.run("systemctl reset-failed impermanenced && systemctl restart impermanenced")
     product.open_top()
     wait_good(product, 3)
     product.run("impermanence pin 0")
+    waits = product.run("impermanence prune --dry-run").output
+    assert f"old_roots/1-{boot_id}" in waits and "not reviewed: it lost database" in waits, waits
+    product.run("impermanence reviewed 1")
     product.run("systemctl start impermanence-prune.service", timeout=200)
     said = product.run("journalctl --boot --unit impermanence-prune.service --output cat").output
     assert f"deleted old_roots/1-{boot_id}\n" in said, said
