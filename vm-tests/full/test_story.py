@@ -148,8 +148,8 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     assert answer.status == 1, answer.output
     assert "/etc/impermanence/config.toml" in answer.output
 
-    # It is mended, and old roots that are over go once somebody has looked at them, with all that is nested in
-    # them; what is pinned stays.
+    # It is mended, and old roots that are over go once somebody has looked at them, with all that is
+    # nested in them; what is pinned stays.
     product.run(f"printf '{BRIEF}' > /etc/impermanence/config.toml")
     product.run("systemctl reset-failed impermanenced && systemctl restart impermanenced")
     product.open_top()
