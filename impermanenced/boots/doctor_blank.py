@@ -156,7 +156,7 @@ def _mounted(volume: Volume) -> set[bytes]:
 def _configuration(sides: _Sides, risk: str) -> Iterator[Finding]:
     lacks, differs = [], []
     for directory in CONFIGURATION:
-        for name in _names(sides.now, directory):
+        for name in names(sides.now, directory):
             path = directory + b"/" + name
             if not _is_own(sides.now, path):
                 continue
@@ -225,7 +225,8 @@ def _read(root: int, path: bytes) -> bytes:
         return b""
 
 
-def _names(root: int, path: bytes) -> list[bytes]:
+def names(root: int, path: bytes) -> list[bytes]:
+    """Return the names in a directory, sorted; none of what cannot be read."""
     try:
         return openat2.names(root, path)
     except OSError:

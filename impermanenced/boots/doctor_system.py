@@ -13,6 +13,7 @@ from ..text import size_to_text, to_text
 from ..volumes.machine import Machine, system_root
 from . import kernels
 from .doctor import ERROR, LARGEST, WARNING, Finding
+from .doctor_blank import names
 
 UNITS = (b"impermanenced.service", b"impermanence-boot-good.service", b"impermanence-alert.service")
 ROOM = 128 << 20  # bytes: a full BTRFS can neither make a snapshot nor delete one
@@ -94,7 +95,7 @@ def _by_number(root: int) -> Iterator[Finding]:
     entries = (
         directory + b"/" + name
         for directory in _ENTRIES
-        for name in _names(root, directory)
+        for name in names(root, directory)
         if name.endswith(b".conf")
     )
     for path in [*_LOADERS, *entries][:MOST]:
@@ -136,16 +137,5 @@ def _exists(root: int, path: bytes) -> bool:
 
 def _target(root: int, path: bytes) -> bytes:
     with contextlib.suppress(OSError):
-        fd = openat2.open_path(root, path)
-        try:
-            return os.readlink(b"", dir_fd=fd)
-        finally:
-            os.close(fd)
+        return openat2.target(root, path)
     return b""
-
-
-def _names(root: int, path: bytes) -> list[bytes]:
-    try:
-        return openat2.names(root, path)
-    except OSError:
-        return []

@@ -58,7 +58,7 @@ def _condition(one: Given, root: int) -> tuple[Condition, str]:
     except OSError as error:
         return Condition.CHANGED, f"it cannot be looked at: {error.strerror}"
     if one.placement.method == SYMLINK:
-        if stat.S_ISLNK(facts.st_mode) and _target(root, one.path) == one.source:
+        if stat.S_ISLNK(facts.st_mode) and openat2.target(root, one.path) == one.source:
             return Condition.HOLDS, f"a link to {source}"
         return Condition.CHANGED, f"it is no link to {source} any more"
     if not stat.S_ISREG(facts.st_mode):
@@ -66,14 +66,6 @@ def _condition(one: Given, root: int) -> tuple[Condition, str]:
     if has_content(root, one.path, one.source):
         return Condition.HOLDS, f"a copy of {source}"
     return Condition.CHANGED, f"it is not as {source}"
-
-
-def _target(root: int, path: bytes) -> bytes:
-    fd = openat2.open_path(root, path)
-    try:
-        return os.readlink(b"", dir_fd=fd)
-    finally:
-        os.close(fd)
 
 
 def changes(one: Given, root: int) -> Iterator[str]:

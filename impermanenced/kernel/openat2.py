@@ -10,6 +10,7 @@ Hard facts
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -30,6 +31,26 @@ def relative(path: bytes) -> bytes:
 def open_directory(root_fd: int, path: bytes, flags: int = os.O_PATH) -> int:
     """Return a descriptor on a directory; by default one for looking up names, not for listing them."""
     return _open(root_fd, relative(path), flags | os.O_DIRECTORY)
+
+
+@contextlib.contextmanager
+def root(path: bytes) -> Iterator[int]:
+    """Open the root of a system, or of another tree, for a while."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def directory(root_fd: int, path: bytes) -> Iterator[int]:
+    """Open a directory below a root for a while, for reading; no link is followed on the way."""
+    fd = open_directory(root_fd, path, os.O_RDONLY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def open_path(root_fd: int, path: bytes) -> int:
@@ -86,6 +107,15 @@ def facts(root_fd: int, path: bytes) -> os.stat_result:
     fd = open_path(root_fd, path)
     try:
         return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
+def target(root_fd: int, path: bytes) -> bytes:
+    """Return where the symbolic link at this path leads.  Raises OSError."""
+    fd = open_path(root_fd, path)
+    try:
+        return os.readlink(b"", dir_fd=fd)
     finally:
         os.close(fd)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..boots import kernels
 from ..errors import ImpermanenceError
+from ..kernel import openat2
 from ..model import Difference, Volume
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -41,7 +42,7 @@ def bring(
     note = None
     try:
         if place is not None and changes:
-            with copies.root(volume.mountpoint) as live, promotion.opened(machine, place) as release:
+            with openat2.root(volume.mountpoint) as live, promotion.opened(machine, place) as release:
                 _bring_modules(volume.mountpoint, machine.at(place.path), live, release)
                 paths = boot.bring(live, release, changes, gone)
     except (ImpermanenceError, OSError) as error:

@@ -120,7 +120,7 @@ def _replace(target: int, source: int, path: bytes) -> None:
     """Make a file below one root what it is below another, in one step."""
     above, _, name = path.strip(b"/").rpartition(b"/")
     copies.make_above(source, target, above)
-    with copies.directory(source, above) as there, copies.directory(target, above) as here:
+    with openat2.directory(source, above) as there, openat2.directory(target, above) as here:
         new = name + _SUFFIX
         copying.copy(there, name, here, new)
         libc.syncfs(here)
@@ -144,7 +144,7 @@ def refuse_no_room(live: int, release: int) -> None:
 
 @contextlib.contextmanager
 def _boot(root: int) -> Iterator[int]:
-    with copies.directory(root, BOOT) as fd:
+    with openat2.directory(root, BOOT) as fd:
         yield fd
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from .. import copying
 from ..errors import ImpermanenceError
@@ -18,8 +18,6 @@ from ..text import to_text
 from ..volumes.machine import Machine
 from .listing import Place
 
-_READ = os.O_RDONLY
-
 
 def bring(machine: Machine, volume: Volume, paths: Iterable[bytes]) -> Callable[[Place], Iterable[bytes]]:
     """Return an edit that makes these paths in a release what they are in the running volume.
@@ -29,7 +27,7 @@ def bring(machine: Machine, volume: Volume, paths: Iterable[bytes]) -> Callable[
     """
 
     def edit(place: Place) -> Iterable[bytes]:
-        with root(volume.mountpoint) as source, root(machine.at(place.path)) as target:
+        with openat2.root(volume.mountpoint) as source, openat2.root(machine.at(place.path)) as target:
             for path in paths:
                 if not within(path, volume.path) or path == volume.path:
                     what = f"{to_text(path)} is nothing inside volume {volume.name}"
@@ -40,16 +38,6 @@ def bring(machine: Machine, volume: Volume, paths: Iterable[bytes]) -> Callable[
     return edit
 
 
-@contextlib.contextmanager
-def root(path: bytes) -> Iterator[int]:
-    """Open the root of a system."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def one(source: int, target: int, path: bytes) -> copying.Result | None:
     """Make a path below one root what it is below another; return None if it is gone there, and so here.
 
@@ -57,15 +45,15 @@ def one(source: int, target: int, path: bytes) -> copying.Result | None:
     """
     above, _, name = path.strip(b"/").rpartition(b"/")
     try:
-        with directory(source, above) as there:
+        with openat2.directory(source, above) as there:
             facts = os.stat(name, dir_fd=there, follow_symlinks=False)
             if facts.st_dev != os.fstat(source).st_dev:
                 raise OSError(errno.EXDEV, "something is mounted there", path)
             make_above(source, target, above)
-            with directory(target, above) as here:
+            with openat2.directory(target, above) as here:
                 return copying.copy(there, name, here, name)
     except FileNotFoundError:
-        with contextlib.suppress(FileNotFoundError), directory(target, above) as here:
+        with contextlib.suppress(FileNotFoundError), openat2.directory(target, above) as here:
             copying.remove(here, name)
         return None
     except OSError as error:
@@ -75,23 +63,13 @@ def one(source: int, target: int, path: bytes) -> copying.Result | None:
         raise ImpermanenceError(what, "name the place itself (realpath)") from None
 
 
-@contextlib.contextmanager
-def directory(root: int, path: bytes) -> Iterator[int]:
-    """Open a directory below a root; no link is followed on the way."""
-    fd = openat2.open_directory(root, path, _READ)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def make_above(source: int, target: int, path: bytes) -> None:
     """Make the directories that are missing on the way to a path, each with the owner and mode of the one in
     the source.
     """
     done = b""
     for name in filter(None, path.split(b"/")):
-        with directory(target, done) as here:
+        with openat2.directory(target, done) as here:
             made = False
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=here)
@@ -99,6 +77,6 @@ def make_above(source: int, target: int, path: bytes) -> None:
             done = done + b"/" + name
             if made:
                 facts = openat2.facts(source, done)
-                with directory(target, done) as new:
+                with openat2.directory(target, done) as new:
                     os.chown(new, facts.st_uid, facts.st_gid)
                     os.chmod(new, facts.st_mode & 0o7777)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 from ..drift import Drift
 from ..errors import CommandError
-from ..kernel import btrfs
+from ..kernel import btrfs, openat2
 from ..model import Difference, Volume
 from ..volumes.lineage import baseline
 from ..volumes.machine import Machine
-from . import copies, versions
+from . import versions
 from .listing import Place, place_of
 from .promotion import opened
 from .versions import Package
@@ -51,7 +51,7 @@ def packages_here(machine: Machine, volume: Volume) -> list[Package]:
     blank = place_of(machine, volume.blank or b"")
     if blank is None:
         return []
-    with opened(machine, blank) as then, copies.root(volume.mountpoint) as now:
+    with opened(machine, blank) as then, openat2.root(volume.mountpoint) as now:
         return versions.differing(versions.installed(then), versions.installed(now))
 
 

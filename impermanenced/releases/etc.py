@@ -106,18 +106,10 @@ def _state(root: int, path: bytes) -> tuple[int, int, int, bytes] | None:
         if stat.S_ISREG(facts.st_mode):
             content = openat2.read(root, path, LARGEST)
         elif stat.S_ISLNK(facts.st_mode):
-            content = _target(root, path)
+            content = openat2.target(root, path)
         return facts.st_mode, facts.st_uid, facts.st_gid, content
     except OSError:
         return None
-
-
-def _target(root: int, path: bytes) -> bytes:
-    fd = openat2.open_path(root, path)
-    try:
-        return os.readlink(b"", dir_fd=fd)
-    finally:
-        os.close(fd)
 
 
 def _is_kept(live: int, path: bytes, persist: Sequence[bytes]) -> bool:
@@ -127,7 +119,7 @@ def _is_kept(live: int, path: bytes, persist: Sequence[bytes]) -> bool:
     except OSError:
         return True  # a link or a mount is on the way
     if stat.S_ISLNK(facts.st_mode):
-        return any(within(_target(live, path), place) for place in persist)
+        return any(within(openat2.target(live, path), place) for place in persist)
     return facts.st_dev != os.fstat(live).st_dev or _is_mounted(live, path)
 
 

@@ -86,7 +86,7 @@ class _Work:
         blank = listing.place_of(self.machine, self.volume.blank or b"")
         assert blank is not None
         with (
-            copies.root(self.live) as live,
+            openat2.root(self.live) as live,
             promotion.opened(self.machine, blank) as was,
             promotion.opened(self.machine, place) as release,
         ):

@@ -63,7 +63,7 @@ def copy(
     make_way(source, target, path)
     directory, name = os.path.split(path)
     copied = as_name or name
-    with _opened(source, directory) as above, _opened(target, directory) as below:
+    with openat2.directory(source, directory) as above, openat2.directory(target, directory) as below:
         for _ in range(TRIES):
             result = copying.copy(above, name, below, copied, progress=tell)
             places = tuple(one.path for one in result.lost if one.kind is Loss.MOUNT)
@@ -80,15 +80,6 @@ def copy(
         f"({to_text(os.path.normpath(os.path.join(path, one.path)))}: {one.what})",
         "something writes there: stop it, and run the command again, which goes on",
     )
-
-
-@contextlib.contextmanager
-def _opened(root: int, path: bytes) -> Iterator[int]:
-    fd = openat2.open_directory(root, path, os.O_RDONLY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def make_places(under: int, target: int, path: bytes, places: tuple[bytes, ...]) -> None:

@@ -28,7 +28,7 @@ from .job import Job, Way
 from .plan import Kind, Step, place_in
 from .told import Told
 from .whitelist import PERSIST
-from .work import Act, Work, opened
+from .work import Act, Work
 
 _GONE = b"-removed"
 
@@ -156,7 +156,7 @@ class TakingBack:
         assert step.kept is not None
         path, persist, root = step.kept.path, self._found.job.persist, self._found.job.root
         mounted, beside = keeping.is_kept(path, persist), _beside(path)
-        with opened(self._machine.at(persist)) as kept, opened(self._machine.at(root)) as under:
+        with openat2.root(self._machine.at(persist)) as kept, openat2.root(self._machine.at(root)) as under:
             if mounted or _is_linked(path):
                 # What is mounted over can be filled, and not replaced.
                 as_name = None if mounted and step.kept.directory else os.path.basename(beside)

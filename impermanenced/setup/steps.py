@@ -12,6 +12,7 @@ import btrfsutil
 from ..boots import identity, setup
 from ..config.load import load
 from ..errors import ImpermanenceError
+from ..kernel import openat2
 from ..kernel.holders import Holder
 from ..system import atomic, command
 from ..text import to_text
@@ -21,7 +22,7 @@ from .job import Job, Way
 from .plan import Kind, Plan, Step, place_in
 from .told import Told
 from .whitelist import PERSIST
-from .work import Act, Work, opened
+from .work import Act, Work
 
 OTHERS = ("impermanenced.service", "impermanence-boot-good.service", "impermanence-alert.service")
 
@@ -114,9 +115,9 @@ class Setup:
         source = place_in(PERSIST, path)
         line = fstab.bind_line(source, path, PERSIST)
         if not keeping.is_kept(path, persist):
-            with opened(b"/") as root, opened(PERSIST) as kept:
+            with openat2.root(b"/") as root, openat2.root(PERSIST) as kept:
                 places = keeping.copy(root, kept, path, self._work.told.copied)
-                with opened(self._machine.at(self._names.root)) as under:
+                with openat2.root(self._machine.at(self._names.root)) as under:
                     keeping.make_places(under, kept, path, places)
             self._machine.sync()
         before = fstab.read()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from ..kernel.holders import Holder
@@ -59,13 +57,3 @@ class Work:
         services.start(self.job.stopped)
         self.job = replace(self.job, stopped=())
         job.write(self.machine, self.job)
-
-
-@contextlib.contextmanager
-def opened(path: bytes) -> Iterator[int]:
-    """Open a directory for a while."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
