@@ -63,7 +63,7 @@ class Home:
 
     def facts(self) -> list[tuple[object, ...]]:
         """What is root's, as it is seen: a change and back would show as well, and a mount over it."""
-        found = []
+        found: list[tuple[object, ...]] = []
         for fd in self.closed:
             for name in ("notes", *(f"notes/{name}" for name in sorted(os.listdir(self.notes(fd))))):
                 one = os.stat(name, dir_fd=fd, follow_symlinks=False)
