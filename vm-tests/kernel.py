@@ -92,7 +92,7 @@ def unpacked(image: bytes) -> bytes:
     for magic, program in PACKED.items():
         start = image.find(magic)
         if start > 0:
-            # What follows the packed kernel makes the program complain, after it has written all of the kernel.
+            # What follows the packed kernel makes it complain, after it has written all of the kernel.
             result = subprocess.run([program, "-dc"], input=image[start:], capture_output=True, check=False)
             if result.stdout.startswith(b"\x7fELF"):
                 return result.stdout
