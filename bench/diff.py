@@ -31,11 +31,11 @@ def compared(fs: ground.VolumeFacts, directories: int) -> Iterator[dict[str, obj
     _, config = fs.volume(seed, "root")
     (fs.top / "old_roots").mkdir()
     names = ("2026-01-01_10:00:00", "2026-01-02_10:00:00")
-    for name, first in zip(names, (0, 1), strict=True):
+    for turn, name in enumerate(names):
         root = fs.top / "old_roots" / name
         ground.sh("btrfs", "subvolume", "snapshot", fs.top / "root-blank", root)
-        half(root, first, directories)
-        ground.sh("btrfs", "subvolume", "snapshot", "-r", root, fs.top / f"sent{first}")
+        ground.change(root, CHANGES, FILES, directories=directories, turn=turn)
+        ground.sh("btrfs", "subvolume", "snapshot", "-r", root, fs.top / f"sent{turn}")
     ground.sh("btrfs", "filesystem", "sync", fs.top)
     one, two = (fs.top / "old_roots" / name for name in names)
     program = ground.PROGRAMS / "impermanence"
@@ -50,24 +50,6 @@ def compared(fs: ground.VolumeFacts, directories: int) -> Iterator[dict[str, obj
     for peer, theirs in peers:
         for state in ("cold", "warm"):
             yield measure(fs, f"{directories} directories, {state}", argv, peer, theirs)
-
-
-def half(root: Path, first: int, directories: int) -> None:
-    """Half of the changes: those in every second one of so many directories."""
-    each = CHANGES // directories
-    for number in range(CHANGES):
-        at, index = number // each, number % each * (100 // each)
-        if at % 2 != first:
-            continue
-        at *= FILES // 100 // directories
-        directory = root / f"d{at // 100}" / f"{at % 100}"
-        match number % 4:
-            case 0 | 1:
-                (directory / f"file{index}").write_text("changed\n")
-            case 2:
-                (directory / f"new{number}").write_text("new\n")
-            case _:
-                (directory / f"file{index}").unlink()
 
 
 def of_snapper(fs: ground.VolumeFacts, seed: Path, one: Path, two: Path) -> Sequence[str | Path] | None:

@@ -115,13 +115,18 @@ def fill(directory: Path, files: int, *, prefix: str = "d") -> None:
                 stream.write(f"content of file {number} {index}\n" * (index % 7))
 
 
-def change(root: Path, count: int, files: int, *, directories: int) -> None:
-    """Changes in so many directories, spread evenly: half rewritten, a quarter created, a quarter deleted."""
+def change(root: Path, count: int, files: int, *, directories: int, turn: int | None = None) -> None:
+    """Changes in so many directories, spread evenly: half rewritten, a quarter created, a quarter deleted.
+
+    With a turn, 0 or 1, only in every second of these directories: what another turn leaves alone.
+    """
     each = count // directories
     for number in range(count):
-        at = number // each * (files // 100 // directories)
+        place, index = number // each, number % each * (100 // each)
+        if turn is not None and place % 2 != turn:
+            continue
+        at = place * (files // 100 // directories)
         directory = root / f"d{at // 100}" / f"{at % 100}"
-        index = number % each * (100 // each)
         match number % 4:
             case 0 | 1:
                 (directory / f"file{index}").write_text("changed\n")

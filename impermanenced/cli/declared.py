@@ -15,7 +15,9 @@ MOST = 20  # active declarations that are listed, unless all are asked for
 _TITLES = {State.INCONSISTENT: "inconsistent", State.INACTIVE: "not active", State.ACTIVE: "active"}
 
 
-def text(found: Sequence[Declared], others: Found | None, *, whole: bool, columns: int, style: Style) -> str:
+def text(
+    found: Sequence[Declared], others: Found | None, *, whole: bool, columns: int, style: Style
+) -> str:
     """Return the states for a person, those first that want something done, and what nothing declares."""
     counts = Counter(one.state for one in found)
     lines = [style.bold(_answer(counts, found))]

@@ -17,7 +17,9 @@ from .verb import Shared
 
 
 def show(path: bytes | None, shared: Shared) -> None:
-    """Print a line for each difference, or one JSON document; only at a path and below it, if one is given."""
+    """Print a line for each difference, or one JSON document; if a path is given, only of what is there and
+    below it.
+    """
     next_boot.complain_of_another_root(shared.config)
     report = source.fetch(shared.config)
     if path is not None:
