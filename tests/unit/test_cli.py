@@ -82,6 +82,15 @@ def test_the_command_loads_no_bus_and_no_heavy_library() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_a_comparison_of_two_boots_loads_nothing_of_a_report() -> None:
+    script = (
+        "import sys; import impermanenced.cli.commands.diff, impermanenced.cli.comparison; "
+        "sys.exit(' '.join(name for name in sys.modules if name.startswith('impermanenced.report')) or 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_the_pager_of_root_by_sudo_is_a_safe_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGER", "sh -c 'touch /tmp/owned'")
     monkeypatch.setenv("LESSOPEN", "|evil %s")
