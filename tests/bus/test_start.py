@@ -1,4 +1,4 @@
-"""The program before the daemon: the mark that it leaves, who waits for it, and what the daemon does with it."""
+"""The program before the daemon: its mark, who waits for it, and what the daemon does with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..conftest import Filesystem, sh
 from ..shell.hook import built
 from .conftest import Bus, Daemon, Machine, fetch
 
-# What the program has handed over, in a system whose root is a volume; "-" as the socket's name: there is none.
+# What the program has handed over, in a system whose root is a volume; "-" for a socket: there is none.
 SHOW = """
 import json, os
 names = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "IMPERMANENCED_NICE")
