@@ -64,6 +64,7 @@ class Machine:
         disks: Sequence[Disk] = (),
         memory: int = 768,
         cpus: int = 2,
+        counted: int | None = None,
         extra: Sequence[str] = (),
     ) -> None:
         self.directory = directory
@@ -73,6 +74,8 @@ class Machine:
         self.disks = tuple(disks)
         self.memory = memory
         self.cpus = cpus
+        # Each instruction takes 2**counted nanoseconds of the guest's clock, however busy the host is.
+        self.counted = counted
         self.extra = tuple(extra)
         self.console = directory / "console.log"  # of all boots, one after the other
         self.process: subprocess.Popen[bytes] | None = None
@@ -86,7 +89,10 @@ class Machine:
         self.monitor, monitor = socket.socketpair()
         line = f"{COMMAND_LINE} {self.append if append is None else append}"
         argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-        argv += ["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"]
+        threads = "multi" if self.counted is None else "single"  # instructions are counted in one
+        argv += ["-machine", "q35", "-accel", f"tcg,thread={threads},tb-size=512", "-cpu", "max"]
+        if self.counted is not None:
+            argv += ["-icount", f"shift={self.counted},sleep=on"]
         argv += ["-smp", str(self.cpus), "-m", str(self.memory), "-device", "virtio-rng-pci"]
         argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         argv += ["-chardev", f"socket,id=agent,fd={agent.fileno()}", "-device", "virtio-serial-pci"]
