@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -10,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import cache
-import kernel as kernels
+import kernel
 from machine import Disk, Machine
 
 from full import guest
@@ -18,15 +20,28 @@ from full.guest import HERE, Guest, succeed
 from full.repository import PLACE, repository
 from impermanenced.boots.kernels import installed
 
-KERNEL = "linux-image-cloud-amd64"
+ARCHIVE = "archive.service"  # in the guest, which has no network
 UUID = "6f0f3c52-1c0f-4f0e-9e0d-2f6f7a4f5b11"
 # As the installer's GRUB says it.
 WORDS = f"root=UUID={UUID} ro rootflags=subvol=@rootfs"
-BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd")}
+BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd"), "dracut": ("dracut", "zstd")}
+_KERNEL = re.compile(r"linux-image-(\d\S*)-cloud-amd64")
+
+
+@functools.cache
+def kernels() -> tuple[str, str]:
+    """The package of the kernel that a machine has at first, and that of its upgrade: Debian's two newest."""
+    argv = ["apt-cache", "pkgnames", "linux-image-"]
+    listed = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
+    found = [name for name in listed.stdout.split() if _KERNEL.fullmatch(name)]
+    assert len(found) > 1, f"one kernel to upgrade from and one to upgrade to are wanted; apt knows {found}"
+    in_order = sorted(found, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+    return in_order[-2], in_order[-1]
 
 
 def base(initrd: str) -> Path:
-    return guest.base(KERNEL, *BUILDERS[initrd], "openssh-server", "sudo", "locales", variant="standard")
+    words = (kernels()[0], *BUILDERS[initrd], "openssh-server", "sudo", "locales")
+    return guest.base(*words, variant="standard")
 
 
 def packages(initrd: str, *names: str) -> Path:
@@ -55,8 +70,9 @@ class Stock(Guest):
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", disk(initrd), self.disk], check=True)
         self.release = ""  # of the kernel that booted last
         drives = [Disk(self.disk), *extra]
-        kernel, initial = directory / "vmlinux", directory / "initrd"
-        self.machine = Machine(directory, kernel=kernel, initrd=initial, disks=drives)
+        self.machine = Machine(
+            directory, kernel=directory / "vmlinux", initrd=directory / "initrd", disks=drives
+        )
 
     def power_on(self, extra: str = "") -> None:
         with self.top() as top:
@@ -64,7 +80,7 @@ class Stock(Guest):
             newest = installed(root)[0]
             assert newest.initrd is not None
             image = Path(os.fsdecode(root + newest.image)).read_bytes()
-            (self.directory / "vmlinux").write_bytes(kernels.unpacked(image))
+            (self.directory / "vmlinux").write_bytes(kernel.unpacked(image))
             shutil.copyfile(os.fsdecode(root + newest.initrd), self.directory / "initrd")
             self.release = os.fsdecode(newest.release)
         super().power_on(extra)
@@ -81,15 +97,26 @@ class Stock(Guest):
         finally:
             subprocess.run(["umount", where], check=True)
 
-    def unpack(self, device: str, size: int) -> None:
-        """Have apt know the packages on a disk."""
-        self.run(f"mkdir -p {PLACE} && head -c {size} {device} | tar -C {PLACE} -x", timeout=300)
-        self.run(f"APT_CONFIG={PLACE}/apt.conf apt-get update")
+    def serve(self, device: str, size: int) -> None:
+        """Have the archive of packages that is on a disk answer, until the next reboot."""
+        self.run(serving(device, size), timeout=600)
+
+    def unplug(self) -> None:
+        """No archive answers any more."""
+        self.run(f"systemctl stop {ARCHIVE}")
 
     def apt(self, words: str, *, timeout: float = 1500) -> guest.Result:
-        environment = f"APT_CONFIG={PLACE}/apt.conf DEBIAN_FRONTEND=noninteractive"
-        return self.run(f"{environment} apt-get {words}", timeout=timeout)
+        return self.run(f"DEBIAN_FRONTEND=noninteractive apt-get {words}", timeout=timeout)
 
     def free(self) -> int:
         """Bytes that are free on the disk."""
         return int(self.run("stat -f -c '%a*%S' / | { IFS='*' read a b; echo $((a * b)); }").output)
+
+
+def serving(device: str, size: int) -> str:
+    """What has an archive of that size, on that disk, answer."""
+    server = f"python3 -m http.server --bind 127.0.0.1 --directory {PLACE} 80"
+    return (
+        f"mkdir -p {PLACE} && head -c {size} {device} | tar -C {PLACE} -x"
+        f" && systemd-run --quiet --unit {ARCHIVE} {server} && apt-get --option Acquire::Retries=20 update"
+    )
