@@ -1,7 +1,8 @@
-"""A Debian 12 as its installer leaves it, which boots what lies in its own /boot at that moment."""
+"""A Debian as its installer leaves it, which boots what lies in its own /boot at that moment."""
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import re
@@ -9,16 +10,16 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cache
 import kernel
 from machine import Disk, Machine
 
-from full import guest
+from full import guest, repository
 from full.guest import HERE, Guest, succeed
-from full.repository import PLACE, repository
-from impermanenced.boots.kernels import installed
+from full.repository import PLACE
 
 ARCHIVE = "archive.service"  # in the guest, which has no network
 UUID = "6f0f3c52-1c0f-4f0e-9e0d-2f6f7a4f5b11"
@@ -28,61 +29,89 @@ BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd"), "dracut": ("dracut",
 _KERNEL = re.compile(r"linux-image-(\d\S*)-cloud-amd64")
 
 
+@dataclass(frozen=True, slots=True)
+class System:
+    release: str  # of Debian
+    initrd: str  # what builds it, by the names in BUILDERS
+
+    def __str__(self) -> str:
+        return f"{self.release}-{self.initrd}"
+
+    def base(self) -> Path:
+        """What the installer puts on the disk, as a tar."""
+        more = (kernels(self.release)[0], *BUILDERS[self.initrd], "openssh-server", "sudo", "locales")
+        return guest.base(*more, variant="standard", release=self.release)
+
+    def packages(self, *names: str) -> Path:
+        """A tar of what the product depends on, and of these packages: there is no network."""
+        depends = (HERE / "base-packages").read_text().split()
+        return repository.repository(self.base(), *depends, "polkitd", *names, release=self.release)
+
+    def disk(self) -> Path:
+        tar = self.base()
+        key = cache.key(
+            HERE / "build-stock", HERE / "agent.py", HERE / "agent.service", self.initrd, str(tar)
+        )
+
+        def build(directory: Path) -> None:
+            with _one_at_a_time():
+                succeed([str(word) for word in (HERE / "build-stock", directory, tar, self.initrd)])
+
+        return cache.cached(f"stock-{self}", key, build) / "disk.img"
+
+
 @functools.cache
-def kernels() -> tuple[str, str]:
+def kernels(release: str) -> tuple[str, str]:
     """The package of the kernel that a machine has at first, and that of its upgrade: Debian's two newest."""
-    argv = ["apt-cache", "pkgnames", "linux-image-"]
+    argv = ["apt-cache", *repository.archive(release), "pkgnames", "linux-image-"]
     listed = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
     found = [name for name in listed.stdout.split() if _KERNEL.fullmatch(name)]
     assert len(found) > 1, f"one kernel to upgrade from and one to upgrade to are wanted; apt knows {found}"
-    in_order = sorted(found, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+    in_order = sorted(found, key=_numbers)
     return in_order[-2], in_order[-1]
 
 
-def base(initrd: str) -> Path:
-    words = (kernels()[0], *BUILDERS[initrd], "openssh-server", "sudo", "locales")
-    return guest.base(*words, variant="standard")
+def _numbers(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]
 
 
-def packages(initrd: str, *names: str) -> Path:
-    """A tar of what the product depends on, and of these packages: there is no network."""
-    depends = (HERE / "base-packages").read_text().split()
-    return repository(base(initrd), *depends, "polkitd", *names)
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Linux mounts no second filesystem with a UUID that is mounted already, and all these have the same."""
+    with open(cache.directory() / ".stock.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
-def disk(initrd: str) -> Path:
-    tar = base(initrd)
-    key = cache.key(HERE / "build-stock", HERE / "agent.py", HERE / "agent.service", initrd, str(tar))
-
-    def build(directory: Path) -> None:
-        succeed([str(word) for word in (HERE / "build-stock", directory, tar, initrd)])
-
-    return cache.cached(f"stock-{initrd}", key, build) / "disk.img"
+SYSTEMS = (
+    System("bookworm", "initramfs-tools"),
+    System("bookworm", "dracut"),
+    System("trixie", "initramfs-tools"),
+)
 
 
 class Stock(Guest):
     """The boot loader is played: before each boot it reads kernel and initrd from the root, as it is then."""
 
-    def __init__(self, directory: Path, initrd: str, extra: Sequence[Disk]) -> None:
+    def __init__(self, directory: Path, system: System, extra: Sequence[Disk]) -> None:
         self.directory = directory
+        self.system = system
         self.words = WORDS
         self.disk = directory / "disk.img"
-        subprocess.run(["cp", "--sparse=always", "--reflink=auto", disk(initrd), self.disk], check=True)
+        subprocess.run(["cp", "--sparse=always", "--reflink=auto", system.disk(), self.disk], check=True)
         self.release = ""  # of the kernel that booted last
         drives = [Disk(self.disk), *extra]
-        self.machine = Machine(
-            directory, kernel=directory / "vmlinux", initrd=directory / "initrd", disks=drives
-        )
+        image, initial = directory / "vmlinux", directory / "initrd"
+        self.machine = Machine(directory, kernel=image, initrd=initial, disks=drives)
 
     def power_on(self, extra: str = "") -> None:
         with self.top() as top:
-            root = os.fsencode(top / "@rootfs")
-            newest = installed(root)[0]
-            assert newest.initrd is not None
-            image = Path(os.fsdecode(root + newest.image)).read_bytes()
-            (self.directory / "vmlinux").write_bytes(kernel.unpacked(image))
-            shutil.copyfile(os.fsdecode(root + newest.initrd), self.directory / "initrd")
-            self.release = os.fsdecode(newest.release)
+            boot = top / "@rootfs/boot"
+            # The newest first, as in the menu that update-grub makes.
+            newest = max(boot.glob("vmlinuz-*"), key=lambda image: _numbers(image.name))
+            self.release = newest.name.removeprefix("vmlinuz-")
+            (self.directory / "vmlinux").write_bytes(kernel.unpacked(newest.read_bytes()))
+            shutil.copyfile(boot / f"initrd.img-{self.release}", self.directory / "initrd")
         super().power_on(extra)
 
     @contextmanager
@@ -91,11 +120,12 @@ class Stock(Guest):
         where = self.directory / "top"
         where.mkdir(exist_ok=True)
         options = "loop,ro,rescue=nologreplay,subvolid=5"
-        subprocess.run(["mount", "-t", "btrfs", "-o", options, self.disk, where], check=True)
-        try:
-            yield where
-        finally:
-            subprocess.run(["umount", where], check=True)
+        with _one_at_a_time():
+            subprocess.run(["mount", "-t", "btrfs", "-o", options, self.disk, where], check=True)
+            try:
+                yield where
+            finally:
+                subprocess.run(["umount", where], check=True)
 
     def serve(self, device: str, size: int) -> None:
         """Have the archive of packages that is on a disk answer, until the next reboot."""

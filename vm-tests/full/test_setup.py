@@ -11,44 +11,48 @@ from pathlib import Path
 import pytest
 
 from full import chapters, guest, stock
-from full.stock import Stock
+from full.stock import SYSTEMS, Stock, System
 
 
-def archive(initrd: str) -> Path:
-    return stock.packages(initrd, chapters.CLIENT, chapters.ADDED, chapters.LIVE, stock.kernels()[1])
+def archive(system: System) -> Path:
+    """The packages of the whole story."""
+    kernel = stock.kernels(system.release)[1]
+    return system.packages(chapters.CLIENT, chapters.ADDED, chapters.LIVE, kernel)
 
 
-def stock_of(directory: Path, deb: Path, initrd: str) -> Stock:
+def stock_of(directory: Path, system: System) -> Stock:
+    files = {"packages": archive(system), "product": guest.package(system.release)}
     disks = []
-    for name, file in (("packages", archive(initrd)), ("product", deb)):
+    for name, file in files.items():
         (directory / name).mkdir()
         disks.append(guest.as_disk(file, directory / name))
-    return Stock(directory, initrd, disks)
+    return Stock(directory, system, disks)
 
 
-@pytest.fixture(params=list(stock.BUILDERS))
-def machine(request: pytest.FixtureRequest, workspace: Path, deb: Path) -> Iterator[Stock]:
+@pytest.fixture(params=SYSTEMS, ids=str)
+def machine(request: pytest.FixtureRequest, workspace: Path) -> Iterator[Stock]:
     """A guest that is off; its second disk has packages, and its third one is the product."""
-    found = stock_of(workspace, deb, request.param)
+    found = stock_of(workspace, request.param)
     with found.machine:
         yield found
 
 
 @pytest.mark.timeout(7200)
-def test_from_an_installer_to_a_normal_machine(
-    machine: Stock, deb: Path, figures: dict[str, object], request: pytest.FixtureRequest
-) -> None:
-    initrd = request.node.callspec.params["machine"]
+def test_from_an_installer_to_a_normal_machine(machine: Stock, figures: dict[str, object]) -> None:
+    system, deb = machine.system, guest.package(machine.system.release)
+    kernel = stock.kernels(system.release)[1]
 
     def note(what: str) -> None:
-        figures[f"{initrd}: free on the disk, MiB, {what}"] = machine.free() >> 20
+        figures[f"{system}: free on the disk, MiB, {what}"] = machine.free() >> 20
 
     def took(what: str, seconds: float) -> None:
-        figures[f"{initrd}: {what}, seconds (emulated)"] = round(seconds, 1)
+        figures[f"{system}: {what}, seconds (emulated)"] = round(seconds, 1)
 
-    size = archive(initrd).stat().st_size
+    def serve() -> None:
+        machine.serve("/dev/vdb", archive(system).stat().st_size)
+
     machine.boot()
-    machine.serve("/dev/vdb", size)
+    serve()
     life = chapters.stock(machine, note)
 
     took("apt install", chapters.install(machine, deb, note))
@@ -56,12 +60,12 @@ def test_from_an_installer_to_a_normal_machine(
     chapters.first_wipe(machine, life, note)
     chapters.crud(machine, life, note)
 
-    machine.serve("/dev/vdb", size)
+    serve()
     chapters.updated(machine, life, note)
-    (first,) = chapters.releases(machine)[1:]
-    machine.serve("/dev/vdb", size)
-    chapters.upgraded(machine, life, stock.kernels()[1], note)
-    machine.serve("/dev/vdb", size)
+    first = chapters.releases(machine)[-1]
+    serve()
+    chapters.upgraded(machine, life, kernel, note)
+    serve()
     chapters.same(machine, life, note)
     chapters.reverted(machine, life, first, note)
     took("impermanence setup --remove", chapters.taken_back(machine, life, note))

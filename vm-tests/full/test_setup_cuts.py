@@ -16,7 +16,7 @@ import pytest
 
 from full import chapters, cuts, stock
 from full.chapters import Life
-from full.stock import Stock
+from full.stock import Stock, System
 from full.test_setup import archive, stock_of
 
 CUTS = int(os.environ.get("CUTS", "2"))
@@ -26,8 +26,8 @@ REMOVE = "impermanence setup --remove --yes"
 
 
 @pytest.fixture
-def machine(workspace: Path, deb: Path) -> Iterator[Stock]:
-    found = stock_of(workspace, deb, "initramfs-tools")
+def machine(workspace: Path) -> Iterator[Stock]:
+    found = stock_of(workspace, System("bookworm", "initramfs-tools"))
     with found.machine:
         yield found
 
@@ -41,7 +41,7 @@ def test_power_cuts(machine: Stock, deb: Path, figures: dict[str, object]) -> No
     def note(what: str) -> None:
         figures[f"free on the disk, MiB, {what}"] = machine.free() >> 20
 
-    size = archive("initramfs-tools").stat().st_size
+    size = archive(machine.system).stat().st_size
     machine.boot()
     machine.serve("/dev/vdb", size)
     life = chapters.stock(machine, note)
