@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import os
 import re
 import shutil
 import subprocess
@@ -26,7 +25,8 @@ UUID = "6f0f3c52-1c0f-4f0e-9e0d-2f6f7a4f5b11"
 # As the installer's GRUB says it.
 WORDS = f"root=UUID={UUID} ro rootflags=subvol=@rootfs"
 BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd"), "dracut": ("dracut", "zstd")}
-_KERNEL = re.compile(r"linux-image-(\d\S*)-cloud-amd64")
+META = "linux-image-cloud-amd64"
+_KERNEL = re.compile(r"\blinux-image-\d\S*-cloud-amd64$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,19 @@ class System:
 
 @functools.cache
 def kernels(release: str) -> tuple[str, str]:
-    """The package of the kernel that a machine has at first, and that of its upgrade: Debian's two newest."""
-    argv = ["apt-cache", *repository.archive(release), "pkgnames", "linux-image-"]
-    listed = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
-    found = [name for name in listed.stdout.split() if _KERNEL.fullmatch(name)]
-    assert len(found) > 1, f"one kernel to upgrade from and one to upgrade to are wanted; apt knows {found}"
-    in_order = sorted(found, key=_numbers)
-    return in_order[-2], in_order[-1]
+    """The package of the kernel that a machine has at first, and that of its upgrade: the oldest and the
+    newest of the series that this Debian has.
+    """
+    apt = ["apt-cache", *repository.archive(release)]
+    (newest,) = _KERNEL.findall(_output(*apt, "depends", META))
+    series = ".".join(newest.split(".")[:2]) + "."
+    found = set(_KERNEL.findall(_output(*apt, "pkgnames", series))) - {newest}
+    assert found, f"a kernel to upgrade from is wanted; of {series} apt knows {newest} alone"
+    return min(found, key=_numbers), newest
+
+
+def _output(*argv: str) -> str:
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def _numbers(name: str) -> list[int]:
