@@ -51,6 +51,9 @@ def cached(name: str, key: str, build: Callable[[Path], None]) -> Path:
     base = directory()
     base.mkdir(parents=True, exist_ok=True)
     done = base / f"{name}-{key}"
+    if done.is_dir():  # nobody waits for another of that name, which is being built
+        os.utime(done)
+        return done
     with open(base / f".{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.is_dir():
@@ -61,7 +64,6 @@ def cached(name: str, key: str, build: Callable[[Path], None]) -> Path:
             build(part)
             part.rename(done)
             prune(base, name)
-        os.utime(done)
     return done
 
 

@@ -19,6 +19,7 @@ from ..kernel import mounts, openat2
 from ..kernel.holders import Holder
 from ..kernel.mounts import Mount
 from ..paths import within
+from ..releases import listing
 from ..state import SETUP
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -62,7 +63,8 @@ def plan(machine: Machine, left: Job | None) -> Removal:
         stopped=left.stopped if left is not None else (),
     )
     steps = tuple(_steps(work, kept))
-    stays = (persist, load_archive(), work.blank + _GONE)
+    releases = (one.path for one in listing.places(machine, work.blank) if one.path != work.blank)
+    stays = (persist, load_archive(), work.blank + _GONE, *sorted(releases))
     return Removal(work, steps, tuple(one for one in stays if one))
 
 
