@@ -154,5 +154,6 @@ def serving(device: str, size: int) -> str:
     server = f"python3 -m http.server --bind 127.0.0.1 --directory {PLACE} 80"
     return (
         f"mkdir -p {PLACE} && head -c {size} {device} | tar -C {PLACE} -x"
-        f" && systemd-run --quiet --unit {ARCHIVE} {server} && apt-get --option Acquire::Retries=20 update"
+        f" && systemd-run --quiet --unit {ARCHIVE} {server}"
+        " && bash -c 'until : > /dev/tcp/127.0.0.1/80; do sleep 0.2; done' 2>/dev/null && apt-get update"
     )
