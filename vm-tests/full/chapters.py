@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from full.guest import TOP
 from full.stock import Stock
 
 LOGIN = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes alice@localhost id -un"
@@ -179,5 +178,4 @@ def taken_back(machine: Stock, life: Life, note: Note) -> float:
     before = machine.root_uuid()
     machine.reboot()
     assert machine.root_uuid() == before, "nothing is wiped any more"
-    assert TOP not in machine.run("findmnt --list --noheadings --output TARGET").output
     return said.seconds
