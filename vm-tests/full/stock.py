@@ -110,6 +110,13 @@ class Stock(Guest):
         image, initial = directory / "vmlinux", directory / "initrd"
         self.machine = Machine(directory, kernel=image, initrd=initial, disks=drives)
 
+    # A whole Debian on an emulated processor of a busy host takes its time.
+    def boot(self, extra: str = "", *, timeout: float = 900.0) -> None:
+        super().boot(extra, timeout=timeout)
+
+    def shutdown(self, timeout: float = 600.0) -> None:
+        super().shutdown(timeout)
+
     def power_on(self, extra: str = "") -> None:
         with self.top() as top:
             boot = top / "@rootfs/boot"

@@ -58,13 +58,10 @@ def test_from_an_installer_to_a_normal_machine(machine: Stock, figures: dict[str
     took("apt install", chapters.install(machine, deb, note))
     took("impermanence setup", chapters.set_up(machine, life, note))
     chapters.first_wipe(machine, life, note)
-    chapters.crud(machine, life, note)
-
+    chapters.restored(machine, life, note)
     serve()
-    chapters.updated(machine, life, note)
+    chapters.updated(machine, life, kernel, note)
     first = chapters.releases(machine)[-1]
-    serve()
-    chapters.upgraded(machine, life, kernel, note)
     serve()
     chapters.same(machine, life, note)
     chapters.reverted(machine, life, first, note)
