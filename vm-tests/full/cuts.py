@@ -69,7 +69,7 @@ def record(machine: Stock, name: str, command: str, *, prepare: str = "true") ->
 
 
 def flushes(log: Path) -> int:
-    return sum(1 for _ in write_log.epochs(log))
+    return sum(1 for _ in write_log.epochs(log)) if log.stat().st_size else 0
 
 
 def copy(disk: Path, to: Path) -> None:
