@@ -142,7 +142,7 @@ def _from(boot: Boot, earlier: Mapping[str, bytes | None]) -> Iterator[str]:
         return
     volumes = boot.record.volumes
     for volume in volumes:
-        if volume.source_uuid in earlier:
+        if volume.source_uuid is not None and volume.source_uuid in earlier:
             which = f" (volume {volume.name})" if len(volumes) > 1 else ""
             path = earlier[volume.source_uuid]
             yield f"made from {'a blank that is deleted' if path is None else to_text(path)}{which}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...boots import compared
 from ...boots.history import History
@@ -21,12 +21,10 @@ from ...volumes.machine import Machine
 from .. import arguments, output, paths, wording
 from ..verb import Shared, Verb
 
-
 _INDENT = " " * 6
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     path: bytes
 
 
@@ -55,8 +53,7 @@ def run(options: Options, shared: Shared) -> int:
 verb = Verb(add_arguments, read_options, run)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The life of a path."""
 
     path: bytes
