@@ -267,7 +267,7 @@ class Drift:
     def is_shared(self, number: int) -> bool:
         """Return whether an inode is older than the moment when the two sides went apart, and on both."""
         base = self._base
-        if base is None:
+        if base is None or self._now.has_made(number) or self._was.has_made(number):
             return False
         mine, other = self._now.tree.inode(number), self._was.tree.inode(number)
         return mine is not None and other is not None and mine.generation == other.generation <= base
