@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..kernel.btrfs import DirEntry
 from ..paths import DEEPEST
 from .side import ROOT_INODE, Side
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The place of one directory of the volume."""
 
     path: bytes

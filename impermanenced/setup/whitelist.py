@@ -6,11 +6,11 @@ being kept, only later changes to it are.  The books of package managers belong 
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ..kernel import openat2
+from ..lazy import regex
 from ..paths import ancestors, within
 from ..report.providers import dpkg
 from ..system import unit_files
@@ -49,7 +49,7 @@ _FILES = (
     (b"/var/lib/systemd/random-seed", "the random seed"),
     (b"/var/lib/systemd/credential.secret", "the key of credentials"),
 )
-_HOST_KEY = re.compile(rb"ssh_host_[a-z0-9_]+_key(?:\.pub)?")
+_HOST_KEY = regex(rb"ssh_host_[a-z0-9_]+_key(?:\.pub)?")
 # Where each directory is kept that holds something which no package brought.
 _STATE = (b"/var/lib", b"/var/spool")
 # What belongs to the software, or is made anew from it.

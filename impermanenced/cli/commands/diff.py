@@ -7,16 +7,15 @@ the disk.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...document.fields import printed
 from ...document.status import diff_to_json
 from ...errors import UsageError
+from ...lazy import Deferred
 from ...model import Report
 from ...paths import within
-from ...system.lazy import Deferred
 from ...text import to_text
 from .. import arguments, next_boot, output, paths, source
 from ..verb import Shared, Verb
@@ -73,7 +72,7 @@ verb = Verb(add_arguments, read_options, run)
 def below(report: Report, path: bytes) -> Report:
     """Return the report with only the entries at the path and below it."""
     entries = tuple(entry for entry in report.entries if within(entry.difference.path, path))
-    return dataclasses.replace(report, entries=entries)
+    return report._replace(entries=entries)
 
 
 def lines(report: Report) -> Iterator[str]:

@@ -10,7 +10,6 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple
 from typing import Any
 
 from ...losses import CLASSES
@@ -65,7 +64,7 @@ def compile(rules: Iterable[Rule]) -> str:
     """
     lines = []
     for rule in rules:
-        fields = list(astuple(rule))
+        fields = list(rule)
         fields[1] = 0
         lines.append(json.dumps(fields[:15], ensure_ascii=False, separators=(",", ":")))
     return "[\n" + ",\n".join(lines) + "\n]\n"

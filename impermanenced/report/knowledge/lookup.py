@@ -106,7 +106,6 @@ class _Walk:
             return above if says is above.says else _State((), says, above.home, above.side, way=False)
         return self._enter(trie.step(above.nodes, name), above, path, above.home)
 
-
     def _enter(self, nodes: tuple[Node, ...], above: _State | None, path: bytes, home: bytes) -> _State:
         number = self.best(nodes, directory=True, file=False)
         says = above.says if above is not None else _Says(None, None, path)
@@ -119,7 +118,6 @@ class _Walk:
             says = self.named(says, path[path.rfind(b"/") + 1 :], side, file=False, directory=True)
         leads = path in self._above_homes or any(node.plain and node.leads for node in nodes)
         return _State(nodes, says, home, side, way=leads and not known)
-
 
     def named(self, says: _Says, name: bytes, side: int, *, file: bool, directory: bool) -> _Says:
         """Return the deciding rules, refined by what the name itself says.
@@ -149,19 +147,16 @@ class _Walk:
         )
         return says._replace(name=number) if tells else says
 
-
     def of_name(self, name: bytes) -> int | None:
         """Return the rule that the name of a file in a home fits."""
         found = [node.file for node in trie.ends((self._names[_HOME],), name) if node.file is not None]
         return max(found, default=None)
-
 
     def comes_through(self, says: _Says) -> bool:
         """Return whether a name says that there is a loss where the place says that there is none."""
         if says.rule is None or says.name is None or self.rules[says.rule].verdict == CRUD:
             return False
         return self.rules[says.name].verdict == CRUD
-
 
     def _outweighs(self, rule: Rule, known: Rule, says: _Says, *, exact: bool) -> bool:
         """Return whether what a name says counts more than what is known of the directory."""
@@ -173,7 +168,6 @@ class _Walk:
         specific = not self.rules[says.rule].default
         return not specific and rule.loss.traits.weight > known.loss.traits.weight
 
-
     def best(self, nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
         found = []
         for node in nodes:
@@ -184,14 +178,11 @@ class _Walk:
                 found.append((not self.rules[number].default, node.rank, number))
         return max(found)[2] if found else None
 
-
     def root(self, number: int, above: bytes, path: bytes) -> bytes:
         return above if self.rules[number].part and above else path
 
-
     def _is_home(self, path: bytes) -> bool:
         return path == b"/root" or path[: path.rfind(b"/")] == HOMES or path in self.homes
-
 
 
 class Knowledge:
