@@ -11,6 +11,7 @@ from ...paths import Inherited, within
 from ...text import to_text
 from .. import structure
 from . import component, trie
+from .compiled import Lines
 from .facts import (
     ADVICE,
     ADVICE_WITH_PATH,
@@ -72,13 +73,16 @@ def _side(path: bytes, home: bytes) -> int:
 class _Walk:
     """The steps from a directory to those in it, and what decides there; it remembers no path."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], compiled: Lines | None) -> None:
         self.rules = rules
         self.homes: set[bytes] = set()
         self._above_homes: set[bytes] = set()
-        self._system, self._home = Node(), Node()
-        self._names = {_SYSTEM: Node(), _HOME: Node()}
-        for number, rule in enumerate(rules):
+        packed = [None] * 4 if compiled is None else compiled.roots
+        self.roots = tuple(Node(packed=one) for one in packed)
+        self._system, self._home, *names = self.roots
+        self._names = {_SYSTEM: names[0], _HOME: names[1]}
+        for number in range(0 if compiled is None else compiled.count, len(rules)):
+            rule = rules[number]
             for text in rule.paths:
                 tree = self._home if text.startswith(trie.HOME) else self._system
                 tree.insert(text.removeprefix(trie.HOME), number, default=rule.default)
@@ -196,11 +200,16 @@ class Knowledge:
     """
 
     def __init__(
-        self, rules: Sequence[Rule], problems: Sequence[str] = (), homes: Iterable[bytes] = ()
+        self,
+        rules: Sequence[Rule],
+        problems: Sequence[str] = (),
+        homes: Iterable[bytes] = (),
+        compiled: Lines | None = None,
     ) -> None:
-        self.rules = tuple(rules)
+        """Take the rules in their order, of which `compiled` has the first ones."""
+        self.rules = rules
         self.problems = tuple(problems)  # one line each: file, line, why
-        self._walk = _Walk(self.rules)
+        self._walk = _Walk(rules, compiled)
         self._states = Inherited(self._walk.top(), self._walk.below)
         self._said: dict[int, tuple[str, str]] = {}
         self._shared: dict[int, bool] = {}  # whether several applications share a rule
@@ -225,6 +234,11 @@ class Knowledge:
                 fact = state.facts[says.name] = self._fact(says, state.home, directory=True)
             return fact
         return self._fact(says, state.home, directory=says.root is not path)
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """Return the four tries that the patterns of the rules are in."""
+        return self._walk.roots
 
     def named(self, name: bytes) -> LossClass | None:
         """Return the class that the name of a file shows, whatever program it belongs to, or None."""
