@@ -85,8 +85,14 @@ class Packed(Protocol):
     file: int | None
     directory: int | None
     leads: bool
-    names: Collection[str]  # of the children without a wildcard
-    globs: Collection[str]  # the other children
+
+    @property
+    def names(self) -> Collection[str]:
+        """Return the components that lead to children, but for those with a wildcard."""
+
+    @property
+    def globs(self) -> Collection[str]:
+        """Return the components with a wildcard."""
 
     @property
     def tree(self) -> Packed | None:

@@ -13,7 +13,7 @@ import pytest
 
 from impermanenced.model import FileType
 from impermanenced.report.knowledge import DATA, Knowledge, files, lint, load
-from impermanenced.report.knowledge.compiled import FIELDS
+from impermanenced.report.knowledge.compiled import FIELDS, Rules
 from impermanenced.report.knowledge.facts import Rule
 
 PLACES = (b"/etc", b"/opt/x", b"/var/lib/thing", b"/home/alice", b"/home/alice/.config/thing", b"/root/.x")
@@ -89,7 +89,7 @@ def sealed(path: Path, before: bytes, after: bytes) -> None:
     ("change", "why"),
     [
         (lambda form: form.write_bytes(form.read_bytes()[:-100]), "not as it was written"),
-        (lambda form: form.write_bytes(form.read_bytes().replace(b"cache", b"CACHE")), "not as it was written"),
+        (lambda form: form.write_bytes(form.read_bytes().replace(b"cache", b"CACHE")), "not as it was"),
         (lambda form: form.write_bytes(b""), "not a compiled form"),
         (lambda form: form.write_bytes(b"[]\n" * 9), "not a compiled form"),
         (lambda form: form.write_bytes(b"\xff" * 9999), "not a compiled form"),
@@ -130,5 +130,5 @@ def test_a_report_parses_few_of_its_lines(monkeypatch: pytest.MonkeyPatch) -> No
     found = load([DATA])
     for path in (b"/var/lib/postgresql/15/x", b"/home/alice/.config/discord/x", b"/etc/ssh/x"):
         assert found.of(path, FileType.FILE) is not None
-    assert isinstance(found.rules, files.Rules)
+    assert isinstance(found.rules, Rules)
     assert 0 < found.rules.made < len(found.rules) // 10
