@@ -26,7 +26,9 @@ from .trie import Node, is_wild
 FORMAT = 1
 FIELDS = 15  # of a rule; the others are needed by a linter alone
 _LARGE = 1000  # characters of a node that gets a line of its own
-_NOTHING: Mapping[str, Any] = {}
+
+Children = Mapping[str, list[Any] | int]  # the fields of a node, or its line, by the component that leads to it
+_NOTHING: Children = {}
 
 
 class Unusable(Exception):
@@ -75,8 +77,8 @@ class _Node:
         self.file: int | None = fields[0]
         self.directory: int | None = fields[1]
         self.leads = bool(fields[2])
-        self.names: Mapping[str, Any] = fields[3] if len(fields) > 3 else _NOTHING
-        self.globs: Mapping[str, Any] = fields[4] if len(fields) > 4 else _NOTHING
+        self.names: Children = fields[3] if len(fields) > 3 else _NOTHING
+        self.globs: Children = fields[4] if len(fields) > 4 else _NOTHING
         self._tree: list[Any] | int | None = fields[5] if len(fields) > 5 else None
 
     @property
