@@ -27,7 +27,8 @@ FORMAT = 1
 FIELDS = 15  # of a rule; the others are needed by a linter alone
 _LARGE = 1000  # characters of a node that gets a line of its own
 
-Children = Mapping[str, list[Any] | int]  # the fields of a node, or its line, by the component that leads to it
+# The fields of a node, or the number of its line, by the component that leads to it.
+Children = Mapping[str, list[Any] | int]
 _NOTHING: Children = {}
 
 
