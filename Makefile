@@ -26,7 +26,7 @@ PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 
 .DEFAULT_GOAL := help
 COMPILER := tools/need gcc libc6-dev
-include initrd/rollback/rollback.mk
+include start/start.mk
 
 .PHONY: help venv demo test test-nix test-newest lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb deb-trixie clean
 
@@ -99,6 +99,7 @@ vm-test-machines: $(VENV)/.test-stamp deb deb-trixie
 
 bench: $(VENV)/.stamp
 	tools/need $(BENCH_PACKAGES)
+	$(VENV)/bin/python -m compileall -q impermanenced
 	$(VENV)/bin/python -m bench $(NAME)
 
 # What cuts the power at a system call, and what a clock in 1970 is.
@@ -128,8 +129,8 @@ fuzz: build/fuzz-parsers $(VENV)/.test-stamp
 # What two compilers see without running it.
 analyze:
 	tools/need gcc libc6-dev clang
-	for file in $(ROLLBACK); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
-	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK)
+	for file in $(ROLLBACK) $(START); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
+	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK) $(START)
 
 build/clock.so: tests/shell/clock.c
 	mkdir -p build
