@@ -97,7 +97,7 @@ def _entries(root: int) -> Iterator[bytes]:
 
 
 def changes_of(changes: Iterable[Difference]) -> list[Difference]:
-    """Return those of the differences between two releases that are about files in /boot, and links to them."""
+    """Return those of the differences between two releases that are about files in /boot or links to them."""
     return [
         one
         for one in changes

@@ -187,7 +187,7 @@ def place_of(machine: Machine, path: bytes) -> Place | None:
 
 
 def places(machine: Machine, blank: bytes) -> Iterator[Place]:
-    """Yield the blank of this path, if it is there, and the subvolumes beside it with the name of a release."""
+    """Yield the blank of this path, if it is there, and the subvolumes beside it named as its releases."""
     directory, name = os.path.split(blank)
     for other in _names(machine, directory or b"."):
         if other == name or (other.startswith(name) and _BESIDE.fullmatch(other[len(name) :])):
