@@ -9,12 +9,10 @@ from __future__ import annotations
 import random
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import write_log
-
-from full.stock import Stock
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +42,6 @@ class Recording:
             if not numbers:
                 return
             write_log.apply(state, epoch)
-
-
-def record(machine: Stock, name: str, command: str, *, prepare: str = "true") -> Recording:
-    """Boot a machine that is off, record a command in it, and shut it down."""
-    before, log = machine.directory / f"{name}.img", machine.directory / f"{name}.log"
-    copy(machine.disk, before)
-    disks = machine.machine.disks
-    machine.machine.disks = tuple(
-        replace(one, log=log) if one.path == machine.disk else one for one in disks
-    )
-    try:
-        machine.boot()
-        machine.run(prepare, timeout=600)
-        machine.run("sync")
-        first = flushes(log)
-        machine.run(command, timeout=3000)
-        machine.run("sync")
-        last = flushes(log)
-        machine.shutdown()
-    finally:
-        machine.machine.disks = disks
-    return Recording(before, log, first, last)
 
 
 def flushes(log: Path) -> int:
