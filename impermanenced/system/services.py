@@ -41,9 +41,9 @@ class Services:
             command.run(["systemctl", "stop", "--", *units], timeout=PATIENCE)
 
     def start(self, units: tuple[str, ...]) -> None:
-        """Start units.  Raises CommandError."""
+        """Start units, whoever wants to stop the work.  Raises CommandError."""
         if units:
-            command.run(["systemctl", "start", "--", *units], timeout=PATIENCE)
+            command.run(["systemctl", "start", "--", *units], timeout=PATIENCE, apart=True)
 
 
 def _runs(unit: Mapping[str, str]) -> bool:
