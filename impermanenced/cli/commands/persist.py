@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from ...config.placement import AUTO, BIND, SYMLINK, SYNC
-from ...errors import ImpermanenceError, UsageError
-from ...keep.adopt import persist
+from ...errors import UsageError
+from ...keep.adopt import checks, persist
 from ...keep.adopt.persist import Request
 from ...paths import within
 from ...text import to_text
@@ -50,7 +50,9 @@ def run(options: Options, shared: Shared) -> int:
     with adopting.session(shared) as session:
         session.recover()
         wanted = list(_requests(session, options))
-        _refuse_writers(session, wanted)
+        report = source.fetch(None)
+        for request in wanted:
+            checks.refuse_writers(report, request.path, request.stop, session.ground.services)
         outlooks = [persist.look(session.ground, request) for request in wanted]
         for outlook in outlooks:
             session.say("\n".join(f"  {line}" for line in persist.words(outlook)))
@@ -94,22 +96,3 @@ def _declarations(session: Session) -> list[bytes]:
     lost = any(os.stat(one.mountpoint).st_dev == device for one in ground.machine.volumes)
     declared = any(within(ground.drop_ins, one.path) for one in ground.config.declarations if one.directory)
     return [ground.drop_ins] if lost and not declared else []
-
-
-def _refuse_writers(session: Session, wanted: Sequence[Request]) -> None:
-    """Raise ImpermanenceError for a unit that runs, and was seen writing there, unless it is stopped."""
-    report = source.fetch(None)
-    for request in wanted:
-        units = {
-            entry.writer.unit: entry.difference.path
-            for entry in report.entries
-            if entry.writer is not None
-            and entry.writer.unit.endswith(".service")
-            and entry.writer.kind == "system"
-            and within(entry.difference.path, request.path)
-        }
-        for unit in session.ground.services.running(tuple(sorted(units.keys() - set(request.stop)))):
-            raise ImpermanenceError(
-                f"{unit} runs, and has written {to_text(units[unit])}; nothing was changed",
-                f"impermanence persist --stop {unit} {to_text(request.path)}",
-            )

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from ... import copying
 from ...config.placement import BIND, SYMLINK
 from ...errors import ImpermanenceError, UsageError
 from ...kernel import mounts, openat2, proc
 from ...kernel.holders import Holder
-from ...model import Declaration
+from ...model import Declaration, Report
 from ...paths import within
 from ...text import first_of, size_to_text, to_text
 from ...volumes import placement
 from ...volumes.mounted import EPHEMERAL
 from . import originals
-from .ground import Ground
+from .ground import Ground, Services
 from .live import Live
 from .store import Store
 
@@ -135,6 +135,25 @@ def refuse_users(live: Live, users: Iterable[Holder], *, verb: str = "persist") 
         if unit.kind == "system" and unit.name.endswith(".service")
         else "end it, and try again",
     )
+
+
+def refuse_writers(report: Report, path: bytes, stop: Container[str], services: Services) -> None:
+    """Raise ImpermanenceError for a unit that runs, and was seen writing at or below the path, unless it is
+    stopped: it may have nothing open now, and write there again at any moment.
+    """
+    units = {
+        entry.writer.unit: entry.difference.path
+        for entry in report.entries
+        if entry.writer is not None
+        and entry.writer.unit.endswith(".service")
+        and entry.writer.kind == "system"
+        and within(entry.difference.path, path)
+    }
+    for unit in services.running(tuple(sorted(one for one in units if one not in stop))):
+        raise ImpermanenceError(
+            f"{unit} runs, and has written {to_text(units[unit])}; nothing was changed",
+            f"impermanence persist --stop {unit} {to_text(path)}",
+        )
 
 
 def check_method(live: Live, facts: os.stat_result, method: str) -> None:
