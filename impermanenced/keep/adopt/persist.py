@@ -11,6 +11,7 @@ from ... import copying
 from ...config.placement import BIND, SYMLINK, SYNC
 from ...kernel import libc, proc
 from ...text import size_to_text, to_text
+from ..mounted import in_fstab
 from . import changes, checks, declared, swap, way
 from .book import Book
 from .ground import Ground
@@ -170,6 +171,8 @@ def _finish(work: Work) -> None:
     """Make everything that comes after the declaration; each part may have been made already."""
     if work.job.step is not Step.START:
         _swap(work)
+        for line in in_fstab(work.ground.root, work.job.path) if work.job.replaces else ():
+            work.notes.append(f"/etc/fstab:{line} mounts what was there at each boot: take that line out")
         work.ground.compile()
         work.record(Step.START)
     work.start()

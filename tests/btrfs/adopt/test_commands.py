@@ -211,7 +211,12 @@ def test_the_place_of_a_mount(system: System) -> None:
     system.path("/var/lib/old/file").write_text("of the mount")
     system.say("undo", "--list")
     assert "--replace copies it" in system.refused(2, "persist", "/var/lib/old")
-    assert "in the place of what is mounted" in system.say("persist", "--replace", "/var/lib/old")
+    system.path("/etc/fstab").write_text("# nothing\ntmpfs /var/lib/old/ tmpfs defaults 0 0\n")
+    done = system.run("persist", "--replace", "/var/lib/old")
+    assert "in the place of what is mounted" in done.stdout and done.returncode == 0
+    assert done.stderr == (
+        "impermanence: /etc/fstab:2 mounts what was there at each boot: take that line out\n"
+    )
     assert (system.machine.persist / "var/lib/old/file").read_text() == "of the mount"
     assert declared(system, "/var/lib/old")[1] == "mounted"
 
