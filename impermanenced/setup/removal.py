@@ -22,10 +22,11 @@ from ..paths import within
 from ..state import SETUP
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import drop_in, fstab, keeping
+from . import drop_in, fstab, keeping, services
 from .facts import Kept
 from .job import Job, Way
 from .plan import Kind, Step, place_in
+from .services import ACCOUNTS
 from .told import Told
 from .whitelist import PERSIST
 from .work import Act, Work
@@ -146,6 +147,7 @@ class TakingBack:
         return self._work.left
 
     def _off(self, _: Step) -> None:
+        services.disable(ACCOUNTS)
         off.run(self._volumes, dry_run=False)
 
     def _stop(self, _: Step) -> None:

@@ -15,6 +15,7 @@ from ..kernel.holders import Holder, Use, holders
 from ..system import command
 from ..text import to_text
 
+ACCOUNTS = "impermanence-accounts.service"  # brings changed accounts into the blank at each shutdown
 JOURNALD = "systemd-journald.service"
 TIMEOUT = 180.0  # seconds that a service may take to stop or start
 RUNS = b"/run/systemd/system"  # there if systemd runs, see sd_booted(3)
@@ -148,3 +149,9 @@ def enable(units: Sequence[str]) -> None:
     """Have services start at each boot."""
     if units and shutil.which("systemctl"):
         command.run(["systemctl", "--quiet", "enable", "--", *units], timeout=TIMEOUT)
+
+
+def disable(unit: str) -> None:
+    """Have a service of the package not start any more, if it is installed."""
+    if is_there(unit) and shutil.which("systemctl"):
+        command.run(["systemctl", "--quiet", "disable", "--", unit], timeout=TIMEOUT)
