@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from ..errors import CommandError, ImpermanenceError
 from ..kernel import proc
 from ..kernel.holders import Holder, Use, holders
+from ..lazy import regex
 from ..system import command
 from ..text import to_text
 
@@ -22,7 +22,7 @@ RUNS = b"/run/systemd/system"  # there if systemd runs, see sd_booted(3)
 MOST = 5  # processes that are named
 
 # Nobody could go on without these; what they keep they write anew.
-_NEEDED = re.compile(
+_NEEDED = regex(
     r"(?:dbus|dbus-broker|systemd-logind|systemd-udevd|systemd-networkd|systemd-resolved|NetworkManager|"
     r"networking|ifup@.*|wpa_supplicant(?:@.*)?|iwd|ssh|sshd|ssh@.*|sshd@.*|getty@.*|serial-getty@.*|impermanenced)"
     r"\.service"
@@ -30,7 +30,7 @@ _NEEDED = re.compile(
 
 
 _DEPENDENTS = tuple(f"--property={name}" for name in ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf"))
-_KIND = re.compile(r"\.(?:service|socket|timer|path)$")
+_KIND = regex(r"\.(?:service|socket|timer|path)$")
 
 
 @dataclass(frozen=True, slots=True)

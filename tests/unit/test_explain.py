@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -82,7 +81,7 @@ def test_explain_what_is_no_drift(tmp_path: Path) -> None:
     inside = os.fsencode(tmp_path)
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/same").touch()
-    foreign = dataclasses.replace(BUSY, volumes=(dataclasses.replace(ROOT, mountpoint=inside),))
+    foreign = BUSY._replace(volumes=(ROOT._replace(mountpoint=inside),))
     mount = explain._mount_at(inside)
     assert mount is not None
     assert paths.location(foreign, b"/etc/same") == inside + b"/etc/same"

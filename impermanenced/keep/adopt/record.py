@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass
 
 from ...boots.records.keyvalue import LONG_NUMBER, TIME, assemble, line, split
+from ...lazy import regex
 
-_FILE = re.compile(r"[A-Za-z0-9._-]{1,200}\.toml")
-_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
+_FILE = regex(r"[A-Za-z0-9._-]{1,200}\.toml")
+_UNIT = regex(r"[A-Za-z0-9:_.\\@-]{1,255}")
 
 
 class Action(enum.StrEnum):
