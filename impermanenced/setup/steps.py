@@ -15,9 +15,10 @@ from ..errors import ImpermanenceError
 from ..kernel import openat2
 from ..kernel.holders import Holder
 from ..system import atomic, command
+from ..system.services import Services
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import blank, drop_in, fstab, images, job, keeping, services
+from . import blank, drop_in, fstab, images, job, keeping
 from .job import Job, Way
 from .plan import Kind, Plan, Step, place_in
 from .told import Told
@@ -132,7 +133,7 @@ class Setup:
                 return
 
     def _blank(self, _: Step) -> None:
-        services.enable([unit for unit in OTHERS if services.is_there(unit)])
+        Services().enable(OTHERS)
         self._machine.sync()
         blank.make(self._machine, self._names.root, self._names.blank)
 

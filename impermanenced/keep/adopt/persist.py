@@ -53,7 +53,7 @@ def look(ground: Ground, request: Request) -> Outlook:
         checks.check_space(store, live, size)
         if not request.stop:
             checks.refuse_users(live, live.users())
-        units = ground.services.with_triggers(request.stop) if request.stop else ()
+        units = ground.services.with_others(request.stop) if request.stop else ()
         return Outlook(request, size, store.source, copying.share(live.above, store.top), units)
 
 
