@@ -18,7 +18,7 @@ from ...losses import BAD, SERIOUS, mark
 from ...model import LOSSES, AdviceKind, Entry, Report, Verdict
 from ...report import totals
 from ...report.forecast import loses
-from ...text import size_to_text, to_text
+from ...text import from_text, size_to_text, to_text
 from .. import declared, next_boot, output, remedies, since, source, wording
 from ..arguments import add_json
 from ..output import Style
@@ -104,7 +104,9 @@ def _keep(report: Report, options: Options, shared: Shared) -> str | None:
     found = remedies.declaration(report, path, persist, settings.placements)
     if found is None:
         return None
-    return remedies.keeping(found.argument, None if settings.persist else to_text(persist))
+    volume = None if settings.persist else to_text(persist)
+    stop = remedies.stopping(report, from_text(found.argument))
+    return remedies.keeping(found.argument, volume, stop)
 
 
 def _run_persist(options: Options, shared: Shared) -> int:
