@@ -1,4 +1,7 @@
-"""The units that stop and start together; systemctl is played, and the real one answers in vm-tests/full/test_adopt.py."""
+"""The units that stop and start together.
+
+systemctl is played here; the real one answers in vm-tests/full/test_adopt.py.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from impermanenced.system.services import JOURNALD, Services
 
 # What is loaded: its state, and who depends on it.
 UNITS = {
-    "db.service": ("active", "TriggeredBy=db.socket RequiredBy=app.service,multi-user.target BoundBy=idle.service"),
+    "db.service": (
+        "active",
+        "TriggeredBy=db.socket RequiredBy=app.service,multi-user.target BoundBy=idle.service",
+    ),
     "db.socket": ("active", ""),
     "app.service": ("active", "TriggeredBy=app.timer ConsistsOf=worker.service RequiredBy=db.service"),
     "app.timer": ("active", ""),
@@ -23,7 +29,7 @@ UNITS = {
     "asleep.socket": ("active", ""),
     "stubborn.service": ("active", ""),
     "multi-user.target": ("active", ""),
-}  # fmt: skip
+}
 SYSTEMCTL = """#!/bin/sh
 echo "$0 $*" >> {place}/said
 verb=$1
