@@ -10,8 +10,11 @@ import socket
 import subprocess
 import sys
 import time
+from io import BufferedRWPair
 from pathlib import Path
 from typing import IO
+
+Stream = IO[bytes] | BufferedRWPair
 
 AWAY = 0.1  # seconds until a server that is away is tried again
 PSQL = ("runuser", "-u", "postgres", "--", "psql", "-qAt", "-v", "ON_ERROR_STOP=1", "shop")
@@ -26,8 +29,8 @@ class Connection:
             pipe = subprocess.PIPE
             self.process = subprocess.Popen(PSQL, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
             assert self.process.stdin is not None and self.process.stdout is not None
-            self.out: IO[bytes] = self.process.stdin
-            self.back: IO[bytes] = self.process.stdout
+            self.out: Stream = self.process.stdin
+            self.back: Stream = self.process.stdout
             self.words, self.answer = "insert into written values ({}) returning number;\n", b"{}\n"
             return
         reached = socket.socket(socket.AF_INET if server == "redis" else socket.AF_UNIX)
