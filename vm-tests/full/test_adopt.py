@@ -19,7 +19,6 @@ WORK = Path(__file__).parent / "work"
 CONFIG = """
 [persist."/persist"]
 preset = ["identity"]
-directories = ["/var/log"]
 files = [{file = "/etc/settings", method = "sync"}]
 """
 UNITS = {
@@ -83,12 +82,15 @@ def test_what_runs_is_kept(servers: Guest, figures: dict[str, object]) -> None:
     kept = {keep_what_status_names(servers, figures) for _ in KEPT}
     assert kept == KEPT.keys()
     keep_what_a_socket_starts(servers)
+    boot = keep_the_journal(servers)
     servers.run("systemctl stop impermanence-sync.path && echo three > /etc/new && mv /etc/new /etc/settings")
     # The clients write until the shutdown.
     servers.reboot()
 
     assert_is_same_machine(servers, machine_id)
     assert servers.run("cat /etc/settings").output == "three\n"
+    assert "before the journal moved" in servers.run(f"journalctl -b {boot} -o cat -t story").output
+    assert "after the journal moved" in servers.run(f"journalctl -b {boot} -o cat -t story").output
     for name in CLIENTS:
         acknowledged, found = numbers(servers, f"cat /persist/{name}.notes"), has(servers, name)
         figures[f"acknowledged by {name}"] = len(acknowledged)
@@ -203,7 +205,7 @@ def refuses(on: Guest) -> None:
 def keep_what_status_names(on: Guest, figures: dict[str, object]) -> str:
     """Do what the last line of status says, and return what is kept by that."""
     said = on.run("impermanence status", timeout=400).output
-    found = re.search(r"Keep one: +(impermanence persist .*?)(?:  |$)", said, re.MULTILINE)
+    found = re.search(r"Keep the first: +(impermanence persist .*?)(?:  |$)", said, re.MULTILINE)
     assert found is not None, said
     command = found[1]
     path = command.rpartition(" ")[2]
@@ -227,3 +229,18 @@ def keep_what_a_socket_starts(on: Guest) -> None:
     took = on.run("impermanence persist --stop notebook.service /var/lib/notebook", timeout=400)
     assert "is lost" not in took.output and "look at it" not in took.output, took.output
     goes_on(on, "notebook")
+
+
+def keep_the_journal(on: Guest) -> str:
+    """It never stops: what is logged meanwhile is in /run.  Return the id of the boot."""
+    on.run("logger -t story before the journal moved && journalctl --sync")
+    refused = on.run("impermanence persist /var/log/journal", check=False)
+    command = "impermanence persist --stop systemd-journald.service /var/log/journal"
+    assert f"hint: {command}" in refused.output, refused.output
+    before = invocation(on, "systemd-journald.service")
+    took = on.run(command, timeout=400)
+    assert "is lost" not in took.output and "look at it" not in took.output, took.output
+    assert invocation(on, "systemd-journald.service") == before
+    on.run("logger -t story after the journal moved && journalctl --sync")
+    on.run("test -e /persist/var/log/journal/$(cat /etc/machine-id)/system.journal")
+    return on.boot_id().replace("-", "")
