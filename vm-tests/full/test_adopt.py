@@ -210,6 +210,7 @@ def keep_what_status_names(on: Guest, figures: dict[str, object]) -> str:
     command = found[1]
     path = command.rpartition(" ")[2]
     unit = KEPT[path]
+    assert re.search(rf"!! +database +{path}/", said), said
     assert command == f"impermanence persist --stop {unit} {path}"
     before = invocation(on, unit)
     took = on.run(command, timeout=400)
