@@ -23,6 +23,7 @@ from ..system.services import is_booted
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import facts, places, plan, seeds, store, units
+from .approach import Unsafe
 from .live import Live
 from .plan import Kind, Made, Plan
 
@@ -129,7 +130,7 @@ class _Work:
         if not self.dry_run:
             try:
                 act()
-            except (OSError, places.Unsafe) as error:
+            except (OSError, Unsafe) as error:
                 why = error.strerror if isinstance(error, OSError) else error
                 self.left.append(Left(path, f"could not {words}: {why}", failed=True))
                 return

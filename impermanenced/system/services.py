@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 from ..errors import CommandError, ImpermanenceError, UsageError
 from . import command
@@ -87,11 +87,13 @@ class Services:
         if is_booted():
             command.run(["systemctl", "daemon-reload"], timeout=PATIENCE)
 
-    def enable(self, units: Sequence[str]) -> None:
-        """Have those of these units that are installed start at each boot."""
-        there = [unit for unit in units if _is_installed(unit)]
-        if there and shutil.which("systemctl"):
-            command.run(["systemctl", "--quiet", "enable", "--", *there], timeout=PATIENCE)
+    def enable(self, units: Collection[str]) -> None:
+        """Have those of these units that are installed start at each boot.  Raises CommandError."""
+        _set("enable", units)
+
+    def disable(self, units: Collection[str]) -> None:
+        """Have those of these units that are installed not start any more.  Raises CommandError."""
+        _set("disable", units)
 
 
 def _without_journal(units: Collection[str]) -> list[str]:
@@ -118,6 +120,12 @@ def _show(units: Collection[str]) -> Iterator[dict[str, str]]:
         said = command.run(["systemctl", "show", _PROPERTIES, "--", *units], timeout=PATIENCE)
         for block in said.decode("utf-8", "replace").strip().split("\n\n"):
             yield dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+
+
+def _set(verb: str, units: Collection[str]) -> None:
+    there = [unit for unit in units if _is_installed(unit)]
+    if there and shutil.which("systemctl"):
+        command.run(["systemctl", "--quiet", verb, "--", *there], timeout=PATIENCE)
 
 
 def _is_installed(unit: str) -> bool:

@@ -112,7 +112,7 @@ def resume(ground: Ground, book: Book, job: Job) -> tuple[Job, list[str]]:
 def _copy(work: Work, stop: tuple[str, ...]) -> None:
     live, store = work.live, work.store
     work.ground.tell(f"copy {live.shown} to {store.shown}")
-    store.make_above(live, work.ground.root)
+    store.make_above(live)
     staging = store.staging()
     try:
         if stop:  # most is copied while the units still run

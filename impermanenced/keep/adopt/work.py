@@ -88,6 +88,7 @@ class Work:
                 self.job = dataclasses.replace(self.job, since=began)
                 return
             changed = changed or [b"/".join((name, one.path)) for one in differences]
+            changes.wait_after(began)  # what was written just before counts as written meanwhile
         raise ImpermanenceError(
             f"{self.live.shown} is not the same for long enough to be copied: {first_of(changed, MOST)}",
             "stop what writes there: --stop UNIT",
