@@ -39,6 +39,8 @@ ssh-keygen -q -t ed25519 -N '' -f id_ed25519 && cp id_ed25519.pub authorized_key
 ssh-keyscan localhost > known_hosts && chown alice: * && cd /
 systemctl daemon-reload && systemctl --quiet enable notebook.socket shop.service
 echo one > /etc/settings
+# Logs are not kept, and redis does not start without the directory that its package has made for them.
+echo 'd /var/log/redis 2750 redis adm' > /etc/tmpfiles.d/redis.conf && systemd-tmpfiles --create redis.conf
 systemctl stop redis-server postgresql@15-main && mkdir -p {TOP}
 mount -o subvolid=5 $(findmnt -no SOURCE --nofsroot /) {TOP}
 btrfs property set {TOP}/root-blank ro false && btrfs subvolume delete {TOP}/root-blank

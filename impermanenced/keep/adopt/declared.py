@@ -9,10 +9,10 @@ import contextlib
 import os
 import re
 
+from ...boots.records.job import Action, Job
 from ...kernel import libc
 from ...system import atomic
 from .ground import Ground
-from .record import Action, Job
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST = 120  # characters of the path in a name

@@ -8,13 +8,13 @@ import stat
 from dataclasses import dataclass
 
 from ... import copying
+from ...boots.records.job import SETTLED, Action, Job, Step
 from ...kernel import libc, proc
 from ...text import size_to_text, to_text
 from . import changes, checks, declared, way
 from .book import Book
 from .ground import Ground
 from .live import Live
-from .record import SETTLED, Action, Job, Step
 from .store import Store
 from .work import Work
 

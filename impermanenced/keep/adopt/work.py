@@ -8,6 +8,7 @@ import stat
 import time
 
 from ... import copying
+from ...boots.records.job import Job, Step
 from ...copying import Kind
 from ...errors import ImpermanenceError
 from ...kernel import attach
@@ -19,7 +20,6 @@ from . import changes
 from .book import Book
 from .ground import Ground
 from .live import Live
-from .record import Job, Step
 from .store import Store
 
 TRIES = 5  # copies of something that changes meanwhile

@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from impermanenced.boots.records.job import Job
 from impermanenced.config.load import load
 from impermanenced.errors import CommandError
 from impermanenced.keep.adopt import run
 from impermanenced.keep.adopt.book import Book
 from impermanenced.keep.adopt.ground import Ground
 from impermanenced.keep.adopt.persist import Request, begin
-from impermanenced.keep.adopt.record import Job
 from impermanenced.keep.adopt.unpersist import begin as begin_back
 from impermanenced.kernel import mounts
 from impermanenced.paths import within

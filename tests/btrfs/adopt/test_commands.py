@@ -263,3 +263,19 @@ def test_status_and_explain_end_with_the_command_that_keeps_it(system: System) -
     assert named[1] == "/var/lib/app"
     system.say("persist", named[1])
     assert "impermanence persist /var/lib/app" not in system.say("status")
+
+
+def test_what_lies_beneath_is_no_loss_unless_it_is_new(system: System) -> None:
+    """A program removes something from what is kept: only the original beneath the mount has it then."""
+
+    def verdicts() -> dict[str, str]:
+        report = checked("status", system.say("status", "--all", "--json"))
+        return {
+            one["path"]: one["verdict"] for one in report["entries"] if one["path"].startswith("/var/lib/app")
+        }
+
+    system.say("persist", "/var/lib/app")
+    system.path("/var/lib/app/data").unlink()
+    assert verdicts() == {"/var/lib/app": "persisted", "/var/lib/app/data": "hidden"}
+    (system.machine.filesystem.top / "root/var/lib/app/late").write_text("by who had the directory open")
+    assert verdicts()["/var/lib/app/late"] == "crud"
