@@ -33,10 +33,10 @@ UNITS = {
 PREPARE = f"""
 set -e
 sed -i '/ none bind/d' /etc/fstab
-rm /etc/ssh/ssh_host_* && ssh-keygen -A && systemctl restart ssh
+rm /etc/ssh/ssh_host_* && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh
 install -d -m 700 -o alice -g alice ~alice/.ssh && cd ~alice/.ssh
 ssh-keygen -q -t ed25519 -N '' -f id_ed25519 && cp id_ed25519.pub authorized_keys
-ssh-keyscan localhost > known_hosts && chown alice: * && cd /
+ssh-keyscan -t ed25519 localhost > known_hosts && chown alice: * && cd /
 systemctl daemon-reload && systemctl --quiet enable notebook.socket shop.service
 echo one > /etc/settings
 # Logs are not kept, and redis does not start without the directory that its package has made for them.
@@ -50,6 +50,7 @@ btrfs property set {TOP}/root-blank ro true && cd /
 umount {TOP}
 systemctl start redis-server postgresql@15-main notebook.socket shop.service
 """
+LONG = 900  # seconds that a command may take on an emulated processor that others use as well
 LOGIN = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes alice@localhost id -un"
 SEED = "/var/lib/systemd/random-seed"
 # Who is written to, and how one reads what each has.
@@ -111,9 +112,9 @@ def declare(on: Guest) -> str:
     for place, content in {**places, "/etc/impermanence/config.toml": CONFIG}.items():
         on.run(f"cat > {place} <<'END'\n{content}END\n")
     on.run("chmod +x /usr/local/bin/*.py")
-    on.run(PREPARE)
+    on.run(PREPARE, timeout=LONG)
     assert on.run(LOGIN, user="alice").output == "alice\n"
-    on.run("impermanence setup && impermanence apply")
+    on.run("impermanence setup && impermanence apply", timeout=LONG)
     return on.run("cat /etc/machine-id").output
 
 
@@ -145,11 +146,16 @@ def assert_is_same_machine(on: Guest, machine_id: str) -> None:
     )
 
 
+def wait(on: Guest, condition: str) -> None:
+    """Wait until a condition of the shell holds."""
+    on.run(f"until {condition}; do sleep 0.2; done", timeout=LONG)
+
+
 def copies_back(on: Guest) -> None:
     """A file is replaced, as wpa_supplicant does it, and the unit copies it."""
     on.run("echo two > /etc/new && mv /etc/new /etc/settings")
-    on.run("timeout 120 sh -c 'until grep -q two /persist/etc/settings; do sleep 0.2; done'")
-    on.run("timeout 60 sh -c 'while systemctl is-active impermanence-sync.service; do sleep 0.2; done'")
+    wait(on, "grep -q two /persist/etc/settings")
+    wait(on, "! systemctl is-active --quiet impermanence-sync.service")
     shown = on.run("systemctl show --property=Result --value impermanence-sync.service").output
     assert shown == "success\n"
 
@@ -161,7 +167,8 @@ def begin(on: Guest) -> None:
     """Have data in both servers, and somebody who writes to each all the time."""
     on.run(
         "runuser -u postgres -- createdb shop && runuser -u postgres -- psql -q shop -c"
-        " 'create table written (number int primary key)' && redis-cli set greeting hello"
+        " 'create table written (number int primary key)' && redis-cli set greeting hello",
+        timeout=LONG,
     )
     for name in CLIENTS:
         on.run(
@@ -178,13 +185,12 @@ def numbers(on: Guest, command: str) -> set[int]:
 def goes_on(on: Guest, name: str) -> None:
     """Wait until more is acknowledged than by now."""
     more = len(numbers(on, f"cat /persist/{name}.notes")) + 3
-    waiting = f"until [ $(wc -l < /persist/{name}.notes) -ge {more} ]; do sleep 0.2; done"
-    on.run(f"timeout 120 sh -c '{waiting}'")
+    wait(on, f"test $(wc -l < /persist/{name}.notes) -ge {more}")
 
 
 def has(on: Guest, name: str) -> set[int]:
     """Return what a server has, as soon as it answers."""
-    on.run(f'timeout 120 sh -c "until {CLIENTS[name]} > /run/has; do sleep 0.2; done"')
+    wait(on, f"{CLIENTS[name]} > /run/has")
     return numbers(on, "cat /run/has")
 
 
@@ -206,7 +212,7 @@ def refuses(on: Guest) -> None:
 
 def keep_what_status_names(on: Guest, figures: dict[str, object]) -> str:
     """Do what the last line of status says, and return what is kept by that."""
-    said = on.run("impermanence status", timeout=400).output
+    said = on.run("impermanence status", timeout=LONG).output
     found = re.search(r"Keep the first: +(impermanence persist .*?)(?:  |$)", said, re.MULTILINE)
     assert found is not None, said
     command = found[1]
@@ -215,7 +221,7 @@ def keep_what_status_names(on: Guest, figures: dict[str, object]) -> str:
     assert re.search(rf"!! +database +{path}/", said), said
     assert command == f"impermanence persist --stop {unit} {path}"
     before = invocation(on, unit)
-    took = on.run(command, timeout=400)
+    took = on.run(command, timeout=LONG)
     figures[f"{command}, seconds (emulated)"] = round(took.seconds, 1)
     assert f"{path} is kept, in /persist{path}" in took.output, took.output
     assert "is lost" not in took.output and "look at it" not in took.output, took.output
@@ -229,7 +235,7 @@ def keep_what_status_names(on: Guest, figures: dict[str, object]) -> str:
 
 def keep_what_a_socket_starts(on: Guest) -> None:
     """Its client would start it again in the middle of the copy."""
-    took = on.run("impermanence persist --stop notebook.service /var/lib/notebook", timeout=400)
+    took = on.run("impermanence persist --stop notebook.service /var/lib/notebook", timeout=LONG)
     assert "is lost" not in took.output and "look at it" not in took.output, took.output
     goes_on(on, "notebook")
 
@@ -241,7 +247,7 @@ def keep_the_journal(on: Guest) -> str:
     command = "impermanence persist --stop systemd-journald.service /var/log/journal"
     assert f"hint: {command}" in refused.output, refused.output
     before = invocation(on, "systemd-journald.service")
-    took = on.run(command, timeout=400)
+    took = on.run(command, timeout=LONG)
     assert "is lost" not in took.output and "look at it" not in took.output, took.output
     assert invocation(on, "systemd-journald.service") == before
     on.run("logger -t story after the journal moved && journalctl --sync")
