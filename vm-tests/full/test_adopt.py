@@ -33,7 +33,8 @@ UNITS = {
 PREPARE = f"""
 set -e
 sed -i '/ none bind/d' /etc/fstab
-rm /etc/ssh/ssh_host_* && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh
+rm /etc/ssh/ssh_host_*
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh
 install -d -m 700 -o alice -g alice ~alice/.ssh && cd ~alice/.ssh
 ssh-keygen -q -t ed25519 -N '' -f id_ed25519 && cp id_ed25519.pub authorized_keys
 ssh-keyscan -t ed25519 localhost > known_hosts && chown alice: * && cd /
