@@ -59,9 +59,7 @@ class System:
     def run(self, *argv: str, cwd: str = "/") -> subprocess.CompletedProcess[str]:
         inside = ["/usr/bin/env", "-i", "-C", cwd, f"PYTHONPATH={PROJECT}", "PATH=/run/bin:/usr/bin:/bin"]
         command = ["chroot", os.fspath(self.machine.root), *inside, "/usr/bin/python3", "-c", PYTHON, *argv]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
-        )
+        return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 
     def say(self, *argv: str) -> str:
         result = self.run(*argv)
