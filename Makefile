@@ -26,7 +26,7 @@ PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 
 .DEFAULT_GOAL := help
 COMPILER := tools/need gcc libc6-dev
-include initrd/rollback/rollback.mk
+include start/start.mk
 
 .PHONY: help venv demo test test-nix test-newest lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb deb-trixie clean
 
@@ -128,8 +128,8 @@ fuzz: build/fuzz-parsers $(VENV)/.test-stamp
 # What two compilers see without running it.
 analyze:
 	tools/need gcc libc6-dev clang
-	for file in $(ROLLBACK); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
-	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK)
+	for file in $(ROLLBACK) $(START); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
+	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK) $(START)
 
 build/clock.so: tests/shell/clock.c
 	mkdir -p build
