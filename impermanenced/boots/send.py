@@ -30,6 +30,7 @@ from ..kernel import btrfs, openat2
 from ..kernel.btrfs import delete as kernel
 from ..kernel.btrfs import send as stream
 from ..kernel.btrfs import snapshots
+from ..lazy import regex
 from ..state import STATE, UUID
 from ..system.place import Place
 from ..text import to_text
@@ -38,7 +39,7 @@ from .moments import Moment, Root, opened
 
 SENDING = STATE + b"/sending"
 MANIFEST = "manifest"
-NAME = re.compile(r"[A-Za-z0-9@_][A-Za-z0-9._:@~-]{0,199}")  # of what is sent
+NAME = regex(r"[A-Za-z0-9@_][A-Za-z0-9._:@~-]{0,199}")  # of what is sent
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Tell = Callable[[str], None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,7 +86,7 @@ def with_declaration(entry: Entry, declared: Advice | None) -> Entry:
     if declared is None or not any(one.kind in kinds for one in entry.advice):
         return entry
     advice = dict.fromkeys(declared if one.kind in kinds else one for one in entry.advice)
-    return dataclasses.replace(entry, advice=tuple(advice))
+    return entry._replace(advice=tuple(advice))
 
 
 def writing_units(report: Report, path: bytes) -> dict[str, bytes]:

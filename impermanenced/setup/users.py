@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import ImpermanenceError
 from ..kernel import proc
 from ..kernel.holders import Holder, Use, holders
+from ..lazy import regex
 from ..system.services import is_booted
 from ..text import to_text
 
 MOST = 5  # processes that are named
 
 # Nobody could go on without these; what they keep they write anew.
-_NEEDED = re.compile(
+_NEEDED = regex(
     r"(?:dbus|dbus-broker|systemd-logind|systemd-udevd|systemd-networkd|systemd-resolved|NetworkManager|"
     r"networking|ifup@.*|wpa_supplicant(?:@.*)?|iwd|ssh|sshd|ssh@.*|sshd@.*|getty@.*|serial-getty@.*|impermanenced)"
     r"\.service"

@@ -10,11 +10,11 @@ Hard facts
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 
 from ..errors import CommandError, ImpermanenceError, UsageError
+from ..lazy import regex
 from . import command
 
 PATIENCE = 600.0  # seconds that a unit may take to stop or start
@@ -24,7 +24,7 @@ _RUNNING = ("active", "activating", "reloading", "refreshing", "deactivating")
 _TRIGGERS = "TriggeredBy"
 _DEPENDENTS = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf")
 _PROPERTIES = f"--property={','.join(('Id', 'LoadState', 'ActiveState', _TRIGGERS, *_DEPENDENTS))}"
-_KIND = re.compile(r".*\.(?:service|socket|timer|path)")  # units that do something
+_KIND = regex(r".*\.(?:service|socket|timer|path)")  # units that do something
 
 
 def is_booted() -> bool:

@@ -82,7 +82,7 @@ def test_explain_what_is_no_drift(tmp_path: Path) -> None:
     inside = os.fsencode(tmp_path)
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/same").touch()
-    foreign = dataclasses.replace(BUSY, volumes=(dataclasses.replace(ROOT, mountpoint=inside),))
+    foreign = BUSY._replace(volumes=(ROOT._replace(mountpoint=inside),))
     mount = explain._mount_at(inside)
     assert mount is not None
     assert paths.location(foreign, b"/etc/same") == inside + b"/etc/same"
@@ -110,7 +110,7 @@ def test_a_path_below_a_symlinked_directory(tmp_path: Path) -> None:
 
 
 def test_the_command_that_keeps_it_stops_who_writes_there() -> None:
-    system, user = (dataclasses.replace(writer("db.service"), kind=kind) for kind in ("system", "user"))
+    system, user = (writer("db.service")._replace(kind=kind) for kind in ("system", "user"))
     found = report(
         entry("/srv/db/log", writer=system), entry("/srv/dbs", writer=system), entry("/srv/db/x", writer=user)
     )

@@ -9,17 +9,18 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...errors import RecordError
+from ...lazy import regex
 from ...state import JOBS, job_file, job_number
 from ...text import to_text
 from .keyvalue import LONG_NUMBER, TIME, assemble, line, read, split
 
-_FILE = re.compile(r"[A-Za-z0-9._-]{1,200}\.toml")
-_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
+_FILE = regex(r"[A-Za-z0-9._-]{1,200}\.toml")
+_SINCE = regex(r"0|[1-9][0-9]{0,19}")
+_UNIT = regex(r"[A-Za-z0-9:_.\\@-]{1,255}")
 
 
 class Action(enum.StrEnum):
@@ -126,7 +127,7 @@ def parse_job(content: bytes, name: bytes, number: int) -> Job:
         persist=(head.one("PERSIST") or (b"", 0))[0],
         directory=head.choice("KIND", ("directory", "file")) == "directory",
         life=head.uuid("LIFE") or "",
-        since=head.number("SINCE", re.compile(r"0|[1-9][0-9]{0,19}")) or 0,
+        since=head.number("SINCE", _SINCE) or 0,
         stopped=tuple(unit.decode() for unit, _ in units),
         undoes=head.number("UNDOES", LONG_NUMBER) or 0,
     )

@@ -38,7 +38,7 @@ def run(options: Options, shared: Shared) -> int:
     next_boot.complain_of_another_root(shared.config)
     settings = source.settings(shared.config)
     report = source.fetch(shared.config)
-    report = dataclasses.replace(report, forecast=next_boot.forecast_of(report, shared.config))
+    report = report._replace(forecast=next_boot.forecast_of(report, shared.config))
     answer = look_up(report, options.path, paths.directory(options.path))
     persist = settings.persist[0] if settings and settings.persist else remedies.PERSIST
     if answer.entry is not None and answer.entry.verdict in LOSSES:

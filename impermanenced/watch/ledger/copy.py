@@ -48,9 +48,7 @@ def pieces(safely: Callable[[Callable[[], list[Row]]], list[Row]], database: Dat
 class LedgerCopy:
     """A read-only ledger in memory, filled with what `Ledger.pieces` gave."""
 
-    def __init__(
-        self, since: float | None, gaps: tuple[tuple[float, float], ...], overflows: int
-    ) -> None:
+    def __init__(self, since: float | None, gaps: tuple[tuple[float, float], ...], overflows: int) -> None:
         self.since = since
         self.gaps = gaps
         self.overflows = overflows
