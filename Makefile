@@ -99,6 +99,7 @@ vm-test-machines: $(VENV)/.test-stamp deb deb-trixie
 
 bench: $(VENV)/.stamp
 	tools/need $(BENCH_PACKAGES)
+	$(VENV)/bin/python -m compileall -q impermanenced
 	$(VENV)/bin/python -m bench $(NAME)
 
 # What cuts the power at a system call, and what a clock in 1970 is.
