@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from ..boots.records.job import Action, Job, Step
 from ..config.load import DEFAULT, DROP_INS, Config, load
 from ..document.adopt import Done, jobs_to_json
 from ..document.fields import printed
-from ..errors import Cancelled, CommandError, ImpermanenceError, NotSetUp, UsageError
+from ..errors import Cancelled, ImpermanenceError, NotSetUp, UsageError
 from ..keep import apply
 from ..keep.adopt import run
 from ..keep.adopt.book import Book
 from ..keep.adopt.ground import Ground
 from ..keep.adopt.persist import Outlook
-from ..keep.adopt.record import Action, Job, Step
 from ..report.suggest import Suggestion, System, Wanted, declaration_of
 from ..system.services import Services
 from ..text import to_text
@@ -151,7 +151,7 @@ def session(shared: Shared) -> Iterator[Session]:
         ground = _ground(config, machine, told, stop)
         try:
             yield Session(ground, book, shared, stop)
-        except (Cancelled, CommandError) as error:
+        except Cancelled as error:
             if stop.signal:
                 raise _Stopped(stop.signal, error) from error
             raise

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol
 
 from ..boots.doctor import fstab_lines
+from ..lazy import regex
 from ..paths import within
 from ..state import ARCHIVE, STATE
 from ..text import first_of, to_text
@@ -21,8 +21,8 @@ from .whitelist import PERSIST
 
 MOST = 5  # paths that are named
 
-_RESUME = re.compile(rb"(?:^|\s)resume=(\S+)")
-_SUBVOLID = re.compile(rb"(?:^|,)subvolid=")
+_RESUME = regex(rb"(?:^|\s)resume=(\S+)")
+_SUBVOLID = regex(rb"(?:^|,)subvolid=")
 
 
 class Kind(enum.StrEnum):
@@ -51,6 +51,7 @@ class Accounts(enum.StrEnum):
     FOLLOW = "follow"  # the change is brought into the blank when the machine shuts down
 
 
+ACCOUNTS = "impermanence-accounts.service"  # brings changed accounts into the blank at each shutdown
 _ACCOUNTS = {
     Accounts.BLANK: "the accounts (/etc/passwd, shadow, group, gshadow) are those of the blank: a password "
     "that is changed later is the old one again at the next boot, unless  impermanence blank accounts  "

@@ -13,6 +13,7 @@ from ...kernel import mounts, openat2, proc
 from ...kernel.holders import Holder
 from ...model import Declaration, Report
 from ...paths import within
+from ...report.writing import writing_units
 from ...text import first_of, size_to_text, to_text
 from ...volumes import placement
 from ...volumes.mounted import EPHEMERAL
@@ -141,14 +142,7 @@ def refuse_writers(report: Report, path: bytes, stop: Container[str], services: 
     """Raise ImpermanenceError for a unit that runs, and was seen writing at or below the path, unless it is
     stopped: it may have nothing open now, and write there again at any moment.
     """
-    units = {
-        entry.writer.unit: entry.difference.path
-        for entry in report.entries
-        if entry.writer is not None
-        and entry.writer.unit.endswith(".service")
-        and entry.writer.kind == "system"
-        and within(entry.difference.path, path)
-    }
+    units = writing_units(report, path)
     for unit in services.running(tuple(sorted(one for one in units if one not in stop))):
         raise ImpermanenceError(
             f"{unit} runs, and has written {to_text(units[unit])}; nothing was changed",

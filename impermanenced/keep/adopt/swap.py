@@ -14,6 +14,7 @@ import os
 import stat
 from typing import Protocol
 
+from ...boots.records.job import Job
 from ...config.placement import SYMLINK, SYNC
 from ...errors import ImpermanenceError, UsageError
 from ...kernel import attach, openat2
@@ -22,7 +23,6 @@ from . import changes, originals
 from .changes import Place
 from .ground import Ground
 from .live import Live
-from .record import Job
 from .store import Store
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from ...boots.records.job import SETTLED, Action, Job, Step
 from ...config.placement import BIND, SYMLINK, Placement
 from ...errors import UsageError
 from ...kernel import libc
@@ -13,7 +14,6 @@ from . import changes, checks, declared, originals, swap, way
 from .book import Book
 from .ground import Ground
 from .live import Live
-from .record import SETTLED, Action, Job, Step
 from .store import Store
 from .work import Work
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.boots.records.job import Step
 from impermanenced.cli.stopping import Stop
 from impermanenced.errors import Cancelled
-from impermanenced.keep.adopt.record import Step
 from impermanenced.kernel import libc
 
 from ..copying import trees

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from impermanenced.boots.records.job import ENDED, Step
 from impermanenced.config.placement import BIND, SYMLINK, SYNC
 from impermanenced.errors import UsageError
 from impermanenced.keep import sync
 from impermanenced.keep.adopt import originals, run
-from impermanenced.keep.adopt.record import ENDED, Step
 from impermanenced.kernel import attach, mounts
 from tests.conftest import sh
 

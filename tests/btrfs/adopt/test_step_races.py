@@ -14,6 +14,7 @@ from dataclasses import replace
 import pytest
 
 from impermanenced import copying
+from impermanenced.boots.records.job import Action, Job, Step
 from impermanenced.config.load import load
 from impermanenced.config.placement import BIND, SYMLINK
 from impermanenced.errors import ImpermanenceError
@@ -21,7 +22,6 @@ from impermanenced.keep.adopt import checks, originals, persist, swap, unpersist
 from impermanenced.keep.adopt.book import Book
 from impermanenced.keep.adopt.ground import Ground
 from impermanenced.keep.adopt.live import Live
-from impermanenced.keep.adopt.record import Action, Job, Step
 from impermanenced.keep.adopt.store import Store
 from impermanenced.keep.adopt.work import Work
 from impermanenced.keep.approach import Unsafe
