@@ -35,6 +35,7 @@ from .items import (
     INODE,
     INODE_SHORT,
     MAX_U64,
+    SCANNED,
     U32,
     U64,
     Changes,
@@ -54,6 +55,7 @@ BTRFS_IOC_TREE_SEARCH_V2 = 0xC0709411  # linux/btrfs.h
 _ARGS = struct.Struct("<7Q4I4QQ")  # btrfs_ioctl_search_args_v2 up to its buffer
 
 _LARGEST_ITEM = (64 << 10) + HEADER.size  # no item is larger than the largest tree block
+_SPARE = 32  # bytes at the end of a buffer that hold no item: what is read behind a small one
 _SMALL = 128 << 10
 _LARGE = 1 << 20
 
@@ -79,7 +81,7 @@ class Tree:
         _ARGS.pack_into(
             buffer, 0,
             self.root_id, objectid, last[0], offset, last[2], min_transid, MAX_U64,
-            kind, last[1], 0xFFFFFFFF, 0, 0, 0, 0, 0, len(buffer) - _ARGS.size,
+            kind, last[1], 0xFFFFFFFF, 0, 0, 0, 0, 0, len(buffer) - _ARGS.size - _SPARE,
         )  # fmt: skip
         try:
             fcntl.ioctl(self.fd, BTRFS_IOC_TREE_SEARCH_V2, buffer)
@@ -223,23 +225,23 @@ class Tree:
         buffer = bytearray(_ARGS.size + _LARGE)
         changes = Changes({}, {}, {})
         inodes, names, targets = changes
-        header, transid_at, unpack_inode = HEADER_SHORT.unpack_from, U64.unpack_from, INODE.unpack_from
+        scanned, transid_at, unpack_inode = SCANNED.unpack_from, U64.unpack_from, INODE.unpack_from
         new_link, named = -1, 0
         last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
         key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
         while key is not None and (count := self.fill(buffer, key, last, since + 1)):
             where = _ARGS.size
             for _ in range(count):
-                objectid, kind, length = header(buffer, where)
+                objectid, kind, length, inode_transid, name_transid = scanned(buffer, where)
                 where += 32  # HEADER.size
                 if kind == 1:  # BTRFS_INODE_ITEM_KEY
-                    if transid_at(buffer, where + 8)[0] > since:
+                    if inode_transid > since:
                         inode = Inode._make(unpack_inode(buffer, where))
                         inodes[objectid] = inode
                         if inode.generation > since and stat.S_ISLNK(inode.mode):
                             new_link = objectid
                 elif kind == 96:  # BTRFS_DIR_INDEX_KEY
-                    if transid_at(buffer, where + 17)[0] > since:  # the entry's own transid
+                    if name_transid > since:  # the entry's own transid
                         name, entry = dir_entry(buffer, where)
                         names.setdefault(objectid, {})[name] = entry
                         named += 1
@@ -340,7 +342,7 @@ def go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
     `end` is where that item ends in the buffer.  The kernel stops early only when an item does not fit any
     more.
     """
-    if key >= last or len(buffer) - end > _LARGEST_ITEM:
+    if key >= last or len(buffer) - _SPARE - end > _LARGEST_ITEM:
         return None
     objectid, kind, offset = key
     if offset < MAX_U64:
