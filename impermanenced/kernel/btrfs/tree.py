@@ -31,6 +31,7 @@ from .items import (
     EXTREF,
     HEADER,
     HEADER_DIR,
+    HEADER_LENGTH,
     HEADER_SHORT,
     INODE,
     INODE_SHORT,
@@ -177,6 +178,24 @@ class Tree:
                 where += HEADER.size + length
             if len(found) > most:
                 break
+            key = go_on(buffer, where, (directory, BTRFS_DIR_INDEX_KEY, offset), last)
+        return found
+
+    def listing(self, directory: int) -> set[bytes]:
+        """Return the items of a directory's names as they are in the tree, which `dir_entry` reads.
+
+        Those of two trees are equal if the names, what they lead to, and the transactions that made them are.
+        """
+        buffer, found, unpack = self._small, set(), HEADER_LENGTH.unpack_from
+        last = directory, BTRFS_DIR_INDEX_KEY, MAX_U64
+        key: Key | None = (directory, BTRFS_DIR_INDEX_KEY, 0)
+        while key is not None and (count := self.fill(buffer, key, last)):
+            where = _ARGS.size
+            for _ in range(count):
+                offset, length = unpack(buffer, where)
+                end = where + 32 + length  # HEADER.size
+                found.add(bytes(buffer[where + 32 : end]))
+                where = end
             key = go_on(buffer, where, (directory, BTRFS_DIR_INDEX_KEY, offset), last)
         return found
 
