@@ -141,16 +141,24 @@ class Tree:
 
     def facts(self, inode: int) -> Facts | None:
         """Return everything about an inode but its data, read in one search, or None if it does not exist."""
-        buffer, item = self._small, None
+        buffer, item, unpack = self._small, None, HEADER.unpack_from
         names: list[tuple[int, bytes]] = []
         xattrs: dict[bytes, bytes] = {}
-        for kind, offset, where, length in self._items(inode, BTRFS_INODE_ITEM_KEY, BTRFS_XATTR_ITEM_KEY):
-            if kind == BTRFS_INODE_ITEM_KEY:
-                item = Inode._make(INODE.unpack_from(buffer, where))
-            elif kind in (BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
-                names.extend(references(buffer, kind, offset, where, length))
-            elif kind == BTRFS_XATTR_ITEM_KEY:
-                xattrs.update(attributes(buffer, where, length))
+        last = inode, BTRFS_XATTR_ITEM_KEY, MAX_U64
+        key: Key | None = (inode, BTRFS_INODE_ITEM_KEY, 0)
+        while key is not None and (count := self.fill(buffer, key, last)):
+            where = _ARGS.size
+            for _ in range(count):
+                _, _, offset, kind, length = unpack(buffer, where)
+                where += 32  # HEADER.size
+                if kind == 1:  # BTRFS_INODE_ITEM_KEY
+                    item = tuple.__new__(Inode, INODE.unpack_from(buffer, where))
+                elif kind == 12 or kind == 13:  # BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY
+                    names += references(buffer, kind, offset, where, length)
+                elif kind == 24:  # BTRFS_XATTR_ITEM_KEY
+                    xattrs.update(attributes(buffer, where, length))
+                where += length
+            key = go_on(buffer, where, (inode, kind, offset), last)
         return Facts(item, names, xattrs) if item is not None else None
 
     def names(self, inode: int) -> list[tuple[int, bytes]]:
@@ -255,7 +263,7 @@ class Tree:
                 where += 32  # HEADER.size
                 if kind == 1:  # BTRFS_INODE_ITEM_KEY
                     if inode_transid > since:
-                        inode = Inode._make(unpack_inode(buffer, where))
+                        inode = tuple.__new__(Inode, unpack_inode(buffer, where))
                         inodes[objectid] = inode
                         if inode.generation > since and stat.S_ISLNK(inode.mode):
                             new_link = objectid
