@@ -87,9 +87,9 @@ def send(machine: Machine, moment: Moment, place: Place, tell: Tell) -> Sent:
     if place.has(f"{key}/{MANIFEST}"):
         raise ImpermanenceError(f"{place.shown}/{key} is there already", "remove it first to send it again")
     with contextlib.ExitStack() as stack:
-        sending = stack.enter_context(sending_directory(machine))
         for root in moment.roots.values():
             stack.enter_context(opened(root, machine))
+        sending = stack.enter_context(sending_directory(machine))
         machine.sync()
         parent = _send_blank(machine, moment, place, tell, keeps=keeps)
         forget(place, f"{key}.part")
