@@ -10,7 +10,7 @@ from ..boots.examine import UNKNOWN
 from ..losses import BAD, SERIOUS, mark
 from ..model import LOSSES, AdviceKind, Entry, Report, Verdict
 from ..report import totals
-from ..text import size_to_text, to_text
+from ..text import from_text, size_to_text, to_text
 from . import next_boot, output, remedies, source, wording
 from .output import Style
 from .rows import PACKAGES, Row, by, rows
@@ -71,7 +71,9 @@ def keeps(report: Report, options: Options, shared: Shared) -> str | None:
     found = remedies.declaration(report, path, persist, settings.placements)
     if found is None:
         return None
-    return remedies.keeping(found.argument, None if settings.persist else to_text(persist))
+    volume = None if settings.persist else to_text(persist)
+    stop = remedies.stopping(report, from_text(found.argument))
+    return remedies.keeping(found.argument, volume, stop)
 
 
 def text(
