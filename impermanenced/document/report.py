@@ -143,6 +143,8 @@ def head_to_json(report: Report) -> Object:
         "notes": list(report.notes),
         "faults": list(report.faults),
     }
+    if report.curtailed:
+        head["curtailed"] = report.curtailed
     if report.forecast is not None:
         head["next_boot"] = forecast_to_json(report.forecast)
     if report.others is not None:
@@ -219,6 +221,7 @@ def head_from_json(fields: Object) -> Report:
         faults=f.texts(fields, "faults") if "faults" in fields else (),
         forecast=f.inside(fields, "next_boot", _forecast) if "next_boot" in fields else None,
         unlisted=f.each(fields, "unlisted", _unlisted) if "unlisted" in fields else (),
+        curtailed=f.number(fields, "curtailed") if "curtailed" in fields else 0,
     )
 
 
