@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from impermanenced import copying
@@ -146,7 +146,7 @@ class Machine:
         """Every job is older than old roots are kept."""
 
         for job in self.jobs():
-            self.work(lambda _, book, job=job: book.save(replace(job, time=0)))  # type: ignore[misc]
+            self.work(lambda _, book, job=job: book.save(job._replace(time=0)))  # type: ignore[misc]
         self.work(lambda ground, book: run.expire(ground, book))
 
     def recover(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -110,7 +109,7 @@ def there_and_back(ground: tuple[Ground, Book], home: Home, method: str) -> None
     """The steps of a persist that have to do with places, and those of an unpersist."""
     job = Job(1, Action.PERSIST, Step.COPY, 0, "", b"", PATH, b"/persist", method=method)
     with Live(ground[0], PATH) as live, Store(ground[0], b"/persist", PATH) as store:
-        work, work_back = (Work(*ground, replace(job, number=number), live, store) for number in (1, 2))
+        work, work_back = (Work(*ground, job._replace(number=number), live, store) for number in (1, 2))
         try:
             persist._copy(work, ())
             persist._place(work)
