@@ -17,7 +17,7 @@ LINT := $(VENV)/lint
 # The long stories: every initrd and layout, what a login says, how a boot ends, a day's work judged, a removal.
 MACHINES := vm-tests/full/test_matrix.py vm-tests/full/test_alert.py vm-tests/full/test_watch.py \
 	vm-tests/full/test_verdicts.py vm-tests/full/test_slow.py vm-tests/full/test_removal.py vm-tests/full/test_declare.py \
-	vm-tests/full/test_setup.py
+	vm-tests/full/test_setup.py vm-tests/full/test_adopt.py
 
 # A test that hangs fails by its name, and what it mounted is taken down.
 PYTEST := $(VENV)/bin/python -m pytest --timeout 180
@@ -26,12 +26,12 @@ PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 
 .DEFAULT_GOAL := help
 COMPILER := tools/need gcc libc6-dev
-include initrd/rollback/rollback.mk
+include start/start.mk
 
-.PHONY: help venv demo test test-nix test-newest lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
+.PHONY: help venv demo test test-nix test-newest lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb deb-trixie clean
 
 help:
-	@echo 'make demo | test | test-nix NIXPKGS=PATH | test-newest | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | venv'
+	@echo 'make demo | test | test-nix NIXPKGS=PATH | test-newest | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | deb-trixie | venv'
 
 venv: $(VENV)/.stamp
 
@@ -93,12 +93,13 @@ vm-test-full: $(VENV)/.test-stamp deb
 	tools/need $(VM_PACKAGES)
 	$(PYTEST_VM) vm-tests/full $(patsubst %,--ignore=%,$(MACHINES))
 
-vm-test-machines: $(VENV)/.test-stamp deb
+vm-test-machines: $(VENV)/.test-stamp deb deb-trixie
 	tools/need $(VM_PACKAGES)
 	$(PYTEST_VM) $(MACHINES)
 
 bench: $(VENV)/.stamp
 	tools/need $(BENCH_PACKAGES)
+	$(VENV)/bin/python -m compileall -q impermanenced
 	$(VENV)/bin/python -m bench $(NAME)
 
 # What cuts the power at a system call, and what a clock in 1970 is.
@@ -128,8 +129,8 @@ fuzz: build/fuzz-parsers $(VENV)/.test-stamp
 # What two compilers see without running it.
 analyze:
 	tools/need gcc libc6-dev clang
-	for file in $(ROLLBACK); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
-	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK)
+	for file in $(ROLLBACK) $(START); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
+	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK) $(START)
 
 build/clock.so: tests/shell/clock.c
 	mkdir -p build
@@ -138,6 +139,10 @@ build/clock.so: tests/shell/clock.c
 deb:
 	tools/need $(DEB_PACKAGES)
 	tools/build-deb
+
+# The same, built in a Debian 13, into dist/trixie.
+deb-trixie:
+	tools/build-deb trixie
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

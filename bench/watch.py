@@ -62,9 +62,7 @@ def run() -> Iterator[dict[str, object]]:
     yield from processor(costs)
 
 
-def watchers(
-    fs: ground.VolumeFacts, root: Path, config: Path
-) -> Mapping[str, tuple[Watcher, Path]]:
+def watchers(fs: ground.VolumeFacts, root: Path, config: Path) -> Mapping[str, tuple[Watcher, Path]]:
     """Who watches, and where is written."""
 
     @contextlib.contextmanager

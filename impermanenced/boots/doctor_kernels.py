@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..errors import CommandError
 from ..model import Decision
@@ -74,7 +74,7 @@ def _modules(machine: Machine, decision: Decision, names: Names) -> Iterator[Fin
             ERROR if is_newest else WARNING,
             f"{_called(kernel, newest=is_newest)} has no modules in the blank {blank}: "
             "the rollback of its boot will be refused",
-            remedy.of(LACKS_MODULES, replace(names, kernel=shlex.quote(release))) or Remedy(""),
+            remedy.of(LACKS_MODULES, names._replace(kernel=shlex.quote(release))) or Remedy(""),
             LACKS_MODULES,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ..boots import examine
 from ..config.load import VolumeSettings
@@ -10,10 +11,10 @@ from ..copying import Progress
 from ..document.fields import printed
 from ..errors import NotSetUp
 from ..kernel.holders import Holder
-from ..setup import job, locks, removal, services
+from ..setup import job, locks, removal, users
 from ..setup.document import plan_to_json, removal_to_json
 from ..setup.look import look
-from ..setup.plan import Plan, Step, plan, resumed
+from ..setup.plan import Accounts, Plan, Step, plan, resumed
 from ..setup.removal import TakingBack
 from ..setup.steps import Setup
 from ..setup.told import Told
@@ -22,25 +23,40 @@ from ..volumes.machine import Machine
 from . import asking, next_boot, output, progress, setup_plan
 from .verb import Shared
 
+_ACCOUNTS = "Shall accounts and passwords that are changed later follow into the blank, at each shutdown?"
 _HINT = "--yes does it, --dry-run only shows it"
 
 
-def run(volumes: Sequence[VolumeSettings], shared: Shared, *, trial: bool, dry_run: bool, yes: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the caller wants of a set-up."""
+
+    trial: bool = False
+    dry_run: bool = False
+    yes: bool = False
+    accounts: Accounts | None = None  # None: the person is asked, or it is the safe one
+
+
+def run(volumes: Sequence[VolumeSettings], shared: Shared, asked: Asked) -> int:
     """Show the plan and do it, or what is left of one that was cut; return the exit code."""
     facts = look()
+    accounts = asked.accounts or Accounts.BLANK
     if facts.disk.fstype != b"btrfs" or not facts.disk.subvolume:
-        return _refuse(plan(facts, trial=trial), shared)
+        return _refuse(plan(facts, trial=asked.trial), shared)
     with Machine(volumes) as machine, job.told():
         left = job.unfinished(machine)
-        found = plan(facts, trial=trial) if left is None else resumed(facts, left)
+        found = plan(facts, trial=asked.trial, accounts=accounts) if left is None else resumed(facts, left)
         if found.refusals:
             return _refuse(found, shared)
         _show(found, shared, resumes=left is not None)
-        if dry_run:
+        if asked.dry_run:
             return 0
-        if not yes and not asking.agreed("Do this?", _HINT):
-            output.write("nothing was changed\n")
-            return 0
+        if not asked.yes:
+            if not asking.agreed("Do this?", _HINT):
+                output.write("nothing was changed\n")
+                return 0
+            if left is None and asked.accounts is None and asking.agreed(_ACCOUNTS, _HINT):
+                found = replace(found, accounts=Accounts.FOLLOW)
         with locks.held(machine):
             _do(machine, found, () if left is None else left.stopped, shared)
     return 0
@@ -96,7 +112,7 @@ def _do(machine: Machine, found: Plan, stopped: tuple[str, ...], shared: Shared)
 
 def _tell_of(left: Sequence[Holder]) -> None:
     if left:
-        where = f"these still work in the directories from before: {services.named(left)}"
+        where = f"these still work in the directories from before: {users.named(left)}"
         output.complain(where, "enter the directory anew (cd .), or log in anew")
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from ..boots.doctor import Finding
+from ..releases.accounts import Names
 from ..releases.along import Along
 from ..releases.change import Changed
 from ..releases.difference import Differences
@@ -62,6 +63,15 @@ def boots(known: Known) -> str:
     if not known.boots:
         return "none"
     return f"{known.boots:,}" if known.good is not None else f"{known.boots:,}, none good"
+
+
+def accounts(names: Names, *, dry_run: bool) -> str:
+    """Return whose lines in which files are brought into the blank, or would be."""
+    if not names:
+        return "the blank has the accounts as they are here: nothing to do\n"
+    head = "would bring into the blank, without --dry-run:" if dry_run else "brought into the blank:"
+    lines = [f"  {to_text(path)}: {first_of(found, MOST)}" for path, found in names.items()]
+    return "\n".join([head, *lines]) + "\n"
 
 
 def one(releases: Releases, known: Known, now: float) -> str:

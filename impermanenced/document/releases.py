@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..releases.accounts import Names
 from ..releases.change import Changed
 from ..releases.difference import Differences
 from ..releases.listing import Known, Releases
@@ -91,6 +92,19 @@ def change_to_json(done: Changed, notes: Sequence[str] = ()) -> Object:
         "brought": [path_fields(path) for path in done.along.paths],
         "kernel": done.along.kernel,
         "notes": [*notes, *([] if note is None else [note])],
+    }
+
+
+def accounts_to_json(names: Names, done: Changed | None) -> Object:
+    """Return the object of whose accounts differ from the blank's, and of the release that has them; None:
+    there is none.
+    """
+    return {
+        "version": VERSION,
+        "accounts": [
+            {**path_fields(path), "names": [to_text(name) for name in found]} for path, found in names.items()
+        ],
+        "change": None if done is None else change_to_json(done),
     }
 
 

@@ -104,17 +104,18 @@ class Drift:
             if self._most is not None and limit == self._most:
                 raise
         self._now.most = names
-        yield from self._walk(self._prefix, self._now.root, was)
+        yield from self._walk(self._prefix, self._now.root, was, itself=False)
 
     def _changed(self, base: int) -> Iterator[Difference]:
         new = {number for number, inode in self._now.known.inodes.items() if inode.generation > base}
-        for number in (self._now.known.inodes.keys() | self._was.known.inodes.keys()) - new:
+        # In the order of the tree, where neighbours lie in one block.
+        for number in sorted((self._now.known.inodes.keys() | self._was.known.inodes.keys()) - new):
             self.met += 1
             facts, old = self._now.tree.facts(number), self._was.tree.facts(number)
             if facts is None or old is None or facts.inode.nlink == 0:
                 continue  # the names that come or go with it are reported by themselves
             if stat.S_ISDIR(facts.inode.mode):
-                place = self._places.of(number, facts.names)
+                place = self._places.of(number, facts.names, old.names)
                 if place is not None and place.stable:
                     yield from self._changed_inode(place.path, number, facts, number, old)
                     yield from self._changed_names(place.path, number, facts.inode, old.inode)
@@ -148,10 +149,17 @@ class Drift:
         ):
             pairs = [(path + b"/" + name, None, entry) for name, entry in went.items()]
         else:
-            pairs = self._pairs(path, directory, directory)
+            pairs = self._differing(path, directory, {*came, *went})
         for below, now, was in pairs:
             if self._is_another(now, was) and not (now is not None and self._now.holds(now)):
                 yield from self._walk(below, now, was)
+
+    def _differing(self, path: bytes, directory: int, names: set[bytes]) -> Iterator[Pair]:
+        """Yield these names of a stable directory, and all whose entries differ, side by side."""
+        new, old = self._now.entries(directory), self._was.entries(directory)
+        names.update(name for name, _ in new.items() ^ old.items())
+        for name in names:
+            yield path + b"/" + name, new.get(name), old.get(name)
 
     def _is_another(self, now: DirEntry | None, was: DirEntry | None) -> bool:
         """Return whether two entries of one name are not the same inode: what both sides made since they
@@ -171,8 +179,13 @@ class Drift:
             if name not in new:
                 yield path + b"/" + name, None, entry
 
-    def _walk(self, path: bytes, now: DirEntry | None, was: DirEntry | None) -> Iterator[Difference]:
-        """Compare what is at one path (`_prefix` is the volume's root), and everything below it."""
+    def _walk(
+        self, path: bytes, now: DirEntry | None, was: DirEntry | None, *, itself: bool = True
+    ) -> Iterator[Difference]:
+        """Compare what is at one path (`_prefix` is the volume's root), and everything below it.
+
+        Without `itself`, the two at the volume's root are not what is compared, only what is in them.
+        """
         stack: list[Pair] = [(path, now, was)]
         while stack:
             path, now, was = stack.pop()
@@ -186,7 +199,7 @@ class Drift:
                     self.boxes[now.objectid] = was
                     old = None
                 yield self.subvolume(path, now.objectid, change)
-            elif path != self._prefix or (old is not None and self._now.nested_in is None):
+            elif path != self._prefix or (old is not None and itself):
                 yield from self._compare(path, now, new, was, old)
             below_now = now.objectid if now and new and stat.S_ISDIR(new.mode) and not now.is_root else None
             below_was = was.objectid if was and old and stat.S_ISDIR(old.mode) and not was.is_root else None
@@ -259,7 +272,7 @@ class Drift:
     def is_shared(self, number: int) -> bool:
         """Return whether an inode is older than the moment when the two sides went apart, and on both."""
         base = self._base
-        if base is None:
+        if base is None or self._now.has_made(number) or self._was.has_made(number):
             return False
         mine, other = self._now.tree.inode(number), self._was.tree.inode(number)
         return mine is not None and other is not None and mine.generation == other.generation <= base

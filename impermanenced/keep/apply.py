@@ -19,13 +19,13 @@ from ..errors import CommandError, NotSetUp, RecordError
 from ..kernel import mounts
 from ..state import COMPILED, ROLLBACK
 from ..system import command
+from ..system.services import is_booted
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import facts, places, plan, seeds, store, units
+from .approach import Unsafe
 from .live import Live
 from .plan import Kind, Made, Plan
-
-_BOOTED = "/run/systemd/system"  # sd_booted(3)
 
 
 class StepKind(enum.StrEnum):
@@ -130,7 +130,7 @@ class _Work:
         if not self.dry_run:
             try:
                 act()
-            except (OSError, places.Unsafe) as error:
+            except (OSError, Unsafe) as error:
                 why = error.strerror if isinstance(error, OSError) else error
                 self.left.append(Left(path, f"could not {words}: {why}", failed=True))
                 return
@@ -162,7 +162,7 @@ class _Work:
         here: Mapping[str, bytes] = {}
         if (whole.kept or whole.given) and not handed:
             here = units.compiled(whole, lines=os.fsdecode(store.LOCAL.lines))
-        booted = os.path.isdir(_BOOTED)
+        booted = is_booted()
         before = len(self.steps)
         for host, wanted in ((store.LOCAL, here), (store.RUN, files if handed else {})):
             if (host is store.LOCAL or booted) and store.differs(host, wanted):

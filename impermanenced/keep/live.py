@@ -14,7 +14,7 @@ from ..config.placement import SYMLINK
 from ..kernel import attach, mounts, openat2, users
 from ..paths import ancestors, within
 from ..text import to_text
-from . import places
+from . import approach, places
 from .plan import Kept, Mounting
 from .seeds import LARGEST
 from .sources import Sources
@@ -67,6 +67,8 @@ class Live:
             if not dry_run:
                 self._mount(wanted)
                 self._new.append(wanted.path)
+        except approach.Unsafe as error:
+            return Outcome(f"could not mount {shown}: {error.message}", _NEXT_BOOT)
         except OSError as error:
             return Outcome(f"could not mount {shown}: {error.strerror}", failed=True)
         return Outcome(f"mount {shown}", done=True)
@@ -120,9 +122,9 @@ class Live:
         return [*shown, "others"] if len(pids) > 3 else shown
 
     def _mount(self, wanted: Mounting) -> None:
-        source = openat2.open_path(self._root, wanted.source)
+        source = approach.open_path(self._root, wanted.source)
         try:
-            place = openat2.open_path(self._root, wanted.path)
+            place = approach.open_path(self._root, wanted.path)
             try:
                 attach.bind(source, place, attach.OPTIONS.intersection(wanted.options))
             finally:

@@ -16,11 +16,8 @@ from collections.abc import Iterator
 
 from ..kernel import libc, openat2
 from ..text import to_text
+from .approach import Unsafe, open_directory
 from .plan import Kind, Made
-
-
-class Unsafe(Exception):
-    """A directory on the way belongs to somebody who has nothing to do with what is to be made in it."""
 
 
 def exists(root: int, path: bytes) -> os.stat_result | None:
@@ -37,32 +34,12 @@ def create(root: int, made: Made, content: bytes = b"") -> bool:
     `content` is that of a file.  Raises OSError, and Unsafe.
     """
     directory, name = os.path.split(made.path)
-    around = _open_way(root, directory)
+    around = open_directory(root, directory, os.O_PATH)
     try:
         with _as_owner(around, made):
             return _make(around, name, made, content)
     finally:
         os.close(around)
-
-
-def _open_way(root: int, directory: bytes) -> int:
-    """Return a descriptor on a directory, reached without a link, and never from a user's directory into one
-    of somebody else's: the user may have put that there.
-    """
-    at, owner, shown = os.dup(root), 0, b""
-    try:
-        for name in filter(None, directory.split(b"/")):
-            below = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
-            os.close(at)
-            at, shown = below, shown + b"/" + name
-            found = os.fstat(at).st_uid
-            if owner not in (0, found):
-                raise Unsafe(f"{to_text(shown)} lies in a directory of uid {owner}, and is of uid {found}")
-            owner = found
-    except BaseException:
-        os.close(at)
-        raise
-    return at
 
 
 @contextlib.contextmanager

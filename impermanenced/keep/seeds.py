@@ -15,7 +15,7 @@ from .. import copying
 from ..config.placement import Placement
 from ..kernel import libc, openat2
 from ..text import to_text
-from . import places
+from . import approach, places
 from .ownership import Owner
 from .plan import MACHINE_ID, Kind, Made, source_of
 
@@ -61,7 +61,7 @@ def sow(root: int, path: bytes, source: bytes) -> None:
     directory, name = os.path.split(source)
     temporary = b".%s.impermanence" % name[:200]
     target = openat2.open_directory(root, directory, os.O_RDONLY)
-    around = openat2.open_directory(root, os.path.dirname(path), os.O_RDONLY)
+    around = approach.open_directory(root, os.path.dirname(path))
     try:
         copying.remove(target, temporary)
         copying.copy(around, os.path.basename(path), target, temporary)

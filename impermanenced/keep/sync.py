@@ -25,6 +25,7 @@ from ..config.placement import SYNC, Placement
 from ..kernel import libc, openat2
 from ..report.synced import is_same
 from ..text import to_text
+from . import approach
 from .plan import source_of
 from .strays import DIRECTORY, OURS
 
@@ -70,6 +71,8 @@ def _one(root: int, one: Placement, dry_run: bool) -> Iterator[Synced]:
         yield Synced(path, source, True)
     except FileNotFoundError:
         return  # a file that was removed takes nothing away from what is kept
+    except approach.Unsafe as error:
+        yield Synced(path, source, False, error.message)
     except OSError as error:
         yield Synced(path, source, False, error.strerror or str(error))
 
@@ -113,7 +116,7 @@ def _copy_back(root: int, path: bytes, source: bytes, persist: bytes) -> None:
 
 
 def _opened(stack: contextlib.ExitStack, root: int, path: bytes) -> int:
-    fd = openat2.open_directory(root, path, os.O_RDONLY)
+    fd = approach.open_directory(root, path)
     stack.callback(os.close, fd)
     return fd
 

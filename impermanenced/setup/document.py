@@ -23,8 +23,15 @@ def plan_to_json(plan: Plan) -> Object:
             {"what": one.what, "hint": one.hint, "commands": list(one.commands)} for one in plan.refusals
         ],
         "kept": [
-            {"path": to_text(one.path), "directory": one.directory, "why": one.why} for one in plan.kept
+            {
+                "path": to_text(one.path),
+                "directory": one.directory,
+                "why": one.why,
+                "preset": one.preset or None,
+            }
+            for one in plan.kept
         ],
+        "accounts": plan.accounts,
         "steps": _steps(plan.steps),
         "notes": list(plan.notes),
     }

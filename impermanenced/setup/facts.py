@@ -48,6 +48,7 @@ class Kept:
     path: bytes
     directory: bool
     why: str
+    preset: str = ""  # that declares it; "": it is declared by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Files:
     kernels: tuple[Kernel, ...]
     accounts: tuple[Account, ...]
     kept: tuple[Kept, ...]  # what should persist, sorted by path
+    without: tuple[bytes, ...]  # what the presets of that would declare besides
     fstab: bytes
     persist: bool  # whether /persist has something in it
     menu: bool  # whether the boot menu of GRUB is to have our entries

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 
 from ..boots import records
 from ..boots.records.keyvalue import Fields, assemble, line, split
+from ..config.presets import known
 from ..errors import ImpermanenceError, RecordError
 from ..state import SETUP
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
-from .plan import Kind
+from .plan import Accounts, Kind
 
 
 class Way(enum.StrEnum):
@@ -40,6 +41,9 @@ class Job:
     at: Kind | None = None  # the step that was begun; None: all are done
     directories: tuple[bytes, ...] = ()  # that are kept
     files: tuple[bytes, ...] = ()
+    presets: tuple[str, ...] = ()  # that declare some of these
+    without: tuple[bytes, ...] = ()  # what the presets are not to declare
+    accounts: Accounts = Accounts.BLANK
     stopped: tuple[str, ...] = field(default=())  # units that have to be started again
 
 
@@ -71,6 +75,9 @@ def write(machine: Machine, job: Job) -> None:
             line("AT", job.at),
             *(line("DIRECTORY", path) for path in job.directories),
             *(line("FILE", path) for path in job.files),
+            *(line("PRESET", name) for name in job.presets),
+            *(line("WITHOUT", path) for path in job.without),
+            line("ACCOUNTS", job.accounts),
             *(line("STOPPED", unit.encode("utf-8", "surrogateescape")) for unit in job.stopped),
         ],
         parse,
@@ -93,6 +100,9 @@ def parse(content: bytes) -> Job:
         at=_at(fields),
         directories=tuple(_paths(fields, "DIRECTORY")),
         files=tuple(_paths(fields, "FILE")),
+        presets=tuple(_presets(fields)),
+        without=tuple(_paths(fields, "WITHOUT")),
+        accounts=Accounts(fields.optional_choice("ACCOUNTS", tuple(Accounts)) or Accounts.BLANK),
         stopped=tuple(value.decode("utf-8", "surrogateescape") for value, _ in fields.many("STOPPED")),
     )
     fields.finish()
@@ -102,6 +112,13 @@ def parse(content: bytes) -> Job:
 def _at(fields: Fields) -> Kind | None:
     word = fields.optional_choice("AT", tuple(Kind))
     return None if word is None else Kind(word)
+
+
+def _presets(fields: Fields) -> Iterator[str]:
+    for name, number in fields.many("PRESET"):
+        if (text := name.decode("ascii", "replace")) not in known():
+            raise fields.error("PRESET is no preset that is known", number)
+        yield text
 
 
 def _paths(fields: Fields, key: str) -> Iterator[bytes]:

@@ -13,8 +13,10 @@ from ..boots import kernels
 from ..boots.doctor import swap_files
 from ..kernel import btrfs, mounts, openat2
 from ..kernel.mounts import Mount
+from ..lazy import regex
 from ..paths import within
 from ..state import ARCHIVE
+from . import presets
 from .facts import Account, Disk, Facts, Files, Initrd, Loader, Mounted, Packages
 from .whitelist import PERSIST, kept
 
@@ -37,7 +39,7 @@ _DATABASES = (
     (Packages.RPM, (b"usr/lib/sysimage/rpm", b"var/lib/rpm")),
     (Packages.PACMAN, (b"var/lib/pacman/local",)),
 )
-_NAME = re.compile(rb'^PRETTY_NAME=(?:"([^"\n]*)"|([^\s"]*))$', re.MULTILINE)
+_NAME = regex(rb'^PRETTY_NAME=(?:"([^"\n]*)"|([^\s"]*))$', re.MULTILINE)
 _PERSONS = range(1000, 60000)  # uids of login.defs(5)
 
 
@@ -62,6 +64,7 @@ def _cmdline() -> bytes:
 def _files(fd: int, root: bytes, disk: Disk) -> Files:
     accounts = tuple(_accounts(fd))
     separate = frozenset(one.path for one in disk.mounted)
+    found = tuple(kept(fd, accounts, separate))
     return Files(
         distribution=_distribution(fd),
         initrd=next((one for one, paths in _BUILDERS if _any(fd, paths)), None),
@@ -69,7 +72,8 @@ def _files(fd: int, root: bytes, disk: Disk) -> Files:
         packages=next((one for one, paths in _DATABASES if _any(fd, paths)), None),
         kernels=tuple(kernels.installed(root)),
         accounts=accounts,
-        kept=tuple(kept(fd, accounts, separate)),
+        kept=found,
+        without=presets.left_out(found, separate),
         fstab=_read(fd, b"etc/fstab"),
         persist=_has_content(fd, PERSIST),
         menu=_exists(fd, b"etc/grub.d/42_impermanence"),

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import enum
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol
 
 from ..boots.doctor import fstab_lines
+from ..lazy import regex
 from ..paths import within
 from ..state import ARCHIVE, STATE
 from ..text import first_of, to_text
+from . import presets
 from .facts import Facts, Initrd, Kept, Loader
 from .refusals import Refusal, refusals
 from .whitelist import PERSIST
 
 MOST = 5  # paths that are named
 
-_RESUME = re.compile(rb"(?:^|\s)resume=(\S+)")
-_SUBVOLID = re.compile(rb"(?:^|,)subvolid=")
+_RESUME = regex(rb"(?:^|\s)resume=(\S+)")
+_SUBVOLID = regex(rb"(?:^|,)subvolid=")
 
 
 class Kind(enum.StrEnum):
@@ -41,6 +42,23 @@ class Kind(enum.StrEnum):
     OFF = "off"
     RETURN = "return"
     FORGET = "forget"
+
+
+class Accounts(enum.StrEnum):
+    """What becomes of a change of accounts and passwords."""
+
+    BLANK = "blank"  # the next boot has those of the blank
+    FOLLOW = "follow"  # the change is brought into the blank when the machine shuts down
+
+
+ACCOUNTS = "impermanence-accounts.service"  # brings changed accounts into the blank at each shutdown
+_ACCOUNTS = {
+    Accounts.BLANK: "the accounts (/etc/passwd, shadow, group, gshadow) are those of the blank: a password "
+    "that is changed later is the old one again at the next boot, unless  impermanence blank accounts  "
+    "brings it into the blank; setup --accounts follow has that done at each shutdown",
+    Accounts.FOLLOW: "the accounts (/etc/passwd, shadow, group, gshadow) are those of the blank, and what is "
+    "changed in them is brought into it at each shutdown",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,8 @@ class Plan:
     trial: bool
     refusals: tuple[Refusal, ...]
     kept: tuple[Kept, ...]
+    without: tuple[bytes, ...]  # what the presets of that are not to declare
+    accounts: Accounts
     steps: tuple[Step, ...]
     notes: tuple[str, ...]  # what stays as it is, and what a person should know before agreeing
 
@@ -89,15 +109,22 @@ class Decided(Protocol):
     def directories(self) -> tuple[bytes, ...]: ...
     @property
     def files(self) -> tuple[bytes, ...]: ...
+    @property
+    def presets(self) -> tuple[str, ...]: ...
+    @property
+    def without(self) -> tuple[bytes, ...]: ...
+    @property
+    def accounts(self) -> Accounts: ...
 
 
-def plan(facts: Facts, *, trial: bool) -> Plan:
+def plan(facts: Facts, *, trial: bool, accounts: Accounts = Accounts.BLANK) -> Plan:
     """Return the plan for a machine."""
     names = _names(facts)
-    found = refusals(facts)
-    kept = facts.files.kept if not found else ()
-    steps = tuple(steps_of(facts, names, kept, trial=trial)) if not found else ()
-    return Plan(facts, names, trial, found, kept, steps, tuple(_notes(facts)) if not found else ())
+    if found := refusals(facts):
+        return Plan(facts, names, trial, found, (), (), accounts, (), ())
+    kept, without = facts.files.kept, facts.files.without
+    steps = tuple(steps_of(facts, names, kept, trial=trial))
+    return Plan(facts, names, trial, (), kept, without, accounts, steps, tuple(_notes(facts, accounts)))
 
 
 def resumed(facts: Facts, job: Decided) -> Plan:
@@ -106,9 +133,12 @@ def resumed(facts: Facts, job: Decided) -> Plan:
     why = {one.path: one.why for one in facts.files.kept}
     paths = (*((path, True) for path in job.directories), *((path, False) for path in job.files))
     in_order = sorted(paths, key=itemgetter(0))
-    kept = tuple(Kept(path, directory, why.get(path, "declared")) for path, directory in in_order)
+    kept = tuple(
+        Kept(path, directory, why.get(path, "declared"), presets.named(path, job.presets))
+        for path, directory in in_order
+    )
     steps = tuple(steps_of(facts, names, kept, trial=job.trial))
-    return Plan(facts, names, job.trial, (), kept, steps, ())
+    return Plan(facts, names, job.trial, (), kept, job.without, job.accounts, steps, ())
 
 
 def _names(facts: Facts) -> Names:
@@ -159,15 +189,13 @@ def _kernels(facts: Facts) -> str:
     return f"{'each of ' if len(releases) > 1 else ''}{first_of(releases, MOST)} ({builder})"
 
 
-def _notes(facts: Facts) -> Iterator[str]:
+def _notes(facts: Facts, accounts: Accounts) -> Iterator[str]:
     files, disk = facts.files, facts.disk
     for one in disk.mounted:
         if one.path in (b"/home", b"/var", b"/var/log", b"/srv", b"/root", b"/opt", b"/usr/local"):
             yield f"{to_text(one.path)} is mounted by itself, so it persists as it is"
-    yield (
-        "/etc/machine-id stays in the blank, where it can be read before anything is mounted; so do the "
-        "accounts: a password that is changed later comes back, until the blank has the new one"
-    )
+    yield "/etc/machine-id stays in the blank, where it can be read before anything is mounted"
+    yield _ACCOUNTS[accounts]
     if boot := next((one for one in disk.mounted if one.path in (b"/boot", b"/boot/efi", b"/efi")), None):
         what = "a kernel update reaches it at once, and its modules need the next blank"
         if boot.path == b"/boot":

@@ -15,11 +15,12 @@ from ..errors import ImpermanenceError
 from ..kernel import openat2
 from ..kernel.holders import Holder
 from ..system import atomic, command
+from ..system.services import Services
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import blank, drop_in, fstab, images, job, keeping, services
+from . import blank, drop_in, fstab, images, job, keeping, presets
 from .job import Job, Way
-from .plan import Kind, Plan, Step, place_in
+from .plan import ACCOUNTS, Accounts, Kind, Plan, Step, place_in
 from .told import Told
 from .whitelist import PERSIST
 from .work import Act, Work
@@ -49,6 +50,9 @@ class Setup:
             trial=plan.trial,
             directories=tuple(one.path for one in plan.kept if one.directory),
             files=tuple(one.path for one in plan.kept if not one.directory),
+            presets=presets.names_of(plan.kept),
+            without=plan.without,
+            accounts=plan.accounts,
             stopped=stopped,
         )
         self._work = Work(machine, found, told)
@@ -99,7 +103,8 @@ class Setup:
             )
 
     def _configuration(self, _: Step) -> None:
-        content = drop_in.content(self._plan.kept, PERSIST, trial=self._plan.trial)
+        plan = self._plan
+        content = drop_in.content(plan.kept, plan.without, PERSIST, trial=plan.trial)
         os.makedirs(os.path.dirname(drop_in.DROP_IN), exist_ok=True)
         if not _is_content(drop_in.DROP_IN, content):
             atomic.replace(drop_in.DROP_IN, content, mode=0o644)
@@ -132,7 +137,8 @@ class Setup:
                 return
 
     def _blank(self, _: Step) -> None:
-        services.enable([unit for unit in OTHERS if services.is_there(unit)])
+        units = (*OTHERS, *((ACCOUNTS,) if self._plan.accounts is Accounts.FOLLOW else ()))
+        Services().enable(units)
         self._machine.sync()
         blank.make(self._machine, self._names.root, self._names.blank)
 

@@ -6,36 +6,28 @@ being kept, only later changes to it are.  The books of package managers belong 
 
 from __future__ import annotations
 
-import re
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from ..kernel import openat2
+from ..lazy import regex
 from ..paths import ancestors, within
-from ..report.providers import dpkg
 from ..system import unit_files
 from ..system.unit_files import STATE, WORDS, Units
+from . import content, presets
 from .facts import Account, Kept
 
 PERSIST = b"/persist"  # where the persist volume is mounted
 CONFIGURATION = b"/etc/impermanence"
-MOST = 500  # entries of a directory that are looked at before it counts as one with something in it
 
-# Directories that are kept where they exist.
+# Directories that are kept where they exist, and that no preset has.
 _DIRECTORIES = (
     (b"/root", "root's home"),
-    (b"/var/log", "the logs"),
-    (b"/etc/NetworkManager/system-connections", "the networks that NetworkManager knows"),
-    (b"/etc/letsencrypt", "certificates, and the account that renews them"),
     (b"/etc/cups", "the printers"),
-    (b"/var/mail", "mail"),
-    (b"/var/www", "what the web server serves"),
     (b"/srv", "what this machine serves"),
     (b"/var/lib/private", "the state of services with users of their own"),
     *(
         (b"/var/lib/systemd/" + name, words)
         for name, words in (
-            (b"timers", "when timers last ran"),
             (b"timesync", "the time before the clock is set"),
             (b"linger", "whose services run without a login"),
             (b"coredump", "core dumps"),
@@ -45,11 +37,8 @@ _DIRECTORIES = (
         )
     ),
 )
-_FILES = (
-    (b"/var/lib/systemd/random-seed", "the random seed"),
-    (b"/var/lib/systemd/credential.secret", "the key of credentials"),
-)
-_HOST_KEY = re.compile(rb"ssh_host_[a-z0-9_]+_key(?:\.pub)?")
+_FILES = ((b"/var/lib/systemd/credential.secret", "the key of credentials"),)
+_HOST_KEY = regex(rb"ssh_host_[a-z0-9_]+_key(?:\.pub)?")
 # Where each directory is kept that holds something which no package brought.
 _STATE = (b"/var/lib", b"/var/spool")
 # What belongs to the software, or is made anew from it.
@@ -72,11 +61,13 @@ def kept(root: int, accounts: Sequence[Account], separate: Collection[bytes]) ->
 
     What lies in or below something of `separate`, which is mounted of its own, persists already.
     """
+    software = [b"/var/lib/" + name for name in _SOFTWARE - {b"private"}]
     found = [
+        *presets.fitting(root, separate, software),
         Kept(CONFIGURATION, True, "what is declared"),
         *_homes(root, accounts),
-        *(Kept(path, True, why) for path, why in _DIRECTORIES if _is(root, path, stat.S_ISDIR)),
-        *(Kept(path, False, why) for path, why in _FILES if _is(root, path, stat.S_ISREG)),
+        *(Kept(path, True, why) for path, why in _DIRECTORIES if content.there_is(root, path, stat.S_ISDIR)),
+        *(Kept(path, False, why) for path, why in _FILES if content.there_is(root, path, stat.S_ISREG)),
         *_host_keys(root),
         *_state(root),
     ]
@@ -98,9 +89,9 @@ def _homes(root: int, accounts: Sequence[Account]) -> Iterator[Kept]:
 
 
 def _host_keys(root: int) -> Iterator[Kept]:
-    for name in _names(root, b"/etc/ssh"):
+    for name in content.names(root, b"/etc/ssh"):
         path = b"/etc/ssh/" + name
-        if _HOST_KEY.fullmatch(name) and _is(root, path, stat.S_ISREG):
+        if _HOST_KEY.fullmatch(name) and content.there_is(root, path, stat.S_ISREG):
             yield Kept(path, False, "by which SSH knows this machine")
 
 
@@ -108,36 +99,12 @@ def _state(root: int) -> Iterator[Kept]:
     candidates = [
         above + b"/" + name
         for above in _STATE
-        for name in _names(root, above)
-        if name not in _SOFTWARE and _is(root, above + b"/" + name, stat.S_ISDIR)
+        for name in content.names(root, above)
+        if name not in _SOFTWARE and content.there_is(root, above + b"/" + name, stat.S_ISDIR)
     ]
-    content = {path: list(_content(root, path)) for path in candidates}
-    owned = _owned(root, content.values())
     units = unit_files.from_files(root)
-    for path in candidates:
-        if any(one not in owned for one in content[path]):
-            yield Kept(path, True, _why(units, path))
-
-
-def _owned(root: int, lists: Collection[Sequence[bytes]]) -> Collection[bytes]:
-    """Return those of the paths that a package of dpkg owns."""
-    if not dpkg.is_there(root):
-        return ()
-    return dpkg.Dpkg(root, None).owners(frozenset(path for paths in lists for path in paths))
-
-
-def _content(root: int, path: bytes) -> Iterator[bytes]:
-    """Yield what is in a directory, at any depth, but for directories; no more than MOST entries are seen."""
-    waiting, seen = [path], 0
-    while waiting and seen < MOST:
-        directory = waiting.pop()
-        for name in _names(root, directory):
-            seen += 1
-            one = directory + b"/" + name
-            if _is(root, one, stat.S_ISDIR):
-                waiting.append(one)
-            else:
-                yield one
+    for path in sorted(content.with_something(root, candidates)):
+        yield Kept(path, True, _why(units, path))
 
 
 def _why(units: Units, path: bytes) -> str:
@@ -145,18 +112,3 @@ def _why(units: Units, path: bytes) -> str:
     if owner is not None and owner[1].kind == STATE:
         return f"{WORDS[STATE]} of {owner[1].unit}"
     return "state, by its place"
-
-
-def _is(root: int, path: bytes, kind: Callable[[int], bool]) -> bool:
-    """Return whether something of this kind is there; `kind` is a function of stat."""
-    try:
-        return kind(openat2.facts(root, path).st_mode)
-    except OSError:
-        return False
-
-
-def _names(root: int, path: bytes) -> list[bytes]:
-    try:
-        return openat2.names(root, path)
-    except OSError:
-        return []

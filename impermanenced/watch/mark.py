@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ..kernel import fanotify
@@ -42,3 +43,21 @@ def ask_for_all(fan: int, mount_fd: int, everything: bool) -> None:
     """Ask the kernel for everything again, or for what is essential alone.  Raises OSError."""
     how = fanotify.FAN_MARK_ADD if everything else fanotify.FAN_MARK_REMOVE
     fanotify.mark(fan, how | fanotify.FAN_MARK_FILESYSTEM, OPTIONAL, mount_fd)
+
+
+def adopt_fanotify(fan: int, mount_fd: int) -> bool:
+    """Tell whether a descriptor that another program made watches the filesystem of a top-level mount as
+    `open_fanotify` does, and no other one.
+
+    Otherwise it is closed, whatever it is.
+    """
+    try:
+        os.set_inheritable(fan, False)
+        fanotify.mark(fan, fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM, MASK, mount_fd)
+        if fanotify.count_marks(fan) == 1:  # the one that was there is that of this filesystem
+            return True
+    except OSError:  # it is no such descriptor
+        pass
+    with contextlib.suppress(OSError):
+        os.close(fan)
+    return False

@@ -1,12 +1,9 @@
 """A user who owns the directory of a stray exchanges it for a link all the time: nothing outside is touched.
-
-TIDY_RACES=100000 tries so often.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 from collections.abc import Iterator
 
@@ -14,24 +11,12 @@ import pytest
 
 from impermanenced.keep.strays import Stray, inode_of
 from impermanenced.keep.trash import NAME, Trash
-from impermanenced.kernel import libc
 from impermanenced.model import FileType
 
 from ..conftest import Filesystem
+from .races import ALICE, exchanging, tries
 
-TRIES = int(os.environ.get("TIDY_RACES", "1000"))
-ALICE = 1000
-
-
-def attack(home: str) -> None:
-    """As alice: her directory and a link to what is not hers change places, and so do two of her files."""
-    fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-    os.setresgid(ALICE, ALICE, ALICE)
-    os.setresuid(ALICE, ALICE, ALICE)
-    while True:
-        for one, other in ((b"dir", b"link"), (b"dir/stray", b"other")):
-            with contextlib.suppress(OSError):
-                libc.renameat2(fd, one, fd, other, libc.RENAME_EXCHANGE)
+TRIES = tries(1000)
 
 
 @pytest.fixture
@@ -48,13 +33,8 @@ def inode(filesystem: Filesystem) -> Iterator[tuple[int, int]]:
     for path in (home, home / "dir", home / "dir/stray", home / "other"):
         os.chown(path, ALICE, ALICE)
     found = inode_of((home / "dir/stray").stat())
-    attacker = multiprocessing.get_context("fork").Process(target=attack, args=(os.fspath(home),))
-    attacker.start()
-    try:
+    with exchanging(home, (b"dir", b"link"), (b"dir/stray", b"other")):
         yield found
-    finally:
-        attacker.kill()
-        attacker.join()
 
 
 def test_no_foreign_file_is_moved_and_nothing_is_put_outside(

@@ -40,9 +40,7 @@ class Limits(TypedDict, total=False):
     boots: int
 
 
-def open_ledger(
-    directory: Path, boot: str = "this", now: float = 100.0, **limits: Unpack[Limits]
-) -> Ledger:
+def open_ledger(directory: Path, boot: str = "this", now: float = 100.0, **limits: Unpack[Limits]) -> Ledger:
     return Ledger(os.fsencode(directory), boot, Clock(now), **limits)
 
 

@@ -156,4 +156,3 @@ def test_overflow_is_told() -> None:
     assert told and writes.overflows == 1
     assert take(writes) == ({}, False, True)
     assert take(writes) == ({}, False, False)
-

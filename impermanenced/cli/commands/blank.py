@@ -12,6 +12,7 @@ from typing import TypeAlias
 from ...config.load import Config
 from ...document.fields import printed
 from ...document.releases import (
+    accounts_to_json,
     change_to_json,
     difference_to_json,
     releases_to_json,
@@ -19,18 +20,22 @@ from ...document.releases import (
 )
 from ...errors import UsageError
 from ...model import Volume
-from ...releases import change, copies, difference, listing, verification
+from ...releases import accounts, change, copies, difference, listing, verification
 from ...releases.listing import Known, Place, Releases
 from ...releases.record import Maker
-from ...text import to_text
+from ...text import first_of, to_text
 from ...volumes.configured import configured
 from ...volumes.machine import Machine
 from .. import arguments, output, release_words
 from ..arguments import did_you_mean
 from ..verb import LOST, Shared, Verb
 
-ACTIONS = ("list", "show", "verify", "diff", "create", "revert")
-_HINT = "impermanence blank list | show [N] | verify [N] | diff [N [M]] | create [PATH...] | revert N"
+ACTIONS = ("list", "show", "verify", "diff", "create", "accounts", "revert")
+MOST = 5  # accounts that the record of a release names
+_HINT = (
+    "impermanence blank list | show [N] | verify [N] | diff [N [M]] | create [PATH...] | accounts | revert N"
+)
+_MOST_WORDS = {"list": 0, "show": 1, "verify": 1, "diff": 2, "accounts": 0, "revert": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,9 @@ def read_options(found: argparse.Namespace) -> Options:
         raise UsageError(f"blank: there is no {action}", did_you_mean(action, ACTIONS) or _HINT)
     if (found.source is not None and action != "create") or (found.content and action != "verify"):
         raise UsageError("blank: --from goes with create, and --content with verify", _HINT)
-    if found.dry_run and action not in ("create", "revert"):
+    if found.dry_run and action not in ("create", "accounts", "revert"):
         raise UsageError(f"blank: {action} changes nothing anyway", _HINT)
-    most = {"list": 0, "show": 1, "verify": 1, "diff": 2, "revert": 1}.get(action, len(found.words))
+    most = _MOST_WORDS.get(action, len(found.words))
     if len(found.words) > most or (action == "revert" and not found.words):
         raise UsageError(f"blank: {action} takes {'one number' if most == 1 else f'{most} numbers'}", _HINT)
     if action == "create":
@@ -153,6 +158,26 @@ def _create(options: Options, shared: Shared, config: Config, machine: Machine, 
     return 0
 
 
+def _accounts(options: Options, shared: Shared, config: Config, machine: Machine, volume: Volume) -> int:
+    names = accounts.differing(machine, volume)
+    if options.dry_run or not names:
+        if shared.json:
+            output.write(printed(accounts_to_json(names, None)))
+        else:
+            output.write(release_words.accounts(names, dry_run=options.dry_run))
+        return 0
+    words = "accounts: " + first_of(sorted({name for found in names.values() for name in found}), MOST)
+    edit = accounts.bring(machine, volume)
+    progress = release_words.counted(shared)
+    done = change.change(config, machine, volume, Maker.KEEP, words, edit, progress=progress)
+    if shared.json:
+        output.write(printed(accounts_to_json(names, done)))
+    else:
+        output.write(release_words.accounts(names, dry_run=False))
+        output.write(release_words.changed(done, dry_run=False))
+    return 0
+
+
 def _revert(options: Options, shared: Shared, config: Config, machine: Machine, volume: Volume) -> int:
     known = listing.read(machine, volume).of(options.numbers[0])
     if options.dry_run:
@@ -173,6 +198,7 @@ _ACTIONS: dict[str, Action] = {
     "verify": _verify,
     "diff": _diff,
     "create": _create,
+    "accounts": _accounts,
     "revert": _revert,
 }
 

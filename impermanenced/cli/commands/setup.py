@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from ...boots import off, setup
 from ...config.load import VolumeSettings, load
 from ...errors import ConfigError, NotPermitted, UsageError
+from ...setup.plan import Accounts
 from ...setup.state import is_converted
 from ...volumes.configured import configured
 from .. import arguments, converting, output
+from ..converting import Asked
 from ..verb import Shared, Verb
 
 
@@ -23,12 +25,19 @@ class Options:
     trial: bool = False
     dry_run: bool = False
     yes: bool = False
+    accounts: Accounts | None = None  # None: the person is asked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trial", action="store_true", help="set up a machine that wipes nothing yet")
     parser.add_argument("--remove", action="store_true", help="make this a normal machine again")
     parser.add_argument("--off", action="store_true", help="switch wiping off, for every initrd there is")
+    parser.add_argument(
+        "--accounts",
+        choices=tuple(Accounts),
+        metavar="|".join(Accounts),
+        help="whose accounts a boot has: the blank's, or what is changed here follows into it",
+    )
     arguments.add_dry_run(parser)
     arguments.add_yes(parser)
     arguments.add_json(parser)
@@ -39,7 +48,10 @@ def read_options(found: argparse.Namespace) -> Options:
         raise UsageError("setup: --trial, --remove and --off exclude each other")
     if found.off and (found.yes or found.json):
         raise UsageError("setup: --off asks nothing, and prints no JSON")
-    return Options(found.off, found.remove, found.trial, found.dry_run, found.yes)
+    if found.accounts is not None and (found.off or found.remove):
+        raise UsageError("setup: --accounts is for setting a machine up")
+    accounts = None if found.accounts is None else Accounts(found.accounts)
+    return Options(found.off, found.remove, found.trial, found.dry_run, found.yes, accounts)
 
 
 def run(options: Options, shared: Shared) -> int:
@@ -53,11 +65,13 @@ def run(options: Options, shared: Shared) -> int:
         if options.remove:
             return converting.take_back(volumes, shared, dry_run=options.dry_run, yes=options.yes)
         if not is_converted(volumes):
-            return converting.run(
-                volumes, shared, trial=options.trial, dry_run=options.dry_run, yes=options.yes
-            )
+            asked = Asked(options.trial, options.dry_run, options.yes, options.accounts)
+            return converting.run(volumes, shared, asked)
     elif options.remove:
         raise UsageError("setup: --remove is about the system that runs, and takes no --config")
+    if options.accounts is not None:
+        unit = "impermanence-accounts.service"
+        raise UsageError("setup: it is set up", f"systemctl enable {unit} or disable {unit} is that choice")
     if options.trial:
         raise UsageError("setup: it is set up; wipe = false below [rollback], and setup, make it a trial")
     with configured(shared.config) as (config, machine):

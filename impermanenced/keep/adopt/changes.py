@@ -27,6 +27,12 @@ def now() -> int:
     return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
 
 
+def wait_after(moment: int) -> None:
+    """Return when a file that is written from now on gets a later time than this one."""
+    while now() <= moment:
+        time.sleep(0.001)
+
+
 def since(above: int, name: bytes, moment: int) -> Iterator[Names]:
     """Yield the names that lead to each file or directory whose inode changed at or after a moment.
 

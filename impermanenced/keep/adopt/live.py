@@ -11,11 +11,12 @@ from typing import NoReturn
 import btrfsutil
 
 from ...errors import ImpermanenceError, UsageError
-from ...kernel import attach, btrfs, mounts, openat2
+from ...kernel import attach, btrfs, mounts
 from ...kernel.holders import Holder, holders
 from ...model import Volume
 from ...text import to_text
 from ...volumes.machine import Machine
+from .. import approach
 from .ground import Ground
 
 
@@ -24,7 +25,7 @@ class Live:
 
     def __init__(self, ground: Ground, path: bytes) -> None:
         """Open the directory that the path lies in.  Raises UsageError if there is none, or a link leads
-        there.
+        there, and Unsafe.
         """
         self.path = path
         self.shown = to_text(path)
@@ -33,7 +34,7 @@ class Live:
         above, self.name = os.path.split(path)
         root = os.open(ground.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self.above = openat2.open_directory(root, above, os.O_RDONLY)
+            self.above, self.way = approach.walk(root, above, os.O_RDONLY)
         except OSError as error:
             _no_way(ground, path, error)
         finally:
@@ -150,8 +151,9 @@ def _no_way(ground: Ground, path: bytes, error: OSError) -> NoReturn:
     """Raise a UsageError about a path that cannot be reached without following a link, or at all."""
     shown = to_text(path)
     if error.errno == errno.ELOOP:
-        real = os.path.realpath(ground.real(path))
-        hint = None
+        real, hint = b"", None
+        with contextlib.suppress(OSError):  # the link may have gone by now
+            real = os.path.realpath(ground.real(path))
         if real.startswith(ground.real(b"/")):
             hint = f"name what it leads to: {to_text(real[len(ground.root.rstrip(b'/')) :])}"
         raise UsageError(f"{shown}: a link is on the way there, and it may lead elsewhere tomorrow", hint)

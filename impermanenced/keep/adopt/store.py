@@ -15,8 +15,9 @@ import stat
 
 from ... import copying
 from ...errors import ImpermanenceError, UsageError
-from ...kernel import libc, mounts, openat2
+from ...kernel import libc, mounts
 from ...text import to_text
+from .. import approach
 from ..strays import OURS
 from .ground import Ground
 from .live import Live
@@ -66,7 +67,7 @@ class Store:
     def above(self) -> int:
         """Return a descriptor of the directory of the source.  Raises OSError if it is not there."""
         if self._above is None:
-            self._above = openat2.open_directory(self._top, os.path.dirname(self.path), os.O_RDONLY)
+            self._above = approach.open_directory(self._top, os.path.dirname(self.path))
         return self._above
 
     def facts(self) -> os.stat_result | None:
@@ -82,25 +83,28 @@ class Store:
                 ) from None
             raise
 
-    def make_above(self, live: Live, root: bytes) -> None:
+    def make_above(self, live: Live) -> None:
         """Make the directories on the way to the source, as those on the way to the path are."""
         if self._above is not None:
             return
         at = os.dup(self._top)
-        ours = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             done = b""
-            for name in os.path.dirname(self.path).split(b"/")[1:]:
+            for name, like in zip(self._above_names(), live.way, strict=True):
                 done += b"/" + name
-                below = self._enter(at, name, openat2.facts(ours, done))
+                below = self._enter(at, name, like)
+                above, facts = os.fstat(at), os.fstat(below)
                 os.close(at)
                 at = below
+                approach.check(above, facts, self.persist.rstrip(b"/") + done)
                 self._rebase(at, done)
             self._above, at = at, -1
         finally:
-            os.close(ours)
             if at >= 0:
                 os.close(at)
+
+    def _above_names(self) -> list[bytes]:
+        return [name for name in os.path.dirname(self.path).split(b"/") if name]
 
     def _find_base(self) -> None:
         """Go down as far as there are directories: what is mounted on the way has a staging directory of its
@@ -109,7 +113,7 @@ class Store:
         at = os.dup(self._top)
         try:
             done = b""
-            for name in os.path.dirname(self.path).split(b"/")[1:]:
+            for name in self._above_names():
                 done += b"/" + name
                 below = os.open(name, _DIRECTORY, dir_fd=at)
                 os.close(at)

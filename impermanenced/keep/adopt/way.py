@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 
+from ...boots.records.job import Job
 from ...errors import ImpermanenceError
-from ...kernel import openat2
 from ...text import to_text
+from .. import approach
 from .ground import Ground
-from .record import Job
 from .store import Store
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,7 +45,9 @@ def _enter(at: int, name: bytes, path: bytes, store: Store) -> int:
         return os.open(name, _DIRECTORY, dir_fd=at)
     except FileNotFoundError:
         _refuse_others(at, path)
-        like = openat2.facts(store.top, path)
+        opened, found = approach.walk(store.top, path)
+        os.close(opened)
+        like = found[-1]
         os.mkdir(name, 0o700, dir_fd=at)
         os.chown(name, like.st_uid, like.st_gid, dir_fd=at, follow_symlinks=False)
         os.chmod(name, stat.S_IMODE(like.st_mode), dir_fd=at)

@@ -114,8 +114,7 @@ class Ledger:
         ).fetchall()
         # If the clock was set back meanwhile, the gap must not be negative.
         self.gaps = tuple(
-            (min(until, since) / 1000, since / 1000)
-            for (_, until), (since, _) in itertools.pairwise(lives)
+            (min(until, since) / 1000, since / 1000) for (_, until), (since, _) in itertools.pairwise(lives)
         )
         return float(lives[0][0] / 1000)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.keep.adopt.record import Step
+from impermanenced.boots.records.job import Step
 
 from ..copying import trees
 from .machine import Machine
@@ -33,6 +33,17 @@ def test_a_directory_is_kept_with_all_that_belongs_to_it(machine: Machine, sonar
     (sonarr / "written-later").unlink()
     os.utime(sonarr, ns=(trees.LONG_AGO, trees.LONG_AGO + 1))
     assert trees.difference(before, trees.look(os.fsencode(sonarr))) == {}
+
+
+def test_a_directory_at_the_top(machine: Machine) -> None:
+    tree = machine.root / "srv"
+    trees.torture(tree)
+    before = trees.look(os.fsencode(tree))
+    machine.adopt("/srv")
+    assert machine.mounted("/srv")
+    assert trees.difference(before, trees.look(os.fsencode(tree))) == {}
+    machine.give_back("/srv")
+    assert trees.difference(before, trees.look(os.fsencode(tree))) == {}
 
 
 def test_it_goes_back_as_it_was(machine: Machine, sonarr: Path) -> None:

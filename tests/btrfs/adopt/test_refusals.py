@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.boots.records.job import Step
 from impermanenced.errors import Cancelled, CommandError, ImpermanenceError, UsageError
 from impermanenced.keep.adopt import persist
-from impermanenced.keep.adopt.record import Step
 from tests.conftest import Filesystem, sh, swap_on
 
 from ..copying.conftest import Stop
+from ..races import ALICE
 from .machine import Machine
 
 
@@ -42,6 +43,20 @@ def app(machine: Machine) -> Path:
     tree.mkdir()
     (tree / "file").write_bytes(b"content" * 100_000)
     return tree
+
+
+@pytest.mark.parametrize("where", ["root", "persist"])
+def test_a_directory_of_roots_in_a_users(machine: Machine, where: str) -> None:
+    """Alice may move it to where hers was, and what is closed in it would get to where she can read."""
+    notes = machine.root / "home/alice/work/notes"
+    notes.mkdir(parents=True)
+    stored = machine.persist / "home/alice/work"
+    stored.mkdir(parents=True)
+    theirs = {"root": stored, "persist": notes.parent}[where]
+    for path in (machine.root / "home/alice", machine.persist / "home/alice", theirs):
+        os.chown(path, ALICE, ALICE)
+    error = refused(machine, "/home/alice/work/notes")
+    assert f"work lies in a directory of uid {ALICE}, and is of uid 0" in error.message
 
 
 def test_a_persist_volume_that_is_read_only(machine: Machine, app: Path) -> None:

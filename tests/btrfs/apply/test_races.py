@@ -1,7 +1,4 @@
-"""A user who owns the directories on the way exchanges them while `apply` works there.
-
-RACES=100000 tries that often; the number in `make test` is small.
-"""
+"""A user who owns the directories on the way exchanges them while `apply` works there."""
 
 from __future__ import annotations
 
@@ -13,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from impermanenced.keep import places
+from impermanenced.keep.approach import Unsafe
 from impermanenced.keep.live import Live
 from impermanenced.keep.ownership import Owner
 from impermanenced.keep.plan import Kind, Made, Mounting
 from impermanenced.kernel import libc, mounts
 
-TRIES = int(os.environ.get("RACES", "1500"))
+from ..races import tries
+
+TRIES = tries(1500)
 PATIENCE = 50  # times as many, on a machine on which the attacker or we have hardly had a turn
 USER = 1000
 
@@ -105,7 +105,7 @@ def test_nothing_is_made_elsewhere_and_nothing_foreign_changes_hands(home: Home)
             kind = Kind.DIRECTORY if attempt % 2 else Kind.LINK
             try:
                 made += places.create(root, Made(path, kind, owner, b"/nowhere"))
-            except (OSError, places.Unsafe):
+            except (OSError, Unsafe):
                 refused += 1
             for way in (b"way", b"mine"):
                 there = os.path.join(os.fsencode(home.home), way, b"share/new")

@@ -17,13 +17,14 @@ from impermanenced.errors import Cancelled, ImpermanenceError
 from impermanenced.kernel import libc
 from tests.btrfs.copying import trees
 from tests.btrfs.copying.test_races import attacking, facts, foreign_at
+from tests.btrfs.races import tries
 from tests.conftest import Filesystem, sh
 from tests.schema import checked
 
 from .lives import DEEP, live, writes, writes_deep
 from .machine import Machine
 
-TRIES = int(os.environ.get("RACE_TRIES", "100"))  # 100000: by hand
+TRIES = tries(100)
 INTERRUPTIONS = 20
 
 

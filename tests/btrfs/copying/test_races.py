@@ -10,9 +10,10 @@ from pathlib import Path
 
 from impermanenced import copying
 
+from ..races import tries
 from .conftest import Pair
 
-TRIES = int(os.environ.get("RACE_TRIES", "100"))  # 100000: by hand
+TRIES = tries(100)
 
 
 @contextlib.contextmanager

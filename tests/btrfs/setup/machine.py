@@ -148,12 +148,16 @@ class Stock:
             ("lib/impermanence/impermanence-rollback", "the hook\n"),
             ("bin/impermanence", f"#!/bin/sh\nexec /usr/bin/python3 -c '{COMMAND}' \"$@\"\n"),
         ):
-            place = self.programs / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-            place.chmod(0o755)
+            self.install(path, text)
         if self.layout.builder != "bin/dracut":  # this machine has it, and that one has not
             os.mknod(self.programs / "bin/dracut", stat.S_IFCHR, os.makedev(0, 0))  # a whiteout of overlayfs
+
+    def install(self, path: str, text: str) -> None:
+        """Put a file below /usr."""
+        place = self.programs / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+        place.chmod(0o755)
 
     def rename_root(self, name: str) -> None:
         for where in reversed(self.mounted):

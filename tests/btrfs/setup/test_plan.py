@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 
 import btrfsutil
@@ -14,6 +15,8 @@ from tests.conftest import Filesystem, sh, swap_on
 
 from .machine import DEBIAN, RELEASE, Stock, steps
 
+ACCOUNTS = "impermanence-accounts.service"
+REPOSITORY = Path(__file__).parents[3]
 STEPS = ["state", "persist", "configuration", "stop", "keep", "start", "initrd", "blank", "record"]
 
 
@@ -64,7 +67,7 @@ def test_a_question_that_is_not_answered_with_yes(stock: Stock, keys: bytes, cod
 
 
 def test_a_question_that_is_answered_with_yes(stock: Stock) -> None:
-    code, shown = stock.terminal(b"y\n", "setup", "--trial")
+    code, shown = stock.terminal(b"y\nn\n", "setup", "--trial")
     assert code == 0 and "done: the next boot keeps the root, in a trial" in shown, shown
     assert stock.boot().result.action == "trial"
     assert stock.run("doctor", booted=True).returncode == 0
@@ -72,10 +75,91 @@ def test_a_question_that_is_answered_with_yes(stock: Stock) -> None:
 
 def test_a_service_that_names_its_state(stock: Stock) -> None:
     units = stock.root / "etc/systemd/system"
-    (units / "redis.service").write_text("[Service]\nStateDirectory=redis\n")
+    (stock.root / "var/lib/mine").mkdir()
+    (stock.root / "var/lib/mine/state").touch()
+    (units / "mine.service").write_text("[Service]\nStateDirectory=mine\n")
     document = stock.document("setup", "setup", "--dry-run")
-    (redis,) = [one for one in document["kept"] if one["path"] == "/var/lib/redis"]
-    assert redis["why"] == "state of redis.service"
+    (mine,) = [one for one in document["kept"] if one["path"] == "/var/lib/mine"]
+    assert (mine["why"], mine["preset"]) == ("state of mine.service", None)
+
+
+def test_presets_that_fit_are_declared_by_name(stock: Stock) -> None:
+    """What they keep and comes later is declared then; what is there and stays in the blank is left out."""
+    for path in ("etc/NetworkManager/system-connections", "var/lib/postgresql", "var/lib/alsa", "var/mail"):
+        (stock.root / path).mkdir(parents=True)
+    (stock.root / "var/lib/alsa/asound.state").touch()
+    (stock.root / "etc/ssl/private").mkdir(parents=True)  # one of the two places of its preset
+    said = stock.run("setup", "--yes")
+    assert said.returncode == 0, said.stderr
+    declared = tomllib.loads((stock.root / "etc/impermanence/config.d/10-setup.toml").read_text())
+    persist = declared["persist"]["/persist"]
+    assert persist["preset"] == ["identity", "network", "logs", "alsa", "mail", "redis"]
+    assert persist["without"] == ["/etc/machine-id"]
+    assert persist["directories"] == ["/etc/impermanence", "/home", "/root", "/srv"]
+    assert "files" not in persist
+    assert stock.boot().result.action == "wiped"
+    assert stock.run("doctor", booted=True).stdout == "nothing is wrong.\n"
+    said = stock.shell("impermanence status --persist")
+    assert "machine-id" not in said.stdout and "/var/lib/redis" in said.stdout
+
+
+def test_a_place_of_a_preset_that_is_mounted_by_itself_is_no_part_of_it(stock: Stock) -> None:
+    stock.filesystem.subvolume("log")
+    with open(stock.root / "etc/fstab", "a", encoding="utf-8") as fstab:
+        fstab.write(f"{stock.filesystem.device} /var/log btrfs subvol=log 0 0\n")
+    said = stock.run("setup", "--yes", booted=True)
+    assert said.returncode == 0, said.stderr
+    content = (stock.root / "etc/impermanence/config.d/10-setup.toml").read_text()
+    assert "/var/log" not in content and '"logs"' not in content
+    assert stock.boot().result.action == "wiped"
+    assert stock.run("doctor", booted=True).stdout == "nothing is wrong.\n"
+
+
+# Accounts
+
+
+def unit_is_enabled(stock: Stock) -> bool:
+    return (stock.root / "etc/systemd/system/multi-user.target.wants" / ACCOUNTS).is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("keys", "argv", "follow"),
+    [
+        (b"y\ny\n", (), True),
+        (b"y\n\n", (), False),
+        (b"y\n", ("--accounts", "follow"), True),
+        (b"y\n", ("--accounts", "blank"), False),
+        (b"", ("--yes",), False),
+        (b"", ("--yes", "--accounts", "follow"), True),
+    ],
+    ids=str,
+)
+def test_accounts_are_decided_with_the_person(
+    stock: Stock, keys: bytes, argv: tuple[str, ...], follow: bool
+) -> None:
+    stock.install(f"lib/systemd/system/{ACCOUNTS}", (REPOSITORY / "systemd" / ACCOUNTS).read_text())
+    if keys:
+        code, said = stock.terminal(keys, "setup", *argv)
+    else:
+        done = stock.run("setup", *argv)
+        code, said = done.returncode, done.stdout
+    assert code == 0, said
+    assert ("follow into the blank, at each shutdown? [y/N]" in said) == (bool(keys) and not argv)
+    if "--yes" in argv:  # what it takes is said
+        words = "is brought into it at each shutdown" if follow else "is the old one again at the next boot"
+        assert words in " ".join(said.split())
+    assert unit_is_enabled(stock) == follow
+    assert stock.boot().result.action == "wiped"
+    assert unit_is_enabled(stock) == follow, "the blank has the choice"
+    assert stock.shell("impermanence setup --remove --yes >&2").returncode == 0
+    assert not unit_is_enabled(stock)
+
+
+def test_a_question_that_is_left_by_ctrl_c(stock: Stock) -> None:
+    before = stock.everything()
+    code, shown = stock.terminal(b"y\n\x03", "setup")
+    assert code == 130, shown
+    assert stock.everything() == before
 
 
 def test_a_home_elsewhere_and_a_link_for_one(stock: Stock) -> None:
@@ -253,7 +337,14 @@ def test_somebody_who_writes_in_what_is_kept(stock: Stock) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [("--off", "--remove"), ("--off", "--yes"), ("--trial", "--remove"), ("--off", "--json")]
+    "argv",
+    [
+        ("--off", "--accounts", "blank"),
+        ("--off", "--remove"),
+        ("--off", "--yes"),
+        ("--trial", "--remove"),
+        ("--off", "--json"),
+    ],
 )
 def test_words_that_exclude_each_other(stock: Stock, argv: tuple[str, ...]) -> None:
     said = stock.run("setup", *argv)
