@@ -101,6 +101,12 @@ def uuid_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
+def uuid_text(raw: bytes) -> str:
+    """Return the 16 bytes of a UUID as text."""
+    text = raw.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
 def boot_file(number: int, kind: BootFile) -> bytes:
     """Return the path of boots/N.*."""
     return BOOTS + f"/{number}.{kind}".encode()

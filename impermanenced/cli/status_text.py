@@ -227,6 +227,9 @@ def _watch(report: Report, now: float) -> str:
         missing.append(f"{wording.plural(len(report.gaps), 'gap')}, the last one until {last}")
     if report.overflows:
         missing.append(wording.plural(report.overflows, "overflow"))
+    if report.curtailed:
+        times = wording.plural(report.curtailed, "busy time")
+        missing.append(f"{times} without changed attributes and open files")
     rest = f"; {'; '.join(missing)}." if missing else ", complete."
     return f"writers known since {wording.clock(since, now)}{rest}"
 

@@ -6,11 +6,10 @@ before each step.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...errors import RecordError
 from ...lazy import regex
@@ -57,8 +56,7 @@ ENDED = (Step.DONE, Step.UNDONE)
 SETTLED = (Step.DECLARE, Step.UNDECLARE, Step.SWAP, Step.PUT_AWAY, Step.START)  # to be finished after a cut
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One job, done or on its way."""
 
     number: int
@@ -82,7 +80,7 @@ class Job:
 
     def at(self, step: Step) -> Job:
         """Return the same job at another step."""
-        return dataclasses.replace(self, step=step)
+        return self._replace(step=step)
 
 
 def format_job(job: Job) -> bytes:

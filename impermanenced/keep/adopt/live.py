@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
 from typing import NoReturn
 
 import btrfsutil
@@ -14,6 +13,7 @@ from ...errors import ImpermanenceError, UsageError
 from ...kernel import attach, btrfs, mounts
 from ...kernel.holders import Holder, holders
 from ...model import Volume
+from ...state import uuid_text
 from ...text import to_text
 from ...volumes.machine import Machine
 from .. import approach
@@ -85,7 +85,7 @@ class Live:
 
     def life(self) -> str:
         """Return the UUID of the subvolume that the path lies in; another life of the volume has another."""
-        return str(uuid.UUID(bytes=self._machine.subvolume(btrfsutil.subvolume_id(self.above)).uuid))
+        return uuid_text(self._machine.subvolume(btrfsutil.subvolume_id(self.above)).uuid)
 
     def beneath(self) -> int:
         """Return a descriptor of the directory above through which no mount is seen; it stays ours."""

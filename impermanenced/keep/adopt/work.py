@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 import time
@@ -52,7 +51,7 @@ class Work:
         """
         if units:
             found = self.ground.services.with_others(units)
-            self.job = self.book.save(dataclasses.replace(self.job, stopped=found))
+            self.job = self.book.save(self.job._replace(stopped=found))
             self.ground.tell(f"stop {', '.join(found)}")
             if going_on := self.ground.services.stop(found):
                 raise ImpermanenceError(f"not stopped: {', '.join(going_on)}", "systemctl status says why")
@@ -85,7 +84,7 @@ class Work:
             )
             changed = [b"/".join((name, *names)) for names in changes.since(source, name, began)]
             if not differences and not changed:
-                self.job = dataclasses.replace(self.job, since=began)
+                self.job = self.job._replace(since=began)
                 return
             changed = changed or [b"/".join((name, one.path)) for one in differences]
             changes.wait_after(began)  # what was written just before counts as written meanwhile
