@@ -253,6 +253,8 @@ class Report(NamedTuple):
     unheard: str | None = None  # why a daemon that runs did not make this, in words
     forecast: Forecast | None = None  # None: whoever made the report could not tell
     unlisted: tuple[Unlisted, ...] = ()  # what one user's names make too long to list
+    # How often so much was written that for a while nobody watched changes of metadata and of open files.
+    curtailed: int = 0
 
 
 class Declaration(NamedTuple):

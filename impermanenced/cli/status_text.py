@@ -10,7 +10,7 @@ from ..boots.examine import UNKNOWN
 from ..losses import BAD, SERIOUS, mark
 from ..model import LOSSES, AdviceKind, Entry, Report, Verdict
 from ..report import totals
-from ..text import size_to_text, to_text
+from ..text import from_text, size_to_text, to_text
 from . import next_boot, output, remedies, source, wording
 from .output import Style
 from .rows import PACKAGES, Row, by, rows
@@ -71,7 +71,9 @@ def keeps(report: Report, options: Options, shared: Shared) -> str | None:
     found = remedies.declaration(report, path, persist, settings.placements)
     if found is None:
         return None
-    return remedies.keeping(found.argument, None if settings.persist else to_text(persist))
+    volume = None if settings.persist else to_text(persist)
+    stop = remedies.stopping(report, from_text(found.argument))
+    return remedies.keeping(found.argument, volume, stop)
 
 
 def text(
@@ -225,6 +227,9 @@ def _watch(report: Report, now: float) -> str:
         missing.append(f"{wording.plural(len(report.gaps), 'gap')}, the last one until {last}")
     if report.overflows:
         missing.append(wording.plural(report.overflows, "overflow"))
+    if report.curtailed:
+        times = wording.plural(report.curtailed, "busy time")
+        missing.append(f"{times} without changed attributes and open files")
     rest = f"; {'; '.join(missing)}." if missing else ", complete."
     return f"writers known since {wording.clock(since, now)}{rest}"
 

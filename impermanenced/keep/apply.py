@@ -19,14 +19,13 @@ from ..errors import CommandError, NotSetUp, RecordError
 from ..kernel import mounts
 from ..state import COMPILED, ROLLBACK
 from ..system import command
+from ..system.services import is_booted
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
 from . import facts, places, plan, seeds, store, units
 from .approach import Unsafe
 from .live import Live
 from .plan import Kind, Made, Plan
-
-_BOOTED = "/run/systemd/system"  # sd_booted(3)
 
 
 class StepKind(enum.StrEnum):
@@ -163,7 +162,7 @@ class _Work:
         here: Mapping[str, bytes] = {}
         if (whole.kept or whole.given) and not handed:
             here = units.compiled(whole, lines=os.fsdecode(store.LOCAL.lines))
-        booted = os.path.isdir(_BOOTED)
+        booted = is_booted()
         before = len(self.steps)
         for host, wanted in ((store.LOCAL, here), (store.RUN, files if handed else {})):
             if (host is store.LOCAL or booted) and store.differs(host, wanted):
@@ -171,9 +170,9 @@ class _Work:
                 self._do(StepKind.INSTALL, host.units, words, partial(store.install, host, wanted))
         if len(self.steps) > before and booted and not self.dry_run:
             try:
-                command.run(["systemctl", "daemon-reload"])
+                command.run(["systemctl", "daemon-reload"], apart=True)
                 if f"units/{units.SYNC_PATH}" in files:
-                    command.run(["systemctl", "restart", units.SYNC_PATH, units.SYNC_LAST])
+                    command.run(["systemctl", "restart", units.SYNC_PATH, units.SYNC_LAST], apart=True)
             except CommandError as error:
                 self.left.append(Left(store.RUN.units, error.message, error.hint or "", failed=True))
 

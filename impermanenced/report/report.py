@@ -150,6 +150,7 @@ class Manager:
             complete=complete,
             watching_since=writers.since if writers else None,
             overflows=writers.overflows if writers else 0,
+            curtailed=writers.curtailed if writers else 0,
             volumes=self.volumes,
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
@@ -192,8 +193,9 @@ class Manager:
     ) -> list[Entry]:
         """Return what became of some inodes of a volume, or of a subvolume nested in one, sorted by path; an
         inode that is as in the blank gives nothing.  Raises TooMany as `status` does.
+
+        It sees what was written before the last `machine.sync`.
         """
-        self.machine.sync()
         if (found := self.tree_of(root_id)) is None:
             return []
         volume, tree = found
@@ -261,7 +263,7 @@ class Manager:
         wiped = {one.persist for one in misplaced}
         follow = functools.partial(links.end, covered.root, volume.path)
         persist = [path for path in config.persist if path not in wiped]
-        return Rules(config.declarations, mounted, config.ignore, persist, follow)
+        return Rules(config.declarations, mounted, config.ignore, persist, follow, volume.path)
 
     def rulings(self, paths: Iterable[bytes]) -> Iterator[tuple[Difference, Ruling, tuple[Advice, ...]]]:
         """Yield what is at each path in the volumes now, differing from the blank or not, what the rules say

@@ -51,6 +51,7 @@ class Accounts(enum.StrEnum):
     FOLLOW = "follow"  # the change is brought into the blank when the machine shuts down
 
 
+ACCOUNTS = "impermanence-accounts.service"  # brings changed accounts into the blank at each shutdown
 _ACCOUNTS = {
     Accounts.BLANK: "the accounts (/etc/passwd, shadow, group, gshadow) are those of the blank: a password "
     "that is changed later is the old one again at the next boot, unless  impermanence blank accounts  "

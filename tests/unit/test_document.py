@@ -129,6 +129,7 @@ reports = st.builds(
     complete=st.booleans(),
     watching_since=st.none() | seconds,
     overflows=sizes,
+    curtailed=sizes,
     volumes=st.tuples(volumes("root"), volumes("home")),
     entries=st.lists(entries, max_size=4).map(tuple),
     gaps=st.lists(st.tuples(seconds, seconds), max_size=3).map(tuple),

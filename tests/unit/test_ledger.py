@@ -63,6 +63,31 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     second.close()
 
 
+@pytest.mark.parametrize("files", [1, ledger.RUN, ledger.PIECE + 1])
+def test_many_inodes_are_stored_as_one_is(tmp_path: Path, files: int) -> None:
+    """Those that have all the rest in common are stored by one statement."""
+    book = open_ledger(tmp_path)
+    unknown = ONE._replace(comm=b"", exe=b"", pid=99)
+
+    def write(origin: Origin | None, directory: int, now: float) -> None:
+        book.write({256: {2**40 + n: noted(origin, directory, now) for n in range(files)}})
+
+    def writers() -> set[tuple[bytes, int, float, float] | None]:
+        found = [book.of(256, 2**40 + n) for n in range(files)]
+        return {None if one is None else (one.comm, one.pid, one.first, one.last) for one in found}
+
+    write(None, 0, 1.0)
+    assert writers() == {None}
+    write(unknown, 0, 2.0)
+    assert writers() == {(b"", 99, 1.0, 2.0)}
+    write(TWO, 0, 3.0)
+    assert writers() == {(TWO.comm, 11, 1.0, 3.0)}
+    write(unknown, 0, 4.0)
+    assert writers() == {(TWO.comm, 11, 1.0, 4.0)}, "the last one that is known"
+    assert book.of(256, 2**40 + files) is None
+    book.close()
+
+
 def test_a_clock_that_was_set_back_leaves_no_gap_of_less_than_nothing(tmp_path: Path) -> None:
     open_ledger(tmp_path, now=1000.0).close()
     again = open_ledger(tmp_path, now=10.0)

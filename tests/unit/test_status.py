@@ -191,6 +191,11 @@ def test_status_of_everything() -> None:
 
 
 def test_status_says_what_it_does_not_know() -> None:
+    text = shown(report(watching_since=NOW - 100_000, curtailed=1))
+    assert (
+        "  writers known since 2025-11-22 08:26; 1 busy time without changed attributes and open files.\n"
+        in text
+    )
     text = shown(report(watching_since=NOW - 100_000, overflows=2, complete=False))
     assert "  writers known since 2025-11-22 08:26; 2 overflows.\n" in text
     assert "  not complete: a part could not be read\n" in text

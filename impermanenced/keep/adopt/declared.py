@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 
+from ...boots.records.job import Action, Job
 from ...kernel import libc
 from ...lazy import regex
 from ...system import atomic
 from .ground import Ground
-from .record import Action, Job
 
 _UNSAFE = regex(r"[^A-Za-z0-9._-]+")
 _LONGEST = 120  # characters of the path in a name
