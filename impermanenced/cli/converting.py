@@ -11,7 +11,7 @@ from ..copying import Progress
 from ..document.fields import printed
 from ..errors import NotSetUp
 from ..kernel.holders import Holder
-from ..setup import job, locks, removal, services
+from ..setup import job, locks, removal, users
 from ..setup.document import plan_to_json, removal_to_json
 from ..setup.look import look
 from ..setup.plan import Accounts, Plan, Step, plan, resumed
@@ -112,7 +112,7 @@ def _do(machine: Machine, found: Plan, stopped: tuple[str, ...], shared: Shared)
 
 def _tell_of(left: Sequence[Holder]) -> None:
     if left:
-        where = f"these still work in the directories from before: {services.named(left)}"
+        where = f"these still work in the directories from before: {users.named(left)}"
         output.complain(where, "enter the directory anew (cd .), or log in anew")
 
 

@@ -19,6 +19,7 @@ from .facts import Facts, Initrd, Kept, Loader
 from .refusals import Refusal, refusals
 from .whitelist import PERSIST
 
+ACCOUNTS = "impermanence-accounts.service"  # what brings changed accounts into the blank
 MOST = 5  # paths that are named
 
 _RESUME = re.compile(rb"(?:^|\s)resume=(\S+)")
@@ -51,7 +52,7 @@ class Accounts(enum.StrEnum):
     FOLLOW = "follow"  # the change is brought into the blank when the machine shuts down
 
 
-_ACCOUNTS = {
+_FATE = {
     Accounts.BLANK: "the accounts (/etc/passwd, shadow, group, gshadow) are those of the blank: a password "
     "that is changed later is the old one again at the next boot, unless  impermanence blank accounts  "
     "brings it into the blank; setup --accounts follow has that done at each shutdown",
@@ -194,7 +195,7 @@ def _notes(facts: Facts, accounts: Accounts) -> Iterator[str]:
         if one.path in (b"/home", b"/var", b"/var/log", b"/srv", b"/root", b"/opt", b"/usr/local"):
             yield f"{to_text(one.path)} is mounted by itself, so it persists as it is"
     yield "/etc/machine-id stays in the blank, where it can be read before anything is mounted"
-    yield _ACCOUNTS[accounts]
+    yield _FATE[accounts]
     if boot := next((one for one in disk.mounted if one.path in (b"/boot", b"/boot/efi", b"/efi")), None):
         what = "a kernel update reaches it at once, and its modules need the next blank"
         if boot.path == b"/boot":

@@ -20,13 +20,13 @@ from ..kernel.holders import Holder
 from ..kernel.mounts import Mount
 from ..paths import within
 from ..state import SETUP
+from ..system.services import Services
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import drop_in, fstab, keeping, services
+from . import drop_in, fstab, keeping
 from .facts import Kept
 from .job import Job, Way
-from .plan import Kind, Step, place_in
-from .services import ACCOUNTS
+from .plan import ACCOUNTS, Kind, Step, place_in
 from .told import Told
 from .whitelist import PERSIST
 from .work import Act, Work
@@ -147,7 +147,7 @@ class TakingBack:
         return self._work.left
 
     def _off(self, _: Step) -> None:
-        services.disable(ACCOUNTS)
+        Services().disable([ACCOUNTS])
         off.run(self._volumes, dry_run=False)
 
     def _stop(self, _: Step) -> None:

@@ -15,12 +15,12 @@ from ..errors import ImpermanenceError
 from ..kernel import openat2
 from ..kernel.holders import Holder
 from ..system import atomic, command
+from ..system.services import Services
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import blank, drop_in, fstab, images, job, keeping, presets, services
+from . import blank, drop_in, fstab, images, job, keeping, presets
 from .job import Job, Way
-from .plan import Accounts, Kind, Plan, Step, place_in
-from .services import ACCOUNTS
+from .plan import ACCOUNTS, Accounts, Kind, Plan, Step, place_in
 from .told import Told
 from .whitelist import PERSIST
 from .work import Act, Work
@@ -138,7 +138,7 @@ class Setup:
 
     def _blank(self, _: Step) -> None:
         units = (*OTHERS, *((ACCOUNTS,) if self._plan.accounts is Accounts.FOLLOW else ()))
-        services.enable([unit for unit in units if services.is_there(unit)])
+        Services().enable(units)
         self._machine.sync()
         blank.make(self._machine, self._names.root, self._names.blank)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,19 +12,12 @@ from ...volumes.machine import Machine
 
 
 class Services(Protocol):
-    """The manager of units, as far as a job needs it."""
+    """The manager of units, as far as a job needs it; see `system.services`."""
 
-    def with_triggers(self, units: tuple[str, ...]) -> tuple[str, ...]:
-        """Return these units and those that would start them again, of which each runs now."""
-
-    def running(self, units: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those of these units that run now."""
-
-    def stop(self, units: tuple[str, ...]) -> None:
-        """Stop units, and return when they have stopped.  Raises CommandError."""
-
-    def start(self, units: tuple[str, ...]) -> None:
-        """Start units.  Raises CommandError."""
+    def with_triggers(self, units: Sequence[str]) -> tuple[str, ...]: ...
+    def running(self, units: Sequence[str]) -> tuple[str, ...]: ...
+    def stop(self, units: Sequence[str]) -> tuple[str, ...]: ...
+    def start(self, units: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,10 @@ class Work:
             found = self.ground.services.with_triggers(units)
             self.job = self.book.save(dataclasses.replace(self.job, stopped=found))
             self.ground.tell(f"stop {', '.join(found)}")
-            self.ground.services.stop(found)
+            if refused := self.ground.services.stop(found):
+                raise ImpermanenceError(
+                    f"{', '.join(refused)} did not stop; nothing was changed", "systemctl status says why"
+                )
 
     def start(self) -> None:
         """Start the units that were stopped; after a reboot the boot has done so."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,20 +29,21 @@ class Units:
         self.log: list[str] = []
         self.on_stop: Callable[[], None] = lambda: None
 
-    def with_triggers(self, units: tuple[str, ...]) -> tuple[str, ...]:
+    def with_triggers(self, units: Sequence[str]) -> tuple[str, ...]:
         if missing := set(units) - self.running_units:
             raise CommandError(f"systemctl: {missing} is not loaded")
-        return units
+        return tuple(units)
 
-    def running(self, units: tuple[str, ...]) -> tuple[str, ...]:
+    def running(self, units: Sequence[str]) -> tuple[str, ...]:
         return tuple(unit for unit in units if unit in self.running_units)
 
-    def stop(self, units: tuple[str, ...]) -> None:
+    def stop(self, units: Sequence[str]) -> tuple[str, ...]:
         self.log.append(f"stop {' '.join(units)}")
         self.running_units -= set(units)
         self.on_stop()
+        return ()
 
-    def start(self, units: tuple[str, ...]) -> None:
+    def start(self, units: Sequence[str]) -> None:
         self.log.append(f"start {' '.join(units)}")
         self.running_units |= set(units)
 

@@ -88,6 +88,9 @@ def test_presets_that_fit_are_declared_by_name(stock: Stock) -> None:
     for path in ("etc/NetworkManager/system-connections", "var/lib/postgresql", "var/lib/alsa", "var/mail"):
         (stock.root / path).mkdir(parents=True)
     (stock.root / "var/lib/alsa/asound.state").touch()
+    (stock.root / "var/lib/redis/dump.rdb").unlink()  # it is the service's all the same
+    (stock.root / "var/lib/mine").mkdir()
+    os.chown(stock.root / "var/lib/mine", 1, 1)
     (stock.root / "etc/ssl/private").mkdir(parents=True)  # one of the two places of its preset
     said = stock.run("setup", "--yes")
     assert said.returncode == 0, said.stderr
@@ -95,7 +98,7 @@ def test_presets_that_fit_are_declared_by_name(stock: Stock) -> None:
     persist = declared["persist"]["/persist"]
     assert persist["preset"] == ["identity", "network", "logs", "alsa", "mail", "redis"]
     assert persist["without"] == ["/etc/machine-id"]
-    assert persist["directories"] == ["/etc/impermanence", "/home", "/root", "/srv"]
+    assert persist["directories"] == ["/etc/impermanence", "/home", "/root", "/srv", "/var/lib/mine"]
     assert "files" not in persist
     assert stock.boot().result.action == "wiped"
     assert stock.run("doctor", booted=True).stdout == "nothing is wrong.\n"
