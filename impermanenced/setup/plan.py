@@ -180,7 +180,8 @@ def steps_of(facts: Facts, names: Names, kept: tuple[Kept, ...], *, trial: bool)
         f"take the blank {to_text(names.blank)} from {root}: as it is now, without what lies under the "
         "mounts and in /tmp and /var/tmp",
     )
-    yield Step(Kind.RECORD, "write the record that the hook obeys")
+    counted = "count the blank as a release, with a digest of each file"
+    yield Step(Kind.RECORD, f"{counted}, and write the record that the hook obeys")
 
 
 def _kernels(facts: Facts) -> str:

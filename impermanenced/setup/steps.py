@@ -14,6 +14,8 @@ from ..config.load import load
 from ..errors import ImpermanenceError
 from ..kernel import openat2
 from ..kernel.holders import Holder
+from ..releases import lock, promotion
+from ..releases.record import Maker
 from ..system import atomic, command
 from ..system.services import Services
 from ..text import to_text
@@ -144,7 +146,9 @@ class Setup:
 
     def _record(self, _: Step) -> None:
         config = load(None)
-        with Machine(config.volumes) as machine:  # it knows the blank
+        with Machine(config.volumes) as machine, lock.held(machine):  # it knows the blank
+            volume = next(one for one in machine.volumes if one.path == b"/")
+            promotion.count_current(machine, volume, maker=Maker.SETUP, words="impermanence setup")
             setup.run(config, machine, dry_run=False)
 
 

@@ -31,6 +31,8 @@ def read_options(found: argparse.Namespace) -> Options:
 def run(options: Options, shared: Shared) -> int:
     with configured(shared.config) as (config, machine):
         applied = apply.run(config, machine, dry_run=options.dry_run)
+        if not options.dry_run:
+            applied = apply.release(config, machine, applied)
     if shared.json:
         output.write(printed(apply_to_json(applied, dry_run=options.dry_run)))
     else:
