@@ -76,6 +76,8 @@ def notices(decision: Decision, config: bytes | None) -> list[str]:
         lines += [*again(decision, found), *waiting(hold, request, time.time())]
         if refused is not None:
             lines.append(refused)
+        if config is None and (packages := outcome.told_of_packages()) is not None:
+            lines.append(packages)
     except (ImpermanenceError, OSError):
         pass
     return lines

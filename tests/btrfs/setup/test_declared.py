@@ -167,3 +167,18 @@ def test_lines_of_fstab_and_units_mount_the_same(machine: Stock, tmp_path: Path)
         check=False,
     )
     assert "cycle" not in checked.stderr and checked.returncode == 0, checked.stderr
+
+
+def test_packages_that_were_installed_here_are_told_at_login_and_by_status(machine: Stock) -> None:
+    """As the hook of the package manager does it; an update of the blank ends it."""
+    with open(machine.root / "var/lib/dpkg/status", "a", encoding="utf-8") as books:
+        books.write("Package: tool\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n")
+    login = "/run/motd.d/impermanence-packages"
+    bring = "impermanence blank create /var/lib/dpkg/status >&2; impermanence update --notice"
+    show = f"impermanence update --notice; cat {login}; impermanence status"
+    said = machine.shell(f"{show}; {bring}; ls {login}")
+    line = "not as in the blank: tool; the next boot undoes that, unless you keep it:  "
+    line += "impermanence update --same"
+    assert said.stdout.splitlines()[:2] == [f"impermanence: {line}"] * 2
+    assert said.stdout.splitlines()[2:].count(line) == 1
+    assert f"'{login}': No such file" in said.stderr
