@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.boots import loaders
 from tests.conftest import Filesystem, sh
 from tests.shell.hook import REPOSITORY, System, uuid_of
 
@@ -23,7 +24,7 @@ MKCONFIG = """
 root=$1
 for directory in dev proc sys tmp usr; do mkdir -p "$root/$directory"; done
 for directory in dev proc sys; do mount --rbind "/$directory" "$root/$directory"; done
-for name in bin sbin lib lib64; do [ -e "$root/$name" ] || ln -s "usr/$name" "$root/$name"; done
+for name in bin sbin lib lib64; do [ -L "$root/$name" ] || ln -s "usr/$name" "$root/$name"; done
 mount -t tmpfs tmpfs "$root/tmp"
 mkdir -p "$root/tmp/lib/impermanence"
 cp /bin/true "$root/tmp/lib/impermanence/impermanence-rollback"
@@ -138,3 +139,78 @@ def test_no_entries_where_there_are_none(tmp_path: Path) -> None:
     install(tmp_path, "add")
     install(tmp_path, "add", layout="uki")
     assert list((tmp_path / "loader/entries").iterdir()) == []
+
+
+# Which kernel boots next, by the real menu
+
+OLD, NEW = "6.1.0-9-amd64", "6.1.0-10-amd64"
+
+
+def next_release(root: Path) -> str:
+    kernel = loaders.next_kernel(os.fsencode(root))
+    assert kernel is not None
+    return kernel.release.decode()
+
+
+def submenu_entry(text: str, release: str) -> str:
+    submenu = re.search(r"^submenu .*menuentry_id_option '(gnulinux-advanced-[^']+)'", text, re.MULTILINE)
+    entry = re.search(rf"menuentry_id_option '(gnulinux-{re.escape(release)}-advanced-[^']+)'", text)
+    assert submenu is not None and entry is not None
+    return f"{submenu[1]}>{entry[1]}"
+
+
+def test_the_kernel_that_grub_starts_next(root: Path) -> None:
+    config, env = root / "boot/grub/grub.cfg", root / "boot/grub/grubenv"
+    assert next_release(root) == NEW, "nothing is known, and it is the newest"
+    text = mkconfig(root)
+    config.write_text(text)
+    assert next_release(root) == NEW
+    sh("grub-editenv", env, "create")
+    for words in (submenu_entry(text, OLD), "1>2", f"1>Debian GNU/Linux, with Linux {OLD}"):
+        name = words.replace("Debian GNU/Linux", title(text))
+        sh("grub-editenv", env, "set", f"next_entry={name}")
+        assert next_release(root) == OLD, name
+    sh("grub-editenv", env, "set", "next_entry=")
+    assert next_release(root) == NEW
+    sh("grub-editenv", env, "set", f"saved_entry={submenu_entry(text, OLD)}")
+    assert next_release(root) == NEW, "the menu does not go by what is saved"
+    with open(root / "etc/default/grub", "a", encoding="utf-8") as settings:
+        settings.write("GRUB_DEFAULT=saved\n")
+    config.write_text(mkconfig(root))
+    assert next_release(root) == OLD
+    sh("grub-editenv", env, "set", "saved_entry=gone")
+    assert next_release(root) == NEW, "GRUB takes the first then"
+
+
+def title(text: str) -> str:
+    found = re.search(rf"menuentry '(.*), with Linux {re.escape(OLD)}'", text)
+    assert found is not None
+    return found[1]
+
+
+def test_a_menu_that_a_script_decides_is_not_guessed_at(root: Path) -> None:
+    text = mkconfig(root).replace('set default="0"', 'set default="${other}${more}"')
+    (root / "boot/grub/grub.cfg").write_text(text)
+    assert next_release(root) == NEW
+
+
+def test_the_kernel_that_the_specification_starts_next(root: Path) -> None:
+    """Fedora's GRUB goes by an entry that is saved, systemd-boot by a pattern."""
+    entries = root / "boot/loader/entries"
+    entries.mkdir(parents=True)
+    machine = "0" * 32
+    for version in (OLD, NEW):
+        (entries / f"{machine}-{version}.conf").write_text(f"title x\nlinux /vmlinuz-{version}\n")
+        (entries / f"{machine}-{version}-impermanence-keep.conf").write_text(f"linux /vmlinuz-{version}\n")
+    config, env = root / "boot/grub/grub.cfg", root / "boot/grub/grubenv"
+    config.write_text('set default="${saved_entry}"\ninsmod blscfg\nblscfg\n')
+    sh("grub-editenv", env, "create")
+    assert next_release(root) == NEW
+    sh("grub-editenv", env, "set", f"saved_entry={machine}-{OLD}")
+    assert next_release(root) == OLD
+    config.unlink()
+    assert next_release(root) == NEW
+    (root / "boot/loader/loader.conf").write_text(f"timeout 3\ndefault *-{OLD}.conf\n")
+    assert next_release(root) == OLD
+    (root / "boot/loader/loader.conf").write_text("default *-nothing\n")
+    assert next_release(root) == NEW
