@@ -26,12 +26,12 @@ PYTEST_VM := $(VENV)/bin/python -m pytest --timeout 1200
 
 .DEFAULT_GOAL := help
 COMPILER := tools/need gcc libc6-dev
-include initrd/rollback/rollback.mk
+include start/start.mk
 
-.PHONY: help venv demo test test-nix test-newest lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb clean
+.PHONY: help venv demo test test-nix test-newest lint vm-test vm-test-micro vm-test-full vm-test-machines bench fuzz analyze deb deb-trixie clean
 
 help:
-	@echo 'make demo | test | test-nix NIXPKGS=PATH | test-newest | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | venv'
+	@echo 'make demo | test | test-nix NIXPKGS=PATH | test-newest | vm-test | vm-test-machines | bench [NAME=status] | lint | analyze | fuzz | deb | deb-trixie | venv'
 
 venv: $(VENV)/.stamp
 
@@ -93,7 +93,7 @@ vm-test-full: $(VENV)/.test-stamp deb
 	tools/need $(VM_PACKAGES)
 	$(PYTEST_VM) vm-tests/full $(patsubst %,--ignore=%,$(MACHINES))
 
-vm-test-machines: $(VENV)/.test-stamp deb
+vm-test-machines: $(VENV)/.test-stamp deb deb-trixie
 	tools/need $(VM_PACKAGES)
 	$(PYTEST_VM) $(MACHINES)
 
@@ -128,8 +128,8 @@ fuzz: build/fuzz-parsers $(VENV)/.test-stamp
 # What two compilers see without running it.
 analyze:
 	tools/need gcc libc6-dev clang
-	for file in $(ROLLBACK); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
-	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK)
+	for file in $(ROLLBACK) $(START); do gcc -std=gnu17 -O2 -fanalyzer -Werror -c -o /dev/null $$file || exit 1; done
+	clang --analyze -Werror -std=gnu17 -Xclang -analyzer-werror -Xclang -analyzer-output=text $(ROLLBACK) $(START)
 
 build/clock.so: tests/shell/clock.c
 	mkdir -p build
@@ -138,6 +138,10 @@ build/clock.so: tests/shell/clock.c
 deb:
 	tools/need $(DEB_PACKAGES)
 	tools/build-deb
+
+# The same, built in a Debian 13, into dist/trixie.
+deb-trixie:
+	tools/build-deb trixie
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,15 +1,15 @@
 """`impermanence diff -b`: two old roots of 300,000 files with 1,000 differences, as a whole process.
 
-Beside a walk of both (`diff -rq`), snapper's own comparison where snapper is installed and runs on the image,
-and the stream of `btrfs send --no-data -p | btrfs receive --dump`, which needs read-only snapshots:
-making these is not counted.
+Beside a walk of both (`diff -rq`), the stream of `btrfs send --no-data -p | btrfs receive --dump`, which
+needs read-only snapshots (making these is not counted), and snapper's own comparison where snapper is
+installed.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from . import ground
@@ -31,11 +31,11 @@ def compared(fs: ground.VolumeFacts, directories: int) -> Iterator[dict[str, obj
     _, config = fs.volume(seed, "root")
     (fs.top / "old_roots").mkdir()
     names = ("2026-01-01_10:00:00", "2026-01-02_10:00:00")
-    for name, first in zip(names, (0, 1), strict=True):
+    for turn, name in enumerate(names):
         root = fs.top / "old_roots" / name
         ground.sh("btrfs", "subvolume", "snapshot", fs.top / "root-blank", root)
-        half(root, first, directories)
-        ground.sh("btrfs", "subvolume", "snapshot", "-r", root, fs.top / f"sent{first}")
+        ground.change(root, CHANGES, FILES, directories=directories, turn=turn)
+        ground.sh("btrfs", "subvolume", "snapshot", "-r", root, fs.top / f"sent{turn}")
     ground.sh("btrfs", "filesystem", "sync", fs.top)
     one, two = (fs.top / "old_roots" / name for name in names)
     program = ground.PROGRAMS / "impermanence"
@@ -45,66 +45,42 @@ def compared(fs: ground.VolumeFacts, directories: int) -> Iterator[dict[str, obj
     peers: list[tuple[str, Sequence[str | Path]]] = []
     peers.append(("diff -rq", ["sh", "-c", f"diff -rq --no-dereference {one} {two}; true"]))
     peers.append(("btrfs send | receive --dump", ["sh", "-c", stream]))
-    if (snapper := of_snapper(fs, seed, one, two)) is not None:
+    if (snapper := of_snapper(fs, one, two)) is not None:
         peers.append(("snapper status", snapper))
     for peer, theirs in peers:
         for state in ("cold", "warm"):
-            yield measure(fs, f"{directories} directories, {state}", argv, peer, theirs)
+            data = f"{FILES // 1000}k files, {CHANGES} differences in {directories} directories, {state}"
+            timed = partial(from_disk if state == "cold" else from_memory, fs)
+            yield from ground.figures(data, partial(timed, argv), peer, partial(timed, theirs), RUNS)
 
 
-def half(root: Path, first: int, directories: int) -> None:
-    """Half of the changes: those in every second one of so many directories."""
-    each = CHANGES // directories
-    for number in range(CHANGES):
-        at, index = number // each, number % each * (100 // each)
-        if at % 2 != first:
-            continue
-        at *= FILES // 100 // directories
-        directory = root / f"d{at // 100}" / f"{at % 100}"
-        match number % 4:
-            case 0 | 1:
-                (directory / f"file{index}").write_text("changed\n")
-            case 2:
-                (directory / f"new{number}").write_text("new\n")
-            case _:
-                (directory / f"file{index}").unlink()
+def from_disk(fs: ground.VolumeFacts, argv: Sequence[str | Path]) -> ground.Cost:
+    fs.cool()
+    return ground.cost(argv)
 
 
-def of_snapper(fs: ground.VolumeFacts, seed: Path, one: Path, two: Path) -> Sequence[str | Path] | None:
-    """Return the command that has snapper compare the two, or None where it does not run here."""
+def from_memory(_: ground.VolumeFacts, argv: Sequence[str | Path]) -> ground.Cost:
+    return ground.cost(argv)
+
+
+def of_snapper(fs: ground.VolumeFacts, one: Path, two: Path) -> Sequence[str | Path] | None:
+    """Return the command that has snapper compare the two, or None where it is not installed.
+
+    With --root it looks for all of its files there, and creates no configuration without those of /etc.
+    """
     if shutil.which("snapper") is None:
         ground.say("no snapper here")
         return None
     where = fs.mount("snapper", "subvol=root")
-    argv = ("snapper", "--no-dbus", "--root", where)
-    try:
-        ground.sh(*argv, "create-config", "--fstype", "btrfs", "/")
-        for number, source in enumerate((one, two), 1):
-            ground.sh(*argv, "create")
-            place = where / f".snapshots/{number}"
-            ground.sh("btrfs", "subvolume", "delete", place / "snapshot")
-            ground.sh("btrfs", "subvolume", "snapshot", "-r", source, place / "snapshot")
-    except subprocess.CalledProcessError as error:
-        ground.say(f"snapper does not run here: {error.stderr.strip()}")
-        return None
+    (where / "etc/default").mkdir(parents=True)
+    (where / "etc/default/snapper").write_text('SNAPPER_CONFIGS="root"\n')
+    (where / "etc/snapper/configs").mkdir(parents=True)
+    (where / "etc/snapper/configs/root").write_text('SUBVOLUME="/"\nFSTYPE="btrfs"\n')
+    ground.sh("btrfs", "subvolume", "create", where / ".snapshots")
+    for number, source in enumerate((one, two), 1):
+        ground.sh("snapper", "--no-dbus", "--root", where, "create")
+        place = where / f".snapshots/{number}/snapshot"
+        ground.sh("btrfs", "subvolume", "delete", place)
+        ground.sh("btrfs", "subvolume", "snapshot", "-r", source, place)
     forget = f"rm -f {where}/.snapshots/*/filelist-*"
     return ["sh", "-c", f"{forget}; snapper --no-dbus --root {where} status 1..2"]
-
-
-def measure(
-    fs: ground.VolumeFacts, state: str, ours: Sequence[str | Path], peer: str, theirs: Sequence[str | Path]
-) -> dict[str, object]:
-    def timed(argv: Sequence[str | Path]) -> float:
-        if state.endswith("cold"):
-            fs.cool()
-        return ground.seconds(argv)
-
-    mine, other = ground.paired(lambda: timed(ours), lambda: timed(theirs), RUNS)
-    return {
-        "data": f"{FILES // 1000}k files, {CHANGES} differences in {state}",
-        "ours": round(mine, 3),
-        "peer": peer,
-        "theirs": round(other, 3),
-        "ratio": round(other / mine, 1),
-        "unit": "s",
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 PROGRAMS = Path(sys.executable).parent  # the virtual environment's bin
 
@@ -115,13 +117,18 @@ def fill(directory: Path, files: int, *, prefix: str = "d") -> None:
                 stream.write(f"content of file {number} {index}\n" * (index % 7))
 
 
-def change(root: Path, count: int, files: int, *, directories: int) -> None:
-    """Changes in so many directories, spread evenly: half rewritten, a quarter created, a quarter deleted."""
+def change(root: Path, count: int, files: int, *, directories: int, turn: int | None = None) -> None:
+    """Changes in so many directories, spread evenly: half rewritten, a quarter created, a quarter deleted.
+
+    With a turn, 0 or 1, only in every second of these directories: what another turn leaves alone.
+    """
     each = count // directories
     for number in range(count):
-        at = number // each * (files // 100 // directories)
+        place, index = number // each, number % each * (100 // each)
+        if turn is not None and place % 2 != turn:
+            continue
+        at = place * (files // 100 // directories)
         directory = root / f"d{at // 100}" / f"{at % 100}"
-        index = number % each * (100 // each)
         match number % 4:
             case 0 | 1:
                 (directory / f"file{index}").write_text("changed\n")
@@ -131,14 +138,44 @@ def change(root: Path, count: int, files: int, *, directories: int) -> None:
                 (directory / f"file{index}").unlink()
 
 
+class Cost(NamedTuple):
+    """What a process and its children took."""
+
+    wall: float  # seconds
+    processor: float  # seconds, of users and of the kernel: another program's work is not in it
+
+
+def cost(argv: Sequence[str | Path]) -> Cost:
+    """Of a whole process, its output thrown away."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+
+
 def seconds(argv: Sequence[str | Path]) -> float:
     """Of a whole process, its output thrown away."""
-    before = time.monotonic()
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - before
+    return cost(argv).wall
 
 
 def paired(ours: Callable[[], float], theirs: Callable[[], float], runs: int) -> tuple[float, float]:
     """Medians of runs that take turns, so that a noisy machine is noisy for both."""
     pairs = [(ours(), theirs()) for _ in range(runs)]
     return statistics.median(one for one, _ in pairs), statistics.median(two for _, two in pairs)
+
+
+def figures(
+    data: str, ours: Callable[[], Cost], peer: str, theirs: Callable[[], Cost], runs: int
+) -> Iterator[dict[str, object]]:
+    """The medians of two processes that take turns, by the clock and by what the processors did."""
+    pairs = [(ours(), theirs()) for _ in range(runs)]
+    for at, unit in enumerate(("s", "s of processor time")):
+        mine, other = (statistics.median(pair[side][at] for pair in pairs) for side in (0, 1))
+        yield {
+            "data": data,
+            "ours": round(mine, 3),
+            "peer": peer,
+            "theirs": round(other, 3),
+            "ratio": round(other / mine, 2),
+            "unit": unit,
+        }

@@ -41,23 +41,16 @@ def measured(fs: ground.VolumeFacts, source: Path, target: Path) -> Iterator[dic
     ground.sh("sync", "--file-system", fs.top)
     count = 0
 
-    def ours(check: str = "copy") -> float:
+    def ours(check: str = "copy") -> ground.Cost:
         nonlocal count
         count += check == "copy"
         argv = [source, "tree", target, f"ours{count}", check]
-        return ground.seconds([sys.executable, "-c", PROGRAM, *map(str, argv)])
+        return ground.cost([sys.executable, "-c", PROGRAM, *map(str, argv)])
 
-    def theirs() -> float:
-        return ground.seconds(["cp", "-a", "--reflink=always", source / "tree", target / f"theirs{count}"])
+    def theirs() -> ground.Cost:
+        return ground.cost(["cp", "-a", "--reflink=always", source / "tree", target / f"theirs{count}"])
 
     ours(), theirs()  # the caches are warm for both
-    mine, cp = ground.paired(ours, theirs, RUNS)
-    ground.say(f"the copy is compared with its source in {ours('verify'):.2f} s")
-    yield {
-        "data": f"{FILES} small files and one of {LARGE} MiB",
-        "ours": round(mine, 3),
-        "peer": "cp -a --reflink=always",
-        "theirs": round(cp, 3),
-        "ratio": round(cp / mine, 2),
-        "unit": "s",
-    }
+    ground.say(f"the copy is compared with its source in {ours('verify').wall:.2f} s")
+    data = f"{FILES} small files and one of {LARGE} MiB"
+    yield from ground.figures(data, ours, "cp -a --reflink=always", theirs, RUNS)

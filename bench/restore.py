@@ -27,31 +27,26 @@ def run() -> Iterator[dict[str, object]]:
         large = f"of={old}/tree/large"
         ground.sh("dd", "if=/dev/urandom", large, "bs=1M", f"count={LARGE}", "status=none")
         ground.sh("sync", "--file-system", fs.top)
-        yield measured(fs, mountpoint, config, old)
+        yield from measured(fs, mountpoint, config, old)
 
 
-def measured(fs: ground.VolumeFacts, mountpoint: Path, config: Path, old: Path) -> dict[str, object]:
+def measured(
+    fs: ground.VolumeFacts, mountpoint: Path, config: Path, old: Path
+) -> Iterator[dict[str, object]]:
     count = 0
 
-    def ours() -> float:
+    def ours() -> ground.Cost:
         nonlocal count
         count += 1
         to = mountpoint / f"ours{count}"
         to.mkdir()
         program = ground.PROGRAMS / "impermanence"
-        return ground.seconds([program, "--config", config, "restore", "-b", NAME, "--to", to, "/tree"])
+        return ground.cost([program, "--config", config, "restore", "-b", NAME, "--to", to, "/tree"])
 
-    def theirs() -> float:
+    def theirs() -> ground.Cost:
         copy = f"cp -a --reflink=always {old}/tree {mountpoint}/theirs{count} && sync -f {mountpoint}"
-        return ground.seconds(["sh", "-c", copy])
+        return ground.cost(["sh", "-c", copy])
 
     ours(), theirs()  # the caches are warm for both
-    mine, cp = ground.paired(ours, theirs, RUNS)
-    return {
-        "data": f"{FILES} small files and one of {LARGE} MiB",
-        "ours": round(mine, 3),
-        "peer": "cp -a --reflink=always, and sync",
-        "theirs": round(cp, 3),
-        "ratio": round(cp / mine, 2),
-        "unit": "s",
-    }
+    data = f"{FILES} small files and one of {LARGE} MiB"
+    return ground.figures(data, ours, "cp -a --reflink=always, and sync", theirs, RUNS)

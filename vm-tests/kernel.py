@@ -10,6 +10,8 @@ from pathlib import Path
 import cache
 
 META = "linux-image-cloud-amd64"
+# How Debian packs kernels: 12, 13.
+PACKED = {b"\x02\x21\x4c\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,12 @@ def fetch() -> Kernel:
 
 
 def unpacked(image: bytes) -> bytes:
-    """The ELF inside a bzImage packed with LZ4: QEMU enters it directly (PVH), without the slow unpacking."""
-    start = image.find(b"\x02\x21\x4c\x18")
-    assert start > 0, "the kernel image is not packed with LZ4"
-    # What follows the packed kernel makes lz4 complain, after it has written all of the kernel.
-    result = subprocess.run(["lz4", "-dc"], input=image[start:], capture_output=True, check=False)
-    assert result.stdout.startswith(b"\x7fELF"), result.stderr
-    return result.stdout
+    """The ELF inside a bzImage: QEMU enters it directly (PVH), without the slow unpacking."""
+    for magic, program in PACKED.items():
+        start = image.find(magic)
+        if start > 0:
+            # What follows the packed kernel makes it complain, after it has written all of the kernel.
+            result = subprocess.run([program, "-dc"], input=image[start:], capture_output=True, check=False)
+            if result.stdout.startswith(b"\x7fELF"):
+                return result.stdout
+    raise AssertionError(f"the kernel image is packed with none of {', '.join(PACKED.values())}")

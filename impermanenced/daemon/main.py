@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import resource
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import systemd.daemon
@@ -17,11 +15,9 @@ from ..errors import ImpermanenceError
 from ..kernel import libc
 from ..system.lazy import Deferred
 from ..text import failure_to_text
-from .begun import begin
+from .begun import begin, come_forward
 
 SWITCH = 0.0005  # seconds that a report keeps the watch from new programs; Python's own is ten times that
-
-LAST = 19  # the nice value of who leaves the processors to everybody else
 
 _daemon = Deferred("impermanenced.daemon.daemon")
 
@@ -35,22 +31,10 @@ def _be_frugal() -> None:
     libc.mallopt(libc.M_MMAP_THRESHOLD, 64 << 10)
 
 
-@contextlib.contextmanager
-def giving_way() -> Iterator[None]:
-    """Leave the processors to the rest of the boot meanwhile, where this may be taken back (LimitNICE=).
-
-    Begin no thread in it: that would stay behind all others.
-    """
-    nice = os.getpriority(os.PRIO_PROCESS, 0)
-    most, _ = resource.getrlimit(resource.RLIMIT_NICE)
-    may = most == resource.RLIM_INFINITY or most >= 20 - nice
-    if may:
-        os.setpriority(os.PRIO_PROCESS, 0, LAST)
-    try:
-        yield
-    finally:
-        if may:
-            os.setpriority(os.PRIO_PROCESS, 0, nice)
+def _handed() -> int | None:
+    """Return the descriptor that the program before this one has marked, or None."""
+    found = {name: fd for fd, name in systemd.daemon.listen_fds_with_names().items()}
+    return found.get("fanotify")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -79,11 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     _be_frugal()
     sys.setswitchinterval(SWITCH)
     try:
-        begun = begin(os.path.abspath(arguments.config) if arguments.config else None)
+        begun = begin(os.path.abspath(arguments.config) if arguments.config else None, _handed())
         if begun.fan is not None:  # logins, which wait for it, need not wait for the rest
             systemd.daemon.notify("READY=1")
-        with giving_way():
-            daemon = _daemon.Daemon
+        daemon = _daemon.Daemon
+        come_forward(os.environ.pop("IMPERMANENCED_NICE", None))  # a thread begun before would stay behind
         return int(daemon(begun).run())
     except ImpermanenceError as error:
         sys.stderr.write(

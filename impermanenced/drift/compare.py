@@ -108,13 +108,14 @@ class Drift:
 
     def _changed(self, base: int) -> Iterator[Difference]:
         new = {number for number, inode in self._now.known.inodes.items() if inode.generation > base}
-        for number in (self._now.known.inodes.keys() | self._was.known.inodes.keys()) - new:
+        # In the order of the tree, where neighbours lie in one block.
+        for number in sorted((self._now.known.inodes.keys() | self._was.known.inodes.keys()) - new):
             self.met += 1
             facts, old = self._now.tree.facts(number), self._was.tree.facts(number)
             if facts is None or old is None or facts.inode.nlink == 0:
                 continue  # the names that come or go with it are reported by themselves
             if stat.S_ISDIR(facts.inode.mode):
-                place = self._places.of(number, facts.names)
+                place = self._places.of(number, facts.names, old.names)
                 if place is not None and place.stable:
                     yield from self._changed_inode(place.path, number, facts, number, old)
                     yield from self._changed_names(place.path, number, facts.inode, old.inode)
@@ -148,10 +149,17 @@ class Drift:
         ):
             pairs = [(path + b"/" + name, None, entry) for name, entry in went.items()]
         else:
-            pairs = self._pairs(path, directory, directory)
+            pairs = self._differing(path, directory, {*came, *went})
         for below, now, was in pairs:
             if self._is_another(now, was) and not (now is not None and self._now.holds(now)):
                 yield from self._walk(below, now, was)
+
+    def _differing(self, path: bytes, directory: int, names: set[bytes]) -> Iterator[Pair]:
+        """Yield these names of a stable directory, and all whose entries differ, side by side."""
+        new, old = self._now.entries(directory), self._was.entries(directory)
+        names.update(name for name, _ in new.items() ^ old.items())
+        for name in names:
+            yield path + b"/" + name, new.get(name), old.get(name)
 
     def _is_another(self, now: DirEntry | None, was: DirEntry | None) -> bool:
         """Return whether two entries of one name are not the same inode: what both sides made since they

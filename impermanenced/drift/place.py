@@ -8,6 +8,8 @@ from ..kernel.btrfs import DirEntry
 from ..paths import DEEPEST
 from .side import ROOT_INODE, Side
 
+Names = list[tuple[int, bytes]]  # (directory, name) of each hard link
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -42,35 +44,44 @@ class Places:
             return False
         return self._now.is_unchanged(inode, base) and self._was.is_unchanged(inode, base)
 
-    def of(self, directory: int, names: list[tuple[int, bytes]] | None = None) -> Place | None:
+    def of(
+        self, directory: int, names: Names | None = None, in_blank: Names | None = None
+    ) -> Place | None:
         """Return where a directory of the volume stands, or None if it is unlinked or lies too deep.
 
-        `names`, where the caller knows them already, are the directory's.
+        `names` and `in_blank`, where the caller knows them already, are the names of this inode in the volume
+        and in the blank.
         """
-        chain = []
+        chain, wanted = [], directory
         while directory not in self._known:
             if names is None:
                 names = self._now.tree.names(directory)
             if not names:
                 self._known[directory] = None
                 break
-            chain.append((directory, names[0][1]))
+            chain.append((directory, names[0]))
             directory = names[0][0]
             names = None
         place = self._known[directory]
-        for directory, name in reversed(chain):
+        for directory, link in reversed(chain):
             if place is not None:
-                place = self._below(place, directory, name) if len(place.path) <= DEEPEST else None
+                kept = directory == wanted and in_blank is not None and link in in_blank
+                place = self._below(place, directory, link[1], kept) if len(place.path) <= DEEPEST else None
                 self.cut += place is None
             self._known[directory] = place
         return place
 
-    def _below(self, above: Place, directory: int, name: bytes) -> Place:
+    def _below(self, above: Place, directory: int, name: bytes, kept: bool) -> Place:
+        """Return the place of a directory below another one; `kept` says that the blank is known to have an
+        inode with the same number by the same name there.
+        """
         path = above.path + b"/" + name
         if above.stable and self.is_unchanged(directory):
             return Place(path, directory, stable=True)
-        found = self.in_blank(above, name)
-        blank = found.objectid if found is not None and not found.is_root else None
+        blank: int | None = directory
+        if not (above.stable and kept):
+            found = self.in_blank(above, name)
+            blank = found.objectid if found is not None and not found.is_root else None
         # What both sides made since they went apart may have one number without being one directory.
         stable = above.stable and blank == directory and not self._now.has_made(directory)
         return Place(path, blank, stable=stable, outermost=above.outermost or (None if stable else path))

@@ -64,6 +64,8 @@ FILEID_BTRFS_WITH_PARENT_ROOT = 0x4F
 _FIDS = {FAN_EVENT_INFO_TYPE_FID, FAN_EVENT_INFO_TYPE_DFID_NAME, FAN_EVENT_INFO_TYPE_DFID}
 _BTRFS_HANDLES = {FILEID_BTRFS_WITHOUT_PARENT, FILEID_BTRFS_WITH_PARENT, FILEID_BTRFS_WITH_PARENT_ROOT}
 
+_MARKED = {b"ino", b"mnt_id", b"sdev"}  # what a line of /proc/PID/fdinfo begins with, for each kind of mark
+
 _METADATA = struct.Struct("=IBBHQii")  # event_len, vers, reserved, metadata_len, mask, fd, pid
 _INFO = struct.Struct("=BBH")  # info_type, pad, len
 # The info header, fsid, and then struct file_handle: handle_bytes, handle_type, and the start of
@@ -103,6 +105,16 @@ def init(flags: int, event_f_flags: int = 0) -> int:
 
 def mark(fan: int, flags: int, mask: int, dir_fd: int, path: bytes | None = None) -> None:
     libc.fanotify_mark(fan, flags, mask, dir_fd, path)
+
+
+def count_marks(fan: int) -> int:
+    """Return on how many files, mounts and filesystems a descriptor has marks, as proc(5) shows them.
+
+    It is 0 for a descriptor that is not fanotify's.
+    """
+    with open(f"/proc/self/fdinfo/{fan}", "rb") as file:
+        shown = [line.split()[1].partition(b":")[0] for line in file if line.startswith(b"fanotify ")]
+    return sum(key in _MARKED for key in shown)
 
 
 def _target(

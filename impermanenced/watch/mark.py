@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ..kernel import fanotify
@@ -30,3 +31,21 @@ def open_fanotify(mount_fd: int) -> int:
         os.close(fan)
         raise
     return fan
+
+
+def adopt_fanotify(fan: int, mount_fd: int) -> bool:
+    """Tell whether a descriptor that another program made watches the filesystem of a top-level mount as
+    `open_fanotify` does, and no other one.
+
+    Otherwise it is closed, whatever it is.
+    """
+    try:
+        os.set_inheritable(fan, False)
+        fanotify.mark(fan, fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM, MASK, mount_fd)
+        if fanotify.count_marks(fan) == 1:  # the one that was there is that of this filesystem
+            return True
+    except OSError:  # it is no such descriptor
+        pass
+    with contextlib.suppress(OSError):
+        os.close(fan)
+    return False

@@ -368,18 +368,3 @@ def test_thousands_of_calls_leave_its_memory_as_it_was(bus: Bus, machine: Machin
     wait_until(leaves_nothing, "a thousand calls that add nothing to the ones before")
     # A caller has its answer before the daemon has closed its own end of it.
     wait_until(lambda: descriptors() <= opened, "the last answer to be closed")
-
-
-@pytest.mark.parametrize("limit", [0, 20])
-def test_it_stays_behind_the_boot_only_if_it_may_come_back(limit: int) -> None:
-    """Without CAP_SYS_NICE, as in its unit: where LimitNICE= is missing it would stay behind for ever."""
-    program = (
-        "import os; from impermanenced.daemon.main import giving_way\n"
-        "with giving_way(): print(os.getpriority(os.PRIO_PROCESS, 0))\n"
-        "print(os.getpriority(os.PRIO_PROCESS, 0))"
-    )
-    limited = ["prlimit", f"--nice={limit}:{limit}"]
-    if subprocess.run([*limited, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip(f"needs CAP_SYS_RESOURCE for a limit of {limit}; vm-tests/full/test_watch.py has it")
-    without = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
-    assert sh(*limited, *without, sys.executable, "-c", program).split() == ["19" if limit else "0", "0"]

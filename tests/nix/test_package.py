@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     nixpkgs = tree("NIXPKGS")
     recipe = evaluated(RECIPE.replace("NIXPKGS", str(nixpkgs)).replace("NIX/", f"{ROOT}/nix/"))
     place = tmp_path_factory.mktemp("package")
-    for name in ("impermanenced", "systemd", "docs", "initrd"):
+    for name in ("impermanenced", "systemd", "docs", "initrd", "start"):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
     steps = [recipe["postPatch"], recipe["postBuild"], recipe["postInstall"]]
     steps += [recipe["rollback"]["buildPhase"], recipe["rollback"]["installPhase"]]
@@ -51,10 +51,11 @@ def test_units_name_programs_of_the_store(made: tuple[Path, str]) -> None:
     place, program = made
     units = [*(place / "out").rglob("*.service")]
     assert len(units) >= 6
+    ours = (f"{place}/out/bin/impermanence", f"{place}/out/lib/impermanence/")
     for unit in units:
         for line in unit.read_text().splitlines():
             if match := re.match(r"Exec\w*=(\S+)", line):
-                assert match[1].startswith((f"{place}/out/bin/impermanence", "/nix/store/")), line
+                assert match[1].startswith((*ours, "/nix/store/")), line
     examine = (place / "impermanenced/boots/examine.py").read_text()
     assert f'INSTALLED = b"{program}/lib/impermanence/impermanence-rollback"' in examine
     record = ROOT / "tests/golden/rollback/valid"

@@ -74,8 +74,18 @@ def test_the_command_loads_no_bus_and_no_heavy_library() -> None:
     heavy = ["gi", "pydbus", "structlog", "watchdog", "subprocess", "asyncio", "rich"]
     script = (
         "import sys; import impermanenced.cli.main, impermanenced.report.report; "
-        f"from impermanenced.cli.commands import diff, explain, status; loaded = [name for name in {heavy}"
+        "import impermanenced.cli.from_blank; from impermanenced.cli.commands import explain, status; "
+        f"loaded = [name for name in {heavy}"
         " if type(sys.modules.get(name)) is type(sys)]; sys.exit(', '.join(loaded) or 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_comparison_of_two_boots_loads_nothing_of_a_report() -> None:
+    script = (
+        "import sys; import impermanenced.cli.commands.diff, impermanenced.cli.comparison; "
+        "sys.exit(' '.join(name for name in sys.modules if name.startswith('impermanenced.report')) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")

@@ -6,8 +6,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from impermanenced.cli import paths
-from impermanenced.cli.commands import diff, explain
+from impermanenced.cli import from_blank, paths
+from impermanenced.cli.commands import explain
 from impermanenced.document.status import diff_to_json
 from impermanenced.model import Advice, AdviceKind, Change, FileType, Report
 
@@ -15,13 +15,13 @@ from .reports import BUSY, NOW, PLAIN, ROOT, directory, entry, report
 
 
 def test_diff() -> None:
-    assert list(diff.lines(diff.below(BUSY, b"/etc/ssh"))) == [
+    assert list(from_blank.lines(from_blank.below(BUSY, b"/etc/ssh"))) == [
         "+...... /etc/ssh/ssh_host_ed25519_key\n",
         "+...... /etc/ssh/ssh_host_rsa_key\n",
     ]
-    assert list(diff.lines(diff.below(BUSY, b"/etc/ss"))) == []  # whole components
-    assert diff.below(BUSY, b"/") == BUSY
-    assert list(diff.lines(report(entry(b"/a\x1b[31m\xff")))) == ["+...... /a\\x1b[31m\\xff\n"]
+    assert list(from_blank.lines(from_blank.below(BUSY, b"/etc/ss"))) == []  # whole components
+    assert from_blank.below(BUSY, b"/") == BUSY
+    assert list(from_blank.lines(report(entry(b"/a\x1b[31m\xff")))) == ["+...... /a\\x1b[31m\\xff\n"]
     found = diff_to_json(BUSY)
     assert found["version"] == 1
     entries = found["entries"]

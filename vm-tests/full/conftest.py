@@ -10,14 +10,10 @@ import pytest
 
 from full import guest
 
-DIST = Path(__file__).parent.parent.parent / "dist"
-
 
 @pytest.fixture(scope="session")
 def deb() -> Path:
-    found = sorted(DIST.glob("impermanenced_*.deb"))
-    assert len(found) == 1, f"one package is wanted in {DIST}, there are {len(found)}: run make deb"
-    return found[0]
+    return guest.package()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from kernel import Kernel
 from machine import Disk, Machine, MachineError, overlay
 
 HERE = Path(__file__).parent
+DIST = HERE.parent.parent / "dist"
 MMDEBSTRAP = [
     "mmdebstrap",
     "--quiet",
@@ -61,15 +62,23 @@ class Result:
     seconds: float
 
 
-def base(*more: str, variant: str = "minbase") -> Path:
-    """Debian with all that the product depends on, and these packages, as a tar."""
+def package(release: str = "bookworm") -> Path:
+    """The .deb, built in that release."""
+    place, target = (DIST, "deb") if release == "bookworm" else (DIST / release, f"deb-{release}")
+    found = sorted(place.glob("impermanenced_*.deb"))
+    assert len(found) == 1, f"one package is wanted in {place}, there are {len(found)}: run make {target}"
+    return found[0]
+
+
+def base(*more: str, variant: str = "minbase", release: str = "bookworm") -> Path:
+    """A Debian with all that the product depends on, and these packages, as a tar."""
     packages = [*(HERE / "base-packages").read_text().split(), *more]
-    argv = [*MMDEBSTRAP, f"--variant={variant}", f"--include={','.join(packages)}", "bookworm"]
+    argv = [*MMDEBSTRAP, f"--variant={variant}", f"--include={','.join(packages)}", release]
 
     def build(directory: Path) -> None:
         succeed([*argv, str(directory / "base.tar")])
 
-    return cache.cached(f"debian-{variant}", cache.key(*argv), build) / "base.tar"
+    return cache.cached(f"{release}-{variant}", cache.key(*argv), build) / "base.tar"
 
 
 def base_of(initrd: str, layout: str) -> Path:

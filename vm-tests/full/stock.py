@@ -1,4 +1,4 @@
-"""A Debian 12 as its installer leaves it, which boots what lies in its own /boot at that moment."""
+"""A Debian as its installer leaves it, which boots what lies in its own /boot at that moment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cache
@@ -25,34 +26,48 @@ WORDS = f"root=UUID={UUID} ro rootflags=subvol=@rootfs"
 BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd")}
 
 
-def base(initrd: str) -> Path:
-    return guest.base(KERNEL, *BUILDERS[initrd], "openssh-server", "sudo", "locales", variant="standard")
+@dataclass(frozen=True, slots=True)
+class System:
+    release: str  # of Debian
+    initrd: str  # what builds it, by the names in BUILDERS
+
+    def __str__(self) -> str:
+        return f"{self.release}-{self.initrd}"
+
+    def base(self) -> Path:
+        """What the installer puts on the disk, as a tar."""
+        more = (KERNEL, *BUILDERS[self.initrd], "openssh-server", "sudo", "locales")
+        return guest.base(*more, variant="standard", release=self.release)
+
+    def packages(self, *names: str) -> Path:
+        """A tar of what the product depends on, and of these packages: there is no network."""
+        depends = (HERE / "base-packages").read_text().split()
+        return repository(self.base(), *depends, "polkitd", *names, release=self.release)
+
+    def disk(self) -> Path:
+        tar = self.base()
+        key = cache.key(
+            HERE / "build-stock", HERE / "agent.py", HERE / "agent.service", self.initrd, str(tar)
+        )
+
+        def build(directory: Path) -> None:
+            succeed([str(word) for word in (HERE / "build-stock", directory, tar, self.initrd)])
+
+        return cache.cached(f"stock-{self}", key, build) / "disk.img"
 
 
-def packages(initrd: str, *names: str) -> Path:
-    """A tar of what the product depends on, and of these packages: there is no network."""
-    depends = (HERE / "base-packages").read_text().split()
-    return repository(base(initrd), *depends, "polkitd", *names)
-
-
-def disk(initrd: str) -> Path:
-    tar = base(initrd)
-    key = cache.key(HERE / "build-stock", HERE / "agent.py", HERE / "agent.service", initrd, str(tar))
-
-    def build(directory: Path) -> None:
-        succeed([str(word) for word in (HERE / "build-stock", directory, tar, initrd)])
-
-    return cache.cached(f"stock-{initrd}", key, build) / "disk.img"
+SYSTEMS = (System("bookworm", "initramfs-tools"), System("trixie", "initramfs-tools"))
 
 
 class Stock(Guest):
     """The boot loader is played: before each boot it reads kernel and initrd from the root, as it is then."""
 
-    def __init__(self, directory: Path, initrd: str, extra: Sequence[Disk]) -> None:
+    def __init__(self, directory: Path, system: System, extra: Sequence[Disk]) -> None:
         self.directory = directory
+        self.system = system
         self.words = WORDS
         self.disk = directory / "disk.img"
-        subprocess.run(["cp", "--sparse=always", "--reflink=auto", disk(initrd), self.disk], check=True)
+        subprocess.run(["cp", "--sparse=always", "--reflink=auto", system.disk(), self.disk], check=True)
         self.release = ""  # of the kernel that booted last
         drives = [Disk(self.disk), *extra]
         kernel, initial = directory / "vmlinux", directory / "initrd"

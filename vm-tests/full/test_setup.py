@@ -13,24 +13,25 @@ import pytest
 
 from full import guest
 from full.guest import TOP
-from full.stock import Stock, packages
+from full.stock import SYSTEMS, Stock, System
 
 LOGIN = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes alice@localhost id -un"
 HOST_KEYS = "cat /etc/ssh/ssh_host_*_key.pub"
 
 
-def stock_of(directory: Path, deb: Path, initrd: str) -> Stock:
+def stock_of(directory: Path, system: System) -> Stock:
+    files = {"packages": system.packages("redis-server"), "product": guest.package(system.release)}
     disks = []
-    for name, file in (("packages", packages(initrd, "redis-server")), ("product", deb)):
+    for name, file in files.items():
         (directory / name).mkdir()
         disks.append(guest.as_disk(file, directory / name))
-    return Stock(directory, initrd, disks)
+    return Stock(directory, system, disks)
 
 
-@pytest.fixture(params=["initramfs-tools"])
-def machine(request: pytest.FixtureRequest, workspace: Path, deb: Path) -> Iterator[Stock]:
+@pytest.fixture(params=SYSTEMS, ids=str)
+def machine(request: pytest.FixtureRequest, workspace: Path) -> Iterator[Stock]:
     """A guest that is off; its second disk has packages, and its third one is the product."""
-    found = stock_of(workspace, deb, request.param)
+    found = stock_of(workspace, request.param)
     with found.machine:
         yield found
 
@@ -42,16 +43,14 @@ def doctor(machine: Stock) -> list[str]:
 
 
 @pytest.mark.timeout(5400)
-def test_from_an_installer_to_a_normal_machine(
-    machine: Stock, deb: Path, figures: dict[str, object], request: pytest.FixtureRequest
-) -> None:
-    initrd = request.node.callspec.params["machine"]
+def test_from_an_installer_to_a_normal_machine(machine: Stock, figures: dict[str, object]) -> None:
+    system, deb = machine.system, guest.package(machine.system.release)
 
     def note(what: str) -> None:
-        figures[f"{initrd}: free on the disk, MiB, {what}"] = machine.free() >> 20
+        figures[f"{system}: free on the disk, MiB, {what}"] = machine.free() >> 20
 
     machine.boot()
-    machine.unpack("/dev/vdb", packages(initrd, "redis-server").stat().st_size)
+    machine.unpack("/dev/vdb", system.packages("redis-server").stat().st_size)
     # What a person has done with the machine until then.
     machine.apt("install redis-server")
     machine.run("redis-cli set colour blue && redis-cli save")
@@ -67,10 +66,10 @@ def test_from_an_installer_to_a_normal_machine(
     # Two commands.
     machine.run(f"head -c {deb.stat().st_size} /dev/vdc > /tmp/impermanenced.deb")
     installed = machine.apt("install /tmp/impermanenced.deb")
-    figures[f"{initrd}: apt install, seconds (emulated)"] = round(installed.seconds, 1)
+    figures[f"{system}: apt install, seconds (emulated)"] = round(installed.seconds, 1)
     note("installed")
     set_up = machine.run("impermanence setup --yes", timeout=1500)
-    figures[f"{initrd}: impermanence setup, seconds (emulated)"] = round(set_up.seconds, 1)
+    figures[f"{system}: impermanence setup, seconds (emulated)"] = round(set_up.seconds, 1)
     assert "done: the next boot wipes" in set_up.output, set_up.output
     note("set up")
     assert machine.run("redis-cli get colour").output == "blue\n"
@@ -104,7 +103,7 @@ def test_from_an_installer_to_a_normal_machine(
 
     # And back.
     taken = machine.run("impermanence setup --remove --yes", timeout=900)
-    figures[f"{initrd}: impermanence setup --remove, seconds (emulated)"] = round(taken.seconds, 1)
+    figures[f"{system}: impermanence setup --remove, seconds (emulated)"] = round(taken.seconds, 1)
     machine.reboot()
     note("taken back")
     assert machine.run("cat ~alice/kept /var/log/mine /etc/mine").output == "kept\nlog\nmine\n"

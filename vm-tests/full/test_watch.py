@@ -93,8 +93,16 @@ def test_watched_to_the_end(product: Guest, figures: dict[str, object]) -> None:
     security = product.run("systemd-analyze security --no-pager impermanenced.service | tail -n 1").output
     figures["systemd-analyze security"] = security.strip().lstrip("→ ")
     assert float(security.split(":")[1].split()[0]) <= 3.0
-    nice = product.run("ps -L -o ni= -p $(systemctl show --property=MainPID --value impermanenced.service)")
+    main = "$(systemctl show --property=MainPID --value impermanenced.service)"
+    nice = product.run(f"ps -L -o ni= -p {main}")
     assert set(nice.output.split()) <= {"0", "-"}, "it stayed behind the boot while it loaded, and came back"
+    group = product.run(f"cat /proc/{main}/autogroup")
+    assert group.output.split()[-1] == "0", "as did the group of its session"
+    started, active = product.run(
+        "systemctl show --property=ExecMainStartTimestampMonotonic --property=ActiveEnterTimestampMonotonic "
+        "--value impermanenced.service"
+    ).output.split()
+    figures["the mark after the start, ms"] = round((int(active) - int(started)) / 1e3)
 
     check_gate(product)
     check_large_report(product, figures)

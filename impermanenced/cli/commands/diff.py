@@ -1,27 +1,21 @@
 """`diff`: every difference from the blank, or between any two boots, whatever its verdict.
 
 The running root is compared with its blank in the report, which the daemon may have; all else is read from
-the disk.
+the disk, and needs nothing that a report needs: what each loads is a third of the time.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...document.fields import printed
-from ...document.status import diff_to_json
 from ...errors import UsageError
-from ...model import Report
-from ...paths import within
 from ...system.lazy import Deferred
-from ...text import to_text
-from .. import arguments, next_boot, output, paths, source
+from .. import arguments
 from ..verb import Shared, Verb
 
 _comparison = Deferred("impermanenced.cli.comparison")
+_from_blank = Deferred("impermanenced.cli.from_blank")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +49,9 @@ def read_options(found: argparse.Namespace) -> Options:
 def run(options: Options, shared: Shared) -> int:
     if options.span is not None or options.view:
         _comparison.show(options.span or ("blank", "now"), options.path, options.view, shared)
-        return 0
-    next_boot.complain_of_another_root(shared.config)
-    report, path = source.fetch(shared.config), options.path
-    if path is not None:
-        report = below(report, paths.meant(report, path, paths.directory(path)))
-    if shared.json:
-        output.write(printed(diff_to_json(report)))
     else:
-        output.write_long("".join(lines(report)), shared)
+        _from_blank.show(options.path, shared)
     return 0
 
 
 verb = Verb(add_arguments, read_options, run)
-
-
-def below(report: Report, path: bytes) -> Report:
-    """Return the report with only the entries at the path and below it."""
-    entries = tuple(entry for entry in report.entries if within(entry.difference.path, path))
-    return dataclasses.replace(report, entries=entries)
-
-
-def lines(report: Report) -> Iterator[str]:
-    """Yield a line for each difference."""
-    for entry in report.entries:
-        yield f"{entry.difference.letters} {to_text(entry.difference.path)}\n"
