@@ -11,6 +11,7 @@ import os
 import stat
 import subprocess
 import termios
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -205,8 +206,8 @@ class Stock:
             self.root, self.directory, self.words, mounted + script, *argv, programs=self.programs
         )
 
-    def terminal(self, keys: bytes, *argv: str) -> tuple[int, str]:
-        """The command on a terminal, where somebody presses these keys at its first question."""
+    def terminal(self, answers: Sequence[bytes], *argv: str) -> tuple[int, str]:
+        """The command on a terminal, where somebody presses these keys: some at each question."""
         master, slave = os.openpty()
         try:
             words = chroot.arguments(
@@ -220,12 +221,17 @@ class Stock:
                 start_new_session=True,
                 preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             ) as process:
-                os.close(slave)
-                slave = -1
-                shown = _until(master, b"[y/N]")
-                os.write(master, keys)
-                shown += _until(master, None)
-                return process.wait(), shown.decode()
+                try:
+                    os.close(slave)
+                    slave = -1
+                    shown = b""
+                    for keys in answers:
+                        shown += _until(master, b"[y/N] ")
+                        os.write(master, keys)
+                    shown += _until(master, None)
+                    return process.wait(), shown.decode()
+                finally:
+                    process.kill()  # who asks more than is answered would wait, and so would this
         finally:
             os.close(master)
             if slave >= 0:
@@ -262,6 +268,8 @@ def _until(master: int, words: bytes | None) -> bytes:
             piece = os.read(master, 4096)
         except OSError:  # EIO: the last one has closed it
             piece = b""
+        asked = words is None and piece.endswith(b"[y/N] ")
+        assert not asked, f"nobody answers: {(shown + piece).decode()}"
         if not piece:
             assert words is None, shown
             break
