@@ -6,7 +6,7 @@ import enum
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Protocol
 
@@ -39,6 +39,10 @@ class Kind(enum.StrEnum):
     MENU = "menu"
     BLANK = "blank"
     RECORD = "record"
+    # Of a root that is moved out of the top level:
+    SNAPSHOT = "snapshot"
+    FSTAB = "fstab"
+    LOADER = "loader"
     # Of the way back, with STOP and START:
     OFF = "off"
     RETURN = "return"
@@ -139,6 +143,12 @@ def resumed(facts: Facts, job: Decided) -> Plan:
     )
     steps = tuple(steps_of(facts, names, kept, trial=job.trial))
     return Plan(facts, names, job.trial, (), kept, job.without, job.accounts, steps, ())
+
+
+def moving(facts: Facts, name: bytes, steps: tuple[Step, ...]) -> Plan:
+    """Return the plan for a root that is moved out of the top level first."""
+    names = replace(_names(facts), root=name, blank=name + b"-blank")
+    return Plan(facts, names, False, (), (), (), Accounts.BLANK, steps, ())
 
 
 def _names(facts: Facts) -> Names:

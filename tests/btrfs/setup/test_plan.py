@@ -211,7 +211,7 @@ def test_ext4(stock: Stock, tmp_path: Path) -> None:
         sh("umount", where)
 
 
-def test_the_top_level(stock: Stock) -> None:
+def test_the_top_level_where_nobody_knows_the_boot_loader(stock: Stock) -> None:
     sh("cp", "-a", f"{stock.root}/.", stock.top)
     stock.root = stock.top
     (what,) = refusals(stock)
