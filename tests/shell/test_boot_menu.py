@@ -153,9 +153,9 @@ def next_release(root: Path) -> str:
 
 
 def submenu_entry(text: str, release: str) -> str:
-    submenu = re.search(r"^submenu .*menuentry_id_option '(gnulinux-advanced-[^']+)'", text, re.MULTILINE)
-    entry = re.search(rf"menuentry_id_option '(gnulinux-{re.escape(release)}-advanced-[^']+)'", text)
-    assert submenu is not None and entry is not None
+    submenu = re.search(r"^submenu .*menuentry_id_option '(gnulinux-advanced-[^']*)'", text, re.MULTILINE)
+    entry = re.search(rf"menuentry_id_option '(gnulinux-{re.escape(release)}-advanced-[^']*)'", text)
+    assert submenu is not None and entry is not None, text
     return f"{submenu[1]}>{entry[1]}"
 
 

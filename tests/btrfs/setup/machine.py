@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import stat
 import subprocess
 import termios
@@ -219,7 +220,7 @@ class Stock:
                 stdout=slave,
                 stderr=slave,
                 start_new_session=True,
-                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                preexec_fn=_take_terminal,
             ) as process:
                 try:
                     os.close(slave)
@@ -258,6 +259,12 @@ class Stock:
     def everything(self) -> str:
         names = sh("find", self.top, "-printf", "%p %i %T@ %C@ %m %U %G %s %l\\n")
         return names + sh("btrfs", "subvolume", "list", "-puq", self.top)
+
+
+def _take_terminal() -> None:
+    """Have Ctrl-C reach the command, even where the tests run in the background, which ignores it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _until(master: int, words: bytes | None) -> bytes:
