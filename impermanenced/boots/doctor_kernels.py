@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..errors import CommandError
 from ..model import Decision
@@ -59,7 +59,7 @@ def _modules(machine: Machine, decision: Decision, names: Names) -> Iterator[Fin
             ERROR if is_first else WARNING,
             f"{_called(kernel, _which(installed, first, kernel))} has no modules in the blank {blank}: "
             "the rollback of its boot will be refused",
-            remedy.of(LACKS_MODULES, replace(names, kernel=shlex.quote(release))) or Remedy(""),
+            remedy.of(LACKS_MODULES, names._replace(kernel=shlex.quote(release))) or Remedy(""),
             LACKS_MODULES,
         )
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..kernel import openat2
+from ..lazy import regex
 from . import kernels
 from .kernels import Kernel
 
@@ -25,14 +26,14 @@ LARGEST = 4 << 20  # bytes of a file that is read
 
 _GRUBS = (b"boot/grub", b"boot/grub2")
 _ESPS = (b"boot", b"efi", b"boot/efi")
-_HEAD = re.compile(rb"""\s*(menuentry|submenu)\s+('(?:[^']|'\\'')*'|"[^"]*"|[^\s'"]+)(.*)\{\s*$""")
-_ID = re.compile(rb"(?:\$\{?menuentry_id_option\}?|--id)[ =]'?([^'\s]+)'?")
-_LINUX = re.compile(rb"\s*linux(?:16|efi)?\s+(\S+)")
-_DEFAULT = re.compile(rb'^\s*set default="([^"\n]*)"', re.MULTILINE)
-_VARIABLE = re.compile(rb"\$\{(\w+)\}")
-_ENV = re.compile(rb"^([a-z_]+)=(.*)$", re.MULTILINE)
-_BLSCFG = re.compile(rb"^\s*blscfg\b", re.MULTILINE)
-_LINE = re.compile(rb"^\s*(linux|efi|default)\s+(\S+)\s*$", re.MULTILINE)
+_HEAD = regex(rb"""\s*(menuentry|submenu)\s+('(?:[^']|'\\'')*'|"[^"]*"|[^\s'"]+)(.*)\{\s*$""")
+_ID = regex(rb"(?:\$\{?menuentry_id_option\}?|--id)[ =]'?([^'\s]+)'?")
+_LINUX = regex(rb"\s*linux(?:16|efi)?\s+(\S+)")
+_DEFAULT = regex(rb'^\s*set default="([^"\n]*)"', re.MULTILINE)
+_VARIABLE = regex(rb"\$\{(\w+)\}")
+_ENV = regex(rb"^([a-z_]+)=(.*)$", re.MULTILINE)
+_BLSCFG = regex(rb"^\s*blscfg\b", re.MULTILINE)
+_LINE = regex(rb"^\s*(linux|efi|default)\s+(\S+)\s*$", re.MULTILINE)
 
 
 @dataclass(slots=True)

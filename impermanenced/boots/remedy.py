@@ -9,7 +9,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import ImpermanenceError, RecordError
 from ..kernel import btrfs
@@ -23,8 +23,7 @@ from .records import RollbackEnv
 _MERGED = "usr/lib/modules"
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """What the commands of a remedy name; where it is not known, a word for it."""
 
     device: str = "DEVICE"
@@ -55,8 +54,7 @@ class Names:
 NO_NAMES = Names()
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(NamedTuple):
     """What to do about something: in words, and as commands in their order."""
 
     words: str

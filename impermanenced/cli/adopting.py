@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ..boots.records.job import Action, Job, Step
 from ..config.load import DEFAULT, DROP_INS, Config, load
 from ..copying import Progress
 from ..document.adopt import Done, jobs_to_json
@@ -19,7 +20,6 @@ from ..keep.adopt import run
 from ..keep.adopt.book import Book
 from ..keep.adopt.ground import Ground
 from ..keep.adopt.persist import Outlook
-from ..keep.adopt.record import Action, Job, Step
 from ..report.suggest import Suggestion, System, Wanted, declaration_of
 from ..system.services import Services
 from ..text import size_to_text, to_text

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..boots import good, outcome
 from ..boots.boot_id import this_boot_id
-from ..system.lazy import Deferred
+from ..lazy import Deferred
 
 _trouble = Deferred("impermanenced.cli.trouble")
 _journal = Deferred("impermanenced.system.journal")

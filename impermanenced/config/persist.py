@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..model import Declaration
 from ..paths import ancestors, within
@@ -20,8 +20,7 @@ _DEFAULT = "default-permissions"
 _LISTS = ("mount-options", "preset", "without")  # which files add to
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """A declared path before the homes of users and the paths of persist volumes are known."""
 
     where: Where
@@ -32,14 +31,14 @@ class _Entry:
     user: str | None  # the name of the table of a user
 
 
-@dataclass(slots=True)
 class _Block:
     """One persist volume, as far as the files that have been read say something of it."""
 
-    where: Where
-    values: Values = field(default_factory=dict)
-    users: dict[str, Values] = field(default_factory=dict)
-    entries: list[_Entry] = field(default_factory=list)
+    def __init__(self, where: Where) -> None:
+        self.where = where
+        self.values: Values = {}
+        self.users: dict[str, Values] = {}
+        self.entries: list[_Entry] = []
 
 
 class Blocks:

@@ -11,9 +11,9 @@ import functools
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..system.lazy import Deferred
+from ..lazy import Deferred
 from .values import Where, likely, quoted
 
 _json = Deferred("json")  # most configurations name no preset
@@ -21,8 +21,7 @@ _json = Deferred("json")  # most configurations name no preset
 DATA = os.path.join(os.path.dirname(os.fsencode(__file__)), b"data/presets.json")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One thing that a preset keeps."""
 
     application: str
@@ -31,8 +30,7 @@ class Part:
     initrd: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
+class Preset(NamedTuple):
     """The parts of one preset."""
 
     parts: tuple[Part, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .. import state
 from ..losses import LossClass
@@ -32,8 +32,7 @@ class Kind(enum.Enum):
     TABLE = "a table"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One key of the configuration."""
 
     section: str  # a header of the sample configuration

@@ -124,6 +124,8 @@ class Flusher:
         self._writes.store()
         self._too_many = self._too_many or too_many
         self._dropped = self._dropped or overflowed
+        if dirty:  # once for all of it: each commit makes the writers wait
+            self._manager.machine.sync()
         # Each owner by itself: who writes very much keeps no alert on another's writing waiting.
         for root_id, written in by_owner(dirty):
             self._look_at(root_id, written)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..boots.records.job import Job
 from ..keep.adopt.persist import Outlook
-from ..keep.adopt.record import Job
 from ..text import time_to_text
 from .fields import VERSION, Object, path_fields
 

@@ -104,7 +104,7 @@ class Drift:
             if self._most is not None and limit == self._most:
                 raise
         self._now.most = names
-        yield from self._walk(self._prefix, self._now.root, was)
+        yield from self._walk(self._prefix, self._now.root, was, itself=False)
 
     def _changed(self, base: int) -> Iterator[Difference]:
         new = {number for number, inode in self._now.known.inodes.items() if inode.generation > base}
@@ -179,8 +179,13 @@ class Drift:
             if name not in new:
                 yield path + b"/" + name, None, entry
 
-    def _walk(self, path: bytes, now: DirEntry | None, was: DirEntry | None) -> Iterator[Difference]:
-        """Compare what is at one path (`_prefix` is the volume's root), and everything below it."""
+    def _walk(
+        self, path: bytes, now: DirEntry | None, was: DirEntry | None, *, itself: bool = True
+    ) -> Iterator[Difference]:
+        """Compare what is at one path (`_prefix` is the volume's root), and everything below it.
+
+        Without `itself`, the two at the volume's root are not what is compared, only what is in them.
+        """
         stack: list[Pair] = [(path, now, was)]
         while stack:
             path, now, was = stack.pop()
@@ -194,7 +199,7 @@ class Drift:
                     self.boxes[now.objectid] = was
                     old = None
                 yield self.subvolume(path, now.objectid, change)
-            elif path != self._prefix or (old is not None and self._now.nested_in is None):
+            elif path != self._prefix or (old is not None and itself):
                 yield from self._compare(path, now, new, was, old)
             below_now = now.objectid if now and new and stat.S_ISDIR(new.mode) and not now.is_root else None
             below_was = was.objectid if was and old and stat.S_ISDIR(old.mode) and not was.is_root else None
@@ -267,7 +272,7 @@ class Drift:
     def is_shared(self, number: int) -> bool:
         """Return whether an inode is older than the moment when the two sides went apart, and on both."""
         base = self._base
-        if base is None:
+        if base is None or self._now.has_made(number) or self._was.has_made(number):
             return False
         mine, other = self._now.tree.inode(number), self._was.tree.inode(number)
         return mine is not None and other is not None and mine.generation == other.generation <= base

@@ -19,6 +19,7 @@ from ..errors import CommandError, ImpermanenceError, NotSetUp, RecordError
 from ..kernel import mounts
 from ..state import COMPILED, ROLLBACK
 from ..system import command
+from ..system.services import is_booted
 from ..text import failure_to_text, to_text
 from ..volumes.machine import Machine, system_root
 from . import facts, fallback, places, plan, seeds, store, units
@@ -26,8 +27,6 @@ from .approach import Unsafe
 from .fallback import Wanted
 from .live import Live
 from .plan import Kind, Made, Plan
-
-_BOOTED = "/run/systemd/system"  # sd_booted(3)
 
 
 class StepKind(enum.StrEnum):
@@ -189,7 +188,7 @@ class _Work:
 
     def _install(self, here: Mapping[str, bytes], files: Mapping[str, bytes], *, handed: bool) -> None:
         """Give the units to the running system, and `here` to its boots without the hook."""
-        booted = os.path.isdir(_BOOTED)
+        booted = is_booted()
         before = len(self.steps)
         for host, wanted in ((store.LOCAL, here), (store.RUN, files if handed else {})):
             if (host is store.LOCAL or booted) and store.differs(host, wanted):

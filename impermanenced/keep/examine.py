@@ -88,9 +88,7 @@ class _Judge:
             uid=self._owner(one, facts),
         )
 
-    def _misplaced(
-        self, one: Placement, source: bytes, standing: Difference, ruling: Ruling
-    ) -> _Why | None:
+    def _misplaced(self, one: Placement, source: bytes, standing: Difference, ruling: Ruling) -> _Why | None:
         """Return why what is at the path is not the source, or None if it is."""
         if one.declaration.persist in self._wiped:
             return Reason.WIPED, self._wiped[one.declaration.persist]

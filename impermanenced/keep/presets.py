@@ -79,9 +79,7 @@ def _source(path: bytes, sources: Mapping[bytes, bytes]) -> bytes | None:
     return None
 
 
-def _place(
-    root: int, part: Part, written: bytes, units: unit_files.Units, source: bytes | None
-) -> Place:
+def _place(root: int, part: Part, written: bytes, units: unit_files.Units, source: bytes | None) -> Place:
     path, directory = written.rstrip(b"/"), written.endswith(b"/")
     owner = units.of(path)
     unit = owner[1].unit if owner is not None else ""

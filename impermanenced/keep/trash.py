@@ -20,7 +20,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,12 +28,13 @@ from .. import copying
 from ..boots.records.keyvalue import LARGEST, TIME, assemble, line, read, split
 from ..errors import RecordError, ServiceError
 from ..kernel import libc, openat2
+from ..lazy import regex
 from .strays import DIRECTORY, OURS, Stray, inode_of
 
 NAME = OURS + b"-tidied"
 GRACE = 30 * 86400  # seconds that everything stays
 
-_ENTRY = re.compile(rb"[0-9]{1,12}-[0-9a-f]{16}")
+_ENTRY = regex(rb"[0-9]{1,12}-[0-9a-f]{16}")
 _RECORD, _CONTENT = b"record", b"content"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import btrfsutil
 from ..boots import history, records
 from ..boots.records import RollbackVolume
 from ..errors import NotSetUp, RecordError, UsageError
+from ..lazy import regex
 from ..model import Volume
 from ..state import BOOTS, RELEASES, BootFile, boot_file, boot_files, parse_release_file, release_file
 from ..volumes.machine import Machine
@@ -21,7 +21,7 @@ from .record import Release, parse_release
 
 BAD_BOOTS = 3  # as many of a new blank make it give way (initrd/rollback/numbers.h)
 
-_BESIDE = re.compile(rb"@(?:next|([0-9]{1,9}))")
+_BESIDE = regex(rb"@(?:next|([0-9]{1,9}))")
 
 
 @dataclass(frozen=True, slots=True)

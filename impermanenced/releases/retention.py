@@ -8,7 +8,6 @@ others; what is mounted, or was written to.  A half-made one that the hook found
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from ..boots.prune.protection import Protected
 from ..boots.prune.tree import Stop
 from ..config.load import ArchiveSettings, Config
 from ..errors import ImpermanenceError
+from ..lazy import regex
 from ..model import Volume
 from ..state import BOOT_NUMBER, UUID, release_file
 from ..text import failure_to_text
@@ -26,7 +26,7 @@ from . import listing, lock, staging
 from .listing import Known, Place, Releases
 
 DAY = 86400
-_HALF_MADE = re.compile(rf"(?:{BOOT_NUMBER})-recovered-{UUID}\.blank\.next(?:-[0-9]+)?")
+_HALF_MADE = regex(rf"(?:{BOOT_NUMBER})-recovered-{UUID}\.blank\.next(?:-[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)

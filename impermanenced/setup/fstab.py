@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable
 
 from ..errors import NotSetUp
 from ..kernel import mounts
+from ..lazy import regex
 from ..system import atomic
 
 FSTAB = b"/etc/fstab"
 
 _REQUIRES = b"x-systemd.requires-mounts-for="
-_UNSAFE = re.compile(rb"[\s\\#]")
-_NUMBER = re.compile(rb"(?:^|(?<=,))subvolid=[^,]*(?:,|$)")
-_OWN = re.compile(rb"subvol(?:id)?=|x-|ro$|rw$|noauto$|defaults$|_netdev$")
+_UNSAFE = regex(rb"[\s\\#]")
+_NUMBER = regex(rb"(?:^|(?<=,))subvolid=[^,]*(?:,|$)")
+_OWN = regex(rb"subvol(?:id)?=|x-|ro$|rw$|noauto$|defaults$|_netdev$")
 
 
 def escape(path: bytes) -> bytes:
@@ -65,8 +65,7 @@ def without_place(fstab: bytes, path: bytes) -> bytes:
     gone = [
         line
         for line in fstab.splitlines()
-        if (words := _words(line))
-        and (mounts.unescape(words[1]) == path or _requires(words[3]) == path)
+        if (words := _words(line)) and (mounts.unescape(words[1]) == path or _requires(words[3]) == path)
     ]
     return without(fstab, gone)
 

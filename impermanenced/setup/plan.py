@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Protocol
 
 from ..boots.doctor import fstab_lines
+from ..lazy import regex
 from ..paths import within
 from ..state import ARCHIVE, STATE
 from ..text import first_of, to_text
@@ -22,8 +22,8 @@ from .whitelist import PERSIST
 ACCOUNTS = "impermanence-accounts.service"  # what brings changed accounts into the blank
 MOST = 5  # paths that are named
 
-_RESUME = re.compile(rb"(?:^|\s)resume=(\S+)")
-_SUBVOLID = re.compile(rb"(?:^|,)subvolid=")
+_RESUME = regex(rb"(?:^|\s)resume=(\S+)")
+_SUBVOLID = regex(rb"(?:^|,)subvolid=")
 
 
 class Kind(enum.StrEnum):

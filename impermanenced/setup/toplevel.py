@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 import btrfsutil
 
 from ..errors import ImpermanenceError
+from ..lazy import regex
 from ..system import atomic, command
 from ..text import first_of, to_text
 from . import fstab
@@ -38,8 +39,8 @@ _UNFINISHED = b".setup"
 _MENUS = (b"/boot/grub/grub.cfg", b"/boot/grub2/grub.cfg")
 _ENTRIES = (b"/boot/loader/entries", b"/efi/loader/entries", b"/boot/efi/loader/entries")
 _MARK = b"# impermanence setup moved the root to "
-_MOVED = re.compile(rb"^" + _MARK + rb"(.+)$", re.MULTILINE)
-_OPTIONS = re.compile(rb"^(options[ \t]+)(.*)$", re.MULTILINE)
+_MOVED = regex(rb"^" + _MARK + rb"(.+)$", re.MULTILINE)
+_OPTIONS = regex(rb"^(options[ \t]+)(.*)$", re.MULTILINE)
 
 # PLACE DEVICE SUBVOLUME MOUNTED... -- COMMAND...: in the new root, with what is mounted in the old one.
 _SCRIPT = """\

@@ -1,22 +1,23 @@
-"""Who has something open where it is copied: the services that are stopped meanwhile, and others."""
+"""Who uses what is copied: services that are stopped meanwhile, and others."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import ImpermanenceError
 from ..kernel import proc
 from ..kernel.holders import Holder, Use, holders
+from ..lazy import regex
+from ..system.services import is_booted
 from ..text import to_text
 
 MOST = 5  # processes that are named
 
 # Nobody could go on without these; what they keep they write anew.
-_NEEDED = re.compile(
+_NEEDED = regex(
     r"(?:dbus|dbus-broker|systemd-logind|systemd-udevd|systemd-networkd|systemd-resolved|NetworkManager|"
     r"networking|ifup@.*|wpa_supplicant(?:@.*)?|iwd|ssh|sshd|ssh@.*|sshd@.*|getty@.*|serial-getty@.*|impermanenced)"
     r"\.service"
@@ -44,7 +45,7 @@ def users(paths: Collection[bytes]) -> Users:
             if not _is_here(one, path):
                 continue
             unit = proc.unit_of(proc.cgroup(one.pid))
-            if unit.kind == "system" and unit.name.endswith(".service"):
+            if is_booted() and unit.kind == "system" and unit.name.endswith(".service"):
                 services.setdefault(unit.name, []).append(one)
             elif one.pid != 1 and (one.pid not in others or one.use in (Use.WRITES, Use.MAPS)):
                 others[one.pid] = one

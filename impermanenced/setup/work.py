@@ -47,7 +47,7 @@ class Work:
     def stop(self, paths: Collection[bytes]) -> None:
         """Stop the services that have something open below these paths."""
         found = users.users(paths)
-        units = self._services.with_dependents(self._services.with_triggers(tuple(found.services)))
+        units = self._services.with_others(found.services)
         self.job = replace(self.job, stopped=tuple(dict.fromkeys((*self.job.stopped, *units))))
         job.write(self.machine, self.job)
         refused = self._services.stop(units)

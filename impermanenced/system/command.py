@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import CommandError
+from ..lazy import Deferred
 from ..text import to_text
-from .lazy import Deferred
 
 subprocess: Any = Deferred("subprocess")
 

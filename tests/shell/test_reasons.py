@@ -247,7 +247,7 @@ def blank_replaced(system: System, stack: contextlib.ExitStack) -> None:
 
 @provokes("blank-lacks-path")
 def blank_lacks_path(system: System, stack: contextlib.ExitStack) -> None:
-    system.write(volumes=(dataclasses.replace(ROOT, require=(b"/bin/sh",)),))
+    system.write(volumes=(ROOT._replace(require=(b"/bin/sh",)),))
 
 
 def give_modules(root: Path) -> None:

@@ -150,4 +150,3 @@ def test_overflow_is_told() -> None:
     assert told and writes.overflows == 1
     assert writes.take() == ({}, False, True)
     assert writes.take() == ({}, False, False)
-

@@ -1,6 +1,6 @@
-"""Units that are stopped and started again: which ones, in what order, and what becomes of one that refuses.
+"""The units that stop and start together.
 
-systemctl is a script here that prints what systemd 252 prints, and writes down what it was asked.
+systemctl is played here; the real one answers in vm-tests/full/test_adopt.py.
 """
 
 from __future__ import annotations
@@ -10,98 +10,106 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.errors import CommandError, UsageError
-from impermanenced.system import services
+from impermanenced.errors import ImpermanenceError, UsageError
 from impermanenced.system.services import JOURNALD, Services
 
-SCRIPT = """#!/bin/sh
+# What is loaded: its state, and who depends on it.
+UNITS = {
+    "db.service": (
+        "active",
+        "TriggeredBy=db.socket RequiredBy=app.service,multi-user.target BoundBy=idle.service",
+    ),
+    "db.socket": ("active", ""),
+    "app.service": ("active", "TriggeredBy=app.timer ConsistsOf=worker.service RequiredBy=db.service"),
+    "app.timer": ("active", ""),
+    "worker.service": ("reloading", ""),
+    "idle.service": ("inactive", "RequiredBy=far.service"),
+    "far.service": ("active", ""),
+    "asleep.service": ("inactive", "TriggeredBy=asleep.socket"),
+    "asleep.socket": ("active", ""),
+    "stubborn.service": ("active", ""),
+    "multi-user.target": ("active", ""),
+}
+SYSTEMCTL = """#!/bin/sh
+echo "$0 $*" >> {place}/said
 verb=$1
-echo "$(basename "$0") $*" >> {log}
-if [ "$verb" = show ]; then
-    shift 3
-    for unit; do cat "{units}/$unit"; echo; done
-else
-    for unit; do :; done
-    ! [ -e "{units}/$unit.refuses" ]
-fi
+shift
+status=0
+for unit; do
+    case $verb:$unit in
+        *:--*) ;;
+        show:*)
+            if [ -e {place}/units/$unit ]; then cat {place}/units/$unit; else
+                printf 'Id=%s\\nLoadState=not-found\\nActiveState=inactive\\n' "$unit"; fi
+            echo ;;
+        stop:stubborn.service | start:far.service) status=1 ;;
+        stop:*) sed -i s/^ActiveState=.*/ActiveState=inactive/ {place}/units/$unit ;;
+        start:*) sed -i s/^ActiveState=.*/ActiveState=active/ {place}/units/$unit ;;
+    esac
+done
+exit $status
 """
 
 
-class Systemd:
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.log = directory / "log"
-
-    def unit(self, name: str, state: str = "active", refuses: bool = False, **properties: str) -> None:
-        lines = {"Id": name, "LoadState": "loaded", "ActiveState": state, **properties}
-        (self.directory / name).write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
-        if refuses:
-            (self.directory / f"{name}.refuses").touch()
-
-    def asked(self) -> list[str]:
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return [line for line in lines if not line.startswith("systemctl show")]
-
-
 @pytest.fixture
-def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
-    found = Systemd(tmp_path / "units")
-    found.directory.mkdir()
-    programs = tmp_path / "programs"
-    programs.mkdir()
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The calls of systemctl and journalctl, line by line."""
+    (tmp_path / "units").mkdir()
+    for name, (state, others) in UNITS.items():
+        more = "".join(f"{word.replace(',', ' ')}\n" for word in others.split())
+        (tmp_path / "units" / name).write_text(f"Id={name}\nLoadState=loaded\nActiveState={state}\n{more}")
     for name in ("systemctl", "journalctl"):
-        (programs / name).write_text(SCRIPT.format(log=found.log, units=found.directory))
-        (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    monkeypatch.setattr(services, "BOOTED", os.fsencode(tmp_path))
-    return found
+        (tmp_path / name).write_text(SYSTEMCTL.format(place=tmp_path))
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return tmp_path / "said"
 
 
-def test_what_would_start_it_again_stops_first(systemd: Systemd) -> None:
-    systemd.unit("web.service", TriggeredBy="web.socket web.timer")
-    systemd.unit("web.socket")
-    systemd.unit("web.timer", "inactive")
-    assert Services().with_triggers(["web.service"]) == ("web.socket", "web.service")
+def told(said: Path) -> list[str]:
+    return [line.rpartition("/")[2] for line in said.read_text().splitlines() if " show " not in line]
 
 
-def test_what_stops_with_it_is_known_and_started_again(systemd: Systemd) -> None:
-    systemd.unit("db.service", RequiredBy="web.service multi-user.target", BoundBy="off.service")
-    systemd.unit("web.service", ConsistsOf="worker.service")
-    systemd.unit("worker.service")
-    systemd.unit("off.service", "inactive")
-    assert Services().with_dependents(["db.service"]) == ("db.service", "web.service", "worker.service")
+def test_what_would_start_it_and_what_stops_with_it_stop_first(said: Path) -> None:
+    """systemd does not start again what it stopped because of a requirement."""
+    found = Services().with_others(["db.service"])
+    assert set(found) == {"db.service", "db.socket", "app.service", "app.timer", "worker.service"}
+    assert found.index("db.socket") < found.index("db.service")
+    assert found.index("app.timer") < found.index("app.service") < found.index("db.service")
 
 
-def test_the_journal_goes_on_elsewhere_and_its_sockets_stay(systemd: Systemd) -> None:
-    systemd.unit(JOURNALD, TriggeredBy="systemd-journald.socket")
-    systemd.unit("systemd-journald.socket")
-    units = Services().with_dependents(Services().with_triggers([JOURNALD]))
-    assert units == (JOURNALD,)
-    assert Services().stop(units) == ()
-    Services().start(units)
-    assert systemd.asked() == ["journalctl --relinquish-var", "journalctl --flush"]
+def test_what_wakes_a_unit_that_does_not_run(said: Path) -> None:
+    assert Services().with_others(["asleep.service"]) == ("asleep.socket",)
 
 
-def test_one_that_refuses_keeps_no_other_from_being_stopped_and_started(systemd: Systemd) -> None:
-    systemd.unit("auditd.service", refuses=True)
-    systemd.unit("web.service")
-    assert Services().stop(["auditd.service", "web.service"]) == ("auditd.service",)
-    with pytest.raises(CommandError, match=r"these units did not start again: auditd\.service"):
-        Services().start(["auditd.service", "web.service"])
-    assert systemd.asked() == [
-        "systemctl stop -- auditd.service",
-        "systemctl stop -- web.service",
-        "systemctl start -- auditd.service",
-        "systemctl start -- web.service",
+def test_a_unit_that_does_not_exist(said: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.service: there is no such unit"):
+        Services().with_others(["db.service", "none.service"])
+
+
+def test_who_goes_on_all_the_same_is_named_and_the_others_stop(said: Path) -> None:
+    services = Services()
+    assert services.stop(["stubborn.service", "db.service"]) == ("stubborn.service",)
+    assert services.running(["db.service", "stubborn.service"]) == ("stubborn.service",)
+
+
+def test_one_that_fails_keeps_no_other_from_being_started(said: Path) -> None:
+    services = Services()
+    units = ("far.service", "db.service")
+    assert services.stop(units) == ()
+    with pytest.raises(ImpermanenceError, match=r"not started again: far\.service$"):
+        services.start(units)
+    assert services.running(units) == ("db.service",)
+
+
+def test_the_journal_leaves_and_comes_back_and_never_stops(said: Path) -> None:
+    services = Services()
+    units = services.with_others([JOURNALD, "app.timer"])
+    assert units == ("app.timer", JOURNALD)
+    services.stop(units)
+    services.start(units)
+    assert told(said) == [
+        "journalctl --relinquish-var",
+        "systemctl stop -- app.timer",
+        "journalctl --flush",
+        "systemctl start -- app.timer",
     ]
-
-
-def test_a_unit_that_does_not_exist(systemd: Systemd) -> None:
-    systemd.unit("web.service", "inactive", LoadState="not-found")
-    with pytest.raises(UsageError, match="there is no such unit"):
-        Services().with_triggers(["web.service"])
-
-
-def test_nothing_is_asked_of_no_units(systemd: Systemd) -> None:
-    assert (Services().with_triggers([]), Services().running([])) == ((), ())
-    assert not systemd.log.exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from ...boots import requests
 from ...boots.requests import CANCEL
 from ...config.load import Config
 from ...errors import UsageError
+from ...lazy import regex
 from ...report.forecast import foretell
 from ...volumes.configured import configured
 from ...volumes.machine import Machine
@@ -20,7 +20,7 @@ from ..verb import Shared, Verb
 
 REQUESTS = ("wipe", "keep", "boot", CANCEL)
 _HINT = "impermanence next [wipe | keep [--boots N] | boot N | cancel]"
-_COUNT = re.compile(r"[1-9][0-9]{0,8}")
+_COUNT = regex(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)

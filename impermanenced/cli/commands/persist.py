@@ -12,7 +12,7 @@ from ...keep.adopt import persist
 from ...keep.adopt.persist import Request
 from ...paths import within
 from ...text import to_text
-from .. import adopting, arguments, paths, source
+from .. import adopting, arguments, paths, remedies, source
 from ..adopting import Session
 from ..verb import Shared, Verb
 
@@ -92,14 +92,7 @@ def _refuse_writers(session: Session, wanted: Sequence[Request]) -> None:
     """Raise ImpermanenceError for a unit that runs, and was seen writing there, unless it is stopped."""
     report = source.fetch(None)
     for request in wanted:
-        units = {
-            entry.writer.unit: entry.difference.path
-            for entry in report.entries
-            if entry.writer is not None
-            and entry.writer.unit.endswith(".service")
-            and entry.writer.kind == "system"
-            and within(entry.difference.path, request.path)
-        }
+        units = remedies.writing_units(report, request.path)
         for unit in session.ground.services.running(tuple(sorted(units.keys() - set(request.stop)))):
             raise ImpermanenceError(
                 f"{unit} runs, and has written {to_text(units[unit])}; nothing was changed",

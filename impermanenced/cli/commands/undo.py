@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from dataclasses import dataclass
 
 from ...errors import UsageError
 from ...keep.adopt import run as jobs
+from ...lazy import regex
 from .. import adopting, arguments, wording
 from ..verb import Shared, Verb
 
-_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_NUMBER = regex(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ before and after.
     ground     the system, and who is told and asked
     live       the path in the running system
     store      its place in the persist volume
-    record     the record of a job, `book` all of them
+    book       the records of all jobs
     checks     what keeps a path from being adopted
     changes    what was written meanwhile
     declared   the drop-in

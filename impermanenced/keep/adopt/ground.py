@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,12 +12,19 @@ from ...volumes.machine import Machine
 
 
 class Services(Protocol):
-    """The manager of units, as far as a job needs it; see `system.services`."""
+    """The manager of units, as far as a job needs it."""
 
-    def with_triggers(self, units: Sequence[str]) -> tuple[str, ...]: ...
-    def running(self, units: Sequence[str]) -> tuple[str, ...]: ...
-    def stop(self, units: Sequence[str]) -> tuple[str, ...]: ...
-    def start(self, units: Sequence[str]) -> None: ...
+    def with_others(self, units: Collection[str]) -> tuple[str, ...]:
+        """Return those of these units that run, after what else has to stop and be started again."""
+
+    def running(self, units: Collection[str]) -> tuple[str, ...]:
+        """Return those of these units that run now."""
+
+    def stop(self, units: Collection[str]) -> tuple[str, ...]:
+        """Stop units, and return those that go on all the same.  Raises CommandError."""
+
+    def start(self, units: Collection[str]) -> None:
+        """Start units.  Raises ImpermanenceError that names those that failed."""
 
 
 @dataclass(frozen=True, slots=True)

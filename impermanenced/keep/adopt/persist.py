@@ -8,13 +8,13 @@ import stat
 from dataclasses import dataclass
 
 from ... import copying
+from ...boots.records.job import SETTLED, Action, Job, Step
 from ...kernel import libc, proc
 from ...text import size_to_text, to_text
 from . import changes, checks, declared, way
 from .book import Book
 from .ground import Ground
 from .live import Live
-from .record import SETTLED, Action, Job, Step
 from .store import Store
 from .work import Work
 
@@ -53,7 +53,7 @@ def look(ground: Ground, request: Request) -> Outlook:
         checks.check_space(store, live, size)
         if not request.stop:
             checks.refuse_users(live, live.users())
-        units = ground.services.with_triggers(request.stop) if request.stop else ()
+        units = ground.services.with_others(request.stop) if request.stop else ()
         return Outlook(request, size, store.source, copying.share(live.above, store.top), units)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ...boots.records.job import ENDED, Action, Job, Step
 from ...errors import UsageError
 from ...text import to_text
 from . import changes, declared, persist, unpersist
 from .book import Book, last_done
 from .ground import Ground
-from .record import ENDED, Action, Job, Step
 
 DAY = 86400
 

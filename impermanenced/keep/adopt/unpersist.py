@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ...boots.records.job import SETTLED, Action, Job, Step
 from ...errors import UsageError
 from ...kernel import attach, libc
 from ...text import to_text
@@ -11,7 +12,6 @@ from . import changes, checks, declared, way
 from .book import Book
 from .ground import Ground
 from .live import Live
-from .record import SETTLED, Action, Job, Step
 from .store import Store
 from .work import Work
 

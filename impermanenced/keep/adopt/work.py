@@ -8,8 +8,9 @@ import stat
 import time
 
 from ... import copying
+from ...boots.records.job import Job, Step
 from ...copying import Kind
-from ...errors import CommandError, ImpermanenceError
+from ...errors import ImpermanenceError
 from ...kernel import attach
 from ...model import TYPES
 from ...text import first_of, to_text
@@ -19,7 +20,6 @@ from . import changes
 from .book import Book
 from .ground import Ground
 from .live import Live
-from .record import Job, Step
 from .store import Store
 
 TRIES = 5  # copies of something that changes meanwhile
@@ -46,15 +46,16 @@ class Work:
         return self.live.life() == self.job.life
 
     def stop(self, units: tuple[str, ...]) -> None:
-        """Stop units, with those that would start them again; these are recorded first."""
+        """Stop units, with what else has to stop for that; all of these are recorded first.
+
+        Raises ImpermanenceError for one that does not stop.
+        """
         if units:
-            found = self.ground.services.with_triggers(units)
+            found = self.ground.services.with_others(units)
             self.job = self.book.save(dataclasses.replace(self.job, stopped=found))
             self.ground.tell(f"stop {', '.join(found)}")
-            if refused := self.ground.services.stop(found):
-                raise ImpermanenceError(
-                    f"{', '.join(refused)} did not stop; nothing was changed", "systemctl status says why"
-                )
+            if going_on := self.ground.services.stop(found):
+                raise ImpermanenceError(f"not stopped: {', '.join(going_on)}", "systemctl status says why")
 
     def start(self) -> None:
         """Start the units that were stopped; after a reboot the boot has done so."""
@@ -62,7 +63,7 @@ class Work:
             self.ground.tell(f"start {', '.join(self.job.stopped)}")
             try:
                 self.ground.services.start(self.job.stopped)
-            except CommandError as error:
+            except ImpermanenceError as error:
                 self.notes.append(error.message)
 
     def copy(self, source: int, name: bytes, target: int, as_name: bytes, *, in_place: bool = False) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from impermanenced.boots.records.job import Job
 from impermanenced.config.load import load
 from impermanenced.errors import CommandError
 from impermanenced.keep.adopt import run
 from impermanenced.keep.adopt.book import Book
 from impermanenced.keep.adopt.ground import Ground
 from impermanenced.keep.adopt.persist import Request, begin
-from impermanenced.keep.adopt.record import Job
 from impermanenced.keep.adopt.unpersist import begin as begin_back
 from impermanenced.kernel import mounts
 from impermanenced.paths import within
@@ -29,21 +29,21 @@ class Units:
         self.log: list[str] = []
         self.on_stop: Callable[[], None] = lambda: None
 
-    def with_triggers(self, units: Sequence[str]) -> tuple[str, ...]:
+    def with_others(self, units: Collection[str]) -> tuple[str, ...]:
         if missing := set(units) - self.running_units:
             raise CommandError(f"systemctl: {missing} is not loaded")
         return tuple(units)
 
-    def running(self, units: Sequence[str]) -> tuple[str, ...]:
+    def running(self, units: Collection[str]) -> tuple[str, ...]:
         return tuple(unit for unit in units if unit in self.running_units)
 
-    def stop(self, units: Sequence[str]) -> tuple[str, ...]:
+    def stop(self, units: Collection[str]) -> tuple[str, ...]:
         self.log.append(f"stop {' '.join(units)}")
         self.running_units -= set(units)
         self.on_stop()
         return ()
 
-    def start(self, units: Sequence[str]) -> None:
+    def start(self, units: Collection[str]) -> None:
         self.log.append(f"start {' '.join(units)}")
         self.running_units |= set(units)
 

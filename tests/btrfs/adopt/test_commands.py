@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from .machine import Machine
 PROJECT = Path(__file__).parents[3]
 SHOWN = ("usr", "lib", "lib64", "bin", "sbin", "dev", "proc", "sys", os.fspath(PROJECT)[1:])
 PYTHON = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
+# What is said of work that takes longer than a second, as any does on a busy machine.
+PROGRESS = re.compile(r"^impermanence: (?:copy|stop|start) .*\n", re.MULTILINE)
 # A manager of one unit: a process that writes to its state all the time.
 SYSTEMCTL = """#!/bin/sh
 pid=/run/app.pid
@@ -59,9 +62,11 @@ class System:
     def run(self, *argv: str, cwd: str = "/") -> subprocess.CompletedProcess[str]:
         inside = ["/usr/bin/env", "-i", "-C", cwd, f"PYTHONPATH={PROJECT}", "PATH=/run/bin:/usr/bin:/bin"]
         command = ["chroot", os.fspath(self.machine.root), *inside, "/usr/bin/python3", "-c", PYTHON, *argv]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
+        result.stderr = PROGRESS.sub("", result.stderr)
+        return result
 
     def say(self, *argv: str) -> str:
         result = self.run(*argv)
@@ -263,3 +268,19 @@ def test_status_and_explain_end_with_the_command_that_keeps_it(system: System) -
     assert named[1] == "/var/lib/app"
     system.say("persist", named[1])
     assert "impermanence persist /var/lib/app" not in system.say("status")
+
+
+def test_what_lies_beneath_is_no_loss_unless_it_is_new(system: System) -> None:
+    """A program removes something from what is kept: only the original beneath the mount has it then."""
+
+    def verdicts() -> dict[str, str]:
+        report = checked("status", system.say("status", "--all", "--json"))
+        return {
+            one["path"]: one["verdict"] for one in report["entries"] if one["path"].startswith("/var/lib/app")
+        }
+
+    system.say("persist", "/var/lib/app")
+    system.path("/var/lib/app/data").unlink()
+    assert verdicts() == {"/var/lib/app": "persisted", "/var/lib/app/data": "hidden"}
+    (system.machine.filesystem.top / "root/var/lib/app/late").write_text("by who had the directory open")
+    assert verdicts()["/var/lib/app/late"] == "crud"

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 import pytest
 
 from impermanenced import copying
+from impermanenced.boots.records.job import Action, Job, Step
 from impermanenced.config.load import load
 from impermanenced.errors import ImpermanenceError
 from impermanenced.keep.adopt import checks, persist, unpersist
 from impermanenced.keep.adopt.book import Book
 from impermanenced.keep.adopt.ground import Ground
 from impermanenced.keep.adopt.live import Live
-from impermanenced.keep.adopt.record import Action, Job, Step
 from impermanenced.keep.adopt.store import Store
 from impermanenced.keep.adopt.work import Work
 from impermanenced.keep.approach import Unsafe

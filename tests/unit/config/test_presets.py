@@ -17,9 +17,7 @@ FOREIGN = '[[volume]]\nmountpoint = "/mnt"\npath = "/"\n'
 
 
 def declared(config: Config) -> dict[bytes, tuple[bool, str]]:
-    return {
-        one.declaration.path: (one.declaration.directory, one.details.phase) for one in config.placements
-    }
+    return {one.declaration.path: (one.declaration.directory, one.details.phase) for one in config.placements}
 
 
 def block(*lines: str, persist: object = "/persist") -> str:
