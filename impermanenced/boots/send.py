@@ -18,7 +18,6 @@ import contextlib
 import fcntl
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -31,7 +30,7 @@ from ..kernel.btrfs import delete as kernel
 from ..kernel.btrfs import send as stream
 from ..kernel.btrfs import snapshots
 from ..lazy import regex
-from ..state import STATE, UUID
+from ..state import STATE, UUID, uuid_text
 from ..system.place import Place
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -113,7 +112,7 @@ def _line(part: Part) -> bytes:
 
 
 def _uuid(machine: Machine, number: int) -> str:
-    return str(uuid.UUID(bytes=machine.subvolume(number).uuid))
+    return uuid_text(machine.subvolume(number).uuid)
 
 
 @dataclass(frozen=True, slots=True)

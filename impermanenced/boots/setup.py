@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from ..config.load import Config, VolumeSettings
 from ..errors import NotSetUp, RecordError
 from ..lazy import regex
 from ..model import Volume
-from ..state import BOOTS, DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME, passing_path
+from ..state import BOOTS, DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME, passing_path, uuid_text
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -72,7 +71,7 @@ def _volume(settings: VolumeSettings, volume: Volume, config: Config, machine: M
             "make it read-only: "
             + remedy.joined(remedy.set_read_only(machine.device, volume.blank, value=True)),
         )
-    blank_uuid = str(uuid.UUID(bytes=machine.subvolume(volume.blank_id).uuid))
+    blank_uuid = uuid_text(machine.subvolume(volume.blank_id).uuid)
     return RollbackVolume(volume.name, volume.subvolume, volume.blank, blank_uuid, require)
 
 
@@ -143,7 +142,7 @@ def _with_release(machine: Machine, volume: RollbackVolume, old: RollbackVolume 
     for path in (old.before, passing_path(old.blank or b"")):
         if machine.is_subvolume(path):
             number = int(btrfsutil.subvolume_id(machine.at(path)))
-            if str(uuid.UUID(bytes=machine.subvolume(number).uuid)) == old.before_uuid:
+            if uuid_text(machine.subvolume(number).uuid) == old.before_uuid:
                 return volume._replace(before=old.before, before_uuid=old.before_uuid)
     return volume
 

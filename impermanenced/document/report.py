@@ -68,8 +68,8 @@ def entry_to_json(entry: Entry) -> Object:
     return {
         "volume": entry.volume,
         **path_fields(difference.path),
-        "type": difference.type.value,
-        "change": difference.change.value,
+        "type": difference.type,
+        "change": difference.change,
         "size": difference.size,
         "allocated": difference.held,
         "uid": difference.uid,
@@ -78,7 +78,7 @@ def entry_to_json(entry: Entry) -> Object:
         "mtime": time_to_text(difference.mtime // 10**9),
         "ctime": time_to_text(difference.ctime // 10**9) if difference.ctime else None,
         "letters": difference.letters,
-        "verdict": entry.verdict.value,
+        "verdict": entry.verdict,
         "loss": entry.loss,
         "rule": entry.rule,
         "writer": writer_to_json(entry.writer),
@@ -89,7 +89,7 @@ def entry_to_json(entry: Entry) -> Object:
         **path_fields(entry.group, "group"),
         "lost": entry.lost,
         "because": list(entry.because),
-        "advice": [{"kind": kind.value, "argument": argument} for kind, argument in entry.advice],
+        "advice": [{"kind": kind, "argument": argument} for kind, argument in entry.advice],
     }
 
 

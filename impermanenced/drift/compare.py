@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from ..errors import TooMany
 from ..kernel.btrfs import DirEntry, Facts, Inode, Tree
+from ..kernel.btrfs.items import dir_entry
 from ..model import Change, Difference, Volume
 from ..paths import DEEPEST
 from . import data
@@ -149,17 +150,24 @@ class Drift:
         ):
             pairs = [(path + b"/" + name, None, entry) for name, entry in went.items()]
         else:
-            pairs = self._differing(path, directory, {*came, *went})
+            pairs = self._differing(path, directory, came, went)
         for below, now, was in pairs:
             if self._is_another(now, was) and not (now is not None and self._now.holds(now)):
                 yield from self._walk(below, now, was)
 
-    def _differing(self, path: bytes, directory: int, names: set[bytes]) -> Iterator[Pair]:
-        """Yield these names of a stable directory, and all whose entries differ, side by side."""
-        new, old = self._now.entries(directory), self._was.entries(directory)
-        names.update(name for name, _ in new.items() ^ old.items())
-        for name in names:
-            yield path + b"/" + name, new.get(name), old.get(name)
+    def _differing(
+        self, path: bytes, directory: int, came: dict[bytes, DirEntry], went: dict[bytes, DirEntry]
+    ) -> Iterator[Pair]:
+        """Yield the names of a stable directory that were added to either side since they went apart, and all
+        whose entries differ, side by side.
+
+        Both sides may have made one name in one transaction, so what was added counts as differing always.
+        """
+        new, old = self._now.tree.listing(directory), self._was.tree.listing(directory)
+        mine = {**dict(dir_entry(item, 0) for item in new - old), **came}
+        theirs = {**dict(dir_entry(item, 0) for item in old - new), **went}
+        for name in mine.keys() | theirs.keys():
+            yield path + b"/" + name, mine.get(name), theirs.get(name)
 
     def _is_another(self, now: DirEntry | None, was: DirEntry | None) -> bool:
         """Return whether two entries of one name are not the same inode: what both sides made since they

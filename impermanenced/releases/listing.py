@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,7 +14,16 @@ from ..boots.records import RollbackVolume
 from ..errors import NotSetUp, RecordError, UsageError
 from ..lazy import regex
 from ..model import Volume
-from ..state import BOOTS, RELEASES, BootFile, boot_file, boot_files, parse_release_file, release_file
+from ..state import (
+    BOOTS,
+    RELEASES,
+    BootFile,
+    boot_file,
+    boot_files,
+    parse_release_file,
+    release_file,
+    uuid_text,
+)
 from ..volumes.machine import Machine
 from .record import Release, parse_release
 
@@ -161,11 +169,6 @@ def obeyed_volume(machine: Machine, volume: Volume) -> RollbackVolume | None:
     """Return what the record of the hook says of a volume, or None."""
     rollback = history.rollback_env(machine)
     return next((one for one in rollback.volumes if one.name == volume.name), None) if rollback else None
-
-
-def uuid_text(raw: bytes) -> str:
-    """Return a UUID of 16 bytes as records write it."""
-    return str(uuid.UUID(bytes=raw))
 
 
 def place_of(machine: Machine, path: bytes) -> Place | None:

@@ -19,7 +19,7 @@ from ..config.load import ArchiveSettings, Config
 from ..errors import ImpermanenceError
 from ..lazy import regex
 from ..model import Volume
-from ..state import BOOT_NUMBER, UUID, release_file
+from ..state import BOOT_NUMBER, UUID, release_file, uuid_text
 from ..text import failure_to_text
 from ..volumes.machine import Machine
 from . import listing, lock, staging
@@ -105,7 +105,7 @@ def _reasons(
             found[_uuid(known)] = "it takes over if the blank cannot boot"
         elif known.written:
             found[_uuid(known)] = "somebody has written to it"
-        elif _uuid(known) == listing.uuid_text(mine):
+        elif _uuid(known) == uuid_text(mine):
             found[_uuid(known)] = "this boot was started from it"
     return found
 

@@ -9,13 +9,12 @@ Hard facts
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 
 from ..boots.records.job import persisting, read_jobs
 from ..errors import ImpermanenceError
 from ..model import Volume
-from ..state import JOBS
+from ..state import JOBS, uuid_text
 from ..volumes.machine import Machine
 
 
@@ -26,7 +25,7 @@ def adopted(machine: Machine, volume: Volume) -> Mapping[bytes, int]:
     """
     try:
         jobs = persisting(read_jobs(machine.in_state(JOBS))).values()
-        life = str(uuid.UUID(bytes=machine.subvolume(volume.root_id).uuid))
+        life = uuid_text(machine.subvolume(volume.root_id).uuid)
     except (OSError, ImpermanenceError):
         return {}
     return {job.path: job.since for job in jobs if job.life == life}

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import impermanenced
+from impermanenced.cli import rows
+from impermanenced.cli.commands import status
 from impermanenced.lazy import Deferred, regex
 
 PACKAGE = Path(impermanenced.__file__).parent
@@ -63,6 +65,37 @@ def test_no_module_compiles_a_regular_expression_when_it_is_imported() -> None:
                 continue
             calls = [ast.unparse(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call)]
             assert "re.compile" not in calls, f"{path}:{statement.lineno}: write regex(...)"
+
+
+# What `status` may load of others, with what these load themselves: the first two are in any such program.
+MAY_LOAD = (
+    *("argparse", "tomllib", "json", "ctypes", "subprocess", "datetime", "shlex", "btrfsutil", "importlib"),
+    *("array", "bisect", "errno", "fcntl", "gc", "math", "pwd", "select", "struct", "zlib"),
+)
+STATUS = "import impermanenced.cli.main, impermanenced.cli.commands.status, impermanenced.report.report"
+ADVISED = "import impermanenced.boots.remedy, subprocess"  # where the program of the initrd gives a reason
+
+
+def test_status_loads_no_more_than_it_needs() -> None:
+    """Neither what shows a report to a person, nor what changes anything, nor another part of the program."""
+    loaded = modules(f"{STATUS}; {ADVISED}")
+    ours = {name for name in loaded if name.split(".")[0] == "impermanenced"}
+    assert loaded - ours <= modules(f"import {', '.join(MAY_LOAD)}") | {"__future__"}
+    floors = {name.split(".")[1] for name in ours if "." in name}
+    assert not {"alerts", "bus", "copying", "daemon", "keep", "library", "releases", "setup"} & floors
+    shown = {"cli.status_text", "cli.rows", "cli.wording", "cli.since", "cli.declared", "cli.next_boot"}
+    assert not {f"impermanenced.{name}" for name in shown} & ours
+    assert not {name for name in ours if name.startswith("impermanenced.report.suggest")}
+    assert len(ours) <= 140, "each costs a fifth of a millisecond"
+
+
+def test_status_builds_no_dataclass() -> None:
+    """The module alone is a quarter of what an interpreter with argparse takes."""
+    assert not {"dataclasses", "inspect"} & modules(f"{STATUS}; {ADVISED}")
+
+
+def test_status_takes_the_orders_and_the_views_that_there_are() -> None:
+    assert tuple(rows.ORDERS) == status.ORDERS and tuple(rows.VIEWS) == status.VIEWS
 
 
 def test_the_daemon_loads_no_openssl() -> None:

@@ -168,7 +168,7 @@ def begin(on: Guest) -> None:
     """Have data in both servers, and somebody who writes to each all the time."""
     on.run(
         "runuser -u postgres -- createdb shop && runuser -u postgres -- psql -q shop -c"
-        " 'create table written (number int primary key)' && redis-cli set greeting hello",
+        " 'create table written (number int primary key)' && redis-cli set greeting hello && redis-cli save",
         timeout=LONG,
     )
     for name in CLIENTS:

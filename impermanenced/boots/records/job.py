@@ -6,12 +6,12 @@ before each step.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from ...config.placement import BIND, SYMLINK, SYNC
 from ...errors import RecordError
 from ...lazy import regex
 from ...state import JOBS, job_file, job_number
@@ -57,8 +57,7 @@ ENDED = (Step.DONE, Step.UNDONE)
 SETTLED = (Step.DECLARE, Step.UNDECLARE, Step.SWAP, Step.PUT_AWAY, Step.START)  # to be finished after a cut
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One job, done or on its way."""
 
     number: int
@@ -74,6 +73,8 @@ class Job:
     since: int = 0  # when the last copy began, nanoseconds since 1970 by the kernel's clock
     stopped: tuple[str, ...] = ()  # units to start again
     undoes: int = 0  # the job that this one takes back
+    method: str = BIND  # how the path shows the source: BIND, SYMLINK or SYNC
+    replaces: bool = False  # whether the mount takes the place of another one
 
     @property
     def source(self) -> bytes:
@@ -82,7 +83,7 @@ class Job:
 
     def at(self, step: Step) -> Job:
         """Return the same job at another step."""
-        return dataclasses.replace(self, step=step)
+        return self._replace(step=step)
 
 
 def format_job(job: Job) -> bytes:
@@ -101,6 +102,8 @@ def format_job(job: Job) -> bytes:
             line("SINCE", job.since),
             *(line("STOPPED", unit) for unit in job.stopped),
             line("UNDOES", job.undoes or None),
+            line("METHOD", job.method if job.method != BIND else None),
+            line("REPLACES", "mount" if job.replaces else None),
         ],
         lambda content: parse_job(content, b"jobs", job.number),
     )
@@ -130,6 +133,8 @@ def parse_job(content: bytes, name: bytes, number: int) -> Job:
         since=head.number("SINCE", _SINCE) or 0,
         stopped=tuple(unit.decode() for unit, _ in units),
         undoes=head.number("UNDOES", LONG_NUMBER) or 0,
+        method=head.optional_choice("METHOD", (BIND, SYMLINK, SYNC)) or BIND,
+        replaces=head.optional_choice("REPLACES", ("mount",)) is not None,
     )
     head.finish()
     if job.action is not Action.IGNORE:
