@@ -2,8 +2,8 @@
 
 Hard facts
     Whatever changes an inode or the names in a directory sets its ctime, and nobody can set it back.
-    A rename does so too, and a time that the kernel takes finely (Linux 6.13) may be later than the clock that
-    the others are taken from.
+    A rename does so too, and a time that the kernel takes finely (Linux 6.13) may be later than the clock
+    that the others are taken from.
     A program that has opened a file before a mount came over it goes on writing to that file.
 """
 
