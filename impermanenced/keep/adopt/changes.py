@@ -2,6 +2,8 @@
 
 Hard facts
     Whatever changes an inode or the names in a directory sets its ctime, and nobody can set it back.
+    A rename does so too, and a time that the kernel takes finely (Linux 6.13) may be later than the clock
+    that the others are taken from.
     A program that has opened a file before a mount came over it goes on writing to that file.
 """
 
@@ -111,6 +113,6 @@ def _opened(tree: Place, names: Names) -> Iterator[Place]:
 def _copied(source: Place, target: Place, swapped: int) -> bool:
     with contextlib.suppress(FileNotFoundError):
         if os.stat(target[1], dir_fd=target[0], follow_symlinks=False).st_ctime_ns >= swapped:
-            return False
+            return not copying.verify(*source, *target)
     copying.copy(*source, *target)
     return True

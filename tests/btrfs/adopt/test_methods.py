@@ -14,6 +14,7 @@ from impermanenced.config.placement import BIND, SYMLINK, SYNC
 from impermanenced.errors import UsageError
 from impermanenced.keep import sync
 from impermanenced.keep.adopt import originals, run
+from impermanenced.keep.adopt.live import Live
 from impermanenced.kernel import attach, mounts
 from tests.conftest import sh
 
@@ -64,6 +65,27 @@ def test_a_link_takes_the_place_and_goes_back(machine: Machine, directory: bool)
     assert sorted(path.name for path in put_away.iterdir()) == ["1"]
     machine.undo_list_is_over()
     assert list(put_away.iterdir()) == []
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_time_that_tells_nothing_is_no_write(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    """All of it in one tick of the clock: the copy seems to have changed since, and so does the original."""
+    place = machine.root / "etc/app.conf"
+    place.write_text("content")
+    exchange = originals.exchange
+
+    def in_one_tick(directory: int, name: bytes, live: Live) -> None:
+        if written:
+            place.write_text("written at the last moment")
+        exchange(directory, name, live)
+        copy = machine.persist / "etc/app.conf"
+        os.utime(copy, ns=(copy.stat().st_atime_ns, copy.stat().st_mtime_ns))  # its ctime is that of now
+
+    monkeypatch.setattr(originals, "exchange", in_one_tick)
+    _, notes = machine.adopt("/etc/app.conf", method=SYMLINK)
+    assert [("look at it" in note) for note in notes] == ([True] if written else [])
 
 
 def test_a_link_is_there_after_a_wipe(machine: Machine) -> None:
