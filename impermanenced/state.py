@@ -24,6 +24,7 @@
     BLANK@N                         release N of the blank, where that is not the blank
     BLANK@next                      one on its way to its name
     ARCHIVE/N-unused-BOOTID.*       a new root that boot N found in staging, and that nobody had written to
+    VOLUME/.impermanence-originals/ what `persist` has put a link in the place of
     /run/impermanence/              what the hook says of this boot
 
 Paths are from the top level, except those in /run.  `boots.records` describes the form of the files.
@@ -47,6 +48,7 @@ NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
 COMPILED = STATE + b"/compiled"
 STAGING = STATE + b"/staging"
+ORIGINALS = STATE + b"-originals"  # at the top of a volume: what links have taken the place of
 JOBS = STATE + b"/jobs"
 RELEASES = STATE + b"/releases"
 DIRECTORIES = (BOOTS, STAGING, STATE + b"/trash")

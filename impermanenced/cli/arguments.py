@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..errors import UsageError
 from ..lazy import Deferred, regex
@@ -27,6 +28,22 @@ def add_dry_run(
 ) -> None:
     """Declare --dry-run."""
     parser.add_argument("--dry-run", action="store_true", help=what)
+
+
+class Trial(NamedTuple):
+    """The options of a verb that has --dry-run alone."""
+
+    dry_run: bool = False
+
+
+def add_trial(parser: argparse.ArgumentParser) -> None:
+    """Declare --dry-run and --json."""
+    add_dry_run(parser)
+    add_json(parser)
+
+
+def trial(found: argparse.Namespace) -> Trial:
+    return Trial(found.dry_run)
 
 
 def add_yes(parser: argparse.ArgumentParser, what: str = "do not ask") -> None:

@@ -58,7 +58,8 @@ def _answer(counts: Counter[State], found: Sequence[Declared]) -> str:
 def _rows(found: Sequence[Declared], columns: int) -> Iterator[str]:
     for one in found:
         head = f"    {wording.homely(to_text(one.path))}{'/' if one.directory else ''}  "
-        yield from wording.wrap(one.words, columns, head, " " * 6)
+        words = f"{one.words} (by the initrd)" if one.early else one.words
+        yield from wording.wrap(words, columns, head, " " * 6)
         if one.hint:
             colon = ":" if one.commands else ""
             yield from wording.wrap(f"hint: {one.hint}{colon}", columns, " " * 6, " " * 12)

@@ -12,6 +12,7 @@ from ..errors import CommandError
 from ..model import Advice, AdviceKind, Change, Entry, FileType, Report
 from ..paths import within
 from ..report.suggest import System, choose, item_of
+from ..report.writing import writing_units
 from ..system.services import Services, is_booted
 from ..text import to_text
 from . import paths
@@ -87,18 +88,6 @@ def with_declaration(entry: Entry, declared: Advice | None) -> Entry:
         return entry
     advice = dict.fromkeys(declared if one.kind in kinds else one for one in entry.advice)
     return entry._replace(advice=tuple(advice))
-
-
-def writing_units(report: Report, path: bytes) -> dict[str, bytes]:
-    """Return the system's services that were seen writing at or below a path, each with what it wrote."""
-    return {
-        entry.writer.unit: entry.difference.path
-        for entry in report.entries
-        if entry.writer is not None
-        and entry.writer.unit.endswith(".service")
-        and entry.writer.kind == "system"
-        and within(entry.difference.path, path)
-    }
 
 
 def stopping(report: Report, path: bytes) -> tuple[str, ...]:

@@ -170,9 +170,9 @@ class _Work:
                 self._do(StepKind.INSTALL, host.units, words, partial(store.install, host, wanted))
         if len(self.steps) > before and booted and not self.dry_run:
             try:
-                command.run(["systemctl", "daemon-reload"])
+                command.run(["systemctl", "daemon-reload"], apart=True)
                 if f"units/{units.SYNC_PATH}" in files:
-                    command.run(["systemctl", "restart", units.SYNC_PATH, units.SYNC_LAST])
+                    command.run(["systemctl", "restart", units.SYNC_PATH, units.SYNC_LAST], apart=True)
             except CommandError as error:
                 self.left.append(Left(store.RUN.units, error.message, error.hint or "", failed=True))
 

@@ -19,7 +19,7 @@ from ..volumes import placement
 from ..volumes.machine import system_root
 from ..volumes.mounted import AUTOMOUNT
 from .ownership import resolved
-from .plan import source_of
+from .plan import is_early, source_of
 from .remedy import remedy_of
 from .sources import Sources
 from .state import KEPT, Declared, Reason
@@ -84,6 +84,7 @@ class _Judge:
             words,
             hint,
             commands,
+            early=is_early(one),
             kept=reason in KEPT and ruling.verdict in (Verdict.PERSISTED, Verdict.HIDDEN),
             uid=self._owner(one, facts),
         )

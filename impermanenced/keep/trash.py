@@ -29,6 +29,7 @@ from ..boots.records.keyvalue import LARGEST, TIME, assemble, line, read, split
 from ..errors import RecordError, ServiceError
 from ..kernel import libc, openat2
 from ..lazy import regex
+from .closed import open_closed
 from .strays import DIRECTORY, OURS, Stray, inode_of
 
 NAME = OURS + b"-tidied"
@@ -60,14 +61,8 @@ class Trash:
 
     def __init__(self, directory: int, *, writable: bool) -> None:
         self._top = directory
-        if writable:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(NAME, 0o700, dir_fd=directory)
-        self._fd = openat2.open_entry(directory, NAME, DIRECTORY)
+        self._fd = open_closed(directory, NAME, make=writable)
         try:
-            facts = os.fstat(self._fd)
-            if facts.st_uid != 0 or facts.st_mode & 0o077:
-                raise PermissionError(errno.EPERM, "is not root's alone", NAME)
             if writable:
                 self._lock()
         except BaseException:

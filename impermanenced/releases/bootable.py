@@ -77,7 +77,11 @@ def _modules(live: bytes, blank: bytes, root: bytes) -> Iterator[Finding]:
     if not before and not have:
         return
     newest = next_kernel(root) if in_root(live) else next_kernel(live)
-    wanted = {one.release: one for one in (*kernels.installed(live), *kernels.installed(root))}
+    staying = kernels.installed(root)
+    # What the release has no more, the running /boot will not have either.
+    going = {one.image for one in kernels.installed(blank)} - {one.image for one in staying}
+    found = [one for one in kernels.installed(live) if one.image not in going]
+    wanted = {one.release: one for one in (*found, *staying)}
     running = os.fsencode(os.uname().release)
     for release in dict.fromkeys([*wanted, *([running] if running in before else [])]):
         if release in have or release not in before:

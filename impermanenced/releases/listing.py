@@ -137,14 +137,14 @@ def volume_of(machine: Machine, name: str | None = None) -> Volume:
 def read(machine: Machine, volume: Volume) -> Releases:
     """Return what is there now."""
     blank = volume.blank or b""
-    places = {place.uuid: place for place in _places(machine, blank)}
+    there = {place.uuid: place for place in places(machine, blank)}
     written, broken = _records(machine, volume.name)
     obeyed = obeyed_volume(machine, volume)
     boots = _boots(machine, volume.name)
     before = None if obeyed is None else obeyed.before_uuid
     known, strange = [], []
-    for name in dict.fromkeys([*written, *places]):
-        place, release = places.get(name), written.get(name)
+    for name in dict.fromkeys([*written, *there]):
+        place, release = there.get(name), written.get(name)
         current = place is not None and place.path == blank
         if release is None and not current:
             strange.extend([place.path] if place else [])
@@ -189,7 +189,8 @@ def place_of(machine: Machine, path: bytes) -> Place | None:
     )
 
 
-def _places(machine: Machine, blank: bytes) -> Iterator[Place]:
+def places(machine: Machine, blank: bytes) -> Iterator[Place]:
+    """Yield the blank of this path, if it is there, and the subvolumes beside it named as its releases."""
     directory, name = os.path.split(blank)
     for other in _names(machine, directory or b"."):
         if other == name or (other.startswith(name) and _BESIDE.fullmatch(other[len(name) :])):

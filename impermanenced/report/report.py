@@ -263,7 +263,7 @@ class Manager:
         wiped = {one.persist for one in misplaced}
         follow = functools.partial(links.end, covered.root, volume.path)
         persist = [path for path in config.persist if path not in wiped]
-        return Rules(config.declarations, mounted, config.ignore, persist, follow)
+        return Rules(config.declarations, mounted, config.ignore, persist, follow, volume.path)
 
     def rulings(self, paths: Iterable[bytes]) -> Iterator[tuple[Difference, Ruling, tuple[Advice, ...]]]:
         """Yield what is at each path in the volumes now, differing from the blank or not, what the rules say

@@ -105,7 +105,8 @@ def _did(verb: str, units: Collection[str]) -> bool:
     rest = _without_journal(units)
     try:
         if rest:
-            command.run(["systemctl", verb, "--", *rest], timeout=PATIENCE)
+            # What was stopped is started again, whoever wants to stop the work by Ctrl-C.
+            command.run(["systemctl", verb, "--", *rest], timeout=PATIENCE, apart=verb == "start")
     except CommandError:
         return False
     return True

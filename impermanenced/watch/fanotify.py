@@ -34,7 +34,7 @@ FRESH = 1.0  # seconds for which a process is not looked at again, as long as it
 EXECS = 100  # programs looked at within WINDOW, a thousand a second; the others are when they write
 REMEMBER_GONE = 5.0  # seconds for which a pid means the process that had it: no pid is reused that soon
 SUBVOLUMES = 10_000  # ids of subvolumes that are remembered, of those that came since the start
-ORIGINS = 4096  # processes that are remembered; with more of them the memory is emptied
+ORIGINS = 1024  # processes that are remembered, the latest: 350 bytes each, which live among those of a storm
 
 log = logger.get()
 
@@ -70,8 +70,7 @@ class FanotifyWatch(threading.Thread):
         self._foreign: set[int] = set()
         self._stop_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._own_pid = os.getpid()
-        self._origins: dict[Origin, Origin] = {}
-        self._recent: dict[int, tuple[float, Origin]] = {}
+        self._recent: dict[int, tuple[float, Origin]] = {}  # by pid: when it was seen last; the latest last
         self._execs: socket.socket | None = None
         try:
             self._execs = proc_connector.listen()
@@ -144,7 +143,7 @@ class FanotifyWatch(threading.Thread):
                     self._origin(pid, now)
             elif pid in self._recent:  # it goes on as somebody else
                 then, known = self._recent[pid]
-                self._recent[pid] = then, self._shared(known._replace(uid=uid))
+                self._recent[pid] = then, known._replace(uid=uid)
         return looked
 
     def drain(self) -> int:
@@ -205,23 +204,17 @@ class FanotifyWatch(threading.Thread):
             return Origin("", b"", b"", pid, None)
         kind, unit = proc.unit_of(process.cgroup)
         origin = Origin(unit, process.exe, process.comm, pid, process.uid, kind)
-        if len(self._recent) > ORIGINS:
-            self._recent = {old: seen for old, seen in self._recent.items() if now - seen[0] < REMEMBER_GONE}
-            if len(self._recent) > ORIGINS:
-                self._recent.clear()
-        origin = self._shared(origin)
+        if origin == known:
+            origin = known  # one object for all that it writes
+        self._recent.pop(pid, None)
+        if len(self._recent) >= ORIGINS:
+            del self._recent[next(iter(self._recent))]
         self._recent[pid] = (now, origin)
         return origin
 
     def _is_still(self, pid: int, known: Origin) -> bool:
         """Return whether a process runs the program, with the uid, that it was seen with, or has ended."""
         return proc.exe(pid) in (known.exe, b"") and proc.uid(pid) in (known.uid, None)
-
-    def _shared(self, origin: Origin) -> Origin:
-        """Return the one object that stands for this value."""
-        if len(self._origins) > ORIGINS:
-            self._origins.clear()
-        return self._origins.setdefault(origin, origin)
 
 
 def start(

@@ -7,7 +7,8 @@ inode become one, and then goes to the ledger.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ LIMIT = 65536  # waiting inodes, at most; of one owner at most three times as ma
 LOOKED_AT = 20_000  # inodes that are remembered as looked at, at least
 CROWDED = 20_000  # inodes to look at from which on they must not wait for quiet
 # Inodes to look at, at most, and of one owner at most three times as many as there is room left; of who has
-# more, everything is compared.  They take 100 bytes each while they wait and are sorted.
+# more, everything is compared.  They take 8 bytes each while they wait, and 100 while they are sorted.
 MOST = 50_000
 SPREAD = 0x9E3779B97F4A7C15  # the golden ratio of 64 bits (Knuth), odd: it spreads what lies side by side
 
@@ -36,14 +37,17 @@ class Seen(NamedTuple):
     named: bool  # whether a name came, went or moved; if not, content or metadata changed
 
 
-Dirty = dict[tuple[int, Origin | None], set[int]]  # inodes to look at, by directory and writer
+_Key = tuple[int, Origin | None]  # a directory and a writer
+Dirty = dict[_Key, set[int]]  # inodes to look at
+# The same while they wait, where one may be there twice.
+Waiting = dict[_Key, "array[int]"]
 Event = tuple[int, int, int, Origin | None, bool]  # a Seen, or a plain tuple of its fields
-_Waiting = dict[int, dict[int, Noted]]
+_Unstored = dict[int, dict[int, Noted]]
 
 
-def by_owner(dirty: Mapping[int, Dirty]) -> Iterator[tuple[int, Dirty]]:
+def by_owner(dirty: Mapping[int, Mapping[_Key, Collection[int]]]) -> Iterator[tuple[int, Dirty]]:
     """Yield (subvolume, what one owner wrote there): root's first, and then of those who wrote least."""
-    parts: dict[tuple[int, int], Dirty] = {}
+    parts: dict[tuple[int, int], dict[_Key, Collection[int]]] = {}
     sizes: dict[int, int] = {}
     for root_id, written in dirty.items():
         for (directory, origin), inodes in written.items():
@@ -51,7 +55,7 @@ def by_owner(dirty: Mapping[int, Dirty]) -> Iterator[tuple[int, Dirty]]:
             sizes[owner] = sizes.get(owner, 0) + len(inodes)
             parts.setdefault((owner, root_id), {})[directory, origin] = inodes
     for owner, root_id in sorted(parts, key=lambda part: (part[0] != ROOT, sizes[part[0]])):
-        yield root_id, parts[owner, root_id]
+        yield root_id, {key: set(inodes) for key, inodes in parts[owner, root_id].items()}
 
 
 def _number(root_id: int, inode: int) -> int:
@@ -73,7 +77,7 @@ class _Run:
     owner: int
     waiting: dict[int, Noted]
     noted: Noted
-    dirty: set[int] | None = None  # where those are that are to be looked at; None: not asked for yet
+    dirty: array[int] | None = None  # where those are that are to be looked at; None: not asked for yet
 
 
 def _nobody() -> None:
@@ -101,10 +105,10 @@ class PendingWrites:
         self._on_many: Callable[[], None] = _nobody
         self._lock = threading.Lock()
         self._storing = threading.Lock()
-        self._waiting: _Waiting = {}
+        self._waiting: _Unstored = {}
         self._size = 0
         self._owners: dict[int, int] = {}  # how many of them each owner has
-        self._dirty: dict[int, Dirty] = {}
+        self._dirty: dict[int, Waiting] = {}
         self._dirty_size = 0
         self._dirty_of: dict[int, int] = {}  # how many of them each owner has
         self._too_many = False  # whether there are more than can be looked at one by one
@@ -202,8 +206,8 @@ class PendingWrites:
         inodes = run.dirty
         if inodes is None:
             dirty = self._dirty.setdefault(run.root_id, {})
-            inodes = run.dirty = dirty.setdefault((run.directory, run.origin), set())
-        inodes.add(inode)
+            inodes = run.dirty = dirty.setdefault((run.directory, run.origin), array("Q"))
+        inodes.append(inode)
         self._dirty_size += 1  # an inode that came through two directories counts twice
         self._dirty_of[run.owner] = own + 1
 
@@ -234,7 +238,7 @@ class PendingWrites:
             if batch:
                 self.ledger.write(batch)
 
-    def take(self) -> tuple[dict[int, Dirty], bool, bool]:
+    def take(self) -> tuple[dict[int, Waiting], bool, bool]:
         """Return what to look at since the last call, and forget it.
 
         These are the inodes by subvolume, whether there were too many so that some are missing, and whether

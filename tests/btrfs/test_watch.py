@@ -285,6 +285,18 @@ def test_the_filter_goes_to_versions_that_take_it() -> None:
     assert {events.FileMovedEvent, events.DirCreatedEvent} < set(wanted)
 
 
+def test_of_processes_the_latest_are_remembered(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanotify, "ORIGINS", 4)
+    assert isinstance(watched.watch, fanotify.FanotifyWatch)
+    script = 'for n in 1 2 3 4 5 6 7 8; do touch "$0/file"; done; echo x >"$0/last"; read _'
+    with subprocess.Popen(["sh", "-c", script, watched.root], stdin=subprocess.PIPE):
+        last = watched.root / "last"
+        wait_until(lambda: last.exists() and watched.writer(last), "a writer")
+        writer = watched.writer(last)
+        assert writer is not None and writer.comm == b"sh"
+        assert 0 < len(watched.watch._recent) <= 4
+
+
 def mask_of(fan: int) -> int:
     """Return the kinds of events that the kernel queues for a descriptor of fanotify."""
     told = Path(f"/proc/self/fdinfo/{fan}").read_text()

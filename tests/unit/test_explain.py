@@ -6,10 +6,11 @@ import dataclasses
 import os
 from pathlib import Path
 
-from impermanenced.cli import from_blank, paths, remedies
+from impermanenced.cli import from_blank, paths
 from impermanenced.cli.commands import explain
 from impermanenced.document.status import diff_to_json
 from impermanenced.model import Advice, AdviceKind, Change, FileType, Report
+from impermanenced.report.writing import writing_units
 
 from .reports import BUSY, NOW, PLAIN, ROOT, directory, entry, report, writer
 
@@ -114,7 +115,7 @@ def test_the_command_that_keeps_it_stops_who_writes_there() -> None:
     found = report(
         entry("/srv/db/log", writer=system), entry("/srv/dbs", writer=system), entry("/srv/db/x", writer=user)
     )
-    assert remedies.writing_units(found, b"/srv/db") == {"db.service": b"/srv/db/log"}
+    assert writing_units(found, b"/srv/db") == {"db.service": b"/srv/db/log"}
     answer = dataclasses.replace(explain.look_up(found, b"/srv/db/log", b"/"), writing=("db.service",))
     text = explain.text(answer, persist=None, config=None, now=NOW, style=PLAIN)
     assert text.endswith("  keep it  impermanence persist --stop db.service /srv/db/log\n"), text

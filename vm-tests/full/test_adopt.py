@@ -37,7 +37,7 @@ rm /etc/ssh/ssh_host_*
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh
 install -d -m 700 -o alice -g alice ~alice/.ssh && cd ~alice/.ssh
 ssh-keygen -q -t ed25519 -N '' -f id_ed25519 && cp id_ed25519.pub authorized_keys
-ssh-keyscan -t ed25519 localhost > known_hosts && chown alice: * && cd /
+echo "localhost $(cat /etc/ssh/ssh_host_ed25519_key.pub)" > known_hosts && chown alice: * && cd /
 systemctl daemon-reload && systemctl --quiet enable notebook.socket shop.service
 echo one > /etc/settings
 # Logs are not kept, and redis does not start without the directory that its package has made for them.
@@ -168,7 +168,7 @@ def begin(on: Guest) -> None:
     """Have data in both servers, and somebody who writes to each all the time."""
     on.run(
         "runuser -u postgres -- createdb shop && runuser -u postgres -- psql -q shop -c"
-        " 'create table written (number int primary key)' && redis-cli set greeting hello",
+        " 'create table written (number int primary key)' && redis-cli set greeting hello && redis-cli save",
         timeout=LONG,
     )
     for name in CLIENTS:

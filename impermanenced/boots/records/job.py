@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ...config.placement import BIND, SYMLINK, SYNC
 from ...errors import RecordError
 from ...lazy import regex
 from ...state import JOBS, job_file, job_number
@@ -72,6 +73,8 @@ class Job(NamedTuple):
     since: int = 0  # when the last copy began, nanoseconds since 1970 by the kernel's clock
     stopped: tuple[str, ...] = ()  # units to start again
     undoes: int = 0  # the job that this one takes back
+    method: str = BIND  # how the path shows the source: BIND, SYMLINK or SYNC
+    replaces: bool = False  # whether the mount takes the place of another one
 
     @property
     def source(self) -> bytes:
@@ -99,6 +102,8 @@ def format_job(job: Job) -> bytes:
             line("SINCE", job.since),
             *(line("STOPPED", unit) for unit in job.stopped),
             line("UNDOES", job.undoes or None),
+            line("METHOD", job.method if job.method != BIND else None),
+            line("REPLACES", "mount" if job.replaces else None),
         ],
         lambda content: parse_job(content, b"jobs", job.number),
     )
@@ -128,6 +133,8 @@ def parse_job(content: bytes, name: bytes, number: int) -> Job:
         since=head.number("SINCE", _SINCE) or 0,
         stopped=tuple(unit.decode() for unit, _ in units),
         undoes=head.number("UNDOES", LONG_NUMBER) or 0,
+        method=head.optional_choice("METHOD", (BIND, SYMLINK, SYNC)) or BIND,
+        replaces=head.optional_choice("REPLACES", ("mount",)) is not None,
     )
     head.finish()
     if job.action is not Action.IGNORE:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...config.load import Config
-from ...copying import Progress
+from ...copying import Progress, Size
+from ...errors import Cancelled
 from ...volumes.machine import Machine
 
 
@@ -27,6 +28,16 @@ class Services(Protocol):
         """Start units.  Raises ImpermanenceError that names those that failed."""
 
 
+class Teller(Protocol):
+    """Whoever shows what a job is at."""
+
+    def step(self, words: str, size: Size | None = None) -> None:
+        """Take a step, in words, with the size of what it goes through."""
+
+    def at(self, progress: Progress) -> None:
+        """Take how far the step is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """The system that a job works on."""
@@ -38,9 +49,13 @@ class Ground:
     services: Services
     check: Callable[[], None]  # raises ImpermanenceError if the configuration cannot be applied by now
     compile: Callable[[], None]  # has the next boot do what the configuration declares by now
-    tell: Callable[[str], None]  # a step, in words
-    progress: Callable[[Progress], None]
+    told: Teller
     cancelled: Callable[[], bool]
+
+    def go_on(self) -> None:
+        """Raise Cancelled if somebody has asked to stop."""
+        if self.cancelled():
+            raise Cancelled("stopped on the way")
 
     def real(self, path: bytes) -> bytes:
         """Return where a path of the system is for this process."""

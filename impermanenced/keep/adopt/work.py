@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import time
 
@@ -10,13 +9,13 @@ from ... import copying
 from ...boots.records.job import Job, Step
 from ...copying import Kind
 from ...errors import ImpermanenceError
-from ...kernel import attach
 from ...model import TYPES
 from ...text import first_of, to_text
 from ..strays import Stray, inode_of
 from ..trash import Trash
 from . import changes
 from .book import Book
+from .changes import Place
 from .ground import Ground
 from .live import Live
 from .store import Store
@@ -52,34 +51,48 @@ class Work:
         if units:
             found = self.ground.services.with_others(units)
             self.job = self.book.save(self.job._replace(stopped=found))
-            self.ground.tell(f"stop {', '.join(found)}")
+            self.ground.told.step(f"stop {', '.join(found)}")
             if going_on := self.ground.services.stop(found):
+                self.ground.go_on()  # Ctrl-C reaches the program that waits for them, too
                 raise ImpermanenceError(f"not stopped: {', '.join(going_on)}", "systemctl status says why")
 
     def start(self) -> None:
         """Start the units that were stopped; after a reboot the boot has done so."""
         if self.job.stopped and self.is_same_life():
-            self.ground.tell(f"start {', '.join(self.job.stopped)}")
+            self.ground.told.step(f"start {', '.join(self.job.stopped)}")
             try:
                 self.ground.services.start(self.job.stopped)
             except ImpermanenceError as error:
                 self.notes.append(error.message)
 
-    def copy(self, source: int, name: bytes, target: int, as_name: bytes, *, in_place: bool = False) -> None:
+    def copy(
+        self,
+        source: int,
+        name: bytes,
+        target: int,
+        as_name: bytes,
+        words: str,
+        *,
+        in_place: bool = False,
+    ) -> None:
         """Copy until the copy is the same as its source, which nobody has written to since it began.
 
-        With `in_place` a file keeps its inode.  Raises ImpermanenceError if it never gets the same.
+        `words` say what is copied.  With `in_place` a file keeps its inode.  Raises ImpermanenceError if it
+        never gets the same.
         """
+        size = copying.measure(source, name, cancelled=self.ground.cancelled)
         changed: list[bytes] = []
         for _ in range(TRIES):
             began = changes.now()
+            self.ground.told.step(words, size)
             if in_place and not self.job.directory:
                 copying.refill(source, name, target, as_name)
             else:
                 self._copy_tree(source, name, target, as_name)
+            self.ground.told.step(f"compare the copy of {self.live.shown}", size)
             differences = copying.verify(
                 *(source, name, target, as_name),
-                progress=self.ground.progress,
+                progress=self.ground.told.at,
                 cancelled=self.ground.cancelled,
             )
             changed = [b"/".join((name, *names)) for names in changes.since(source, name, began)]
@@ -96,7 +109,7 @@ class Work:
     def _copy_tree(self, source: int, name: bytes, target: int, as_name: bytes) -> None:
         result = copying.copy(
             *(source, name, target, as_name),
-            progress=self.ground.progress,
+            progress=self.ground.told.at,
             cancelled=self.ground.cancelled,
         )
         for one in result.lost:
@@ -108,31 +121,12 @@ class Work:
                     "choose another volume: --to",
                 )
 
-    def catch_up(self, source: int, name: bytes, copy: int, swapped: int) -> None:
-        """Copy what was written to the old place until it was swapped; what cannot be told is noted."""
-        found = list(changes.since(source, name, self.job.since))
-        if left := changes.catch_up(source, name, copy, found, swapped):
-            paths = [b"/".join((name, *names)) for names in left]
+    def catch_up(self, old: Place, copy: Place, swapped: int) -> None:
+        """Copy what was written to the old tree until it was swapped; what cannot be told is noted."""
+        found = list(changes.since(*old, self.job.since))
+        if left := changes.catch_up(old, copy, found, swapped):
+            paths = [b"/".join((self.live.name, *names)) for names in left]
             self.notes.append(f"{first_of(paths, MOST)} was written to at the moment of the swap: look at it")
-
-    def cover(self) -> int | None:
-        """Mount the source over the path in one step, and return since when it is seen there; None if it was
-        seen there already.
-        """
-        store = self.store
-        source = os.open(store.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=store.above())
-        opened = [source]
-        try:
-            opened.append(place := self.live.entry())
-            if os.path.samestat(os.fstat(place), os.fstat(source)):
-                return None
-            opened.append(mount := attach.clone(source))
-            swapped = changes.now()
-            attach.attach(mount, place)
-            return swapped
-        finally:
-            for fd in opened:
-                os.close(fd)
 
     def put_away(self) -> None:
         """Move the source to the trash of the persist volume."""

@@ -167,6 +167,10 @@ class Ledger:
         """Delete boots that are too old or too many."""
         self._safely(self._retire)
 
+    def give_back(self) -> None:
+        """Give the memory of the database's cache back, which a storm has filled."""
+        self._safely(lambda: self._database.con.execute("PRAGMA shrink_memory").close())
+
     def close(self) -> None:
         with self._lock:
             with contextlib.suppress(sqlite3.Error):
