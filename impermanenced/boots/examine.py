@@ -18,6 +18,7 @@ from ..state import ROLLBACK, SOURCE, VOLUME_NAME
 from ..system import command
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
+from . import loaders
 
 if TYPE_CHECKING:
     from .remedy import Names
@@ -60,7 +61,7 @@ def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = Non
 
 def this_system() -> Decision:
     """Return the decision for the running system, with what to do in its names."""
-    found = decide()
+    found = decide(_kernel(b"/"))
     return found if found.code is None else _advised(found, remedy.names_of_root(b"/", found.volume))
 
 
@@ -68,12 +69,18 @@ def next_boot(machine: Machine) -> Decision:
     """Return the decision for the system that the volumes belong to, with what to do in its names."""
     root = system_root(machine.volumes)
     if root == b"/":
-        found = decide()
+        found = decide(_kernel(root))
     else:
         # The command line that runs here is not theirs: what boots is what their record says.
         record = _NOWHERE if root is None else os.path.join(root, SOURCE)
-        found = decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
+        system: list[str | bytes] = ["--device", machine.device, "--cmdline", os.devnull, "--record", record]
+        found = decide([*system, *_kernel(root)])
     return found if found.code is None else _advised(found, remedy.names_of_machine(machine, found.volume))
+
+
+def _kernel(root: bytes | None) -> list[str | bytes]:
+    """Return the words by which the program asks about the kernel that boots next."""
+    return ["--release", loaders.next_release(root)]
 
 
 def is_set_up(machine: Machine) -> bool:

@@ -51,7 +51,7 @@ def installed(root: bytes) -> list[Kernel]:
         found = {kernel.image: kernel for kernel in (*_in_boot(fd), *_by_entries(fd), *_unified(fd))}
     finally:
         os.close(fd)
-    return sorted(found.values(), key=lambda kernel: _age(kernel.release), reverse=True)[:MOST]
+    return sorted(found.values(), key=lambda kernel: age(kernel.release), reverse=True)[:MOST]
 
 
 def without_modules(machine: Machine) -> Iterator[tuple[Volume, Kernel]]:
@@ -146,7 +146,7 @@ def _names(root: int, path: bytes) -> list[bytes]:
     return []
 
 
-def _age(release: bytes) -> list[tuple[int, int, bytes]]:
+def age(release: bytes) -> list[tuple[int, int, bytes]]:
     """Return a key by which a later release is larger: numbers as numbers, and `~` before anything."""
     key = []
     for number, words in _PART.findall(release):

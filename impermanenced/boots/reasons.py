@@ -385,4 +385,10 @@ REASONS = (
         "make room",
         "impermanence prune && btrfs filesystem usage /",
     ),
+    Reason(
+        "blank-before", "wiped", False,
+        "a new blank gave way to the release before it after three bad boots, or its promotion was cut",
+        "see what it changed; the next change of the blank settles it",
+        "impermanence doctor",
+    ),
 )

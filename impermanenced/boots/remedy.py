@@ -15,8 +15,8 @@ from ..errors import ImpermanenceError, RecordError
 from ..kernel import btrfs
 from ..state import ROLLBACK
 from ..text import to_text
-from ..volumes.machine import Machine
-from . import good, records
+from ..volumes.machine import Machine, system_root
+from . import good, loaders, records
 from .reasons import REASONS, Reason
 from .records import RollbackEnv
 
@@ -129,7 +129,7 @@ def names_of_root(mountpoint: bytes, volume: str | None = None) -> Names:
     `volume` is the name of the one that something is about, where there are several.
     """
     with contextlib.suppress(ImpermanenceError, OSError), good.top_level_of(mountpoint) as (top, subvolume):
-        return names_of(top, subvolume, volume)
+        return names_of(top, subvolume, volume, mountpoint)
     return NO_NAMES
 
 
@@ -137,12 +137,14 @@ def names_of_machine(machine: Machine, volume: str | None = None) -> Names:
     """Return the names of the system that the volumes belong to; `volume` as above."""
     # Where the root is no volume, the record alone knows its name.
     root = next((one.subvolume for one in machine.volumes if one.path == b"/"), b"")
-    return names_of(machine.top, root, volume)
+    return names_of(machine.top, root, volume, system_root(machine.volumes))
 
 
-def names_of(top: int, root: bytes, name: str | None = None) -> Names:
-    """Return the names of a system; `top` is a descriptor of the top level, `root` the path of its root, and
-    `name` that of a volume.
+def names_of(
+    top: int, root: bytes, name: str | None = None, mountpoint: bytes | None = None
+) -> Names:
+    """Return the names of a system; `top` is a descriptor of the top level, `root` the path of its root,
+    `name` that of a volume, and `mountpoint` where the root is mounted.
     """
     rollback = _record(top)
     volumes = rollback.volumes if rollback is not None else ()
@@ -154,7 +156,7 @@ def names_of(top: int, root: bytes, name: str | None = None) -> Names:
         volume=_word(volume.subvolume if volume is not None else None if volumes else root, NO_NAMES.volume),
         blank=_word(volume.blank if volume is not None else None, NO_NAMES.blank),
         archive=_word(rollback.archive if rollback is not None else None, NO_NAMES.archive),
-        kernel=shlex.quote(os.uname().release),
+        kernel=shlex.quote(to_text(loaders.next_release(mountpoint))),
         modules=_modules(top, root),
     )
 

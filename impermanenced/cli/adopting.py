@@ -120,9 +120,20 @@ class Session:
         """Remove what has been in the trash for long, and print the document."""
         if not dry_run:
             self.do(lambda: run.expire(self.ground, self.book))
+            self.do(self._release)
         if self.shared.json:
             document = jobs_to_json(self.done, self.recovered, outlooks, dry_run=dry_run)
             output.write(printed(document))
+
+    def _release(self) -> None:
+        """Bring into the blank what a boot without the hook needs of all that was declared."""
+        machine = self.ground.machine
+        config = load(None)
+        applied = apply.run(config, machine, dry_run=True)
+        done = apply.release(config, machine, replace(applied, steps=(), left=()))
+        _complain([f"{one.words}; {one.hint}" for one in done.left])
+        for step in done.steps:
+            self.say(f"done: {step.words}")
 
     def say(self, text: str) -> None:
         """Write a line for a person."""

@@ -89,6 +89,21 @@ def without_number(fstab: bytes, root: bytes) -> bytes:
     return b"".join(lines)
 
 
+def with_subvolume(fstab: bytes, fsid: str, root: bytes) -> bytes:
+    """Return the fstab with the root in a subvolume, in the line that it has or in a new one."""
+    lines, found = [], False
+    for line in fstab.splitlines(keepends=True):
+        words = _words(line)
+        if words and words[1] == b"/":
+            kept = [one for one in words[3].split(b",") if not one.startswith((b"subvol=", b"subvolid="))]
+            options = b",".join([*kept, b"subvol=" + escape(root)])
+            line = line.replace(words[3], options, 1)
+            found = True
+        lines.append(line)
+    content = b"".join(lines)
+    return content if found else with_lines(content, [volume_line(fsid, root, b"/", content)])
+
+
 def _words(line: bytes) -> list[bytes]:
     words = line.split()
     return words if len(words) >= 4 and not words[0].startswith(b"#") else []

@@ -103,7 +103,8 @@ def _state(root: int) -> Iterator[Kept]:
         if name not in _SOFTWARE and content.there_is(root, above + b"/" + name, stat.S_ISDIR)
     ]
     units = unit_files.from_files(root)
-    for path in sorted(content.with_something(root, candidates)):
+    found = content.with_something(root, candidates)
+    for path in sorted(found | {one for one in candidates if content.of_a_service(root, one)}):
         yield Kept(path, True, _why(units, path))
 
 

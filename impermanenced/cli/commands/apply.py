@@ -15,6 +15,8 @@ from ..verb import Shared, Verb
 def run(options: Trial, shared: Shared) -> int:
     with configured(shared.config) as (config, machine):
         applied = apply.run(config, machine, dry_run=options.dry_run)
+        if not options.dry_run:
+            applied = apply.release(config, machine, applied)
     if shared.json:
         output.write(printed(apply_to_json(applied, dry_run=options.dry_run)))
     else:

@@ -6,7 +6,7 @@ import argparse
 import time
 from dataclasses import dataclass
 
-from ...boots import doctor_kernels, requests
+from ...boots import requests
 from ...boots.requests import CANCEL
 from ...config.load import Config
 from ...errors import UsageError
@@ -79,8 +79,6 @@ verb = Verb(add_arguments, read_options, run)
 def _asked_for(config: Config, machine: Machine) -> str:
     pending = requests.pending(machine)
     forecast = foretell(config, machine)
-    refused = doctor_kernels.refused(machine, forecast.decision)
-    more = "" if refused is None else f"{refused}\n"
     if pending is not None:
-        return next_boot.asked(pending, forecast.decision, time.time()) + more
-    return next_boot.nothing_asked(forecast, trial=not config.rollback.wipe) + more
+        return next_boot.asked(pending, forecast.decision, time.time())
+    return next_boot.nothing_asked(forecast, trial=not config.rollback.wipe)
