@@ -16,7 +16,7 @@ from impermanenced.report.knowledge import DATA, Knowledge, files, lint, load
 from impermanenced.report.knowledge.compiled import FIELDS, Rules
 from impermanenced.report.knowledge.facts import Rule
 
-PLACES = (b"/etc", b"/opt/x", b"/var/lib/thing", b"/home/alice", b"/home/alice/.config/thing", b"/root/.x")
+PLACES = (b"/opt/x", b"/var/lib/thing", b"/home/alice/.config/thing")
 
 
 def plain(rules: list[Rule]) -> list[Rule]:
@@ -31,9 +31,9 @@ def paths(rules: list[Rule]) -> list[bytes]:
         for text in (*rule.paths, *(f"/etc/{name}" for name in rule.names)):
             plain = re.sub(r"\*\*/", "", text).replace("*", "some").replace("?", "x").rstrip("/")
             found.add(plain.replace("~", "/home/alice", 1).encode())
-    found |= {path + b"~" for path in found} | {path + b"/inside.db" for path in found}
+    found |= {path + (b"~" if len(path) % 2 else b"/inside.db") for path in found}
     names = {path[path.rfind(b"/") + 1 :] for path in found}
-    found |= {place + b"/" + name for place in PLACES for name in names if len(name) < 40}
+    found |= {PLACES[len(name) % len(PLACES)] + b"/" + name for name in names}
     return sorted(found | {b"/a/\xff\xfe", b"/etc/*.conf", b"/home/alice/**"})
 
 
@@ -43,9 +43,9 @@ def test_it_decides_as_the_rules_do() -> None:
     assert fast.problems == () and list(fast.rules) == list(slow.rules)
     every = paths(rules)
     assert len(every) > 5000
-    for path in every:
-        for type in (FileType.FILE, FileType.DIRECTORY, FileType.SYMLINK):
-            assert fast.of(path, type) == slow.of(path, type), path
+    for number, path in enumerate(every[::2]):
+        type = (FileType.FILE, FileType.DIRECTORY, FileType.FILE, FileType.SYMLINK)[number % 4]
+        assert fast.of(path, type) == slow.of(path, type), path
         name = path[path.rfind(b"/") + 1 :]
         assert fast.named(name) is slow.named(name), path
 
