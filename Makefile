@@ -5,7 +5,7 @@ VENV := .venv
 # Debian's own Python packages are the ones users get; the virtual environment sees them.
 RUN_PACKAGES := python3 python3-venv python3-pip python3-setuptools python3-wheel python3-gi python3-pydbus python3-btrfsutil \
 	python3-systemd python3-watchdog python3-structlog btrfs-progs dbus util-linux
-TEST_PACKAGES := acl attr busybox-static dash bash shellcheck scdoc man-db systemd gcc libc6-dev dracut-core cpio zstd lz4 xz-utils nix-bin dpkg-dev rpm polkitd zsh fish grub-common tmux libcap2-bin openssl git
+TEST_PACKAGES := acl attr busybox-static dash bash shellcheck scdoc man-db systemd gcc libc6-dev dracut-core cpio zstd lz4 xz-utils nix-bin dpkg-dev rpm polkitd zsh fish grub-common tmux libcap2-bin openssl git e2fsprogs
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio zstd btrfs-progs lz4 kmod dpkg-dev dmsetup lvm2 cryptsetup-bin
 DEB_PACKAGES := build-essential debhelper dh-python pybuild-plugin-pyproject python3-all python3-setuptools scdoc lintian fakeroot \
 	python3-gi python3-pydbus python3-btrfsutil python3-systemd
@@ -17,7 +17,7 @@ LINT := $(VENV)/lint
 # The long stories: every initrd and layout, what a login says, how a boot ends, a day's work judged, a removal.
 MACHINES := vm-tests/full/test_matrix.py vm-tests/full/test_alert.py vm-tests/full/test_watch.py \
 	vm-tests/full/test_verdicts.py vm-tests/full/test_slow.py vm-tests/full/test_removal.py vm-tests/full/test_declare.py \
-	vm-tests/full/test_setup.py
+	vm-tests/full/test_setup.py vm-tests/full/test_unbooted.py vm-tests/full/test_adopt.py
 
 # A test that hangs fails by its name, and what it mounted is taken down.
 PYTEST := $(VENV)/bin/python -m pytest --timeout 180
@@ -99,6 +99,7 @@ vm-test-machines: $(VENV)/.test-stamp deb deb-trixie
 
 bench: $(VENV)/.stamp
 	tools/need $(BENCH_PACKAGES)
+	$(VENV)/bin/python -m compileall -q impermanenced
 	$(VENV)/bin/python -m bench $(NAME)
 
 # What cuts the power at a system call, and what a clock in 1970 is.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 NAMES = (
     *("status", "daemon", "beside", "watch", "directories", "attribution"),
-    *("storm", "soak", "siege", "rollback", "verdicts", "persist", "diff", "restore", "apply"),
+    *("storm", "soak", "siege", "rollback", "verdicts", "persist", "diff", "restore", "apply", "clobber"),
 )
 
 

@@ -23,7 +23,6 @@ from impermanenced.model import Change, Declaration, Difference, FileType, Mount
 from impermanenced.report.appraisal import Judged, VolumeFacts, appraise
 from impermanenced.report.appraisal.old_roots import OldRootTree
 from impermanenced.report.knowledge import load
-from impermanenced.report.knowledge.files import compiled
 from impermanenced.report.rules import Rules
 from impermanenced.system.systemd import NoSystemd
 
@@ -137,7 +136,7 @@ def check_ignore(directory: Path, root: Path, differences: list[Difference]) -> 
     repository = directory / "repository"
     if not repository.exists():
         ground.sh("git", "init", "--quiet", "--bare", repository)
-        patterns = [path.replace("~/", "/home/*/") for rule in compiled() for path in rule.paths]
+        patterns = [path.replace("~/", "/home/*/") for rule in load().rules for path in rule.paths]
         (repository / "info/exclude").write_text("".join(f"{pattern}\n" for pattern in patterns))
     paths = b"".join(one.path[1:] + b"\0" for one in differences)
     argv: list[str | Path] = [

@@ -1,9 +1,10 @@
 """The watch while 100,000 files are written: what the writer pays, and what the watchers pay for its events.
 
-Each round writes the same files with nobody watching, with a reader that drops the daemon's events, with
-the daemon, with fatrace and with watchdog's inotify observer, in turn: first as a tree that is unpacked and
-new as a whole, then once more over the files that are there, where the observer has a watch on every
-directory.  Its queue is made long enough that it misses no event; that of the others is the kernel's default.
+Each round writes the same files with nobody watching, with a reader that drops the events that the daemon
+asks for under such a load, with one that drops those that it asks for otherwise, with the daemon, with
+fatrace and with watchdog's inotify observer, in turn: first as a tree that is unpacked and new as a whole,
+then once more over the files that are there, where the observer has a watch on every directory.  Its queue
+is made long enough that it misses no event; that of the others is the kernel's default.
 
 Processor time is that of the whole process until it is quiet again, and of those it started: the daemon also
 keeps who wrote what, finds the names, judges them and says what it found; fatrace writes a line an event to a
@@ -26,8 +27,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from impermanenced.kernel import mounts
-from impermanenced.watch.fanotify import PAUSE, READ_SIZE
-from impermanenced.watch.mark import open_fanotify
+from impermanenced.watch.fanotify import READ_SIZE
+from impermanenced.watch.mark import ask_for_all, open_fanotify
+from impermanenced.watch.pace import PAUSE
 
 from . import ground, service
 
@@ -40,7 +42,10 @@ FEW = 2  # rounds of those whose times are far apart
 UNPACKING = f"unpacking {FILES} files"
 REWRITING = f"writing {FILES} files that are there"
 
-WORDS = {"reader": "a reader that drops the events"}
+WORDS = {
+    "reader": "a reader that drops the events",
+    "reader of all": "a reader that drops events of all kinds",
+}
 
 Watcher = Callable[[], contextlib.AbstractContextManager[int]]  # yields the pid
 Costs = Mapping[tuple[str, str], list[float]]  # by what is done and who watches
@@ -57,9 +62,7 @@ def run() -> Iterator[dict[str, object]]:
     yield from processor(costs)
 
 
-def watchers(
-    fs: ground.VolumeFacts, root: Path, config: Path
-) -> Mapping[str, tuple[Watcher, Path]]:
+def watchers(fs: ground.VolumeFacts, root: Path, config: Path) -> Mapping[str, tuple[Watcher, Path]]:
     """Who watches, and where is written."""
 
     @contextlib.contextmanager
@@ -74,7 +77,8 @@ def watchers(
 
     return {
         "nobody": (lambda: contextlib.nullcontext(0), root),
-        "reader": (lambda: reader(fs), root),
+        "reader": (lambda: reader(fs, everything=False), root),
+        "reader of all": (lambda: reader(fs, everything=True), root),
         "daemon": (daemon, root),
         "fatrace": (lambda: service.fatrace(fs.top, fs.directory / "fatrace.out"), root),
         "watchdog": (observer, root),
@@ -83,10 +87,11 @@ def watchers(
 
 
 @contextlib.contextmanager
-def reader(fs: ground.VolumeFacts) -> Iterator[int]:
+def reader(fs: ground.VolumeFacts, everything: bool) -> Iterator[int]:
     """What the kernel takes of the writer for the events that the daemon asks for: they are read, no more."""
     top = mounts.open_top_level(os.fsencode(fs.device))
     fan = open_fanotify(top)
+    ask_for_all(fan, top, everything)
     stop = threading.Event()
 
     def read() -> None:
@@ -114,7 +119,7 @@ def measured(archive: Path, watchers: Mapping[str, tuple[Watcher, Path]]) -> tup
             if number >= FEW and name in ("watchdog", "elsewhere"):
                 continue
             for what in (UNPACKING, REWRITING):
-                if what == REWRITING and (number >= FEW or name in ("nobody", "reader")):
+                if what == REWRITING and (number >= FEW or name in ("nobody", *WORDS)):
                     continue
                 seconds, cost = unpacked(archive, where, watcher, PATIENCE.get(name, 1.5))
                 times[what, name].append(seconds)
@@ -128,7 +133,7 @@ def measured(archive: Path, watchers: Mapping[str, tuple[Watcher, Path]]) -> tup
 
 def slowed(times: Costs) -> Iterator[dict[str, object]]:
     alone = times[UNPACKING, "nobody"]
-    for name in ("reader", "daemon", "fatrace", "watchdog"):
+    for name in (*WORDS, "daemon", "fatrace", "watchdog"):
         pairs = zip(times[UNPACKING, name], alone, strict=False)
         yield {
             "data": f"{UNPACKING}, the writer with {WORDS.get(name, name)} on",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # A row is marked twice from SERIOUS on, and once from BAD on.
 SERIOUS = 85
@@ -23,8 +23,7 @@ class Gate(enum.StrEnum):
     PASS = "pass"
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(NamedTuple):
     """The row of one class."""
 
     weight: int  # the score of such a loss, 0 to 100, if nothing more is known of it

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .losses import LossClass
@@ -89,8 +88,7 @@ class Advice(NamedTuple):
     argument: str  # a path is written as `text.to_text` does; "" if the kind has no argument
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(NamedTuple):
     """A subvolume that is rolled back at boot, as found on this machine."""
 
     name: str
@@ -106,8 +104,7 @@ class Volume:
         return path[len(self.path.rstrip(b"/")) :]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """One name of a volume that is not as in the blank.
 
     For `deleted` the fields describe what the blank holds, otherwise what the volume holds now.
@@ -139,8 +136,7 @@ class Difference:
         return self.size if self.allocated is None else self.allocated
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(NamedTuple):
     """The process that wrote to an inode, as far as it is known.  An empty string or None means unknown."""
 
     unit: str  # the systemd unit (or scope) of the process, "" if there is none
@@ -160,8 +156,7 @@ class Writer:
         return f"{self.kind}:{self.unit}" if self.unit and self.kind in ("user", "container") else self.unit
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A difference with what the rules and the watch know of it."""
 
     volume: str  # name of the volume
@@ -183,16 +178,25 @@ class Entry:
     bookkeeping: bool = False  # `package` is the package manager, which keeps this for itself
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What the next boot does, as the program of the initrd foretells it."""
 
     action: str  # of a record, or one that only a forecast has: `boots/examine` lists them
     boot: int | None = None  # if an old root is booted: its number
     why: str = ""  # in the program's words, printable; of an unknown one: why it is not known
     code: str | None = None  # the stable word of the reason
-    advice: str | None = field(default=None, compare=False)  # what to do about it, by the table of reasons
-    volume: str | None = field(default=None, compare=False)  # which of several the reason is about, if any
+    # These two follow from the others, and make no other decision of it.
+    advice: str | None = None  # what to do about it, by the table of reasons
+    volume: str | None = None  # which of several the reason is about, if any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Decision) and self[:4] == other[:4]
+
+    def __ne__(self, other: object) -> bool:  # else that of a tuple
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:4])
 
     @property
     def fails(self) -> bool:
@@ -211,24 +215,21 @@ class Spared(enum.StrEnum):
     OTHER = "other"  # another root boots
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(NamedTuple):
     """What the next boot does, and whether it takes anything away: one answer for everybody who asks."""
 
     decision: Decision
     spared: Spared | None = None  # None: it takes away what does not persist, or may
 
 
-@dataclass(frozen=True, slots=True)
-class Others:
+class Others(NamedTuple):
     """The differences that a report leaves out because they belong to other users."""
 
     entries: int
     size: int  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Unlisted:
+class Unlisted(NamedTuple):
     """The losses of one class that a report counts and does not list."""
 
     loss: LossClass
@@ -236,8 +237,7 @@ class Unlisted:
     size: int  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """Everything that the next boot would lose; entries are sorted by volume and path."""
 
     complete: bool  # False if a part could not be read, or is not shown to this caller
@@ -253,10 +253,11 @@ class Report:
     unheard: str | None = None  # why a daemon that runs did not make this, in words
     forecast: Forecast | None = None  # None: whoever made the report could not tell
     unlisted: tuple[Unlisted, ...] = ()  # what one user's names make too long to list
+    # How often so much was written that for a while nobody watched changes of metadata and of open files.
+    curtailed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(NamedTuple):
     """One path that the configuration wants to persist."""
 
     path: bytes  # absolute, in the system the volume belongs to
@@ -265,8 +266,7 @@ class Declaration:
     source: str  # for a person: the file and the key
 
 
-@dataclass(frozen=True, slots=True)
-class Mounted:
+class Mounted(NamedTuple):
     """A mount inside a volume's tree whose content comes from elsewhere."""
 
     path: bytes  # absolute, in the system the volume belongs to

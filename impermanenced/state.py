@@ -24,6 +24,7 @@
     BLANK@N                         release N of the blank, where that is not the blank
     BLANK@next                      one on its way to its name
     ARCHIVE/N-unused-BOOTID.*       a new root that boot N found in staging, and that nobody had written to
+    VOLUME/.impermanence-originals/ what `persist` has put a link in the place of
     /run/impermanence/              what the hook says of this boot
 
 Paths are from the top level, except those in /run.  `boots.records` describes the form of the files.
@@ -37,7 +38,9 @@ import enum
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from .lazy import regex
 
 STATE = b".impermanence"
 ROLLBACK = STATE + b"/rollback.env"
@@ -45,6 +48,7 @@ NEXT = STATE + b"/next"
 BOOTS = STATE + b"/boots"
 COMPILED = STATE + b"/compiled"
 STAGING = STATE + b"/staging"
+ORIGINALS = STATE + b"-originals"  # at the top of a volume: what links have taken the place of
 JOBS = STATE + b"/jobs"
 RELEASES = STATE + b"/releases"
 DIRECTORIES = (BOOTS, STAGING, STATE + b"/trash")
@@ -82,16 +86,27 @@ class BootFile(enum.StrEnum):
     PLAN = "plan"
 
 
-_BOOT_FILE = re.compile(rf"({BOOT_NUMBER})\.({'|'.join(BootFile)})")
-_OLD_ROOT = re.compile(rf"({BOOT_NUMBER})-({UUID})(?:\.({VOLUME_NAME}))?")
-_JOB_FILE = re.compile(rb"([1-9][0-9]{0,8})\.env")
-_RELEASE_FILE = re.compile(rf"({VOLUME_NAME})\.({BOOT_NUMBER})\.env")
-_UNUSED = re.compile(rf"({BOOT_NUMBER})-unused-{UUID}\.(?:{VOLUME_NAME})")
-_AGAIN = re.compile(rb"-[1-9][0-9]*$")  # the suffix that the hook adds to a name that is taken
+_BOOT_FILE = regex(rf"({BOOT_NUMBER})\.({'|'.join(BootFile)})")
+_OLD_ROOT = regex(rf"({BOOT_NUMBER})-({UUID})(?:\.({VOLUME_NAME}))?")
+_JOB_FILE = regex(rb"([1-9][0-9]{0,8})\.env")
+_RELEASE_FILE = regex(rf"({VOLUME_NAME})\.({BOOT_NUMBER})\.env")
+_UNUSED = regex(rf"({BOOT_NUMBER})-unused-{UUID}\.(?:{VOLUME_NAME})")
+_AGAIN = regex(rb"-[1-9][0-9]*$")  # the suffix that the hook adds to a name that is taken
 # Names of old roots of the well-known scripts; a month or a day may have one digit.
 _CLASSIC = ("%Y-%m-%d_%H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y%m%dT%H%M%S", "%Y%m%d-%H%M%S", "%Y-%m-%d")
 # Where these scripts put them, from the top level.
 CLASSIC_ARCHIVES = (b"old_roots", b"@old-roots", b"@old_roots", b"@root-history", b".snapshots")
+
+
+def uuid_bytes(text: str) -> bytes:
+    """Return the bytes of a UUID that the expression above matches."""
+    return bytes.fromhex(text.replace("-", ""))
+
+
+def uuid_text(raw: bytes) -> str:
+    """Return the 16 bytes of a UUID as text."""
+    text = raw.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def boot_file(number: int, kind: BootFile) -> bytes:
@@ -162,8 +177,7 @@ def first_spelling(name: bytes) -> bytes:
     return _AGAIN.sub(b"", name)
 
 
-@dataclass(frozen=True, slots=True)
-class ClassicName:
+class ClassicName(NamedTuple):
     """What the name of an old root says that another tool has put away."""
 
     time: float | None = None  # when

@@ -10,13 +10,13 @@ import datetime
 import functools
 import math
 import os
-import re
 from collections.abc import Sequence
 
 from .errors import ImpermanenceError, UsageError
+from .lazy import regex
 
-_BY_DESCRIPTOR = re.compile(rb"/proc/(?:self|[0-9]+)/fd/[0-9]+(?:/|$)")
-_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+_BY_DESCRIPTOR = regex(rb"/proc/(?:self|[0-9]+)/fd/[0-9]+(?:/|$)")
+_ESCAPED = regex(rb"\\x([0-9a-f]{2})")
 _KNOWN = 5000  # characters whose escape is remembered
 
 

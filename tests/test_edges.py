@@ -10,7 +10,7 @@ import impermanenced
 ROOT = Path(impermanenced.__file__).parent
 # The rule files of the package, compiled for a quick start, and the presets made of them; and the documents.
 JSON = {
-    "report/knowledge/files.py",
+    "report/knowledge/compiled.py",
     "report/knowledge/essentials.py",
     "config/presets.py",
     "document/fields.py",

@@ -11,6 +11,7 @@ import impermanenced
 # From the ground up.  A name is a folder, or a module beside the folders.
 FLOORS = (
     "errors",
+    "lazy",
     "losses",
     "model",
     "paths",

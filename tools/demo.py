@@ -212,7 +212,7 @@ def main() -> None:
         directory = Path(path)
         with disk(directory) as device:
             story(directory, device)
-    say("That was all.  On a real machine: README.md, \"Install\".")
+    say('That was all.  On a real machine: README.md, "Install".')
 
 
 if __name__ == "__main__":

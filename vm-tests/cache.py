@@ -7,10 +7,12 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 KEPT = 2  # directories of one name: the one in use and the one before it
+RECENT = 86400.0  # seconds: what was used since, another test may be using
 
 
 def directory() -> Path:
@@ -49,6 +51,9 @@ def cached(name: str, key: str, build: Callable[[Path], None]) -> Path:
     base = directory()
     base.mkdir(parents=True, exist_ok=True)
     done = base / f"{name}-{key}"
+    if done.is_dir():  # nobody waits for another of that name, which is being built
+        os.utime(done)
+        return done
     with open(base / f".{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.is_dir():
@@ -59,11 +64,12 @@ def cached(name: str, key: str, build: Callable[[Path], None]) -> Path:
             build(part)
             part.rename(done)
             prune(base, name)
-        os.utime(done)
     return done
 
 
 def prune(base: Path, name: str) -> None:
     same = [path for path in base.glob(f"{name}-*") if path.name.removeprefix(f"{name}-").isalnum()]
-    for old in sorted(same, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
-        shutil.rmtree(old)
+    used = {path: path.stat().st_mtime for path in same}
+    for old in sorted(same, key=used.__getitem__, reverse=True)[KEPT:]:
+        if used[old] < time.time() - RECENT:
+            shutil.rmtree(old)

@@ -44,6 +44,17 @@ class Disk:
     # unsafe: flushes are not waited for, yet what QEMU wrote is in the host's page cache and survives
     # a kill of QEMU.  A test of the order of writes itself wants "directsync" or a log of writes.
     cache: str = "unsafe"
+    log: Path | None = None  # where each of its writes and flushes is kept, see write_log
+
+    def drive(self) -> str:
+        """What QEMU calls it."""
+        if self.log is None:
+            return f"if=virtio,file={self.path},format={self.format},cache={self.cache}"
+        # Flushes reach the log, so it is not `unsafe`; they need not reach the host's disk.
+        self.log.touch()
+        words = f"file.driver={self.format},file.cache.no-flush=on,file.file.filename={self.path}"
+        words += f",log.driver=raw,log.cache.no-flush=on,log.file.filename={self.log}"
+        return f"if=virtio,driver=blklogwrites,cache=writeback,{words}"
 
 
 def overlay(base: Path, path: Path, *, format: str = "raw") -> Disk:
@@ -102,7 +113,7 @@ class Machine:
         if self.initrd is not None:
             argv += ["-initrd", os.fspath(self.initrd)]
         for disk in self.disks:
-            argv += ["-drive", f"if=virtio,file={disk.path},format={disk.format},cache={disk.cache}"]
+            argv += ["-drive", disk.drive()]
         if restore is not None:
             argv += ["-incoming", f"exec:cat {restore}"]
         argv += self.extra

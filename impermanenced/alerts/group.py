@@ -126,9 +126,7 @@ def bulk_alert(
     owner = owners.pop() if len(owners) == 1 else None
     alert = _alert(directory, entries)
     account = alert.account if account is None else account
-    return dataclasses.replace(
-        alert, path=directory, count=count, size=size, owner=owner, account=account
-    )
+    return dataclasses.replace(alert, path=directory, count=count, size=size, owner=owner, account=account)
 
 
 def plus(alert: Alert, more: Alert) -> Alert:

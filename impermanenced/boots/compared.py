@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..config.load import Config
 from ..drift import Between, Comparison
@@ -16,8 +16,7 @@ from .history import History
 from .moments import Moment, Root, find, opened
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(NamedTuple):
     """What one volume's trees differ in at two moments."""
 
     volume: Volume
@@ -28,8 +27,7 @@ class Compared:
     comparison: Comparison
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(NamedTuple):
     """The two moments that are compared, the earlier one first."""
 
     was: Moment

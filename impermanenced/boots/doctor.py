@@ -18,6 +18,7 @@ import btrfsutil
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
 from ..kernel import btrfs, mounts
+from ..lazy import regex
 from ..model import Decision, Volume
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
@@ -30,7 +31,7 @@ SEVERITIES = (ERROR, WARNING, NOTE)  # the worst first
 LARGEST = 1 << 20  # bytes of a table that are read
 
 _FSTAB = b"etc/fstab"
-_SUBVOLID = re.compile(rb"(?:^|,)subvolid=(?:0x0*|0*)([0-9a-fA-F]+)(?:,|$)")
+_SUBVOLID = regex(rb"(?:^|,)subvolid=(?:0x0*|0*)([0-9a-fA-F]+)(?:,|$)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ Hard facts
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..kernel import mounts, openat2
+from ..lazy import regex
 from ..model import Decision, Volume
 from ..paths import ancestors
 from ..system import mount_units
@@ -31,7 +31,7 @@ CONFIGURATION = (b"etc/impermanence", b"etc/impermanence/config.d", b"etc/imperm
 FLEETING = frozenset((b"/dev", b"/proc", b"/run", b"/sys"))  # the kernel and systemd fill these at each boot
 MOST = 5  # paths that are named
 
-_SUBVOLUME = re.compile(rb"(?:^|,)subvol=/*([^,]*)")
+_SUBVOLUME = regex(rb"(?:^|,)subvol=/*([^,]*)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,29 @@
 """Examinations of each kernel that a boot loader may start: its modules in the blank, and its initrd.
 
-The program of the initrd knows the kernel that runs; which one boots next, nobody knows for sure.
+The program of the initrd is asked about the kernel that boots next as well (`loaders`); somebody may choose
+another one in the menu.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ..errors import CommandError
 from ..model import Decision
 from ..state import SOURCE
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
-from . import initrds, kernels, remedy
+from . import initrds, kernels, loaders, remedy
 from .doctor import ERROR, NOTE, WARNING, Finding
-from .examine import UNKNOWN, WIPED, is_set_up
+from .examine import UNKNOWN, is_set_up
 from .kernels import Kernel
 from .remedy import Names, Remedy
 
 LACKS_MODULES = "blank-lacks-modules"
+NEWEST, NEXT = "the newest one", "which the boot loader starts next"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,42 +41,25 @@ def examine(machine: Machine, decision: Decision) -> list[Finding]:
     return [*_modules(machine, decision, names), *_initrds(machine)]
 
 
-def refused(machine: Machine, decision: Decision) -> str | None:
-    """Return in words that the newest kernel will be refused when it boots, and what to do, or None.
-
-    It is no more than `decision` says where that is of the kernel, or where the next boot wipes nothing.
-    """
-    if decision.action != WIPED or _runs(_newest(machine)):
-        return None
-    for finding in _modules(machine, decision, remedy.names_of_machine(machine)):
-        if finding.severity == ERROR:
-            to_do = Remedy(finding.hint, finding.commands).line
-            return f"{finding.what} ({finding.code}).\n  To do: {to_do}"
-    return None
-
-
-def _newest(machine: Machine) -> Kernel | None:
+def _next(machine: Machine) -> Kernel | None:
     root = system_root(machine.volumes)
-    return next(iter(kernels.installed(root)), None) if root is not None else None
-
-
-def _runs(kernel: Kernel | None) -> bool:
-    return kernel is not None and kernel.release == os.fsencode(os.uname().release)
+    return loaders.next_kernel(root) if root is not None else None
 
 
 def _modules(machine: Machine, decision: Decision, names: Names) -> Iterator[Finding]:
-    newest = _newest(machine)
+    first, root = _next(machine), system_root(machine.volumes)
+    installed = kernels.installed(root) if root is not None else []
     for volume, kernel in kernels.without_modules(machine):
-        if _runs(kernel) and decision.action != UNKNOWN:
-            continue
+        if kernel.release == loaders.next_release(root) and decision.action != UNKNOWN:
+            continue  # the program of the initrd has been asked
         release = to_text(kernel.release)
-        is_newest = newest is not None and kernel.release == newest.release
+        is_first = first is not None and kernel.release == first.release
         blank = to_text(volume.blank or b"")
         yield Finding.with_remedy(
-            ERROR if is_newest else WARNING,
-            f"{_called(kernel, newest=is_newest)} has no modules in the blank {blank}: "
+            ERROR if is_first else WARNING,
+            f"{_called(kernel, _which(installed, first, kernel))} has no modules in the blank {blank}: "
             "the rollback of its boot will be refused",
-            remedy.of(LACKS_MODULES, replace(names, kernel=shlex.quote(release))) or Remedy(""),
+            remedy.of(LACKS_MODULES, names._replace(kernel=shlex.quote(release))) or Remedy(""),
             LACKS_MODULES,
         )
 
@@ -90,8 +75,10 @@ def _initrds(machine: Machine) -> Iterator[Finding]:
     if not on and not machine.has_state():  # installed, and never set up: each is as it should be
         return
     for place in _places(machine, root):
-        for number, kernel in enumerate(place.kernels):
-            yield from _initrd(place, kernel, newest=number == 0, on=on)
+        first = loaders.next_kernel(place.root)
+        for kernel in place.kernels:
+            which = _which(place.kernels, first, kernel)
+            yield from _initrd(place, kernel, which, is_first=kernel == first, on=on)
 
 
 def _places(machine: Machine, root: bytes) -> Iterator[_Place]:
@@ -103,8 +90,8 @@ def _places(machine: Machine, root: bytes) -> Iterator[_Place]:
             yield _Place(to_text(volume.blank), blank, kernels.installed(blank))
 
 
-def _initrd(place: _Place, kernel: Kernel, *, newest: bool, on: bool) -> Iterator[Finding]:
-    which = _called(kernel, newest=newest, blank=place.prefix)
+def _initrd(place: _Place, kernel: Kernel, words: str, *, is_first: bool, on: bool) -> Iterator[Finding]:
+    which = _called(kernel, words, blank=place.prefix)
     anew = Remedy("build it anew, with the hook in it", initrds.rebuild(kernel.release, kernel.initrd))
     if place.prefix:
         anew = Remedy(f"build it anew here, and put it into {place.prefix}", anew.commands)
@@ -121,7 +108,7 @@ def _initrd(place: _Place, kernel: Kernel, *, newest: bool, on: bool) -> Iterato
     safe = not place.prefix and len(anew.commands) > 0
     if on and not content.hook:
         what = f"the initrd of {which} has no hook: its boot rolls nothing back"
-        yield Finding.with_remedy(ERROR if newest else WARNING, what, anew, safe=safe)
+        yield Finding.with_remedy(ERROR if is_first else WARNING, what, anew, safe=safe)
     elif on and not place.prefix and initrds.is_outdated(place.root.rstrip(b"/") + kernel.initrd):
         what = f"the initrd of {which} is older than the hook that is installed: it may have another one"
         yield Finding.with_remedy(WARNING, what, anew, safe=safe)
@@ -140,14 +127,21 @@ def _has_other_record(root: bytes, initrd: bytes) -> bool:
     return initrds.is_outdated(root.rstrip(b"/") + initrd, os.path.join(root, SOURCE))
 
 
-def _called(kernel: Kernel, *, newest: bool, blank: str = "") -> str:
+def _which(installed: Sequence[Kernel], first: Kernel | None, kernel: Kernel) -> str:
+    """Return what distinguishes a kernel, in words; "" for one that boots only if somebody chooses it."""
+    if first is None or kernel.release != first.release:
+        return ""
+    return NEWEST if kernel.release == installed[0].release else NEXT
+
+
+def _called(kernel: Kernel, words: str, *, blank: str = "") -> str:
     where = f" of the blank {blank}" if blank else ""
-    return f"kernel {to_text(kernel.release)}{where}{', the newest one,' if newest else ''}"
+    return f"kernel {to_text(kernel.release)}{where}{f', {words},' if words else ''}"
 
 
 def hooked(machine: Machine) -> bool:
-    """Return whether the newest kernel has an initrd with the hook, as far as can be seen."""
-    root, kernel = system_root(machine.volumes), _newest(machine)
+    """Return whether the kernel that boots next has an initrd with the hook, as far as can be seen."""
+    root, kernel = system_root(machine.volumes), _next(machine)
     if root is None or kernel is None or kernel.initrd is None:
         return False
     try:

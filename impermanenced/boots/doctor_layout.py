@@ -70,9 +70,7 @@ def _stubs(machine: Machine) -> Iterator[Finding]:
             f"blank {to_text(blank)} of volume {volume.name} has an empty place where a subvolume was nested "
             f"when it was taken: {first_of(paths, MOST)}. After each rollback nobody can write there",
             "remove each and make it again, with the blank writable for a moment",
-            commands=remedy.in_blank(
-                machine.device, blank, *(_anew(volume, path) for path in paths[:MOST])
-            ),
+            commands=remedy.in_blank(machine.device, blank, *(_anew(volume, path) for path in paths[:MOST])),
         )
 
 

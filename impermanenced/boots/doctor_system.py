@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..kernel import openat2
+from ..lazy import regex
 from ..text import size_to_text, to_text
 from ..volumes.machine import Machine, system_root
 from . import kernels
@@ -23,8 +23,8 @@ _INSTALLED = (b"usr/lib/systemd/system", b"lib/systemd/system")
 _ENABLED = (b"etc/systemd/system/multi-user.target.wants", b"usr/lib/systemd/system/multi-user.target.wants")
 _LOADERS = (b"boot/grub/grub.cfg", b"boot/grub2/grub.cfg", b"etc/default/grub", b"etc/kernel/cmdline")
 _ENTRIES = (b"boot/loader/entries", b"efi/loader/entries", b"boot/efi/loader/entries")
-_NUMBER = re.compile(rb"rootflags=\S*subvolid=(?!5(?:\D|$))\d+")
-_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+_NUMBER = regex(rb"rootflags=\S*subvolid=(?!5(?:\D|$))\d+")
+_VERSION = regex(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 class Fault(NamedTuple):

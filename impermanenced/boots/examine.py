@@ -9,20 +9,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CommandError
+from ..lazy import Deferred, regex
 from ..model import Decision
 from ..state import ROLLBACK, SOURCE, VOLUME_NAME
 from ..system import command
 from ..text import to_text
 from ..volumes.machine import Machine, system_root
-from . import remedy
-from .remedy import Names
+from . import loaders
+
+if TYPE_CHECKING:
+    from .remedy import Names
+
+remedy: Any = Deferred("impermanenced.boots.remedy")  # most decisions need none
 
 INSTALLED = b"/usr/lib/impermanence/impermanence-rollback"
-CHECKOUT = os.fsencode(Path(__file__).parents[2] / "build/impermanence-rollback")  # of a developer
+_SOURCES = os.fsencode(__file__).rpartition(b"/impermanenced/")[0]
+CHECKOUT = _SOURCES + b"/build/impermanence-rollback"  # of a developer
 TIMEOUT = 30.0  # seconds
 
 # What a boot does, as in ACTION= of its record; UNKNOWN: nobody could foretell it.
@@ -34,9 +39,9 @@ UNKNOWN = "unknown"
 TYPED = ("off-asked", "command-line")
 
 _NOWHERE = b"/dev/null/none"
-_FIRST = re.compile(rb"([a-z]+)(?: (\d{1,9}))?(?:: (.*))?")
-_CODE = re.compile(rb"^REASON_CODE=([a-z-]+)$", re.MULTILINE)
-_VOLUME = re.compile(rb"^VOLUME=(" + VOLUME_NAME.encode() + rb")$", re.MULTILINE)
+_FIRST = regex(rb"([a-z]+)(?: (\d{1,9}))?(?:: (.*))?")
+_CODE = regex(rb"^REASON_CODE=([a-z-]+)$", re.MULTILINE)
+_VOLUME = regex(rb"^VOLUME=(" + VOLUME_NAME.encode() + rb")$", re.MULTILINE)
 
 
 def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = None) -> Decision:
@@ -56,7 +61,7 @@ def decide(arguments: Sequence[str | bytes] = (), *, program: bytes | None = Non
 
 def this_system() -> Decision:
     """Return the decision for the running system, with what to do in its names."""
-    found = decide()
+    found = decide(_kernel(b"/"))
     return found if found.code is None else _advised(found, remedy.names_of_root(b"/", found.volume))
 
 
@@ -64,12 +69,18 @@ def next_boot(machine: Machine) -> Decision:
     """Return the decision for the system that the volumes belong to, with what to do in its names."""
     root = system_root(machine.volumes)
     if root == b"/":
-        found = decide()
+        found = decide(_kernel(root))
     else:
         # The command line that runs here is not theirs: what boots is what their record says.
         record = _NOWHERE if root is None else os.path.join(root, SOURCE)
-        found = decide(["--device", machine.device, "--cmdline", os.devnull, "--record", record])
+        system: list[str | bytes] = ["--device", machine.device, "--cmdline", os.devnull, "--record", record]
+        found = decide([*system, *_kernel(root)])
     return found if found.code is None else _advised(found, remedy.names_of_machine(machine, found.volume))
+
+
+def _kernel(root: bytes | None) -> list[str | bytes]:
+    """Return the words by which the program asks about the kernel that boots next."""
+    return ["--release", loaders.next_release(root)]
 
 
 def is_set_up(machine: Machine) -> bool:
@@ -82,7 +93,7 @@ def is_set_up(machine: Machine) -> bool:
 
 def _advised(decision: Decision, names: Names) -> Decision:
     found = remedy.of(decision.code, names)
-    return decision if found is None else replace(decision, advice=found.line)
+    return decision if found is None else decision._replace(advice=found.line)
 
 
 def parse(said: bytes) -> Decision:
@@ -93,7 +104,7 @@ def parse(said: bytes) -> Decision:
         return Decision(UNKNOWN, why=f"the program said: {to_text(first)}")
     action, boot, why = found.groups()
     word = None if code is None else code[1].decode()
-    to_do = remedy.of(word)
+    to_do = None if word is None else remedy.of(word)
     return Decision(
         action=action.decode(),
         boot=None if boot is None else int(boot),

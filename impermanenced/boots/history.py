@@ -6,11 +6,10 @@ Nothing is changed here.  A record that cannot be understood loses only what it 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import btrfsutil
 
@@ -50,8 +49,7 @@ LastEntry = Callable[[str], tuple[float, bool] | None]
 NO_STATE = ("the machine is not set up: there is no .impermanence at the top level", "impermanence setup")
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(NamedTuple):
     """One boot, or an old root that does not come from the hook."""
 
     number: int | None  # None: an old root that does not come from the hook, or a boot without a record
@@ -69,8 +67,7 @@ class Boot:
     went_on: int | None = None  # the boot that kept its root, under whose number the root goes on
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """All boots that are known."""
 
     boots: tuple[Boot, ...]  # the newest first, even without a number; old roots of other tools last
@@ -126,7 +123,7 @@ def read(
     volumes = [volume.name for volume in hooks or machine.volumes]
     blanks = {volume.blank for volume in hooks} | {volume.blank for volume in machine.volumes}
     has_state = machine.has_state()
-    written = _records(machine) if has_state else _Written()
+    written = _records(machine) if has_state else _Written({})
     roots = _OldRoots(machine, volumes)
     roots.add_recorded(written.boots)
     archive = rollback.archive if rollback else archive
@@ -192,16 +189,16 @@ def _ended(number: int, record: BootRecord | None, good: frozenset[int], boot_id
     return BAD if record is not None and any(other < number for other in good) else UNKNOWN
 
 
-@dataclass(slots=True)
 class _Written:
     """The files in boots/; one that cannot be understood loses only what it alone knew."""
 
-    boots: dict[int, BootRecord] = field(default_factory=dict)
-    faults: dict[int, str] = field(default_factory=dict)  # why the other records cannot be understood
-    good: frozenset[int] = frozenset()
-    pins: frozenset[int] = frozenset()
-    reviewed: frozenset[int] = frozenset()
-    ends: dict[int, EndRecord] = field(default_factory=dict)
+    def __init__(self, numbers: Mapping[BootFile, frozenset[int]]) -> None:
+        self.boots: dict[int, BootRecord] = {}
+        self.faults: dict[int, str] = {}  # why the other records cannot be understood
+        self.ends: dict[int, EndRecord] = {}
+        self.good = numbers.get(BootFile.GOOD, frozenset())
+        self.pins = numbers.get(BootFile.PIN, frozenset())
+        self.reviewed = numbers.get(BootFile.REVIEWED, frozenset())
 
     def left(self, number: int, boot_id: str | None) -> EndRecord | None:
         end = self.ends.get(number)
@@ -212,10 +209,8 @@ def _records(machine: Machine) -> _Written:
     try:
         numbers = boot_files(os.listdir(machine.at(BOOTS)))
     except FileNotFoundError:
-        return _Written()
-    found = _Written(
-        good=numbers[BootFile.GOOD], pins=numbers[BootFile.PIN], reviewed=numbers[BootFile.REVIEWED]
-    )
+        return _Written({})
+    found = _Written(numbers)
     for number in numbers[BootFile.RECORD]:
         path = boot_file(number, BootFile.RECORD)
         try:
@@ -261,7 +256,7 @@ class _OldRoots:
             number = ended if name is None else name[0]
             root = _old_root(volume.old, number, volume.name, info if there else None, time)
             if not there and volume.old_uuid is not None:
-                root = dataclasses.replace(root, waits=self._staged.get(_hex(volume.old_uuid)))
+                root = root._replace(waits=self._staged.get(_hex(volume.old_uuid)))
             self.of_boot.setdefault(number, {})[volume.old] = root
 
     @functools.cached_property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import uuid
 from collections.abc import Iterable
 
 from ..errors import NotSetUp
@@ -12,7 +11,7 @@ from ..kernel import btrfs
 from ..kernel.btrfs import superblock
 from ..kernel.btrfs.superblock import Superblock
 from ..model import Volume
-from ..state import ROLLBACK
+from ..state import ROLLBACK, uuid_text
 from ..text import to_text
 from ..volumes.machine import Machine
 from .records import RollbackEnv
@@ -29,7 +28,7 @@ def filesystem_uuid(machine: Machine) -> str:
     _refuse_seeds(members)
     fsid = members[0].fsid
     _refuse_copies(fsid, [one for one in superblock.read_all() if one.fsid == fsid])
-    return str(uuid.UUID(bytes=fsid))
+    return uuid_text(fsid)
 
 
 def _members(machine: Machine) -> Iterable[Superblock]:
@@ -59,7 +58,7 @@ def _refuse_copies(fsid: bytes, found: list[Superblock]) -> None:
         if one.devid == other.devid and one.number != other.number:
             raise NotSetUp(
                 f"{to_text(one.path)} and {to_text(other.path)} both answer to the UUID "
-                f"{uuid.UUID(bytes=fsid)}: one is a copy of the other",
+                f"{uuid_text(fsid)}: one is a copy of the other",
                 "detach the copy, or give it a UUID of its own: umount it, and btrfstune -m DEVICE",
             )
 

@@ -10,6 +10,7 @@ import stat
 from dataclasses import dataclass
 
 from ..errors import CommandError
+from ..lazy import regex
 from ..state import SOURCE
 from ..system import command
 from ..text import to_text
@@ -23,8 +24,8 @@ HOOK = b"/usr/lib/impermanence/impermanence-rollback"
 _OURS = b"/proc/self/"
 
 # The end of a line: a lister shows a name alone, or in the form of `ls -l`.
-_HOOK = re.compile(rb"(?:^|[\s/])usr/lib/impermanence/impermanence-rollback$", re.MULTILINE)
-_RECORD = re.compile(rb"(?:^|[\s/])" + re.escape(SOURCE) + rb"$", re.MULTILINE)
+_HOOK = regex(rb"(?:^|[\s/])usr/lib/impermanence/impermanence-rollback$", re.MULTILINE)
+_RECORD = regex(rb"(?:^|[\s/])" + re.escape(SOURCE) + rb"$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..kernel import openat2, pe
+from ..lazy import regex
 from ..model import Volume
 from ..volumes.machine import Machine
 
@@ -25,11 +25,11 @@ MOST = 64  # kernels that are looked at; a boot partition has room for a few
 MODULES = (b"lib/modules", b"usr/lib/modules")
 
 _ESPS = (b"boot", b"efi", b"boot/efi")
-_IMAGE = re.compile(rb"(?:vmlinu[xz]|[zb]?Image|kernel)-(?!0-rescue)(\S{1,128})")
+_IMAGE = regex(rb"(?:vmlinu[xz]|[zb]?Image|kernel)-(?!0-rescue)(\S{1,128})")
 _INITRDS = (b"initrd.img-%s", b"initramfs-%s.img", b"initrd-%s", b"initrd-%s.img", b"initramfs-%s")
-_TOKEN = re.compile(rb"[0-9a-f]{32}")
-_RELEASE = re.compile(rb"[0-9][!-~]{0,127}")
-_PART = re.compile(rb"([0-9]+)|([^0-9]+)")
+_TOKEN = regex(rb"[0-9a-f]{32}")
+_RELEASE = regex(rb"[0-9][!-~]{0,127}")
+_PART = regex(rb"([0-9]+)|([^0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def installed(root: bytes) -> list[Kernel]:
         found = {kernel.image: kernel for kernel in (*_in_boot(fd), *_by_entries(fd), *_unified(fd))}
     finally:
         os.close(fd)
-    return sorted(found.values(), key=lambda kernel: _age(kernel.release), reverse=True)[:MOST]
+    return sorted(found.values(), key=lambda kernel: age(kernel.release), reverse=True)[:MOST]
 
 
 def without_modules(machine: Machine) -> Iterator[tuple[Volume, Kernel]]:
@@ -146,7 +146,7 @@ def _names(root: int, path: bytes) -> list[bytes]:
     return []
 
 
-def _age(release: bytes) -> list[tuple[int, int, bytes]]:
+def age(release: bytes) -> list[tuple[int, int, bytes]]:
     """Return a key by which a later release is larger: numbers as numbers, and `~` before anything."""
     key = []
     for number, words in _PART.findall(release):

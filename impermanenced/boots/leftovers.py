@@ -6,27 +6,24 @@ The hook deletes nothing: it archives such a root as N-unused-BOOTID.NAME, and t
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Iterable, Mapping
 
 from ..errors import RecordError
 from ..kernel import btrfs
-from ..state import BootFile, boot_file
+from ..state import BootFile, boot_file, uuid_bytes
 from ..volumes.machine import Machine
 from . import records
 from .records import BootRecord, RollbackEnv
 
 
-def blanks(
-    machine: Machine, rollback: RollbackEnv | None, known: Iterable[BootRecord]
-) -> frozenset[bytes]:
+def blanks(machine: Machine, rollback: RollbackEnv | None, known: Iterable[BootRecord]) -> frozenset[bytes]:
     """Return the UUIDs of all blanks that the machine, rollback.env or the record of a wipe names."""
     ids = {volume.blank_id for volume in machine.volumes if volume.blank_id is not None}
     named = [volume.blank_uuid for volume in rollback.volumes] if rollback else []
     for record in known:
         if record.action == "wiped":
             named += [volume.source_uuid for volume in record.volumes]
-    raw = {uuid.UUID(name).bytes for name in named if name is not None}
+    raw = {uuid_bytes(name) for name in named if name is not None}
     return frozenset(raw | {machine.subvolume(number).uuid for number in ids})
 
 
@@ -51,7 +48,7 @@ def new_roots(content: bytes | None, number: int) -> frozenset[bytes] | None:
         plan = records.parse_record(content or b"", boot_file(number, BootFile.PLAN))
         named = [volume.uuid for volume in plan.volumes]
         if named and None not in named:
-            return frozenset(uuid.UUID(name).bytes for name in named if name is not None)
+            return frozenset(uuid_bytes(name) for name in named if name is not None)
     return None
 
 
@@ -63,5 +60,5 @@ def idle_plans(
     `plans` are {number: UUIDs of its new roots}, and `there` the UUIDs of the subvolumes that stay.
     """
     booted = [volume.uuid for record in known for volume in record.volumes if volume.uuid is not None]
-    needed = {*there, *(uuid.UUID(name).bytes for name in booted)}
+    needed = {*there, *(uuid_bytes(name) for name in booted)}
     return sorted(number for number, roots in plans.items() if not roots & needed)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import btrfsutil
+
 from ..config.load import Config
 from ..errors import RecordError
+from ..kernel import btrfs
 from ..volumes.machine import Machine
 from . import good, history, requests
 from .history import Boot, History
@@ -33,6 +38,8 @@ class Listing:
     request: Pending | None = None
     sizes: Mapping[bytes, int] = field(default_factory=dict)  # bytes of old roots by path, where measured
     unreviewed: frozenset[int] = frozenset()  # boots that lost something grave, which nobody has looked at
+    # By UUID, the blanks that boots were made from and that are no blank of now: their paths; None: deleted.
+    earlier: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
 def read(
@@ -53,7 +60,8 @@ def read(
     )
     request = requests.pending(machine) if machine.has_state() else None
     waiting = unreviewed(machine, found.archive, config.archive.keep_unreviewed)
-    return Listing(found, request, _sizes(config, machine) if sizes else {}, frozenset(waiting))
+    measured = _sizes(config, machine) if sizes else {}
+    return Listing(found, request, measured, frozenset(waiting), _earlier(found, machine))
 
 
 def lasted(boot: Boot) -> float | None:
@@ -61,6 +69,28 @@ def lasted(boot: Boot) -> float | None:
     if boot.time is None or boot.last_entry is None or boot.last_entry < boot.time:
         return None
     return boot.last_entry - boot.time
+
+
+def _earlier(found: History, machine: Machine) -> dict[str, bytes | None]:
+    """Return the blanks that boots were made from and that are no blank of now, as `Listing.earlier`."""
+    now = {machine.subvolume(one.blank_id).uuid for one in machine.volumes if one.blank_id is not None}
+    used = {
+        volume.source_uuid
+        for boot in found.boots
+        if boot.record is not None and boot.record.action == "wiped"
+        for volume in boot.record.volumes
+        if volume.source_uuid is not None
+    }
+    raw = {uuid: bytes.fromhex(uuid.replace("-", "")) for uuid in used}
+    return {uuid: _path(machine, raw[uuid]) for uuid in used if raw[uuid] not in now}
+
+
+def _path(machine: Machine, uuid: bytes) -> bytes | None:
+    number = btrfs.by_uuid(machine.top, uuid)
+    if number is not None:
+        with contextlib.suppress(btrfsutil.BtrfsUtilError):  # deleted a moment ago
+            return os.fsencode(btrfsutil.subvolume_path(machine.top, number))
+    return None
 
 
 def _sizes(config: Config, machine: Machine) -> dict[bytes, int]:

@@ -11,7 +11,7 @@ import enum
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import btrfsutil
 
@@ -32,8 +32,7 @@ class Word(enum.StrEnum):
     NOW = "now"
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(NamedTuple):
     """One volume's tree at a moment."""
 
     id: int  # of its subvolume
@@ -41,8 +40,7 @@ class Root:
     old: bool = False  # whether it is an old root, which may be pruned
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """The trees of the volumes at one moment."""
 
     name: str  # for a person

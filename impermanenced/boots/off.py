@@ -9,7 +9,6 @@ Nothing here needs a configuration that can be used: a package that is removed h
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 
@@ -137,7 +136,7 @@ def _ask(top: int) -> Iterator[Step]:
 def _request() -> bytes:
     # The hook counts such a request down in its records, by the id: each one needs its own.
     request = requests.new("keep", boots=BOOTS)
-    return records.format_next(dataclasses.replace(request, id=records.OFF + request.id))
+    return records.format_next(request._replace(id=records.OFF + request.id))
 
 
 def _remove(top: int) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 import btrfsutil
 
@@ -28,6 +28,7 @@ from ..state import (
     boot_files,
     parse_archive_name,
     parse_unused_name,
+    uuid_bytes,
 )
 from ..system import atomic
 from ..text import to_text
@@ -41,8 +42,7 @@ EPOCH = 1_704_067_200
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class OldRoot:
+class OldRoot(NamedTuple):
     """An archived life of a volume, or another subvolume in the archive."""
 
     path: bytes  # from the top level
@@ -64,8 +64,7 @@ def by_age(root: OldRoot) -> tuple[int, bytes]:
     return -1 if root.number is None else root.number, root.path
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The archive and the state directory at one moment."""
 
     roots: tuple[OldRoot, ...]  # the oldest first
@@ -79,7 +78,7 @@ class Found:
     lost: Mapping[int, EndRecord]  # what boots lost, where that is known
     next: NextRequest | None
     unused: tuple[OldRoot, ...] = ()  # new roots that the hook put away, and that nobody ever wrote to
-    plans: Mapping[int, frozenset[bytes]] = field(default_factory=dict)  # of a switch: UUIDs of its new roots
+    plans: Mapping[int, frozenset[bytes]] = MappingProxyType({})  # of a switch: UUIDs of its new roots
 
 
 class Archive:
@@ -199,7 +198,7 @@ class Archive:
                     unknown[path] = f"cannot be looked up: {error.strerror}"
                     continue
                 wanted, number = archived[path]
-                if wanted is None or uuid.UUID(wanted).bytes != found.uuid:
+                if wanted is None or uuid_bytes(wanted) != found.uuid:
                     unknown[path] = f"is not the subvolume that boot {number} put there"
                     continue
                 life, _, volume = parsed

@@ -15,13 +15,19 @@ from dataclasses import dataclass
 from ..errors import ImpermanenceError, RecordError
 from ..state import BOOTS, RAN, RESULT, ROLLBACK, RUN, BootFile, boot_file, boot_files
 from ..system import atomic
+from ..text import to_text
 from . import good, records
 from .records import IMAGE, BootRecord
 
 LOGIN = b"/run/motd.d/impermanence"  # shown by pam_motd(8)
+LOGIN_PACKAGES = b"/run/motd.d/impermanence-packages"  # the same, about packages that the next boot undoes
 
 HELD, REFUSED, FAILED, DIED, ABSENT = "held", "refused", "failed", "died", "absent"
 OTHER = "other"  # another root runs than a volume of the record
+GAVE_WAY = "gave-way"  # it was wiped, to the release before the blank
+
+LONGEST = 4096  # bytes of that line that are read
+BLANK_BEFORE = "blank-before"  # of the table in `reasons`
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ def of(boot: BootRecord) -> Trouble | None:
     """Return the trouble that one record shows by itself, or None."""
     if boot.hold:
         return Trouble(HELD, boot.reason, boot.time, code=boot.reason_code)
+    if boot.reason_code == BLANK_BEFORE:
+        return Trouble(GAVE_WAY, boot.reason, boot.time, code=boot.reason_code)
     if boot.action in (REFUSED, FAILED, OTHER):
         return Trouble(boot.action, boot.reason, boot.time, code=boot.reason_code)
     return None
@@ -87,10 +95,15 @@ def _since(trouble: Trouble, boot: BootRecord) -> Trouble:
     """
     with contextlib.suppress(OSError, ImpermanenceError):
         for before in _before(boot):
-            if (same := of(before)) is None or (same.kind == HELD) != (trouble.kind == HELD):
+            if (same := of(before)) is None or _row(same) != _row(trouble):
                 break
             trouble = dataclasses.replace(trouble, since=before.time, boots=trouble.boots + 1)
     return trouble
+
+
+def _row(trouble: Trouble) -> str:
+    """Return what boots in a row have in common: whatever kept them from being wiped is one."""
+    return trouble.kind if trouble.kind in (HELD, GAVE_WAY) else ""
 
 
 def _before(boot: BootRecord) -> Iterator[BootRecord]:
@@ -118,3 +131,10 @@ def tell_logins(line: str | None, path: bytes = LOGIN) -> None:
         os.mkdir(os.path.dirname(path))
         os.chmod(os.path.dirname(path), 0o755)
     atomic.replace(path, f"{line}\n".encode(), mode=0o644)
+
+
+def told_of_packages(path: bytes = LOGIN_PACKAGES) -> str | None:
+    """Return what logins are told about packages, without its prefix; None: nothing."""
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        return to_text(stream.read(LONGEST).strip().removeprefix(b"impermanence: ")) or None
+    return None

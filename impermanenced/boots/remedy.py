@@ -9,22 +9,21 @@ import contextlib
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import ImpermanenceError, RecordError
 from ..kernel import btrfs
 from ..state import ROLLBACK
 from ..text import to_text
-from ..volumes.machine import Machine
-from . import good, records
+from ..volumes.machine import Machine, system_root
+from . import good, loaders, records
 from .reasons import REASONS, Reason
 from .records import RollbackEnv
 
 _MERGED = "usr/lib/modules"
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """What the commands of a remedy name; where it is not known, a word for it."""
 
     device: str = "DEVICE"
@@ -55,8 +54,7 @@ class Names:
 NO_NAMES = Names()
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(NamedTuple):
     """What to do about something: in words, and as commands in their order."""
 
     words: str
@@ -131,7 +129,7 @@ def names_of_root(mountpoint: bytes, volume: str | None = None) -> Names:
     `volume` is the name of the one that something is about, where there are several.
     """
     with contextlib.suppress(ImpermanenceError, OSError), good.top_level_of(mountpoint) as (top, subvolume):
-        return names_of(top, subvolume, volume)
+        return names_of(top, subvolume, volume, mountpoint)
     return NO_NAMES
 
 
@@ -139,12 +137,14 @@ def names_of_machine(machine: Machine, volume: str | None = None) -> Names:
     """Return the names of the system that the volumes belong to; `volume` as above."""
     # Where the root is no volume, the record alone knows its name.
     root = next((one.subvolume for one in machine.volumes if one.path == b"/"), b"")
-    return names_of(machine.top, root, volume)
+    return names_of(machine.top, root, volume, system_root(machine.volumes))
 
 
-def names_of(top: int, root: bytes, name: str | None = None) -> Names:
-    """Return the names of a system; `top` is a descriptor of the top level, `root` the path of its root, and
-    `name` that of a volume.
+def names_of(
+    top: int, root: bytes, name: str | None = None, mountpoint: bytes | None = None
+) -> Names:
+    """Return the names of a system; `top` is a descriptor of the top level, `root` the path of its root,
+    `name` that of a volume, and `mountpoint` where the root is mounted.
     """
     rollback = _record(top)
     volumes = rollback.volumes if rollback is not None else ()
@@ -156,7 +156,7 @@ def names_of(top: int, root: bytes, name: str | None = None) -> Names:
         volume=_word(volume.subvolume if volume is not None else None if volumes else root, NO_NAMES.volume),
         blank=_word(volume.blank if volume is not None else None, NO_NAMES.blank),
         archive=_word(rollback.archive if rollback is not None else None, NO_NAMES.archive),
-        kernel=shlex.quote(os.uname().release),
+        kernel=shlex.quote(to_text(loaders.next_release(mountpoint))),
         modules=_modules(top, root),
     )
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
@@ -27,8 +25,7 @@ UNDO = "impermanence next cancel"
 MOST_NAMED = 5  # nested subvolumes that are named
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A request that waits for the next boot."""
 
     request: NextRequest | None
@@ -55,7 +52,7 @@ def pending(machine: Machine) -> Pending | None:
     if newest is None or newest.request != request.id:
         return Pending(request, time)
     left = newest.request_left or 0
-    return Pending(dataclasses.replace(request, boots=left), time) if left else None
+    return Pending(request._replace(boots=left), time) if left else None
 
 
 def newest_record(machine: Machine) -> BootRecord | None:
@@ -71,7 +68,8 @@ def newest_record(machine: Machine) -> BootRecord | None:
 def new(action: str, *, boot: int | None = None, boots: int = 1) -> NextRequest:
     """Return a request with a new id."""
     # The kernel's: Python's own module finds out about the platform first, and `status` imports this one.
-    name = Path("/proc/sys/kernel/random/uuid").read_text(encoding="ascii").strip()
+    with open("/proc/sys/kernel/random/uuid", encoding="ascii") as stream:
+        name = stream.read().strip()
     return NextRequest(action, name, boot, boots)
 
 

@@ -20,7 +20,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .. import copying
 from ..copying import Progress, Result
@@ -39,8 +39,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """What is restored: a path below an open directory."""
 
     root: int  # a descriptor of a root's topmost directory
@@ -48,8 +47,7 @@ class Source:
     key: bytes  # that tells this root from every other one
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where it goes: a name in a directory below an open one."""
 
     root: int
@@ -63,8 +61,7 @@ class Target:
         return self.directory.rstrip(b"/") + b"/" + self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(NamedTuple):
     """What was done."""
 
     target: bytes  # the path, for a person

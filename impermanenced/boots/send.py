@@ -18,7 +18,6 @@ import contextlib
 import fcntl
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -30,7 +29,8 @@ from ..kernel import btrfs, openat2
 from ..kernel.btrfs import delete as kernel
 from ..kernel.btrfs import send as stream
 from ..kernel.btrfs import snapshots
-from ..state import STATE, UUID
+from ..lazy import regex
+from ..state import STATE, UUID, uuid_text
 from ..system.place import Place
 from ..text import to_text
 from ..volumes.machine import Machine
@@ -38,7 +38,7 @@ from .moments import Moment, Root, opened
 
 SENDING = STATE + b"/sending"
 MANIFEST = "manifest"
-NAME = re.compile(r"[A-Za-z0-9@_][A-Za-z0-9._:@~-]{0,199}")  # of what is sent
+NAME = regex(r"[A-Za-z0-9@_][A-Za-z0-9._:@~-]{0,199}")  # of what is sent
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Tell = Callable[[str], None]
@@ -86,9 +86,9 @@ def send(machine: Machine, moment: Moment, place: Place, tell: Tell) -> Sent:
     if place.has(f"{key}/{MANIFEST}"):
         raise ImpermanenceError(f"{place.shown}/{key} is there already", "remove it first to send it again")
     with contextlib.ExitStack() as stack:
-        sending = stack.enter_context(sending_directory(machine))
         for root in moment.roots.values():
             stack.enter_context(opened(root, machine))
+        sending = stack.enter_context(sending_directory(machine))
         machine.sync()
         parent = _send_blank(machine, moment, place, tell, keeps=keeps)
         forget(place, f"{key}.part")
@@ -112,7 +112,7 @@ def _line(part: Part) -> bytes:
 
 
 def _uuid(machine: Machine, number: int) -> str:
-    return str(uuid.UUID(bytes=machine.subvolume(number).uuid))
+    return uuid_text(machine.subvolume(number).uuid)
 
 
 @dataclass(frozen=True, slots=True)

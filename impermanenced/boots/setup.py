@@ -6,10 +6,7 @@ This is the step that switches wiping on.  It changes nothing in the volumes and
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
-import re
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,15 +14,16 @@ import btrfsutil
 
 from ..config.load import Config, VolumeSettings
 from ..errors import NotSetUp, RecordError
+from ..lazy import regex
 from ..model import Volume
-from ..state import BOOTS, DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME, passing_path
+from ..state import BOOTS, DIRECTORIES, NEXT, ROLLBACK, STATE, VOLUME_NAME, passing_path, uuid_text
 from ..system import atomic
 from ..text import to_text
 from ..volumes.machine import Machine
 from . import identity, places, records, remedy
 from .records import RollbackEnv, RollbackVolume, path_fault
 
-_VOLUME_NAME = re.compile(VOLUME_NAME)
+_VOLUME_NAME = regex(VOLUME_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def _volume(settings: VolumeSettings, volume: Volume, config: Config, machine: M
             "make it read-only: "
             + remedy.joined(remedy.set_read_only(machine.device, volume.blank, value=True)),
         )
-    blank_uuid = str(uuid.UUID(bytes=machine.subvolume(volume.blank_id).uuid))
+    blank_uuid = uuid_text(machine.subvolume(volume.blank_id).uuid)
     return RollbackVolume(volume.name, volume.subvolume, volume.blank, blank_uuid, require)
 
 
@@ -133,8 +131,8 @@ def _with_releases(machine: Machine, rollback: RollbackEnv, before: bytes | None
         old = {} if before is None else {one.name: one for one in records.parse_rollback(before).volumes}
     except RecordError:
         return rollback
-    return dataclasses.replace(
-        rollback, volumes=tuple(_with_release(machine, one, old.get(one.name)) for one in rollback.volumes)
+    return rollback._replace(
+        volumes=tuple(_with_release(machine, one, old.get(one.name)) for one in rollback.volumes)
     )
 
 
@@ -144,8 +142,8 @@ def _with_release(machine: Machine, volume: RollbackVolume, old: RollbackVolume 
     for path in (old.before, passing_path(old.blank or b"")):
         if machine.is_subvolume(path):
             number = int(btrfsutil.subvolume_id(machine.at(path)))
-            if str(uuid.UUID(bytes=machine.subvolume(number).uuid)) == old.before_uuid:
-                return dataclasses.replace(volume, before=old.before, before_uuid=old.before_uuid)
+            if uuid_text(machine.subvolume(number).uuid) == old.before_uuid:
+                return volume._replace(before=old.before, before_uuid=old.before_uuid)
     return volume
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..drift.alike import holds_the_same
 from ..drift.locate import Located, locate
@@ -19,8 +19,7 @@ from .history import RUNNING, Boot, History
 from .moments import Moment, Root, Word, find, of_boot, opened
 
 
-@dataclass(frozen=True, slots=True)
-class Thing:
+class Thing(NamedTuple):
     """What was at the path."""
 
     type: FileType
@@ -31,8 +30,7 @@ class Thing:
     mtime: int  # nanoseconds since 1970
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """The path at one moment."""
 
     moment: Moment

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -62,7 +61,7 @@ class FromReport:
 
     def explanation(self, path: bytes, uid: int) -> int:
         asked = on_a_volume(self._report, path)
-        seen = dataclasses.replace(visible(self._report, uid), others=None)
+        seen = visible(self._report, uid)._replace(others=None)
         return sealed_file([dump(explanation_to_json(explain(seen, asked)))])
 
     def announcements(

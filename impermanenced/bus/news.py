@@ -158,9 +158,7 @@ class News:
             call.reply(GLib.Variant("(as)", (before,)))
         if fresh:
             # It may have gone before the bus was asked to tell of that: then nobody tells.
-            self._callers.ask_present(
-                sender, lambda present: None if present else self._remove(uid, sender)
-            )
+            self._callers.ask_present(sender, lambda present: None if present else self._remove(uid, sender))
 
     def _too_many(self, owner: int) -> bool:
         each = Counter[int]()

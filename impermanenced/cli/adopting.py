@@ -2,52 +2,114 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from ..boots.records.job import Action, Job, Step
 from ..config.load import DEFAULT, DROP_INS, Config, load
-from ..copying import Progress
 from ..document.adopt import Done, jobs_to_json
 from ..document.fields import printed
-from ..errors import ImpermanenceError, NotSetUp, UsageError
+from ..errors import Cancelled, ImpermanenceError, NotSetUp, UsageError
 from ..keep import apply
 from ..keep.adopt import run
 from ..keep.adopt.book import Book
 from ..keep.adopt.ground import Ground
 from ..keep.adopt.persist import Outlook
-from ..keep.adopt.record import Action, Job, Step
 from ..report.suggest import Suggestion, System, Wanted, declaration_of
 from ..system.services import Services
-from ..text import size_to_text, to_text
+from ..text import to_text
 from ..volumes.configured import configured
 from ..volumes.machine import Machine, system_root
-from . import asking, output, paths, progress
+from . import arguments, asking, output, paths, progress
 from .formats import toml
 from .formats.writing import Task
+from .steps import StepShown
 from .stopping import Stop
 from .verb import Shared
+
+T = TypeVar("T")
+JobDone = tuple[Job, list[str]]  # a job, and what a person has to know
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of a verb that adopts paths, or gives them back."""
+
+    paths: tuple[bytes, ...]
+    stop: tuple[str, ...] = ()
+    dry_run: bool = False
+    yes: bool = False
+
+
+def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+    """Declare the arguments of such a verb; `what` says what its paths are."""
+    arguments.add_json(parser)
+    arguments.add_dry_run(parser)
+    parser.add_argument("paths", metavar="PATH", nargs="+", help=what)
+    arguments.add_stop(parser)
+    arguments.add_yes(parser)
+
+
+def read_options(found: argparse.Namespace) -> Options:
+    """Return these options.  Raises UsageError."""
+    named = tuple(arguments.path(one) for one in found.paths)
+    return Options(named, arguments.units(found.stop), found.dry_run, found.yes)
 
 
 class Session:
     """The system that is worked on, and what was said so far."""
 
-    def __init__(self, ground: Ground, book: Book, shared: Shared) -> None:
+    def __init__(self, ground: Ground, book: Book, shared: Shared, stop: Stop) -> None:
         self.ground = ground
         self.book = book
         self.shared = shared
+        self._stop = stop
         self.recovered: list[Done] = []
         self.done: list[Done] = []
 
     def recover(self) -> None:
         """Finish or undo what was cut, and say so."""
-        self.recovered = list(run.recover(self.ground, self.book))
+        with self._stop.at_work():
+            self.recovered = list(run.recover(self.ground, self.book))
         for job, notes in self.recovered:
             became = "was undone" if job.step is Step.UNDONE else "was finished"
             output.complain(f"{job.action} {run.shown(job)}, which had been cut, {became}")
             _complain(notes)
+
+    def paths(self, options: Options, known: Callable[[bytes], bool]) -> list[bytes]:
+        """Return the paths that were probably meant, each once."""
+        cwd = b"/" if all(path.startswith(b"/") for path in options.paths) else os.getcwdb()
+        return list(
+            dict.fromkeys(paths.likely(self.ground.machine, one, cwd, known) for one in options.paths)
+        )
+
+    def carry_out(
+        self, options: Options, acts: Sequence[Callable[[], JobDone]], outlooks: Sequence[Outlook] = ()
+    ) -> int:
+        """Do what was shown, if whoever sits at a terminal agrees; return the exit code."""
+        if options.dry_run:
+            self.finish(outlooks, dry_run=True)
+            return 0
+        if not agreed(self.shared, yes=options.yes):
+            self.say("nothing was changed")
+            return 0
+        for act in acts:
+            job, notes = self.do(act)
+            self.note(job, notes)
+            self.say(undo_words(job))
+        self.finish()
+        return 0
+
+    def do(self, act: Callable[[], T]) -> T:
+        """Do something that a signal can stop only where it can be undone."""
+        with self._stop.at_work():
+            return act()
 
     def note(self, job: Job, notes: Sequence[str]) -> None:
         """Say what a person has to know of a job that is done."""
@@ -57,10 +119,21 @@ class Session:
     def finish(self, outlooks: Sequence[Outlook] = (), *, dry_run: bool = False) -> None:
         """Remove what has been in the trash for long, and print the document."""
         if not dry_run:
-            run.expire(self.ground, self.book)
+            self.do(lambda: run.expire(self.ground, self.book))
+            self.do(self._release)
         if self.shared.json:
             document = jobs_to_json(self.done, self.recovered, outlooks, dry_run=dry_run)
             output.write(printed(document))
+
+    def _release(self) -> None:
+        """Bring into the blank what a boot without the hook needs of all that was declared."""
+        machine = self.ground.machine
+        config = load(None)
+        applied = apply.run(config, machine, dry_run=True)
+        done = apply.release(config, machine, replace(applied, steps=(), left=()))
+        _complain([f"{one.words}; {one.hint}" for one in done.left])
+        for step in done.steps:
+            self.say(f"done: {step.words}")
 
     def say(self, text: str) -> None:
         """Write a line for a person."""
@@ -79,12 +152,17 @@ def session(shared: Shared) -> Iterator[Session]:
             "what is declared is written to a drop-in, and --config FILE reads none",
             f"without --config it is {to_text(DEFAULT)} with its drop-ins",
         )
-    told = _Told()
-    with configured() as (config, machine), Stop() as stop, progress.shown(told.words), Book(machine) as book:
+    told = StepShown()
+    with (
+        configured() as (config, machine),
+        Stop(idle=True) as stop,
+        progress.shown(told.words),
+        Book(machine) as book,
+    ):
         ground = _ground(config, machine, told, stop)
         try:
-            yield Session(ground, book, shared)
-        except ImpermanenceError as error:
+            yield Session(ground, book, shared, stop)
+        except Cancelled as error:
             if stop.signal:
                 raise _Stopped(stop.signal, error) from error
             raise
@@ -94,32 +172,11 @@ class _Stopped(ImpermanenceError):
     """An end by a signal; the exit code is that of a process that the signal has ended."""
 
     def __init__(self, signal: int, error: ImpermanenceError) -> None:
-        super().__init__(f"{error.message}; nothing was changed", error.hint)
+        super().__init__(f"{error.message}; what had been begun was undone", error.hint)
         self.exit_code = 128 + signal
 
 
-class _Told:
-    """What the work is at, for the line that shows it."""
-
-    def __init__(self) -> None:
-        self._step = ""
-        self._progress = Progress(0, 0, 0.0)
-
-    def step(self, words: str) -> None:
-        self._step, self._progress = words, Progress(0, 0, 0.0)
-
-    def at(self, now: Progress) -> None:
-        self._progress = now
-
-    def words(self, _: float) -> str:
-        now = self._progress
-        if not now.files:
-            return self._step
-        rate = f", {size_to_text(int(now.size / now.seconds))}/s" if now.seconds > 0 and now.size else ""
-        return f"{self._step}: {now.files:,} files, {size_to_text(now.size)}{rate}"
-
-
-def _ground(config: Config, machine: Machine, told: _Told, stop: Stop) -> Ground:
+def _ground(config: Config, machine: Machine, told: StepShown, stop: Stop) -> Ground:
     root = system_root(machine.volumes)
     if root != b"/":
         raise NotSetUp("the volumes are not those of the running system", "run the command in that system")
@@ -131,8 +188,7 @@ def _ground(config: Config, machine: Machine, told: _Told, stop: Stop) -> Ground
         services=Services(),
         check=functools.partial(_compile, machine, dry_run=True),
         compile=functools.partial(_compile, machine, dry_run=False),
-        tell=told.step,
-        progress=told.at,
+        told=told,
         cancelled=stop.event.is_set,
     )
 
@@ -162,13 +218,13 @@ def volume(config: Config, asked: bytes | None) -> bytes:
     return config.persist[0]
 
 
-def text_of(config: Config, machine: Machine, path: bytes, persist: bytes) -> bytes:
+def text_of(config: Config, machine: Machine, path: bytes, persist: bytes, method: str) -> bytes:
     """Return the drop-in that declares a path, or b"" if it is declared already."""
     if any(one.path == path for one in config.declarations):
         return b""
     locate = functools.partial(paths.location, machine)
     with System(locate, native=True) as system:
-        return drop_in(declaration_of(path, persist, system), system)
+        return drop_in(replace(declaration_of(path, persist, system), method=method), system)
 
 
 def drop_in(wanted: Wanted, system: System) -> bytes:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
-import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..errors import UsageError
+from ..lazy import Deferred, regex
 
-_BACK = re.compile(r"-[0-9]+(\.\..*)?$")  # what is no option although it begins with a dash
+difflib = Deferred("difflib")
+
+_BACK = regex(r"-[0-9]+(\.\..*)?$")  # what is no option although it begins with a dash
 _MOMENTS = "the number of a boot, -1 for the previous one, blank, now, or the name of an old root"
-_UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,255}")
-_BOOT = re.compile(r"0|-?[1-9][0-9]{0,8}")
+_UNIT = regex(r"[A-Za-z0-9:_.@\\-]{1,255}")
+_BOOT = regex(r"0|-?[1-9][0-9]{0,8}")
 
 
 def add_json(parser: argparse.ArgumentParser, what: str = "one JSON document") -> None:
@@ -26,6 +28,22 @@ def add_dry_run(
 ) -> None:
     """Declare --dry-run."""
     parser.add_argument("--dry-run", action="store_true", help=what)
+
+
+class Trial(NamedTuple):
+    """The options of a verb that has --dry-run alone."""
+
+    dry_run: bool = False
+
+
+def add_trial(parser: argparse.ArgumentParser) -> None:
+    """Declare --dry-run and --json."""
+    add_dry_run(parser)
+    add_json(parser)
+
+
+def trial(found: argparse.Namespace) -> Trial:
+    return Trial(found.dry_run)
 
 
 def add_yes(parser: argparse.ArgumentParser, what: str = "do not ask") -> None:

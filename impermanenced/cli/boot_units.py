@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..boots import good, outcome
 from ..boots.boot_id import this_boot_id
-from ..system.lazy import Deferred
+from ..lazy import Deferred
 
 _trouble = Deferred("impermanenced.cli.trouble")
 _journal = Deferred("impermanenced.system.journal")
@@ -28,7 +28,11 @@ def alert() -> None:
         write = _journal.write
     except ImportError:  # the package works without the library of the journal
         return
-    messages = {outcome.HELD: _journal.MESSAGE_HELD, outcome.OTHER: _journal.MESSAGE_OTHER_ROOT}
+    messages = {
+        outcome.HELD: _journal.MESSAGE_HELD,
+        outcome.OTHER: _journal.MESSAGE_OTHER_ROOT,
+        outcome.GAVE_WAY: _journal.MESSAGE_GAVE_WAY,
+    }
     message = messages.get(found.kind)
     fields = {
         "MESSAGE_ID": message or _journal.MESSAGE_NOT_ROLLED_BACK,

@@ -69,7 +69,7 @@ def text(found: Listing, *, decision: Decision, columns: int, now: float) -> str
         room = max(columns - len(left), 12)
         lines.append(left + wording.cut(roots[0], room))
         lines += [" " * len(left) + wording.cut(root, room) for root in roots[1:]]
-        for remark in _remarks(boot, found.unreviewed):
+        for remark in _remarks(boot, found):
             lines += wording.wrap(remark, columns, _INDENT, _INDENT + "  ")
     lines += ["", *next_boot.again(decision, None)]
     lines += next_boot.waiting(found.history.hold, found.request, now)
@@ -118,21 +118,34 @@ def _old_roots(boot: Boot, sizes: Mapping[bytes, int]) -> Iterator[str]:
         yield size + to_text(root.path) if root.there else "gone"
 
 
-def _remarks(boot: Boot, unreviewed: frozenset[int]) -> Iterator[str]:
+def _remarks(boot: Boot, found: Listing) -> Iterator[str]:
     if boot.fault:
         yield f"the record cannot be understood: {boot.fault}"
     if boot.record and boot.record.reason:
         code = f" ({boot.record.reason_code})" if boot.record.reason_code else ""
         did = _DID.get(boot.record.action, boot.record.action)
         yield f"{did}: {to_text(boot.record.reason.encode())}{code}"
+    yield from _from(boot, found.earlier)
     if boot.old_roots and boot.left and boot.left.crud:
         yield _lost(boot.left)
     if boot.pinned:
         yield "pinned"
-    if unreviewed and boot.number is not None and boot.number in unreviewed:
+    if boot.number is not None and boot.number in found.unreviewed:
         yield f"not reviewed: impermanence reviewed {boot.number}"
     if boot.record and boot.record.hold:
         yield "held: wiping pauses"
+
+
+def _from(boot: Boot, earlier: Mapping[str, bytes | None]) -> Iterator[str]:
+    """Yield what a boot was made from, where that is not the blank of now."""
+    if boot.record is None or boot.record.action != "wiped":
+        return
+    volumes = boot.record.volumes
+    for volume in volumes:
+        if volume.source_uuid is not None and volume.source_uuid in earlier:
+            which = f" (volume {volume.name})" if len(volumes) > 1 else ""
+            path = earlier[volume.source_uuid]
+            yield f"made from {'a blank that is deleted' if path is None else to_text(path)}{which}"
 
 
 def _lost(left: EndRecord) -> str:

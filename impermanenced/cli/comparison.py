@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..boots import compared
 from ..boots.compared import Compared, Moments
@@ -22,8 +22,7 @@ from .verb import Shared
 MOVED = "r......"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What is shown of one volume."""
 
     of: Compared

@@ -11,13 +11,15 @@ from ..copying import Progress
 from ..document.fields import printed
 from ..errors import NotSetUp
 from ..kernel.holders import Holder
-from ..setup import job, locks, removal, services
+from ..setup import job, locks, removal, toplevel, users
 from ..setup.document import plan_to_json, removal_to_json
+from ..setup.facts import Facts
 from ..setup.look import look
-from ..setup.plan import Accounts, Plan, Step, plan, resumed
+from ..setup.plan import Accounts, Plan, Step, moving, plan, resumed
 from ..setup.removal import TakingBack
 from ..setup.steps import Setup
 from ..setup.told import Told
+from ..setup.toplevel import Move
 from ..text import size_to_text, to_text
 from ..volumes.machine import Machine
 from . import asking, next_boot, output, progress, setup_plan
@@ -41,6 +43,8 @@ def run(volumes: Sequence[VolumeSettings], shared: Shared, asked: Asked) -> int:
     """Show the plan and do it, or what is left of one that was cut; return the exit code."""
     facts = look()
     accounts = asked.accounts or Accounts.BLANK
+    if toplevel.is_top_level(facts) and toplevel.can_move(facts):
+        return _move(facts, shared, asked)
     if facts.disk.fstype != b"btrfs" or not facts.disk.subvolume:
         return _refuse(plan(facts, trial=asked.trial), shared)
     with Machine(volumes) as machine, job.told():
@@ -59,6 +63,34 @@ def run(volumes: Sequence[VolumeSettings], shared: Shared, asked: Asked) -> int:
                 found = replace(found, accounts=Accounts.FOLLOW)
         with locks.held(machine):
             _do(machine, found, () if left is None else left.stopped, shared)
+    return 0
+
+
+def _move(facts: Facts, shared: Shared, asked: Asked) -> int:
+    """Show how the root is moved out of the top level, and do it; return the exit code."""
+    moved = toplevel.is_moved(facts)
+    if moved is not None:
+        what = f"the root was moved to {to_text(moved)}, and runs at the top level still"
+        raise NotSetUp(what, "reboot, and run  impermanence setup  there")
+    name = toplevel.new_name(facts)
+    if len(facts.disk.nested) > toplevel.MOST_NESTED:
+        found = plan(facts, trial=asked.trial)
+        return _refuse(found, shared)
+    found = moving(facts, name, tuple(toplevel.steps(facts, name)))
+    if shared.json:
+        output.write(printed(plan_to_json(found)))
+    else:
+        output.write_now(setup_plan.moving(found, output.columns()))
+    if asked.dry_run:
+        return 0
+    if not asked.yes and not asking.agreed("Do this?", _HINT):
+        output.write("nothing was changed\n")
+        return 0
+    seen = _Progress()
+    with progress.shown(seen.words):
+        Move(facts, name, Told(seen.step, seen.copied)).run()
+    if not shared.json:
+        output.write(setup_plan.moved(name))
     return 0
 
 
@@ -112,7 +144,7 @@ def _do(machine: Machine, found: Plan, stopped: tuple[str, ...], shared: Shared)
 
 def _tell_of(left: Sequence[Holder]) -> None:
     if left:
-        where = f"these still work in the directories from before: {services.named(left)}"
+        where = f"these still work in the directories from before: {users.named(left)}"
         output.complain(where, "enter the directory anew (cd .), or log in anew")
 
 

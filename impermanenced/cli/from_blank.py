@@ -4,7 +4,6 @@ report, which the daemon may have.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 from ..document.fields import printed
@@ -33,7 +32,7 @@ def show(path: bytes | None, shared: Shared) -> None:
 def below(report: Report, path: bytes) -> Report:
     """Return the report with only the entries at the path and below it."""
     entries = tuple(entry for entry in report.entries if within(entry.difference.path, path))
-    return dataclasses.replace(report, entries=entries)
+    return report._replace(entries=entries)
 
 
 def lines(report: Report) -> Iterator[str]:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 
-from ..boots import doctor_kernels, history, outcome, remedy, requests
+from ..boots import history, outcome, remedy, requests
 from ..boots.examine import BOOTED, KEPT, OFF, OTHER, TYPED, UNKNOWN, WIPED
 from ..boots.outcome import Trouble
 from ..boots.requests import UNDO, Pending
@@ -57,7 +57,7 @@ def forecast_of(report: Report, config: bytes | None) -> Forecast:
 def notices(decision: Decision, config: bytes | None) -> list[str]:
     """Return what `status` adds about this boot and the next one; only root may know of requests."""
     lines: list[str] = []
-    names = refused = None
+    names = None
     try:
         # What the hook left for all to read is about this machine, and not about another that is looked at.
         found = outcome.look(history.this_boot_id()) if config is None else None
@@ -70,12 +70,11 @@ def notices(decision: Decision, config: bytes | None) -> list[str]:
                     hold = newest is not None and newest.hold
                     if found is None and newest is not None and newest.boot_id == history.this_boot_id():
                         found = outcome.of(newest)
-                refused = doctor_kernels.refused(machine, decision)
         if found is not None and found.kind != outcome.HELD:
             lines.append(trouble.not_rolled_back(found, names))
         lines += [*again(decision, found), *waiting(hold, request, time.time())]
-        if refused is not None:
-            lines.append(refused)
+        if config is None and (packages := outcome.told_of_packages()) is not None:
+            lines.append(packages)
     except (ImpermanenceError, OSError):
         pass
     return lines

@@ -48,8 +48,10 @@ def _is_terminal() -> bool:
 def write(text: str) -> None:
     """Write text; characters that the encoding lacks are escaped."""
     if sys.stdout is not None:
-        encoding = sys.stdout.encoding or "ascii"
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        if not text.isascii():
+            encoding = sys.stdout.encoding or "ascii"
+            text = text.encode(encoding, "backslashreplace").decode(encoding)
+        sys.stdout.write(text)
 
 
 def write_bytes(content: bytes) -> None:

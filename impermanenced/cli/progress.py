@@ -51,9 +51,10 @@ def rate(done: int, of: int, seconds: float, what: str) -> str:
     if seconds > 0 and done:
         words += f", {size_to_text(int(done / seconds))}/s"
         if of > done:
-            words += f", {_left((of - done) * seconds / done)} left"
+            words += f", {left((of - done) * seconds / done)} left"
     return words
 
 
-def _left(seconds: float) -> str:
+def left(seconds: float) -> str:
+    """Return how long something takes, for a person."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..boots import remedy
 from ..config.placement import Placement
+from ..errors import CommandError
 from ..model import Advice, AdviceKind, Change, Entry, FileType, Report
 from ..paths import within
 from ..report.suggest import System, choose, item_of
+from ..report.writing import writing_units
+from ..system.services import Services, is_booted
 from ..text import to_text
 from . import paths
 
@@ -85,19 +87,38 @@ def with_declaration(entry: Entry, declared: Advice | None) -> Entry:
     if declared is None or not any(one.kind in kinds for one in entry.advice):
         return entry
     advice = dict.fromkeys(declared if one.kind in kinds else one for one in entry.advice)
-    return dataclasses.replace(entry, advice=tuple(advice))
+    return entry._replace(advice=tuple(advice))
 
 
-def keeping(path: str, persist: str | None) -> str:
-    """Return the command that keeps a path; `persist` is the persist volume where none is configured."""
-    to = "" if persist is None else f"--to {shlex.quote(persist)} "
-    return f"impermanence persist {to}{shlex.quote(path)}"
+def stopping(report: Report, path: bytes) -> tuple[str, ...]:
+    """Return those services among them that run now, and have to stop while the path is adopted."""
+    try:
+        return Services().running(sorted(writing_units(report, path))) if is_booted() else ()
+    except CommandError:  # who has it open is named when it is tried
+        return ()
+
+
+def keeping(path: str, persist: str | None, stop: Sequence[str] = ()) -> str:
+    """Return the command that keeps a path, while these units are stopped.
+
+    `persist` is the persist volume where none is configured.
+    """
+    to = () if persist is None else ("--to", persist)
+    return shlex.join(
+        ("impermanence", "persist", *to, *(word for unit in stop for word in ("--stop", unit)), path)
+    )
 
 
 def lines(
-    entry: Entry, *, persist: str | None, config: str | None, blank: bytes | None = None
+    entry: Entry,
+    *,
+    persist: str | None,
+    config: str | None,
+    blank: bytes | None = None,
+    stop: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Yield what can be done, the best first; `blank` is that of the volume, a path from the top level.
+    """Yield what can be done, the best first; `blank` is that of the volume, a path from the top level, and
+    `stop` who writes there.
 
     In a `config` of another system than the running one a person declares by hand.
     """
@@ -114,7 +135,7 @@ def lines(
         match kind:
             case AdviceKind.PERSIST_DIRECTORY | AdviceKind.PERSIST_FILE:
                 if config is None:
-                    yield keeping(argument or own, persist)
+                    yield keeping(argument or own, persist, stop)
                     continue
                 key = "directories" if kind is AdviceKind.PERSIST_DIRECTORY else "files"
                 where = f'{key} below [persist."{persist}"] in {config}'

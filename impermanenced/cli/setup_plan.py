@@ -93,6 +93,31 @@ def refused(found: Sequence[Refusal], facts: Facts, columns: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def moving(plan: Plan, columns: int) -> str:
+    """Return how the root is moved out of the top level, which comes before a set-up."""
+    why = (
+        "The root is the top level of its BTRFS, which cannot be renamed, so no boot could put it back. It "
+        f"is moved into the subvolume {to_text(plan.names.root)} first; after a reboot, setup goes on there:"
+    )
+    lines = [f"{machine(plan.facts)}.", "", *wording.wrap(why, columns, "", ""), ""]
+    for number, step in enumerate(plan.steps, 1):
+        lines += wording.wrap(step.words, columns, f"  {number:>2}  ", " " * 6)
+    stays = (
+        "Nothing is deleted: the root as it is stays at the top level. What is written to it from now on is "
+        "not in the new one, so reboot at once."
+    )
+    return "\n".join([*lines, "", *wording.wrap(stays, columns, "", "")]) + "\n"
+
+
+def moved(name: bytes) -> str:
+    """Say what to do once the root was moved."""
+    return (
+        f"done: the next boot has its root in {to_text(name)}.\n"
+        "Reboot now, and run there:  impermanence setup\n"
+        "The old root stays at the top level (mount -o subvolid=5), to delete once the new one has booted.\n"
+    )
+
+
 def way_back(found: Removal, columns: int) -> str:
     """Return the way back to a normal machine."""
     lines = ["The way back to a normal machine:", ""]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import math
 import re
 
 from ..errors import UsageError
+from ..lazy import regex
 from ..model import Entry, Report
 from . import wording
 
 SETTLED, LAST_BOOT = "settled", "-1"
 _HINT = 'settled, -1, or a time: 09:30, yesterday, "2026-01-31 18:00", -2h, "10 min ago"'
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_SPAN = re.compile(r"(\d{1,6}) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)")
+_SPAN = regex(r"(\d{1,6}) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)")
 _DAYS = {"today": 0, "yesterday": 1}
 
 
@@ -43,16 +43,14 @@ def _when(entry: Entry) -> int:
     return (entry.difference.ctime or entry.difference.mtime) // 10**9
 
 
-def only(report: Report, since: str | None, now: float) -> tuple[Report, str | None]:
+def only(report: Report, since: str, now: float) -> tuple[Report, str]:
     """Return the report with the entries that came since then, and that moment in words.
 
     `-1` stands for what the last boot has not lost already.  Raises UsageError.
     """
-    if since is None:
-        return report, None
     if since == LAST_BOOT:
         entries = tuple(entry for entry in report.entries if not entry.lost)
-        return dataclasses.replace(report, entries=entries), "the last boot"
+        return report._replace(entries=entries), "the last boot"
     if since == SETTLED:
         if report.settled is None:
             raise UsageError("--since settled: nobody knows when this boot had settled", _HINT)
@@ -60,4 +58,4 @@ def only(report: Report, since: str | None, now: float) -> tuple[Report, str | N
     else:
         then = moment(since, now)
     entries = tuple(entry for entry in report.entries if _when(entry) >= then)
-    return dataclasses.replace(report, entries=entries), wording.clock(then, now)
+    return report._replace(entries=entries), wording.clock(then, now)

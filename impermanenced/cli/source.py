@@ -5,17 +5,18 @@ Either is loaded only when it is needed: the bus is not touched on a machine tha
 
 from __future__ import annotations
 
-import dataclasses
 import os
+from typing import TYPE_CHECKING
 
 from ..config.load import DEFAULT, Config, load
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
-from ..keep.state import Declared
-from ..keep.strays import Found
 from ..model import Report
 from ..text import file_to_text
-from ..volumes.machine import system_root
 from . import output
+
+if TYPE_CHECKING:
+    from ..keep.state import Declared
+    from ..keep.strays import Found
 
 BUS_SOCKET = "/run/dbus/system_bus_socket"
 
@@ -25,7 +26,7 @@ def fetch(config: bytes | None) -> Report:
     found = _from_daemon(config)
     if isinstance(found, Report):
         return found
-    return dataclasses.replace(_from_machine(config), unheard=found)
+    return _from_machine(config)._replace(unheard=found)
 
 
 def declarations(config: bytes | None) -> list[Declared]:
@@ -54,6 +55,7 @@ def strays(config: bytes | None) -> Found | None:
         return None
     from ..keep.strays import find
     from ..report.report import Manager
+    from ..volumes.machine import system_root
 
     with Manager(config, writable=False) as manager:
         return find(manager) if system_root(manager.volumes) is not None else None

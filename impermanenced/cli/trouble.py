@@ -16,6 +16,8 @@ def line(found: Trouble) -> str:
     since = f" since {_moment(found.since)}" if found.since else ""
     if found.kind == outcome.HELD:
         return f"wiping pauses{since}, after boots that did not complete: the last good root is held"
+    if found.kind == outcome.GAVE_WAY:
+        return f"a new blank is not what boots{since}: {why}"
     if found.kind == outcome.OTHER:
         return f"another root runs than the one that is rolled back{since}: {why}"
     row = f" for {found.boots:,} boots in a row{since}" if found.boots > 1 else since
@@ -47,6 +49,8 @@ def to_do(found: Trouble, names: Names | None = None) -> Remedy:
     if found.kind == outcome.ABSENT:
         return Remedy("Nothing is lost. Build the initrd anew, with the hook in it", initrds.rebuild())
     row = remedy.of(found.code, names)
+    if row is not None and found.kind == outcome.GAVE_WAY:
+        return Remedy(f"To do: {row.words}", row.commands)
     if row is None:
         return Remedy("Nothing is lost. What the boots before it did", ("impermanence boots",))
     return Remedy(f"Nothing is lost. To do: {row.words}", row.commands)

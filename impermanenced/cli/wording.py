@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import functools
 import pwd
-import textwrap
-import unicodedata
 
+from ..lazy import Deferred
 from ..model import Writer
 from ..text import time_to_text, to_text
+
+textwrap = Deferred("textwrap")
+unicodedata = Deferred("unicodedata")
 
 BRACED = 4  # characters that names must have in common to be written with braces
 BRACES = 6  # names between braces, at most
@@ -175,7 +177,7 @@ def _fitting(text: str, columns: int) -> str:
 
 def wrap(text: str, columns: int, first: str, rest: str) -> list[str]:
     """Return a sentence in lines that fit, words and paths unbroken, each line behind its indent."""
-    return textwrap.wrap(
+    lines: list[str] = textwrap.wrap(
         text,
         max(columns, 40),
         initial_indent=first,
@@ -183,6 +185,7 @@ def wrap(text: str, columns: int, first: str, rest: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return lines
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..model import Declaration
 from ..paths import within
@@ -15,8 +15,7 @@ from .placement import COPY, SYMLINK, Ownership, Placement
 from .values import Values, Where, find, path_of, quoted, table_of
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """One declared file.  `placement` has its path, its method (SYMLINK or COPY), and how it is created."""
 
     placement: Placement
@@ -78,7 +77,7 @@ def _given(values: Values, where: Where, root: bytes) -> Given:
     if own.user is not None:
         home = home_of(own.user, root)
         if within(path, home):
-            placement = replace(placement, user=own.user, home=home, parent=Ownership(own.user))
+            placement = placement._replace(user=own.user, home=home, parent=Ownership(own.user))
     return Given(placement, source)
 
 

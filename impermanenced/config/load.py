@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from ..lazy import regex
 from ..losses import Gate, of_gate
 from ..model import Declaration
 from ..paths import within
@@ -26,13 +26,12 @@ from .values import NOTHING, Space, Values, Where, find, likely, made, path_of, 
 DEFAULT = b"/etc/impermanence/config.toml"
 DROP_INS = b"config.d"
 
-_PLAIN_NAME = re.compile(VOLUME_NAME)
+_PLAIN_NAME = regex(VOLUME_NAME)
 
 _NOTICE, _WARNING, _CRITICAL = Space(1 << 30), Space(5 << 30), Space(20 << 30)
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeSettings:
+class VolumeSettings(NamedTuple):
     """One `[[volume]]`; None means that the value is found on the machine."""
 
     name: str | None = None
@@ -42,8 +41,7 @@ class VolumeSettings:
     blank: bytes | None = None  # a path from the top level; b"": there is none, so everything is new
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveSettings:
+class ArchiveSettings(NamedTuple):
     """The section `[archive]`."""
 
     directory: bytes = ARCHIVE
@@ -54,8 +52,7 @@ class ArchiveSettings:
     keep_unreviewed: tuple[str, ...] = of_gate(Gate.BLOCK)
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackSettings:
+class RollbackSettings(NamedTuple):
     """The section `[rollback]`."""
 
     wipe: bool = True
@@ -64,8 +61,7 @@ class RollbackSettings:
     require: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LevelSettings:
+class LevelSettings(NamedTuple):
     """The amounts of undeclared data that are announced; NOTHING switches a level off."""
 
     notice: Space = _NOTICE
@@ -73,8 +69,7 @@ class LevelSettings:
     critical: Space = _CRITICAL
 
 
-@dataclass(frozen=True, slots=True)
-class GateSettings:
+class GateSettings(NamedTuple):
     """The section `[gate]`."""
 
     warn: tuple[str, ...] = of_gate(Gate.WARN)
@@ -84,8 +79,7 @@ class GateSettings:
     inhibit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """The whole configuration."""
 
     path: bytes  # the main file, whether it exists or not
@@ -102,19 +96,19 @@ class Config:
     given: tuple[Given, ...] = ()  # declared files
 
 
-@dataclass(slots=True)
 class _Reading:
     """The values of the files that have been read so far."""
 
-    volumes: list[tuple[VolumeSettings, Where]] = field(default_factory=list)
-    archive: Values = field(default_factory=dict)
-    archive_where: Where | None = None
-    rollback: Values = field(default_factory=dict)
-    persist: Blocks = field(default_factory=Blocks)
-    given: list[tuple[Values, Where]] = field(default_factory=list)
-    ignore: list[str] = field(default_factory=list)
-    levels: Values = field(default_factory=dict)
-    gate: Values = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.volumes: list[tuple[VolumeSettings, Where]] = []
+        self.archive: Values = {}
+        self.archive_where: Where | None = None
+        self.rollback: Values = {}
+        self.persist = Blocks()
+        self.given: list[tuple[Values, Where]] = []
+        self.ignore: list[str] = []
+        self.levels: Values = {}
+        self.gate: Values = {}
 
 
 # Files add up

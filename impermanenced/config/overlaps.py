@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ..paths import ancestors
 from ..text import to_text
@@ -31,7 +30,7 @@ def merged(made: Iterable[tuple[Placement, Where]]) -> list[Placement]:
 
 
 def _without_source(placement: Placement) -> Placement:
-    return replace(placement, declaration=replace(placement.declaration, source=""))
+    return placement._replace(declaration=placement.declaration._replace(source=""))
 
 
 def _check_nested(inner: Placement, where: Where, outer: Placement, place: Where) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..model import Declaration
 from ..paths import ancestors, within
@@ -20,8 +20,7 @@ _DEFAULT = "default-permissions"
 _LISTS = ("mount-options", "preset", "without")  # which files add to
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """A declared path before the homes of users and the paths of persist volumes are known."""
 
     where: Where
@@ -32,14 +31,14 @@ class _Entry:
     user: str | None  # the name of the table of a user
 
 
-@dataclass(slots=True)
 class _Block:
     """One persist volume, as far as the files that have been read say something of it."""
 
-    where: Where
-    values: Values = field(default_factory=dict)
-    users: dict[str, Values] = field(default_factory=dict)
-    entries: list[_Entry] = field(default_factory=list)
+    def __init__(self, where: Where) -> None:
+        self.where = where
+        self.values: Values = {}
+        self.users: dict[str, Values] = {}
+        self.entries: list[_Entry] = []
 
 
 class Blocks:
@@ -88,7 +87,7 @@ class Blocks:
         made += [
             (_placement(entry, block, paths[id(block)], homes), entry.where)
             for block in blocks
-            for entry in _of_presets(block, paths[id(block)], made, foreign=root != b"/")
+            for entry in _of_presets(block, paths[id(block)], made, homes, foreign=root != b"/")
         ]
         persist = dict.fromkeys(paths[id(block)] for block in blocks)
         persist |= dict.fromkeys(placement.declaration.persist for placement, _ in made)
@@ -140,18 +139,33 @@ def _entries(values: Values, where: Where, user: str | None) -> Iterator[_Entry]
 
 
 def _of_presets(
-    block: _Block, persist: bytes, made: list[tuple[Placement, Where]], *, foreign: bool
+    block: _Block,
+    persist: bytes,
+    made: list[tuple[Placement, Where]],
+    homes: dict[str, bytes],
+    *,
+    foreign: bool,
 ) -> Iterator[_Entry]:
-    """Yield what the presets of a block add to what is declared one by one, which goes before."""
-    names, without = (find(block.values, key, tuple) or () for key in ("preset", "without"))
-    presets.check(names, without, block.where)
+    """Yield what the presets of a block and of its users add to what is declared one by one, which goes
+    before.
+    """
     taken = {placement.declaration.path for placement, _ in made}
-    chosen = presets.chosen(names, without, persist, foreign=foreign)
-    found = {path: (part, directory) for part, path, directory in chosen}
-    for path, (part, directory) in found.items():
-        if path not in taken and (taken | found.keys()).isdisjoint(ancestors(path)):
-            table: Values = {"path": path, "phase": INITRD if part.initrd else SYSTEM}
-            yield _Entry(block.where / "preset", path, directory, table, Ownership(), None)
+    tables: list[tuple[Where, Values, str | None]] = [(block.where, block.values, None)]
+    tables += [(block.where / "users" / user, values, user) for user, values in block.users.items()]
+    for where, values, user in tables:
+        home = None if user is None else homes[_user(user, block)]
+        names, without = (find(values, key, tuple) or () for key in ("preset", "without"))
+        presets.check(names, without, where, home=home is not None)
+        chosen = presets.chosen(names, without, persist, home=home, foreign=foreign)
+        found = {path: (part, directory) for part, path, directory in chosen}
+        above = b"" if home is None else home + b"/"
+        others = taken | {above + path for path in found}
+        for path, (part, directory) in found.items():
+            if above + path not in taken and others.isdisjoint(ancestors(above + path)):
+                table: Values = {"path": path, "phase": INITRD if part.initrd else SYSTEM}
+                if home is not None and not directory:  # most programs replace their files there
+                    table["method"] = SYNC
+                yield _Entry(where / "preset", path, directory, table, Ownership(), user)
 
 
 # What it means together

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..model import Declaration
 
@@ -11,8 +11,7 @@ COPY = "copy"  # of a declared file alone
 SYSTEM, INITRD = "system", "initrd"  # the phases
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(NamedTuple):
     """Owner, group and mode of something that has to be created; None means as its parent, or root's."""
 
     user: str | None = None
@@ -20,8 +19,7 @@ class Ownership:
     mode: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(NamedTuple):
     """The parts of a declaration that few have."""
 
     phase: str = SYSTEM  # or INITRD: before the system starts
@@ -32,8 +30,7 @@ class Details:
     default: Ownership = Ownership()  # of the directories on the way that have to be created
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """The way in which a declared path gets to its place."""
 
     declaration: Declaration

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .. import state
 from ..losses import LossClass
@@ -32,8 +32,7 @@ class Kind(enum.Enum):
     TABLE = "a table"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One key of the configuration."""
 
     section: str  # a header of the sample configuration
@@ -83,6 +82,7 @@ _MODE = "the mode, if it has to be created"
 _OPTIONS = "options of the mount besides bind, such as noexec; X- and x- options are for other programs"
 _PHASE = "when it is there: before the system starts (initrd), or with its other mounts (system)"
 _TARGET = "with a symbolic link: create what it leads to, if that is missing"
+_WITHOUT = "what presets are not to keep, by path or application"
 _STORE = "the persist volume of this one alone"
 _LEVEL = 'log at priority {} once undeclared data reaches this size; "0": never'
 
@@ -92,6 +92,13 @@ def _ownership(section: str, mode: str) -> tuple[Setting, ...]:
         Setting(section, "user", Kind.OWNER, _USER, '"root"'),
         Setting(section, "group", Kind.OWNER, _GROUP, '"root"'),
         Setting(section, "mode", Kind.MODE, _MODE, f'"{mode}"'),
+    )
+
+
+def _presets(section: str, help: str) -> tuple[Setting, ...]:
+    return (
+        Setting(section, "preset", Kind.NAMES, help, "[]"),
+        Setting(section, "without", Kind.NAMES, _WITHOUT, "[]"),
     )
 
 
@@ -237,15 +244,11 @@ SETTINGS = (
     Setting(
         PERSIST, "files", Kind.ENTRIES, "files, each as an absolute path or as a table", '["/etc/machine-id"]'
     ),
-    Setting(
+    *_presets(
         PERSIST,
-        "preset",
-        Kind.NAMES,
         "what many machines need, by name: identity, network, bluetooth, timers, journal, logs, or an "
         'application such as postgresql; "impermanence presets" lists what each keeps',
-        "[]",
     ),
-    Setting(PERSIST, "without", Kind.NAMES, "what presets are not to keep, by path or application", "[]"),
     Setting(
         PERSIST,
         "path",
@@ -274,13 +277,7 @@ SETTINGS = (
         "the user's home; default: what the user database of the system says, else /home/ and the name",
         '"/home/alice"',
     ),
-    Setting(
-        USER,
-        "username",
-        Kind.OWNER,
-        "the user; default: the name of the table",
-        '"alice"',
-    ),
+    Setting(USER, "username", Kind.OWNER, "the user; default: the name of the table", '"alice"'),
     Setting(
         USER,
         "directories",
@@ -291,6 +288,7 @@ SETTINGS = (
     Setting(
         USER, "files", Kind.ENTRIES, "files, each as a path from the home or as a table", '[".screenrc"]'
     ),
+    *_presets(USER, 'what applications have in the home, by name: see "impermanence presets"'),
     Setting(
         USER,
         "mount-options",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 
+from ..lazy import regex
+
 DEEPEST = 32  # parts of a dotted key
 
 # Comments, strings of all four kinds (one that does not end goes on to the end of the line, or of the text),
 # bare words, spaces, dots, and whatever else there is.  What an alternative begins with, it also ends:
 # nothing is tried twice.  (Possessive quantifiers would say so, and are wrong in Python 3.11.2.)
-_TOKEN = re.compile(
+_TOKEN = regex(
     r"""
       (?P<comment> \#[^\n]* )
     | (?P<long> \"\"\" [^"\\]* (?: (?: \\. | "{1,2}(?!") ) [^"\\]* )* "{0,5} \\?

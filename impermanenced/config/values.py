@@ -5,12 +5,11 @@ An error names the file, the key and the value, and hints at the likely meant ke
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, NoReturn, TypeVar
 
 from ..errors import ConfigError, UsageError
+from ..lazy import Deferred, regex
 from ..paths import PATH_MAX
 from ..text import from_text, to_text
 from . import settings
@@ -20,15 +19,17 @@ from .settings import Kind, Setting
 Values = dict[str, object]  # of one table by the keys of its settings, each of its setting's kind
 T = TypeVar("T")
 
+difflib = Deferred("difflib")
+
 MAX_COUNT = 2**31 - 1
 
-_SPACE = re.compile(r"([0-9]{1,12})(%|[KMGT]iB)|0")
+_SPACE = regex(r"([0-9]{1,12})(%|[KMGT]iB)|0")
 _SPACE_UNITS = {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
-_NAME = re.compile(r"[\w@.:+,=-]+")
-OWNER = re.compile(r"[\w.][\w.-]*\$?|\d+")
-_MODE = re.compile(r"[0-7]{3,4}|[ugoa]+[=+-][rwxXst]*(,[ugoa]+[=+-][rwxXst]*)*")
-_OPTION = re.compile(r"[A-Za-z0-9_.:+@%-]+(=[A-Za-z0-9_.:+@%/=-]*)?")
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = regex(r"[\w@.:+,=-]+")
+OWNER = regex(r"[\w.][\w.-]*\$?|\d+")
+_MODE = regex(r"[0-7]{3,4}|[ugoa]+[=+-][rwxXst]*(,[ugoa]+[=+-][rwxXst]*)*")
+_OPTION = regex(r"[A-Za-z0-9_.:+@%-]+(=[A-Za-z0-9_.:+@%/=-]*)?")
+_BARE_KEY = regex(r"[A-Za-z0-9_-]+")
 
 
 class Where(NamedTuple):

@@ -6,14 +6,13 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .descent import Descent, Level, open_quietly
 from .outcome import Meter, Progress, ignore, never
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(NamedTuple):
     """The size of a tree: what `Progress` counts, and what it takes on the disk."""
 
     files: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import Cancelled
 
@@ -27,8 +27,7 @@ class Kind(enum.StrEnum):
     VANISHED = "vanished"  # it went while the tree was copied
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """One thing that the copy lacks."""
 
     path: bytes  # relative to the tree; b"" is the tree itself
@@ -36,8 +35,7 @@ class Lost:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How much was looked at so far."""
 
     files: int  # names of any type
@@ -45,8 +43,7 @@ class Progress:
     seconds: float  # since the beginning
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """A copy that is whole but for what was lost."""
 
     files: int  # names of any type

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..kernel import btrfs, extents, inode_flags, openat2
 from .descent import Descent, Level, is_subvolume, open_quietly
@@ -19,8 +19,7 @@ _OPENED = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOATIME
 _NAME = os.O_PATH | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """What one name of two trees differs in: absent, other, type, content, target, device, mode, owner,
     times, attributes, flags, links, mount.
     """

@@ -20,9 +20,7 @@ class _Handler:
 
     def dispatch(self, event: Any) -> None:
         # A directory is "modified" by whatever happens in it, which comes as an event of its own.
-        if event.event_type in inotify.WRITES and not (
-            event.is_directory and event.event_type == "modified"
-        ):
+        if event.event_type in inotify.WRITES and not (event.is_directory and event.event_type == "modified"):
             paths = (event.src_path, getattr(event, "dest_path", ""))
             if any(path and self._wanted(os.path.abspath(os.fsencode(path))) for path in paths):
                 self._on_change()

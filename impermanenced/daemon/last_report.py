@@ -91,9 +91,7 @@ class LastReport:
     def _is_known(self) -> bool:
         """Tell whether the newest report is as good as another one."""
         known = self._reports.known
-        return (
-            known is not None and not self._reports.unseen and 0 <= self._clock() - known.at < FRESH
-        )
+        return known is not None and not self._reports.unseen and 0 <= self._clock() - known.at < FRESH
 
     def _spared_without_the_program(self) -> str | None:
         """Return why the next boot takes nothing away, as far as it can be told at once."""

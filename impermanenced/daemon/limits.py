@@ -190,7 +190,7 @@ class Limits:
             return
         name, begins = reached
         spared = why(self._forecast.of(self._manager.config, self._manager.machine))
-        paths = "1 path" if tally.count == 1 else f"{tally.count} paths"
+        paths = "1 path" if tally.paths == 1 else f"{tally.paths} paths"
         message = (
             f"state that does not persist has come to {size_to_text(tally.size)} in {paths}, "
             f"{name}-bytes is {size_to_text(begins)}"
@@ -201,10 +201,10 @@ class Limits:
             "MESSAGE_ID": journal.MESSAGE_LEVEL,
             "IMPERMANENCE_LEVEL": name,
             "IMPERMANENCE_BYTES": tally.size,
-            "IMPERMANENCE_COUNT": tally.count,
+            "IMPERMANENCE_COUNT": tally.paths,
         })  # fmt: skip
         if spared is None:
-            self._listener.level(name, tally.size, tally.count)
+            self._listener.level(name, tally.size, tally.paths)
 
     def _judge(self, tally: Tally) -> None:
         config, machine = self._manager.config, self._manager.machine

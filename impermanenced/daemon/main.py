@@ -13,7 +13,7 @@ import systemd.daemon
 from .. import __version__
 from ..errors import ImpermanenceError
 from ..kernel import libc
-from ..system.lazy import Deferred
+from ..lazy import Deferred
 from ..text import failure_to_text
 from .begun import begin, come_forward
 

@@ -99,6 +99,7 @@ class _Task:
     since: float | None
     gaps: tuple[tuple[float, float], ...]
     overflows: int
+    curtailed: int
 
 
 class ReportProcess:
@@ -182,7 +183,7 @@ def _spawn(end: int) -> int:
 
 
 def _task(config: Config, systemd: KnownSystemd, writes: PendingWrites) -> Iterator[object]:
-    yield _Task(config, systemd, writes.since, writes.gaps, writes.overflows)
+    yield _Task(config, systemd, writes.since, writes.gaps, writes.overflows, writes.curtailed)
     yield from writes.ledger.pieces()
 
 
@@ -202,7 +203,7 @@ def main() -> None:
 def _serve(channel: Channel) -> None:
     received = channel.receive()
     task: _Task = next(received)
-    writers = LedgerCopy(task.since, task.gaps, task.overflows)
+    writers = LedgerCopy(task.since, task.gaps, task.overflows, task.curtailed)
     writers.add(received)
     try:
         with Manager(task.config, lambda: mounts.read(1), task.systemd, writable=False) as manager:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -136,7 +135,7 @@ class Reports:
             stack.callback(answers.close)
             self.known = Known(answers.shutdown_summary(), at, noted)
             _, self.expected = self.progress()
-            self._told(dataclasses.replace(answers.tally(), used=self._manager.machine.used()))
+            self._told(answers.tally()._replace(used=self._manager.machine.used()))
             stack.pop_all()
         self._made()
         return answers

@@ -86,9 +86,7 @@ class Shutdown:
         if last is not None:
             shutdown.leave_record(self._manager.machine, history.this_boot_id(), time.time(), last)
 
-    def _within(
-        self, seconds: float, executor: Executor, make: Callable[[], Any]
-    ) -> ShutdownSummary | None:
+    def _within(self, seconds: float, executor: Executor, make: Callable[[], Any]) -> ShutdownSummary | None:
         try:
             return self._last.within(seconds, executor, make)
         except (ImpermanenceError, OSError) as error:

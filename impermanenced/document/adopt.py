@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..boots.records.job import Job
 from ..keep.adopt.persist import Outlook
-from ..keep.adopt.record import Job
 from ..text import time_to_text
 from .fields import VERSION, Object, path_fields
 
@@ -34,7 +34,7 @@ def jobs_to_json(
 def _job(job: Job, notes: Sequence[str]) -> Object:
     about: Object = {}
     if job.path:
-        about = {**path_fields(job.path), **path_fields(job.source, "source")}
+        about = {**path_fields(job.path), **path_fields(job.source, "source"), "method": job.method}
     return {
         "number": job.number,
         "action": job.action.value,
@@ -55,5 +55,6 @@ def _outlook(outlook: Outlook) -> Object:
         "files": outlook.size.files,
         "bytes": outlook.size.size,
         "shared": outlook.shared,
+        "method": outlook.request.method,
         "units": list(outlook.units),
     }

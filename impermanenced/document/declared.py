@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..config.placement import INITRD, SYSTEM
 from ..keep.given import Found
 from ..keep.state import Declared, Reason
 from ..keep.sync import Synced
@@ -26,6 +27,7 @@ def declared_to_json(one: Declared) -> Object:
         **path_fields(one.persist, "persist"),
         "directory": one.directory,
         "method": one.method,
+        "phase": INITRD if one.early else SYSTEM,
         "declared_by": one.by,
         "state": one.state.value,
         "reason": one.reason.value,
@@ -52,6 +54,7 @@ def _declared(fields: Object) -> Declared:
         directory=f.flag(fields, "directory"),
         persist=f.absolute(fields, "persist"),
         method=f.text(fields, "method"),
+        early=f.one_of(fields, "phase", {INITRD: True, SYSTEM: False}),
         by=f.text(fields, "declared_by"),
         reason=f.one_of(fields, "reason", REASONS),
         words=f.text(fields, "why"),

@@ -6,18 +6,18 @@ Each reading function raises Misfit if a field is not what it has to be, and Key
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime
 import functools
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ..errors import ServiceError, UsageError
+from ..lazy import Deferred, regex
 from ..text import from_text, to_text
+
+base64 = Deferred("base64")
 
 VERSION = 1  # it grows when a key changes its meaning or is removed
 MOST = 2**64 - 1  # the largest size, count or inode number
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _HINT = "it may be of another version than this program: systemctl restart impermanenced"
 
-_MODE = re.compile(r"[0-7]{4}")
+_MODE = regex(r"[0-7]{4}")
 _SHOWN = 60  # characters of a value that an error shows
 
 
@@ -190,8 +190,8 @@ def path(fields: Object, name: str = "path") -> bytes:
             raise _misfit(fields, name, f"a path by itself: {key} is missing")
         return _encoded(fields, name, word)
     try:
-        raw = base64.b64decode(text(fields, key), validate=True)
-    except (binascii.Error, ValueError):
+        raw: bytes = base64.b64decode(text(fields, key), validate=True)
+    except ValueError:  # binascii.Error is one
         raise _misfit(fields, key, "base64") from None
     if to_text(raw) != word:
         raise _misfit(fields, key, f"the path that {name} shows")

@@ -14,7 +14,7 @@ def gate_to_json(judgement: Judgement) -> Object:
         "version": VERSION,
         "gate": judgement.verdict,
         "complete": tally.complete,
-        "count": tally.count,
+        "count": tally.paths,
         "bytes": tally.size,
         "classes": {loss: {"count": count, "bytes": size} for loss, (count, size) in tally.classes.items()},
         "reasons": [{"gate": verdict, "why": why} for verdict, why in judgement.reasons],

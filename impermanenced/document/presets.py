@@ -14,7 +14,12 @@ def presets_to_json(found: Mapping[str, Preset], places: Sequence[Place] | None 
     document: Object = {
         "version": VERSION,
         "presets": [
-            {"name": name, "application": one.application, "parts": [_part(part) for part in one.parts]}
+            {
+                "name": name,
+                "application": one.application,
+                "parts": [_part(part) for part in one.parts],
+                "home_parts": [_part(part) for part in one.home],
+            }
             for name, one in found.items()
         ],
     }
@@ -37,6 +42,7 @@ def _place(one: Place) -> Object:
         "bytes": one.size,
         "files": one.files,
         "complete": one.complete,
+        "user": one.user or None,
         "unit": one.unit or None,
         "open": one.open,
         **(path_fields(one.source, "source") if one.source is not None else {"source": None}),

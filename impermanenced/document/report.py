@@ -10,10 +10,9 @@ The public documents (`status`) leave out what only the reader at the other end 
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 
+from ..lazy import regex
 from ..losses import CLASSES, LossClass
 from ..model import (
     Advice,
@@ -41,7 +40,7 @@ _CHANGES: Mapping[str, Change] = {one.value: one for one in Change}
 _VERDICTS: Mapping[str, Verdict] = {one.value: one for one in Verdict}
 _ADVICE: Mapping[str, AdviceKind] = {one.value: one for one in AdviceKind}
 _SPARED: Mapping[str, Spared] = {one.value: one for one in Spared}
-_LETTERS = re.compile(r"[-+ct.][p.][u.][g.][x.][a.][m.]")
+_LETTERS = regex(r"[-+ct.][p.][u.][g.][x.][a.][m.]")
 
 
 # Written
@@ -69,8 +68,8 @@ def entry_to_json(entry: Entry) -> Object:
     return {
         "volume": entry.volume,
         **path_fields(difference.path),
-        "type": difference.type.value,
-        "change": difference.change.value,
+        "type": difference.type,
+        "change": difference.change,
         "size": difference.size,
         "allocated": difference.held,
         "uid": difference.uid,
@@ -79,7 +78,7 @@ def entry_to_json(entry: Entry) -> Object:
         "mtime": time_to_text(difference.mtime // 10**9),
         "ctime": time_to_text(difference.ctime // 10**9) if difference.ctime else None,
         "letters": difference.letters,
-        "verdict": entry.verdict.value,
+        "verdict": entry.verdict,
         "loss": entry.loss,
         "rule": entry.rule,
         "writer": writer_to_json(entry.writer),
@@ -90,7 +89,7 @@ def entry_to_json(entry: Entry) -> Object:
         **path_fields(entry.group, "group"),
         "lost": entry.lost,
         "because": list(entry.because),
-        "advice": [{"kind": kind.value, "argument": argument} for kind, argument in entry.advice],
+        "advice": [{"kind": kind, "argument": argument} for kind, argument in entry.advice],
     }
 
 
@@ -144,6 +143,8 @@ def head_to_json(report: Report) -> Object:
         "notes": list(report.notes),
         "faults": list(report.faults),
     }
+    if report.curtailed:
+        head["curtailed"] = report.curtailed
     if report.forecast is not None:
         head["next_boot"] = forecast_to_json(report.forecast)
     if report.others is not None:
@@ -202,7 +203,7 @@ def _report(fields: Object) -> Report:
     for place, entry in enumerate(entries):
         if entry.volume not in names:
             raise Misfit(f"entries[{place}].volume", "is not the name of one of the volumes")
-    return dataclasses.replace(head_from_json(fields), volumes=volumes, entries=entries)
+    return head_from_json(fields)._replace(volumes=volumes, entries=entries)
 
 
 def head_from_json(fields: Object) -> Report:
@@ -220,6 +221,7 @@ def head_from_json(fields: Object) -> Report:
         faults=f.texts(fields, "faults") if "faults" in fields else (),
         forecast=f.inside(fields, "next_boot", _forecast) if "next_boot" in fields else None,
         unlisted=f.each(fields, "unlisted", _unlisted) if "unlisted" in fields else (),
+        curtailed=f.number(fields, "curtailed") if "curtailed" in fields else 0,
     )
 
 

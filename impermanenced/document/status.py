@@ -21,7 +21,7 @@ def status_to_json(report: Report, *, all_verdicts: bool, since: str | None = No
         "counts": {verdict.value: count for verdict, count in totals.counts(report).items()},
         "caches": totals.caches(report),
         "entries": [
-            {**_without_letters(entry), "afterwards": fate(entry, report.forecast).value}
+            {**_without_letters(entry), "afterwards": fate(entry, report.forecast)}
             for entry in report.entries
             if all_verdicts or entry.verdict in LOSSES
         ],

@@ -10,9 +10,8 @@ all that is in it.  A snapshot has an empty stub in the place of a nested subvol
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..kernel import btrfs
 from ..kernel.btrfs import DirEntry, Tree
@@ -26,8 +25,7 @@ from .moves import Move
 GONE = "-......"
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """Two trees at one path; None stands for an empty one."""
 
     path: bytes
@@ -36,8 +34,7 @@ class Pair:
     place: DirEntry | None = None  # the directory of `was` that is compared; None: its topmost one
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """What differs between two trees, sorted by path."""
 
     differences: tuple[Difference, ...]
@@ -90,7 +87,7 @@ class Between:
         return Comparison(tuple(differences), tuple(sorted(moved)), self._complete)
 
     def _tree(self, path: bytes, now: int, was: int | None) -> Volume:
-        return dataclasses.replace(self._volume, path=path, root_id=now, blank=None, blank_id=was)
+        return self._volume._replace(path=path, root_id=now, blank=None, blank_id=was)
 
     def _drift_of(self, pair: Pair) -> Drift:
         base = None
@@ -134,12 +131,10 @@ class Between:
     def _as_root(self, pair: Pair, difference: Difference) -> Difference:
         """Return the difference of a nested subvolume's topmost directory as one of the subvolume."""
         if difference.path == pair.path and pair.path != self._volume.path:
-            return dataclasses.replace(difference, type=FileType.SUBVOLUME, subvolume=pair.now)
+            return difference._replace(type=FileType.SUBVOLUME, subvolume=pair.now)
         return difference
 
-    def _stubs(
-        self, pair: Pair, drift: Drift, there: set[int], replaced: set[bytes]
-    ) -> Iterator[Difference]:
+    def _stubs(self, pair: Pair, drift: Drift, there: set[int], replaced: set[bytes]) -> Iterator[Difference]:
         """Yield what was nested, and has no more than a stub in its place now: no change of a name shows.
 
         Of what has something else in its place, only what was in it is left to yield.
@@ -161,6 +156,6 @@ class Between:
             path, number = waiting.pop()
             drift = Drift(self._machine.top, self._tree(path, number, None), None, nested=True, into=True)
             for difference in drift.differences():
-                yield dataclasses.replace(difference, change=Change.DELETED, letters=GONE)
+                yield difference._replace(change=Change.DELETED, letters=GONE)
                 if difference.type is FileType.SUBVOLUME and difference.subvolume is not None:
                     waiting.append((difference.path, difference.subvolume))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from ..errors import TooMany
 from ..kernel.btrfs import DirEntry, Facts, Inode, Tree
+from ..kernel.btrfs.items import dir_entry
 from ..model import Change, Difference, Volume
 from ..paths import DEEPEST
 from . import data
@@ -104,7 +105,7 @@ class Drift:
             if self._most is not None and limit == self._most:
                 raise
         self._now.most = names
-        yield from self._walk(self._prefix, self._now.root, was)
+        yield from self._walk(self._prefix, self._now.root, was, itself=False)
 
     def _changed(self, base: int) -> Iterator[Difference]:
         new = {number for number, inode in self._now.known.inodes.items() if inode.generation > base}
@@ -149,17 +150,24 @@ class Drift:
         ):
             pairs = [(path + b"/" + name, None, entry) for name, entry in went.items()]
         else:
-            pairs = self._differing(path, directory, {*came, *went})
+            pairs = self._differing(path, directory, came, went)
         for below, now, was in pairs:
             if self._is_another(now, was) and not (now is not None and self._now.holds(now)):
                 yield from self._walk(below, now, was)
 
-    def _differing(self, path: bytes, directory: int, names: set[bytes]) -> Iterator[Pair]:
-        """Yield these names of a stable directory, and all whose entries differ, side by side."""
-        new, old = self._now.entries(directory), self._was.entries(directory)
-        names.update(name for name, _ in new.items() ^ old.items())
-        for name in names:
-            yield path + b"/" + name, new.get(name), old.get(name)
+    def _differing(
+        self, path: bytes, directory: int, came: dict[bytes, DirEntry], went: dict[bytes, DirEntry]
+    ) -> Iterator[Pair]:
+        """Yield the names of a stable directory that were added to either side since they went apart, and all
+        whose entries differ, side by side.
+
+        Both sides may have made one name in one transaction, so what was added counts as differing always.
+        """
+        new, old = self._now.tree.listing(directory), self._was.tree.listing(directory)
+        mine = {**dict(dir_entry(item, 0) for item in new - old), **came}
+        theirs = {**dict(dir_entry(item, 0) for item in old - new), **went}
+        for name in mine.keys() | theirs.keys():
+            yield path + b"/" + name, mine.get(name), theirs.get(name)
 
     def _is_another(self, now: DirEntry | None, was: DirEntry | None) -> bool:
         """Return whether two entries of one name are not the same inode: what both sides made since they
@@ -179,8 +187,13 @@ class Drift:
             if name not in new:
                 yield path + b"/" + name, None, entry
 
-    def _walk(self, path: bytes, now: DirEntry | None, was: DirEntry | None) -> Iterator[Difference]:
-        """Compare what is at one path (`_prefix` is the volume's root), and everything below it."""
+    def _walk(
+        self, path: bytes, now: DirEntry | None, was: DirEntry | None, *, itself: bool = True
+    ) -> Iterator[Difference]:
+        """Compare what is at one path (`_prefix` is the volume's root), and everything below it.
+
+        Without `itself`, the two at the volume's root are not what is compared, only what is in them.
+        """
         stack: list[Pair] = [(path, now, was)]
         while stack:
             path, now, was = stack.pop()
@@ -194,7 +207,7 @@ class Drift:
                     self.boxes[now.objectid] = was
                     old = None
                 yield self.subvolume(path, now.objectid, change)
-            elif path != self._prefix or (old is not None and self._now.nested_in is None):
+            elif path != self._prefix or (old is not None and itself):
                 yield from self._compare(path, now, new, was, old)
             below_now = now.objectid if now and new and stat.S_ISDIR(new.mode) and not now.is_root else None
             below_was = was.objectid if was and old and stat.S_ISDIR(old.mode) and not was.is_root else None
@@ -267,7 +280,7 @@ class Drift:
     def is_shared(self, number: int) -> bool:
         """Return whether an inode is older than the moment when the two sides went apart, and on both."""
         base = self._base
-        if base is None:
+        if base is None or self._now.has_made(number) or self._was.has_made(number):
             return False
         mine, other = self._now.tree.inode(number), self._was.tree.inode(number)
         return mine is not None and other is not None and mine.generation == other.generation <= base

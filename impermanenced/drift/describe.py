@@ -21,8 +21,10 @@ ASKED_FLAGS = 0x2 | 0x20 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
 def letters(now: Facts, was: Facts, *, content: bool) -> str:
     """Return the letters of a `Difference` for two inodes of one type; `content`: what they hold differs."""
     new, old = now.inode, was.inode
-    new_acls, old_acls = ([one.xattrs.get(name) for name in _ACLS] for one in (now, was))
-    new_xattrs, old_xattrs = (_plain(one.xattrs) for one in (now, was))
+    xattrs = acls = False
+    if now.xattrs != was.xattrs:
+        acls = any(now.xattrs.get(name) != was.xattrs.get(name) for name in _ACLS)
+        xattrs = _plain(now.xattrs) != _plain(was.xattrs)
     touched = stat.S_ISREG(new.mode) and (new.mtime, new.mtime_nsec) != (old.mtime, old.mtime_nsec)
     return "".join(
         (
@@ -30,8 +32,8 @@ def letters(now: Facts, was: Facts, *, content: bool) -> str:
             "p" if new.mode != old.mode else ".",
             "u" if new.uid != old.uid else ".",
             "g" if new.gid != old.gid else ".",
-            "x" if new_xattrs != old_xattrs or _attributes(new) != _attributes(old) else ".",
-            "a" if new_acls != old_acls else ".",
+            "x" if xattrs or _attributes(new) != _attributes(old) else ".",
+            "a" if acls else ".",
             "m" if touched else ".",
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..kernel.btrfs import DirEntry
 from ..paths import DEEPEST
@@ -11,8 +11,7 @@ from .side import ROOT_INODE, Side
 Names = list[tuple[int, bytes]]  # (directory, name) of each hard link
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The place of one directory of the volume."""
 
     path: bytes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 
 from ..kernel import btrfs
 from ..kernel.btrfs import DirEntry, Inode, Tree
@@ -32,17 +31,17 @@ class EmptyTree(Tree):
         return {}
 
 
-@dataclass(slots=True)
 class Side:
     """One tree, with what is already known of it."""
 
-    tree: Tree
-    root: DirEntry | None  # its topmost directory; None if the tree is empty
-    nested: dict[int, tuple[int, bytes]]
-    known: btrfs.Changes = _NOTHING
-    since: int | None = None  # the transaction after which everything is known; None: nothing was read
-    nested_in: int | None = None  # its own id, if it is a nested subvolume
-    most: int = btrfs.MAX_U64  # names of one directory that are read
+    def __init__(self, tree: Tree, root: DirEntry | None, nested: dict[int, tuple[int, bytes]]) -> None:
+        self.tree = tree
+        self.root = root  # its topmost directory; None if the tree is empty
+        self.nested = nested
+        self.known = _NOTHING
+        self.since: int | None = None  # the transaction after which all is known; None: nothing was read
+        self.nested_in: int | None = None  # its own id, if it is a nested subvolume
+        self.most = btrfs.MAX_U64  # names of one directory that are read
 
     @classmethod
     def of(cls, fd: int, root_id: int | None) -> Side:

@@ -14,7 +14,6 @@ files are those of the source at an earlier time.
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 from collections.abc import Generator, Iterator
 
@@ -34,7 +33,7 @@ WEIGHED = 1_000_000  # items of trees that are looked at to weigh what is not li
 
 def nested_volume(volume: Volume, path: bytes, root_id: int) -> Volume:
     """Return a nested subvolume as a volume that has no blank; `path` is its place in the volume's system."""
-    return dataclasses.replace(volume, path=path, root_id=root_id, blank=None, blank_id=None)
+    return volume._replace(path=path, root_id=root_id, blank=None, blank_id=None)
 
 
 def _is_box(difference: Difference) -> bool:
@@ -102,14 +101,14 @@ class Whole:
                 # One that is gone by now is the next report's; one that cannot be read is ours.
                 if error.errno not in (errno.ENOENT, errno.ESTALE):
                     self._complete = False
-        yield dataclasses.replace(box, allocated=rest) if rest > 0 else box
+        yield box._replace(allocated=rest) if rest > 0 else box
 
     def _contents(self, box: Difference, number: int) -> Generator[Difference, None, int]:
         """Yield what is in a box as far as it is listed, and return the bytes of that."""
         was = self._places.pop(number, None)
         inside = nested_volume(self._volume, box.path, number)
         if was is not None:
-            inside = dataclasses.replace(inside, blank_id=self._volume.blank_id)
+            inside = inside._replace(blank_id=self._volume.blank_id)
         drift = Drift(self._fd, inside, None, self._most, nested=True, into=True)
         owner, size, cut = owner_of(box.uid), 0, False
         most = min(MET - self._met.get(owner, 0), ALL - sum(self._met.values()))

@@ -15,18 +15,18 @@ from functools import partial
 
 from ..boots import good
 from ..config.load import Config
-from ..errors import CommandError, NotSetUp, RecordError
+from ..errors import CommandError, ImpermanenceError, NotSetUp, RecordError
 from ..kernel import mounts
 from ..state import COMPILED, ROLLBACK
 from ..system import command
-from ..text import to_text
+from ..system.services import is_booted
+from ..text import failure_to_text, to_text
 from ..volumes.machine import Machine, system_root
-from . import facts, places, plan, seeds, store, units
+from . import facts, fallback, places, plan, seeds, store, units
 from .approach import Unsafe
+from .fallback import Wanted
 from .live import Live
 from .plan import Kind, Made, Plan
-
-_BOOTED = "/run/systemd/system"  # sd_booted(3)
 
 
 class StepKind(enum.StrEnum):
@@ -36,6 +36,7 @@ class StepKind(enum.StrEnum):
     COPY = "copy"
     COMPILE = "compile"
     INSTALL = "install"
+    RELEASE = "release"
     MOUNT = "mount"
 
 
@@ -66,6 +67,7 @@ class Applied:
     left: tuple[Left, ...]
     files: tuple[str, ...]  # of the compiled set
     handed: bool  # whether the hook hands it over at the next boot; otherwise its units lie in /usr/local
+    lacks: Wanted | None = None  # what the blank is to get, for a boot without the hook: see `release`
 
 
 def run(config: Config, machine: Machine, *, dry_run: bool) -> Applied:
@@ -82,6 +84,22 @@ def run(config: Config, machine: Machine, *, dry_run: bool) -> Applied:
         return _Work(config, machine, root, shown, dry_run).apply()
     finally:
         os.close(root)
+
+
+def release(config: Config, machine: Machine, applied: Applied) -> Applied:
+    """Bring what the blank lacks of the declarations into it, and return all that was done."""
+    lacks = applied.lacks
+    if lacks is None:
+        return applied
+    path = lacks.volume.blank or b""
+    try:
+        known = fallback.bring(config, machine, lacks)
+    except (ImpermanenceError, OSError, Unsafe) as error:
+        words = f"the blank does not mount it in a boot without the hook: {failure_to_text(error)}"
+        return replace(applied, left=(*applied.left, Left(path, words, "impermanence apply")), lacks=None)
+    number = None if known is None else known.number
+    step = Step(StepKind.RELEASE, path, f"make release {number} of the blank: {lacks.words}")
+    return replace(applied, steps=(*applied.steps, step), lacks=None)
 
 
 @dataclass(slots=True)
@@ -112,10 +130,20 @@ class _Work:
                 self._make(made)
         if has_state:
             self._compile(files, before)
+        lacks = None
         if self.shown == b"/":
-            self._install(whole, files, handed=handed)
+            volume = fallback.volume_with_systemd(self.machine) if handed else None
+            here: Mapping[str, bytes] = {}
+            if (whole.kept or whole.given) and (not handed or volume is not None):
+                here = units.compiled(whole, lines=os.fsdecode(store.LOCAL.lines))
+            self._install(here, files, handed=handed)
             self._match(whole, before or {})
-        return Applied(tuple(self.steps), tuple(self.left), tuple(files), handed)
+            if volume is not None:
+                lacks = fallback.look(self.machine, volume, here, whole)
+            if volume is not None and lacks is not None and self.dry_run:
+                words = f"make a release of the blank: {lacks.words}"
+                self.steps.append(Step(StepKind.RELEASE, volume.blank or b"", words))
+        return Applied(tuple(self.steps), tuple(self.left), tuple(files), handed, lacks)
 
     def _has_record(self) -> bool:
         """Return whether the next boot's hook has a record: on the disk, or as this boot's in its initrd."""
@@ -158,12 +186,9 @@ class _Work:
         words = f"compile {len(files)} files into {to_text(COMPILED)}, which the initrd hands over"
         self.steps.append(Step(StepKind.COMPILE, COMPILED, words))
 
-    def _install(self, whole: Plan, files: Mapping[str, bytes], *, handed: bool) -> None:
-        """Give the units to the running system, and to its next boots as well where no hook does."""
-        here: Mapping[str, bytes] = {}
-        if (whole.kept or whole.given) and not handed:
-            here = units.compiled(whole, lines=os.fsdecode(store.LOCAL.lines))
-        booted = os.path.isdir(_BOOTED)
+    def _install(self, here: Mapping[str, bytes], files: Mapping[str, bytes], *, handed: bool) -> None:
+        """Give the units to the running system, and `here` to its boots without the hook."""
+        booted = is_booted()
         before = len(self.steps)
         for host, wanted in ((store.LOCAL, here), (store.RUN, files if handed else {})):
             if (host is store.LOCAL or booted) and store.differs(host, wanted):
@@ -171,9 +196,9 @@ class _Work:
                 self._do(StepKind.INSTALL, host.units, words, partial(store.install, host, wanted))
         if len(self.steps) > before and booted and not self.dry_run:
             try:
-                command.run(["systemctl", "daemon-reload"])
+                command.run(["systemctl", "daemon-reload"], apart=True)
                 if f"units/{units.SYNC_PATH}" in files:
-                    command.run(["systemctl", "restart", units.SYNC_PATH, units.SYNC_LAST])
+                    command.run(["systemctl", "restart", units.SYNC_PATH, units.SYNC_LAST], apart=True)
             except CommandError as error:
                 self.left.append(Left(store.RUN.units, error.message, error.hint or "", failed=True))
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 
 from ..kernel import openat2
+from ..lazy import regex
 
 MOST = 10_000  # names in a directory that are looked at
 # What is before and behind the old file's name: .tmp, +, six random characters; systemd begins with ".#".
 _BEFORE = (b"", b".", b".#")
-_BEHIND = re.compile(rb"[.+~_-]?(?:[\w-]*\.)?(?:tmp|temp|new|part)[\w.-]*|[.-]?(?=\w*[A-Z0-9])\w{6,}|[+~]")
+_BEHIND = regex(rb"[.+~_-]?(?:[\w-]*\.)?(?:tmp|temp|new|part)[\w.-]*|[.-]?(?=\w*[A-Z0-9])\w{6,}|[+~]")
 
 
 def left_aside(root: int, path: bytes, mounted: os.stat_result) -> bytes | None:

@@ -19,7 +19,7 @@ from ..volumes import placement
 from ..volumes.machine import system_root
 from ..volumes.mounted import AUTOMOUNT
 from .ownership import resolved
-from .plan import source_of
+from .plan import is_early, source_of
 from .remedy import remedy_of
 from .sources import Sources
 from .state import KEPT, Declared, Reason
@@ -84,13 +84,12 @@ class _Judge:
             words,
             hint,
             commands,
+            early=is_early(one),
             kept=reason in KEPT and ruling.verdict in (Verdict.PERSISTED, Verdict.HIDDEN),
             uid=self._owner(one, facts),
         )
 
-    def _misplaced(
-        self, one: Placement, source: bytes, standing: Difference, ruling: Ruling
-    ) -> _Why | None:
+    def _misplaced(self, one: Placement, source: bytes, standing: Difference, ruling: Ruling) -> _Why | None:
         """Return why what is at the path is not the source, or None if it is."""
         if one.declaration.persist in self._wiped:
             return Reason.WIPED, self._wiped[one.declaration.persist]

@@ -43,15 +43,23 @@ def find(root: bytes, table: Sequence[Mount]) -> Iterator[Bind]:
             yield one
 
 
-def _of_fstab(root: bytes) -> Iterator[Bind]:
+def in_fstab(root: bytes, path: bytes) -> list[int]:
+    """Return the lines of a system's fstab that mount something at a path."""
+    return [number for number, (_, place, _, _) in _fstab(root) if _plain(place) == path]
+
+
+def _fstab(root: bytes) -> Iterator[tuple[int, list[bytes]]]:
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        content = openat2.read(fd, b"etc/fstab", LARGEST)
+        yield from fstab_lines(openat2.read(fd, b"etc/fstab", LARGEST))
     except OSError:
         return
     finally:
         os.close(fd)
-    for number, (source, path, _, options) in fstab_lines(content):
+
+
+def _of_fstab(root: bytes) -> Iterator[Bind]:
+    for number, (source, path, _, options) in _fstab(root):
         if {b"bind", b"rbind"} & set(options.split(b",")) and source.startswith(b"/"):
             yield Bind(_plain(source), _plain(path), f"/etc/fstab:{number}")
 

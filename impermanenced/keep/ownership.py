@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..config.placement import Ownership, Placement
 from ..errors import ConfigError
+from ..lazy import regex
 from ..paths import within
 
 OPEN, PRIVATE = 0o755, 0o700  # directories
@@ -19,7 +19,7 @@ _MODES: Mapping[bytes, int] = {
     b"/var/cache/private": PRIVATE,
 }
 
-_CLAUSE = re.compile(r"([ugoa]+)([=+-])([rwxXst]*)")
+_CLAUSE = regex(r"([ugoa]+)([=+-])([rwxXst]*)")
 _SHIFTS = {"u": 6, "g": 3, "o": 0}
 _BITS = {"r": 4, "w": 2, "x": 1, "X": 1}
 _SPECIAL = {

@@ -153,10 +153,14 @@ def source_of(one: Placement) -> bytes:
     return one.declaration.persist.rstrip(b"/") + one.declaration.path
 
 
+def is_early(one: Placement) -> bool:
+    """Return whether the initrd makes it, before the system starts."""
+    return one.details.phase == INITRD or one.declaration.path in _EARLY
+
+
 def _kept(one: Placement, outer: Mapping[bytes, Placement], facts: Facts) -> Kept:
     declaration, accounts = one.declaration, facts.accounts
-    source, method = source_of(one), _method(one, facts)
-    early = one.details.phase == INITRD or declaration.path in _EARLY
+    source, method, early = source_of(one), _method(one, facts), is_early(one)
     _check(one, source, method, early=early, facts=facts)
     owner = of_declared(one, accounts)
     kind = Kind.DIRECTORY if declaration.directory else Kind.FILE

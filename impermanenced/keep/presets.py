@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..config.load import Config
 from ..config.presets import Part, Preset, known
@@ -15,6 +15,7 @@ from ..errors import Cancelled, UsageError
 from ..kernel import openat2, proc
 from ..kernel.holders import holders
 from ..paths import ancestors
+from ..report.suggest.accounts import System
 from ..system import unit_files
 
 MEASURED = 100_000  # files of one place whose sizes are added up
@@ -35,6 +36,8 @@ class Place:
     unit: str = ""  # the unit whose directory it is, or that holds it open; "" if none is known
     open: bool = False  # whether that unit, or another process, holds it open
     source: bytes | None = None  # where a declaration keeps it; None: nothing declares it
+    user: str = ""  # in whose home it is
+    own: bool = False  # whether the unit is one of that user's manager
 
 
 def named(name: str) -> Preset:
@@ -51,7 +54,8 @@ def _near(name: str, presets: Mapping[str, Preset]) -> str:
 
 
 def look(preset: Preset, config: Config | None, root: bytes = b"/") -> list[Place]:
-    """Return the places of a preset, in its order; `root` is where the "/" of the system is mounted.
+    """Return the places of a preset, in its order, those in homes user by user; `root` is where the "/" of
+    the system is mounted.
 
     `config` is None if the caller may not read it.
     """
@@ -63,12 +67,24 @@ def look(preset: Preset, config: Config | None, root: bytes = b"/") -> list[Plac
     try:
         units = unit_files.from_files(fd)
         return [
-            _place(fd, part, path, units, _source(path.rstrip(b"/"), sources))
-            for part in preset.parts
-            for path in part.paths
+            _place(fd, part, path, units, user, _source(path.rstrip(b"/"), sources))
+            for user, part, path in _paths(preset, root)
         ]
     finally:
         os.close(fd)
+
+
+def _paths(preset: Preset, root: bytes) -> Iterator[tuple[str, Part, bytes]]:
+    """Yield the user, "" for the system, the part, and the path of each place."""
+    for part in preset.parts:
+        for path in part.paths:
+            yield "", part, path
+    if preset.home:
+        with System(lambda path: root.rstrip(b"/") + path, native=root == b"/") as system:
+            for user, home in sorted(system.people()):
+                for part in preset.home:
+                    for path in part.paths:
+                        yield user.name, part, home + b"/" + path
 
 
 def _source(path: bytes, sources: Mapping[bytes, bytes]) -> bytes | None:
@@ -80,19 +96,28 @@ def _source(path: bytes, sources: Mapping[bytes, bytes]) -> bytes | None:
 
 
 def _place(
-    root: int, part: Part, written: bytes, units: unit_files.Units, source: bytes | None
+    root: int, part: Part, written: bytes, units: unit_files.Units, user: str, source: bytes | None
 ) -> Place:
     path, directory = written.rstrip(b"/"), written.endswith(b"/")
     owner = units.of(path)
     unit = owner[1].unit if owner is not None else ""
-    found = Place(part, path, directory, False, unit=unit, source=source)
+    found = Place(part, path, directory, False, unit=unit, source=source, user=user)
     try:
         facts = openat2.facts(root, path)
         size, files, complete = _size(root, path, facts)
     except OSError:
         return found
     held = next(_holding(path, (facts.st_dev, facts.st_ino)), None)
-    return Place(part, path, directory, True, size, files, complete, held or unit, held is not None, source)
+    return replace(
+        found,
+        there=True,
+        size=size,
+        files=files,
+        complete=complete,
+        unit=(held.name if held else "") or unit,
+        open=held is not None,
+        own=held is not None and held.kind == "user",
+    )
 
 
 def _size(root: int, path: bytes, facts: os.stat_result) -> tuple[int, int, bool]:
@@ -109,8 +134,8 @@ def _size(root: int, path: bytes, facts: os.stat_result) -> tuple[int, int, bool
     return 0, 0, False
 
 
-def _holding(path: bytes, inode: tuple[int, int]) -> Iterator[str]:
-    """Yield the units of the processes that hold something at or below a path, "" for a process of none."""
+def _holding(path: bytes, inode: tuple[int, int]) -> Iterator[proc.Unit]:
+    """Yield the units of the processes that hold something at or below a path, NO_UNIT for those of none."""
     with contextlib.suppress(OSError):
         for one in holders(path, lambda facts: (facts.st_dev, facts.st_ino) == inode):
-            yield proc.unit_of(proc.cgroup(one.pid)).name
+            yield proc.unit_of(proc.cgroup(one.pid))

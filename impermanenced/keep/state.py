@@ -94,6 +94,7 @@ class Declared:
     hint: str = ""  # what to do about it; "" if it is active
     commands: tuple[str, ...] = ()  # that do what the hint says
     kept: bool = False  # whether the next boot leaves alone what is there
+    early: bool = False  # whether it is there before the system starts
     uid: int | None = None  # the user that it belongs to; None: root alone sees it
 
     @property

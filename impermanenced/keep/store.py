@@ -94,6 +94,15 @@ def _remove(path: bytes) -> None:
         shutil.rmtree(path)
 
 
+def installed(host: Host) -> dict[str, bytes]:
+    """Return what a system has of an earlier set, by the names in it."""
+    found = {}
+    for prefix, directory in ((_UNITS, host.units), (_LINES, host.lines)):
+        for path in _ours(Host(directory, directory)):
+            found[prefix + os.fsdecode(path[len(directory) + 1 :])] = _content(path) or b""
+    return found
+
+
 def differs(host: Host, files: Mapping[str, bytes]) -> bool:
     """Return whether `install` would change anything."""
     wanted = _wanted(host, files)

@@ -26,8 +26,9 @@ from ..kernel import libc, openat2
 from ..report.synced import is_same
 from ..text import to_text
 from . import approach
+from .closed import open_closed
 from .plan import source_of
-from .strays import DIRECTORY, OURS
+from .strays import OURS
 
 STAGING = OURS + b"-sync"  # in the persist volume, root's alone
 TRIES = 5  # copies of a file that is written meanwhile
@@ -58,6 +59,13 @@ def run(placements: Sequence[Placement], root: bytes, *, dry_run: bool) -> list[
         ]
     finally:
         os.close(fd)
+
+
+def bring_back(root: int, path: bytes, source: bytes, persist: bytes) -> None:
+    """Make the source what the file is, all or nothing.  Raises OSError, and Unsafe."""
+    if not is_same(root, path, source):
+        _check(root, path, source)
+        _copy_back(root, path, source, persist)
 
 
 def _one(root: int, one: Placement, dry_run: bool) -> Iterator[Synced]:
@@ -95,13 +103,8 @@ def _copy_back(root: int, path: bytes, source: bytes, persist: bytes) -> None:
         live = _opened(stack, root, directory)
         above = _opened(stack, root, os.path.dirname(source))
         top = _opened(stack, root, persist)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(STAGING, 0o700, dir_fd=top)
-        staging = openat2.open_entry(top, STAGING, DIRECTORY)
+        staging = open_closed(top, STAGING)
         stack.callback(os.close, staging)
-        facts = os.fstat(staging)
-        if facts.st_uid != 0 or facts.st_mode & 0o077:
-            raise PermissionError(errno.EPERM, f"{to_text(STAGING)} is not root's alone", STAGING)
         made = b"%d" % os.getpid()
         try:
             _copy_whole(live, name, staging, made)

@@ -20,7 +20,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,12 +28,14 @@ from .. import copying
 from ..boots.records.keyvalue import LARGEST, TIME, assemble, line, read, split
 from ..errors import RecordError, ServiceError
 from ..kernel import libc, openat2
+from ..lazy import regex
+from .closed import open_closed
 from .strays import DIRECTORY, OURS, Stray, inode_of
 
 NAME = OURS + b"-tidied"
 GRACE = 30 * 86400  # seconds that everything stays
 
-_ENTRY = re.compile(rb"[0-9]{1,12}-[0-9a-f]{16}")
+_ENTRY = regex(rb"[0-9]{1,12}-[0-9a-f]{16}")
 _RECORD, _CONTENT = b"record", b"content"
 
 
@@ -60,14 +61,8 @@ class Trash:
 
     def __init__(self, directory: int, *, writable: bool) -> None:
         self._top = directory
-        if writable:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(NAME, 0o700, dir_fd=directory)
-        self._fd = openat2.open_entry(directory, NAME, DIRECTORY)
+        self._fd = open_closed(directory, NAME, make=writable)
         try:
-            facts = os.fstat(self._fd)
-            if facts.st_uid != 0 or facts.st_mode & 0o077:
-                raise PermissionError(errno.EPERM, "is not root's alone", NAME)
             if writable:
                 self._lock()
         except BaseException:

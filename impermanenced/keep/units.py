@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 
 from ..boots.records.keyvalue import escape
 from ..config.placement import SYNC
+from ..lazy import regex
 from ..paths import ancestors
 from ..system.systemd_text import argument, unit_name, unspeakable, value, word
 from ..text import to_text
@@ -36,7 +37,7 @@ SYNC_SERVICE, SYNC_LAST = "impermanence-sync.service", "impermanence-sync-last.s
 EARLY, MANIFEST = "early", "manifest"
 
 HEAD = "# Made by impermanence apply from the declarations of impermanence-config(5).\n"
-_MOUNT = re.compile(rb"^What=(.*)\nWhere=(.*)$", re.MULTILINE)
+_MOUNT = regex(rb"^What=(.*)\nWhere=(.*)$", re.MULTILINE)
 _LETTERS: Mapping[Kind, str] = {Kind.DIRECTORY: "d", Kind.FILE: "f"}
 _FLAGS = frozenset(("ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime"))  # that the initrd knows
 

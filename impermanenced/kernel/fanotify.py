@@ -47,6 +47,7 @@ FAN_REPORT_TARGET_FID = 0x00001000
 FAN_REPORT_DFID_NAME_TARGET = FAN_REPORT_DIR_FID | FAN_REPORT_NAME | FAN_REPORT_FID | FAN_REPORT_TARGET_FID
 
 FAN_MARK_ADD = 0x00000001
+FAN_MARK_REMOVE = 0x00000002
 FAN_MARK_MOUNT = 0x00000010
 FAN_MARK_FILESYSTEM = 0x00000100
 
@@ -73,8 +74,14 @@ _INFO = struct.Struct("=BBH")  # info_type, pad, len
 _FID = struct.Struct("=BBHQIiQQI")
 _FID_BYTES = 20
 _FID_RECORD = 40  # with the header
-# Both in one: what nearly all events begin with.
-_HEAD = struct.Struct("=IBBHQiiBBHQIiQQI")
+# The same with several fields read as one number, and without what nobody asks for: this is what nearly all
+# events begin with, and what most of them go on with.
+_HEAD = struct.Struct("=IIQ4xiHH8xQQQ4x")  # 64 bytes
+_NEXT = struct.Struct("=I8xQQQI")  # as _FID
+(_METADATA_ALONE,) = struct.unpack("=I", struct.pack("=BBH", FANOTIFY_METADATA_VERSION, 0, _METADATA.size))
+(_DFID_NAME,) = struct.unpack("=H", struct.pack("=BB", FAN_EVENT_INFO_TYPE_DFID_NAME, 0))
+(_FID_ALONE,) = struct.unpack("=I", struct.pack("=BBH", FAN_EVENT_INFO_TYPE_FID, 0, _FID_RECORD))
+(_HANDLE,) = struct.unpack("=Q", struct.pack("=Ii", _FID_BYTES, FILEID_BTRFS_WITHOUT_PARENT))
 
 
 class Event(NamedTuple):
@@ -184,21 +191,17 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     overflowed = False
     skipped = total = offset = 0
     end = len(buffer)
-    head, fid, make = _HEAD.unpack_from, _FID.unpack_from, tuple.__new__
-    while end - offset >= _METADATA.size:
+    head, following, make = _HEAD.unpack_from, _NEXT.unpack_from, tuple.__new__
+    metadata, name, fid, handle = _METADATA_ALONE, _DFID_NAME, _FID_ALONE, _HANDLE
+    while end - offset >= 24:  # _METADATA.size
         if end - offset >= 64:  # _HEAD.size
-            (
-                length, version, _, metadata_length, mask, _, pid,
-                kind, _, size, _, handle_bytes, handle_type, inode, root_id, _,
-            ) = head(buffer, offset)  # fmt: skip
+            length, about, mask, pid, kind, size, first, inode, root_id = head(buffer, offset)
             if (
-                version == 3  # FANOTIFY_METADATA_VERSION
-                and metadata_length == 24
+                about == metadata
+                and kind == name
+                and first == handle
                 and 64 <= length <= end - offset
-                and kind == 2  # FAN_EVENT_INFO_TYPE_DFID_NAME
                 and 40 <= size <= length - 24
-                and handle_bytes == 20
-                and handle_type == 0x4D  # FILEID_BTRFS_WITHOUT_PARENT
                 and not mask & 0x4000  # FAN_Q_OVERFLOW
             ):
                 if root_id not in wanted:
@@ -207,10 +210,8 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
                     total += 1
                     continue
                 if length == 64 + size:  # one more record, of the same size as the first without its name
-                    kind, _, size, _, handle_bytes, handle_type, child, child_root, generation = fid(
-                        buffer, offset + 24 + size
-                    )
-                    if kind == 1 and size == 40 and handle_bytes == 20 and handle_type == 0x4D:
+                    second, other, child, child_root, generation = following(buffer, offset + 24 + size)
+                    if second == fid and other == handle:
                         offset += length
                         total += 1
                         if child_root in wanted:

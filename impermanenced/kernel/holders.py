@@ -18,11 +18,12 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from ..lazy import regex
 from ..paths import within
 
-_FLAGS = re.compile(rb"^flags:\s+0?([0-7]+)", re.MULTILINE)
-_MAPPING = re.compile(rb"^[0-9a-f]+-[0-9a-f]+ .w.s [0-9a-f]+ [0-9a-f:]+ [1-9][0-9]*\s+(/.*)$", re.MULTILINE)
-_SOCKET = re.compile(rb"socket:\[([0-9]+)\]")
+_FLAGS = regex(rb"^flags:\s+0?([0-7]+)", re.MULTILINE)
+_MAPPING = regex(rb"^[0-9a-f]+-[0-9a-f]+ .w.s [0-9a-f]+ [0-9a-f:]+ [1-9][0-9]*\s+(/.*)$", re.MULTILINE)
+_SOCKET = regex(rb"socket:\[([0-9]+)\]")
 
 
 class Use(enum.StrEnum):

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from ..lazy import regex
 from . import libc
 
 # linux/mount.h
@@ -33,11 +33,10 @@ MOUNT_ATTR_NOATIME = 0x10
 
 TOP_LEVEL = 5  # linux/btrfs_tree.h: BTRFS_FS_TREE_OBJECTID
 
-_OCTAL = re.compile(rb"\\([0-7]{3})")
+_OCTAL = regex(rb"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """A line of /proc/PID/mountinfo (proc_pid_mountinfo(5))."""
 
     id: int

@@ -11,18 +11,20 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..lazy import regex
+
 _COMM_MAX = 64  # TASK_COMM_LEN is 16; kernel threads show up to 64
 _CGROUP_MAX = 16384  # several hierarchies, each path up to PATH_MAX
 _STATUS_MAX = 8192
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second
-_UID = re.compile(rb"^Uid:\s+\d+\s+(\d+)", re.MULTILINE)
+_UID = regex(rb"^Uid:\s+\d+\s+(\d+)", re.MULTILINE)
 # systemd.unit(5): the characters of unit names, at most 255 of them.  Slices hold units and are not writers.
-_UNIT = re.compile(rb"[A-Za-z0-9:_.\\@-]{1,247}\.(?:service|scope|socket|mount|swap)")
-_USER_SLICE = re.compile(rb"user-\d+\.slice")
-_USER_MANAGER = re.compile(r"user@\d+\.service")
-_SESSION = re.compile(r"session-[A-Za-z0-9]+\.scope")
+_UNIT = regex(rb"[A-Za-z0-9:_.\\@-]{1,247}\.(?:service|scope|socket|mount|swap)")
+_USER_SLICE = regex(rb"user-\d+\.slice")
+_USER_MANAGER = regex(r"user@\d+\.service")
+_SESSION = regex(r"session-[A-Za-z0-9]+\.scope")
 # The names that docker, podman, cri-o, containerd and systemd-nspawn give to their containers.
-_CONTAINER = re.compile(
+_CONTAINER = regex(
     r"(?:docker|libpod|libpod-payload|crio|cri-containerd)-[0-9a-f]{12,64}\.scope"
     r"|(?:machine-|systemd-nspawn@).+\.(?:scope|service)"
 )

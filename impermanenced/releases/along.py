@@ -8,13 +8,13 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..boots import kernels
+from ..boots import kernels, loaders
 from ..errors import ImpermanenceError
 from ..kernel import openat2
 from ..model import Difference, Volume
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import boot, bootable, copies, listing, promotion
+from . import boot, copies, listing, promotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def bring(
                 paths = boot.bring(live, release, changes, gone)
     except (ImpermanenceError, OSError) as error:
         note = f"the running /boot could not be brought along: {error}; it takes two boots"
-    kernel = bootable.next_kernel(volume.mountpoint)
+    kernel = loaders.next_kernel(volume.mountpoint)
     release_name = None if kernel is None else kernel.release
     if note is None and release_name is not None and place is not None:
         have = kernels.releases(machine.at(place.path))

@@ -5,6 +5,8 @@ running one once the release is the blank.  Where /boot is a filesystem of its o
 in the release, which goes the same way; a release that is taken back has its kernels so.  An update that
 fails leaves /boot as it was.
 
+The links that Debian makes in / for loaders with a fixed name (/vmlinuz, /initrd.img) go the same way.
+
 A file is replaced in one step, kernels and initrds before what names them.  A cut in between leaves the old
 kernel, for which the release has modules still, or the new one, for which it has them too.
 """
@@ -28,6 +30,7 @@ BOOT = b"boot"
 _MENUS = (b"/boot/grub/", b"/boot/grub2/", b"/boot/loader/", b"/boot/extlinux/")
 _CONFIGURATION = (b"/boot/grub/grub.cfg", b"/boot/grub2/grub.cfg", b"/boot/extlinux/extlinux.conf")
 _ENTRIES = b"/boot/loader/entries"
+_LINKS = frozenset((b"/vmlinuz", b"/vmlinuz.old", b"/initrd.img", b"/initrd.img.old"))
 _SUFFIX = b".impermanence-new"
 _LARGEST = 8 << 20
 
@@ -94,8 +97,12 @@ def _entries(root: int) -> Iterator[bytes]:
 
 
 def changes_of(changes: Iterable[Difference]) -> list[Difference]:
-    """Return those of the differences between two releases that are about files in /boot."""
-    return [one for one in changes if one.path.startswith(b"/boot/") and one.type is not FileType.DIRECTORY]
+    """Return those of the differences between two releases that are about files in /boot or links to them."""
+    return [
+        one
+        for one in changes
+        if one.path in _LINKS or (one.path.startswith(b"/boot/") and one.type is not FileType.DIRECTORY)
+    ]
 
 
 def bring(live: int, release: int, changes: Iterable[Difference], gone: Iterable[bytes] = ()) -> list[bytes]:
@@ -105,7 +112,7 @@ def bring(live: int, release: int, changes: Iterable[Difference], gone: Iterable
     `gone` are names in /boot that went.  Raises OSError, and ImpermanenceError for a link on the way.
     """
     paths = {one.path for one in changes} | {b"/boot/" + name for name in gone}
-    order = sorted(paths, key=lambda path: (path.startswith(_MENUS), path))
+    order = sorted(paths, key=lambda path: (path.startswith(_MENUS) or path in _LINKS, path))
     there = [path for path in order if _is_there(release, path)]
     done = [path for path in there if not _is_same(release, live, path)]
     for path in done:
@@ -172,6 +179,8 @@ def _files(boot: int) -> Iterator[bytes]:
 def _is_same(source: int, target: int, path: bytes) -> bool:
     try:
         one, other = openat2.facts(source, path), openat2.facts(target, path)
+        if stat.S_ISLNK(one.st_mode) and stat.S_ISLNK(other.st_mode):
+            return openat2.target(source, path) == openat2.target(target, path)
     except OSError:
         return False
     return (one.st_size, int(one.st_mtime), one.st_mode) == (

@@ -7,9 +7,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from ..boots import initrds, kernels
+from ..boots import initrds, kernels, loaders
 from ..boots.doctor import ERROR, WARNING, Finding
-from ..boots.kernels import Kernel
 from ..config.load import Config
 from ..errors import CommandError
 from ..kernel import openat2
@@ -46,13 +45,6 @@ def in_root(root: bytes) -> bool:
         return False
 
 
-def next_kernel(root: bytes) -> Kernel | None:
-    """Return the kernel that the boot loader of a system starts by default, as far as names tell:
-    the newest.
-    """
-    return next(iter(kernels.installed(root)), None)
-
-
 def _required(config: Config, volume: Volume, root: bytes) -> Iterator[Finding]:
     if volume.path != b"/":
         return
@@ -76,8 +68,12 @@ def _modules(live: bytes, blank: bytes, root: bytes) -> Iterator[Finding]:
     before = kernels.releases(blank) | kernels.releases(live)
     if not before and not have:
         return
-    newest = next_kernel(root) if in_root(live) else next_kernel(live)
-    wanted = {one.release: one for one in (*kernels.installed(live), *kernels.installed(root))}
+    newest = loaders.next_kernel(root) if in_root(live) else loaders.next_kernel(live)
+    staying = kernels.installed(root)
+    # What the release has no more, the running /boot will not have either.
+    going = {one.image for one in kernels.installed(blank)} - {one.image for one in staying}
+    found = [one for one in kernels.installed(live) if one.image not in going]
+    wanted = {one.release: one for one in (*found, *staying)}
     running = os.fsencode(os.uname().release)
     for release in dict.fromkeys([*wanted, *([running] if running in before else [])]):
         if release in have or release not in before:
@@ -97,7 +93,7 @@ def _modules(live: bytes, blank: bytes, root: bytes) -> Iterator[Finding]:
 
 def _initrds(root: bytes) -> Iterator[Finding]:
     """Look into the initrd of the kernel that boots next, of a /boot that lies in the root."""
-    kernel = next_kernel(root)
+    kernel = loaders.next_kernel(root)
     if kernel is None:
         return
     name = to_text(kernel.release)

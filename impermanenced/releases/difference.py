@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..drift import Drift
 from ..errors import CommandError
@@ -41,7 +41,7 @@ def changes(machine: Machine, volume: Volume, before: Place, after: Place) -> li
     if before.id == after.id:
         return []
     machine.sync()
-    pair = replace(volume, subvolume=after.path, root_id=after.id, blank=before.path, blank_id=before.id)
+    pair = volume._replace(subvolume=after.path, root_id=after.id, blank=before.path, blank_id=before.id)
     base = baseline(machine.subvolume(after.id), machine.subvolume(before.id), machine.subvolumes())
     return list(Drift(machine.top, pair, base).differences())
 

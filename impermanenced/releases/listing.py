@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,14 +12,24 @@ import btrfsutil
 from ..boots import history, records
 from ..boots.records import RollbackVolume
 from ..errors import NotSetUp, RecordError, UsageError
+from ..lazy import regex
 from ..model import Volume
-from ..state import BOOTS, RELEASES, BootFile, boot_file, boot_files, parse_release_file, release_file
+from ..state import (
+    BOOTS,
+    RELEASES,
+    BootFile,
+    boot_file,
+    boot_files,
+    parse_release_file,
+    release_file,
+    uuid_text,
+)
 from ..volumes.machine import Machine
 from .record import Release, parse_release
 
 BAD_BOOTS = 3  # as many of a new blank make it give way (initrd/rollback/numbers.h)
 
-_BESIDE = re.compile(rb"@(?:next|([0-9]{1,9}))")
+_BESIDE = regex(rb"@(?:next|([0-9]{1,9}))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +137,14 @@ def volume_of(machine: Machine, name: str | None = None) -> Volume:
 def read(machine: Machine, volume: Volume) -> Releases:
     """Return what is there now."""
     blank = volume.blank or b""
-    places = {place.uuid: place for place in _places(machine, blank)}
+    there = {place.uuid: place for place in places(machine, blank)}
     written, broken = _records(machine, volume.name)
     obeyed = obeyed_volume(machine, volume)
     boots = _boots(machine, volume.name)
     before = None if obeyed is None else obeyed.before_uuid
     known, strange = [], []
-    for name in dict.fromkeys([*written, *places]):
-        place, release = places.get(name), written.get(name)
+    for name in dict.fromkeys([*written, *there]):
+        place, release = there.get(name), written.get(name)
         current = place is not None and place.path == blank
         if release is None and not current:
             strange.extend([place.path] if place else [])
@@ -163,11 +171,6 @@ def obeyed_volume(machine: Machine, volume: Volume) -> RollbackVolume | None:
     return next((one for one in rollback.volumes if one.name == volume.name), None) if rollback else None
 
 
-def uuid_text(raw: bytes) -> str:
-    """Return a UUID of 16 bytes as records write it."""
-    return str(uuid.UUID(bytes=raw))
-
-
 def place_of(machine: Machine, path: bytes) -> Place | None:
     """Return the subvolume at this path, or None if there is none."""
     if not machine.is_subvolume(path):
@@ -186,7 +189,8 @@ def place_of(machine: Machine, path: bytes) -> Place | None:
     )
 
 
-def _places(machine: Machine, blank: bytes) -> Iterator[Place]:
+def places(machine: Machine, blank: bytes) -> Iterator[Place]:
+    """Yield the blank of this path, if it is there, and the subvolumes beside it named as its releases."""
     directory, name = os.path.split(blank)
     for other in _names(machine, directory or b"."):
         if other == name or (other.startswith(name) and _BESIDE.fullmatch(other[len(name) :])):

@@ -14,9 +14,11 @@ paths.
 from __future__ import annotations
 
 import errno
+import functools
 import gzip
 import hashlib
 import io
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -182,7 +184,9 @@ def unpack(content: bytes) -> Manifest:
     """Return the manifest of a file.  Raises RecordError."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-            text = stream.read(_LARGEST)
+            # A read of that size would want that much memory, whatever there is to be read.
+            pieces = iter(functools.partial(stream.read, _PIECE), b"")
+            text = b"".join(itertools.islice(pieces, _LARGEST // _PIECE))
         return Manifest(tuple(_unpacked(line) for line in text.split(b"\0")[:-1]))
     except (OSError, EOFError, ValueError) as error:
         raise RecordError(f"the manifest cannot be read: {error}") from None

@@ -190,10 +190,10 @@ def _obey(machine: Machine, volume: Volume, **changes: str | bytes | None) -> No
                 "impermanence setup",
             )
     changed = tuple(
-        dataclasses.replace(one, **changes) if one.name == volume.name else one  # type: ignore[arg-type]
+        one._replace(**changes) if one.name == volume.name else one  # type: ignore[arg-type]
         for one in rollback.volumes
     )
-    _write(machine, dataclasses.replace(rollback, volumes=changed))
+    _write(machine, rollback._replace(volumes=changed))
 
 
 def _write(machine: Machine, rollback: RollbackEnv) -> None:

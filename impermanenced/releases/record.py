@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-import re
 from dataclasses import dataclass
 
 from ..boots.records.keyvalue import LONG_NUMBER, TIME, assemble, line, split
+from ..lazy import regex
 from ..state import RELEASES
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST = regex(r"[0-9a-f]{64}")
 
 
 class Maker(enum.StrEnum):

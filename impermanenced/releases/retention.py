@@ -8,7 +8,6 @@ others; what is mounted, or was written to.  A half-made one that the hook found
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,15 +17,16 @@ from ..boots.prune.protection import Protected
 from ..boots.prune.tree import Stop
 from ..config.load import ArchiveSettings, Config
 from ..errors import ImpermanenceError
+from ..lazy import regex
 from ..model import Volume
-from ..state import BOOT_NUMBER, UUID, release_file
+from ..state import BOOT_NUMBER, UUID, release_file, uuid_text
 from ..text import failure_to_text
 from ..volumes.machine import Machine
 from . import listing, lock, staging
 from .listing import Known, Place, Releases
 
 DAY = 86400
-_HALF_MADE = re.compile(rf"(?:{BOOT_NUMBER})-recovered-{UUID}\.blank\.next(?:-[0-9]+)?")
+_HALF_MADE = regex(rf"(?:{BOOT_NUMBER})-recovered-{UUID}\.blank\.next(?:-[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _reasons(
             found[_uuid(known)] = "it takes over if the blank cannot boot"
         elif known.written:
             found[_uuid(known)] = "somebody has written to it"
-        elif _uuid(known) == listing.uuid_text(mine):
+        elif _uuid(known) == uuid_text(mine):
             found[_uuid(known)] = "this boot was started from it"
     return found
 

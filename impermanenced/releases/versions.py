@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from ..errors import CommandError
 from ..kernel import openat2
+from ..lazy import regex
 from ..report.providers import dpkg, pacman, rpm
 from ..system import command
 
-_FIELD = re.compile(rb"^(Package|Status|Architecture|Version): (.*)$", re.MULTILINE)
-_PACMAN = re.compile(rb"(.+)-([^-]+-[^-]+)")
+_FIELD = regex(rb"^(Package|Status|Architecture|Version): (.*)$", re.MULTILINE)
+_PACMAN = regex(rb"(.+)-([^-]+-[^-]+)")
 _LIST = "%{NAME}.%{ARCH}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n"
 
 

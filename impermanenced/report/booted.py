@@ -4,7 +4,6 @@ no loss.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -32,7 +31,7 @@ def spare(
     try:
         with Covered(machine, volume) as covered:
             return [
-                dataclasses.replace(entry, verdict=Verdict.REGENERATED, rule=rule, score=0, advice=())
+                entry._replace(verdict=Verdict.REGENERATED, rule=rule, score=0, advice=())
                 if entry.verdict in LOSSES and _has(covered, side, volume, entry)
                 else entry
                 for entry in entries

@@ -9,7 +9,8 @@ goes with the next boot, and nobody misses it.  What is mounted lacks it if
 Another content that is as old or younger is the live data, which went on after it was moved.  Directories,
 and whatever else has no content, are not compared any further.  Where it cannot be told (an automount that
 nothing has entered, a filesystem that another machine or program serves, a nested subvolume) it counts as
-lacking.
+lacking.  What was adopted (`adopted`) was copied as a whole, so only what changed beneath the mount after
+that is looked at.
 
 Hard facts
     What is mounted from the volumes' own filesystem is read through the top level: that needs no mount, and
@@ -23,17 +24,19 @@ import contextlib
 import enum
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..kernel import mounts, openat2
 from ..kernel.mounts import Mount
 from ..model import FORMATS, Change, Difference, FileType, Mounted, Verdict, Volume
 from ..volumes.machine import Machine
 from ..volumes.mounted import AUTOMOUNT
+from .adopted import adopted
 from .rules import Ruling
 
 LARGEST = 1 << 20  # bytes of a file whose content is compared
 COMPARED = 1000  # files of one report
+_COPIED = "it was copied into what is mounted there"
 
 # A server or a program answers for these, or does not.
 SERVED = (
@@ -74,6 +77,7 @@ class Covered:
         self._sides: dict[bytes, int | None] = {}
         self._table: Sequence[Mount] | None = None
         self._left = COMPARED
+        self._adopted: Mapping[bytes, int] | None = None
 
     def close(self) -> None:
         os.close(self.root)
@@ -98,6 +102,8 @@ class Covered:
             return ruling, False
         if difference.change in (Change.DELETED, Change.METADATA):
             return ruling, True
+        if self._was_copied(difference, mount):
+            return ruling._replace(words=f"{ruling.words}; {_COPIED}"), True
         has = self._look(difference, mount)
         words = f"{ruling.words}; what is mounted there {has.value}"
         verdict = Verdict.HIDDEN if has in (Has.SAME, Has.OTHER) else Verdict.CRUD
@@ -108,10 +114,22 @@ class Covered:
         content = difference.type is FileType.FILE and difference.size > 0
         if not content or difference.change in (Change.DELETED, Change.METADATA):
             return ruling, False
-        if self._look(difference, mount) is not Has.OLDER:
+        if self._was_copied(difference, mount) or self._look(difference, mount) is not Has.OLDER:
             return ruling, False
         words = f"hidden under the {ruling.words}; what is mounted there {Has.OLDER.value}"
         return ruling._replace(verdict=Verdict.CRUD, words=words), True
+
+    def _was_copied(self, difference: Difference, mount: Mounted) -> bool:
+        """Return whether it was adopted with what is mounted over it, and has not changed since."""
+        if self._adopted is None:
+            self._adopted = adopted(self._machine, self._volume)
+        if mount.path not in self._adopted:
+            return False
+        try:
+            facts = openat2.facts(self.root, self._volume.inside(difference.path))
+        except OSError:
+            return False
+        return facts.st_ctime_ns < self._adopted[mount.path]
 
     def _look(self, difference: Difference, mount: Mounted) -> Has:
         if mount.fstype == AUTOMOUNT:

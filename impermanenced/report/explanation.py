@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 from ..errors import UsageError
@@ -38,7 +37,7 @@ def explain(report: Report, path: bytes) -> Explanation:
 
 def without_entries(report: Report) -> Report:
     """Return the report without its entries."""
-    return dataclasses.replace(report, entries=())
+    return report._replace(entries=())
 
 
 def absolute(raw: bytes) -> bytes:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterable
 
 from ..config.placement import Placement
 from ..kernel import openat2
+from ..lazy import regex
 from ..model import Advice, AdviceKind, Declaration, Volume
 from ..text import to_text
 
 NIXOS = b"etc/NIXOS"
-_PLAIN = re.compile(r"[^\s\"'\\]+")
+_PLAIN = regex(r"[^\s\"'\\]+")
 
 
 class Fulfilment:

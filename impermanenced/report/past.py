@@ -7,7 +7,6 @@ is not asked about an old root, and tmpfiles.d neither, since the programs would
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ class Lost:
 def lost(config: Config, machine: Machine, history: History, volume: Volume, boot: Boot, root: Root) -> Lost:
     """Judge an old root of a volume.  Raises OSError, and ImpermanenceError if it is being pruned."""
     blank_id, blank = _blank_of(machine, volume, boot)
-    then = dataclasses.replace(volume, subvolume=root.path, root_id=root.id, blank=blank, blank_id=blank_id)
+    then = volume._replace(subvolume=root.path, root_id=root.id, blank=blank, blank_id=blank_id)
     with opened(root, machine):
         machine.sync()
         drift = Whole(machine.top, then, machine.baseline(then))

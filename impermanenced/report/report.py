@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from ..boots.unreviewed import unreviewed
 from ..config.load import Config
@@ -41,12 +40,12 @@ MOST_NAMED = 5  # mounts that are named
 LENGTH = 256  # bytes of the average path in a report that is to be small
 
 
-@dataclass(slots=True)
 class _Cut:
     """What a report did not look at."""
 
-    boxes: list[bytes] = field(default_factory=list)  # the paths of nested subvolumes
-    deeper: int = 0  # directories in too deep ones
+    def __init__(self) -> None:
+        self.boxes: list[bytes] = []  # the paths of nested subvolumes
+        self.deeper = 0  # directories in too deep ones
 
     def words(self) -> Iterator[str]:
         """Yield a note on each kind."""
@@ -151,6 +150,7 @@ class Manager:
             complete=complete,
             watching_since=writers.since if writers else None,
             overflows=writers.overflows if writers else 0,
+            curtailed=writers.curtailed if writers else 0,
             volumes=self.volumes,
             entries=tuple(entries),
             gaps=writers.gaps if writers else (),
@@ -193,8 +193,9 @@ class Manager:
     ) -> list[Entry]:
         """Return what became of some inodes of a volume, or of a subvolume nested in one, sorted by path; an
         inode that is as in the blank gives nothing.  Raises TooMany as `status` does.
+
+        It sees what was written before the last `machine.sync`.
         """
-        self.machine.sync()
         if (found := self.tree_of(root_id)) is None:
             return []
         volume, tree = found
@@ -262,7 +263,7 @@ class Manager:
         wiped = {one.persist for one in misplaced}
         follow = functools.partial(links.end, covered.root, volume.path)
         persist = [path for path in config.persist if path not in wiped]
-        return Rules(config.declarations, mounted, config.ignore, persist, follow)
+        return Rules(config.declarations, mounted, config.ignore, persist, follow, volume.path)
 
     def rulings(self, paths: Iterable[bytes]) -> Iterator[tuple[Difference, Ruling, tuple[Advice, ...]]]:
         """Yield what is at each path in the volumes now, differing from the blank or not, what the rules say

@@ -8,7 +8,7 @@ The rules, in the order in which they are asked:
        persist volume or below a mount
     3  under a mount                                          ignored by a pattern, else hidden
     4  declared, below a declared directory, or on the way    declared
-    5  a pattern of the user                                  ignored
+    5  an original that `persist` has put away, a pattern     ignored
     6  anything else                                          crud
 
 A declaration keeps nothing; what is mounted there does.  So the rule on mounts comes before the
@@ -25,7 +25,8 @@ from typing import NamedTuple
 
 from ..config.ignore import Patterns
 from ..model import Change, Declaration, Difference, FileType, Mounted, Verdict
-from ..paths import Inherited, ancestors
+from ..paths import Inherited, ancestors, within
+from ..state import ORIGINALS
 from ..text import to_text
 
 NOTHING = "nothing declares it"
@@ -45,6 +46,7 @@ class Ruling(NamedTuple):
 
 
 _CRUD = Ruling(Verdict.CRUD, NOTHING)
+_ORIGINAL = Ruling(Verdict.IGNORED, "an original that impermanence persist has put a link in the place of")
 
 
 class _Place:
@@ -68,8 +70,8 @@ class Rules:
     """The verdicts for one volume.
 
     `mounted` are the mounts inside this volume's tree from elsewhere, not the volume's own mount; `persist`
-    the persist volumes that no boot wipes.  `follow` follows links.  The constructor raises ValueError for a
-    pattern that matches nothing, which no configuration has.
+    the persist volumes that no boot wipes.  `follow` follows links; `volume` is the volume's path.  The
+    constructor raises ValueError for a pattern that matches nothing, which no configuration has.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Rules:
         ignore: Sequence[str],
         persist: Sequence[bytes],
         follow: Follow | None = None,
+        volume: bytes = b"/",
     ) -> None:
         self._mounted = {mount.path: mount for mount in mounted}
         kept = {path: mount for path, mount in self._mounted.items() if mount.lasts}
@@ -91,6 +94,7 @@ class Rules:
         self._way_to_declared = _ways(self._declared)
         self._patterns = Patterns(ignore)
         self._follow = follow
+        self._originals = volume.rstrip(b"/") + b"/" + ORIGINALS
         self._places: Inherited[_Place] = Inherited(
             _Place(None, None), functools.partial(_below, self._mounted, self._declared)
         )
@@ -113,6 +117,8 @@ class Rules:
             found = self._declaration(difference, place)
             if found is not None:
                 return found
+        if within(path, self._originals):
+            return _ORIGINAL
         return self._ignored(difference) or _CRUD
 
     def _mount_point(self, difference: Difference) -> Ruling | None:

@@ -1,11 +1,11 @@
 """How much a loss hurts: 0 (nothing) to 100.
 
-    the class's own weight, or what the knowledge of the application says
-    halved     for what the blank brings back (a deletion, changed metadata) and for what holds nothing
-    + 6        a person's session edited it
-    + 1 each   boot in a row that lost it already, at most 6: it was missed before
-    + 1 each   power of a hundred in bytes, at most 4
-    + 2        changed within the last hour: somebody is at it
+the class's own weight, or what the knowledge of the application says
+halved     for what the blank brings back (a deletion, changed metadata) and for what holds nothing
++ 6        a person's session edited it
++ 1 each   boot in a row that lost it already, at most 6: it was missed before
++ 1 each   power of a hundred in bytes, at most 4
++ 2        changed within the last hour: somebody is at it
 """
 
 from __future__ import annotations

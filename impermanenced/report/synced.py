@@ -24,9 +24,7 @@ _FACTS = ("st_size", "st_uid", "st_gid", "st_mode")
 class Copies:
     """The copies of one system, whose "/" is mounted at `root`.  Close it, or use it in a `with`."""
 
-    def __init__(
-        self, placements: Iterable[Placement], given: Iterable[Given], root: bytes | None
-    ) -> None:
+    def __init__(self, placements: Iterable[Placement], given: Iterable[Given], root: bytes | None) -> None:
         self._given = {one.path: one for one in given if root is not None}
         self._sources = {
             one.declaration.path: one.declaration.persist.rstrip(b"/") + one.declaration.path

@@ -6,7 +6,6 @@ A deletion or changed metadata does not count: the blank brings the file back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..losses import LossClass
@@ -22,8 +21,7 @@ class Share(NamedTuple):
     size: int  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """The losses by class."""
 
     classes: Mapping[LossClass, Share]  # what hurts most first
@@ -32,7 +30,7 @@ class Tally:
     used: int | None = None  # bytes that the filesystem holds, where known: no sum is larger
 
     @property
-    def count(self) -> int:
+    def paths(self) -> int:
         """Return the number of paths."""
         return sum(share.paths for share in self.classes.values())
 

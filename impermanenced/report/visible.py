@@ -6,7 +6,6 @@ and again.  So sums of others are only known to a power of two, and small ones n
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -29,9 +28,7 @@ def visible(report: Report, uid: int) -> Report:
     mine = tuple(entry for entry in report.entries if entry.difference.uid == uid)
     size = sum(entry.difference.held for entry in report.entries if entry.difference.uid != uid)
     others = Others(blurred(len(report.entries) - len(mine), LEAST_COUNT), blurred(size, LEAST_SIZE))
-    return dataclasses.replace(
-        report, complete=report.complete and not others.entries, entries=mine, others=others
-    )
+    return report._replace(complete=report.complete and not others.entries, entries=mine, others=others)
 
 
 def blurred(exact: int, least: int) -> int:
@@ -78,9 +75,8 @@ def _shortened(report: Report, owner_of: Callable[[int], int]) -> Report:
         kept.add(index)
     dropped = tuple(entry for index, entry in enumerate(entries) if index not in kept)
     note = f"not listed: {len(dropped):,} paths of users whose paths are too long or too many"
-    sums = totals.of_report(dataclasses.replace(report, entries=dropped)).classes
-    return dataclasses.replace(
-        report,
+    sums = totals.of_report(report._replace(entries=dropped)).classes
+    return report._replace(
         complete=False,
         entries=tuple(entry for index, entry in enumerate(entries) if index in kept),
         notes=(*report.notes, note),

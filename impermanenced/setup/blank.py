@@ -114,5 +114,3 @@ def _check(root: int) -> None:
             openat2.facts(root, path)
         except OSError as error:
             raise ImpermanenceError(f"the new blank lacks /{to_text(path)}: {error.strerror}") from None
-
-

@@ -36,6 +36,16 @@ def with_something(root: int, paths: Collection[bytes]) -> set[bytes]:
     return {path for path, files in found.items() if any(one not in owned for one in files)}
 
 
+def of_a_service(root: int, path: bytes) -> bool:
+    """Return whether a directory is that of an account other than root: what is to come there is its data,
+    even if it is empty.
+    """
+    try:
+        return openat2.facts(root, path).st_uid != 0
+    except OSError:
+        return False
+
+
 def _files(root: int, path: bytes) -> Iterator[bytes]:
     """Yield what is at a path, or in it at any depth, but for directories; no more than MOST entries are
     seen.

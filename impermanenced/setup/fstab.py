@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable
 
 from ..errors import NotSetUp
 from ..kernel import mounts
+from ..lazy import regex
 from ..system import atomic
 
 FSTAB = b"/etc/fstab"
 
 _REQUIRES = b"x-systemd.requires-mounts-for="
-_UNSAFE = re.compile(rb"[\s\\#]")
-_NUMBER = re.compile(rb"(?:^|(?<=,))subvolid=[^,]*(?:,|$)")
-_OWN = re.compile(rb"subvol(?:id)?=|x-|ro$|rw$|noauto$|defaults$|_netdev$")
+_UNSAFE = regex(rb"[\s\\#]")
+_NUMBER = regex(rb"(?:^|(?<=,))subvolid=[^,]*(?:,|$)")
+_OWN = regex(rb"subvol(?:id)?=|x-|ro$|rw$|noauto$|defaults$|_netdev$")
 
 
 def escape(path: bytes) -> bytes:
@@ -65,8 +65,7 @@ def without_place(fstab: bytes, path: bytes) -> bytes:
     gone = [
         line
         for line in fstab.splitlines()
-        if (words := _words(line))
-        and (mounts.unescape(words[1]) == path or _requires(words[3]) == path)
+        if (words := _words(line)) and (mounts.unescape(words[1]) == path or _requires(words[3]) == path)
     ]
     return without(fstab, gone)
 
@@ -88,6 +87,21 @@ def without_number(fstab: bytes, root: bytes) -> bytes:
             line = line.replace(words[3], options, 1)
         lines.append(line)
     return b"".join(lines)
+
+
+def with_subvolume(fstab: bytes, fsid: str, root: bytes) -> bytes:
+    """Return the fstab with the root in a subvolume, in the line that it has or in a new one."""
+    lines, found = [], False
+    for line in fstab.splitlines(keepends=True):
+        words = _words(line)
+        if words and words[1] == b"/":
+            kept = [one for one in words[3].split(b",") if not one.startswith((b"subvol=", b"subvolid="))]
+            options = b",".join([*kept, b"subvol=" + escape(root)])
+            line = line.replace(words[3], options, 1)
+            found = True
+        lines.append(line)
+    content = b"".join(lines)
+    return content if found else with_lines(content, [volume_line(fsid, root, b"/", content)])
 
 
 def _words(line: bytes) -> list[bytes]:

@@ -11,8 +11,8 @@ import stat
 from collections.abc import Callable, Iterator
 
 from .. import copying
+from ..copying import Difference, Progress
 from ..copying import Kind as Loss
-from ..copying import Progress
 from ..errors import ImpermanenceError
 from ..kernel import mounts, openat2
 from ..kernel.mounts import Mount
@@ -74,8 +74,27 @@ def copy(
             ]
             if not differs:
                 return places
-    one = differs[0]
-    raise ImpermanenceError(
+    raise _differs(path, differs[0])
+
+
+def refill(source: int, target: int, path: bytes) -> None:
+    """Give a file that something is mounted over the content that it has below another directory, and
+    compare both.
+
+    Raises ImpermanenceError if they still differ after some tries.
+    """
+    directory, name = os.path.split(path)
+    with openat2.directory(source, directory) as above, openat2.directory(target, directory) as below:
+        for _ in range(TRIES):
+            copying.refill(above, name, below, name)
+            differs = copying.verify(above, name, below, name)
+            if not differs:
+                return
+    raise _differs(path, differs[0])
+
+
+def _differs(path: bytes, one: Difference) -> ImpermanenceError:
+    return ImpermanenceError(
         f"{to_text(path)}: the copy still differs from the original after {TRIES} tries "
         f"({to_text(os.path.normpath(os.path.join(path, one.path)))}: {one.what})",
         "something writes there: stop it, and run the command again, which goes on",

@@ -13,6 +13,7 @@ from ..boots import kernels
 from ..boots.doctor import swap_files
 from ..kernel import btrfs, mounts, openat2
 from ..kernel.mounts import Mount
+from ..lazy import regex
 from ..paths import within
 from ..state import ARCHIVE
 from . import presets
@@ -38,7 +39,7 @@ _DATABASES = (
     (Packages.RPM, (b"usr/lib/sysimage/rpm", b"var/lib/rpm")),
     (Packages.PACMAN, (b"var/lib/pacman/local",)),
 )
-_NAME = re.compile(rb'^PRETTY_NAME=(?:"([^"\n]*)"|([^\s"]*))$', re.MULTILINE)
+_NAME = regex(rb'^PRETTY_NAME=(?:"([^"\n]*)"|([^\s"]*))$', re.MULTILINE)
 _PERSONS = range(1000, 60000)  # uids of login.defs(5)
 
 

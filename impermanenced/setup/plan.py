@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Protocol
 
 from ..boots.doctor import fstab_lines
+from ..lazy import regex
 from ..paths import within
 from ..state import ARCHIVE, STATE
 from ..text import first_of, to_text
@@ -19,10 +19,11 @@ from .facts import Facts, Initrd, Kept, Loader
 from .refusals import Refusal, refusals
 from .whitelist import PERSIST
 
+ACCOUNTS = "impermanence-accounts.service"  # what brings changed accounts into the blank
 MOST = 5  # paths that are named
 
-_RESUME = re.compile(rb"(?:^|\s)resume=(\S+)")
-_SUBVOLID = re.compile(rb"(?:^|,)subvolid=")
+_RESUME = regex(rb"(?:^|\s)resume=(\S+)")
+_SUBVOLID = regex(rb"(?:^|,)subvolid=")
 
 
 class Kind(enum.StrEnum):
@@ -38,6 +39,10 @@ class Kind(enum.StrEnum):
     MENU = "menu"
     BLANK = "blank"
     RECORD = "record"
+    # Of a root that is moved out of the top level:
+    SNAPSHOT = "snapshot"
+    FSTAB = "fstab"
+    LOADER = "loader"
     # Of the way back, with STOP and START:
     OFF = "off"
     RETURN = "return"
@@ -51,7 +56,7 @@ class Accounts(enum.StrEnum):
     FOLLOW = "follow"  # the change is brought into the blank when the machine shuts down
 
 
-_ACCOUNTS = {
+_FATE = {
     Accounts.BLANK: "the accounts (/etc/passwd, shadow, group, gshadow) are those of the blank: a password "
     "that is changed later is the old one again at the next boot, unless  impermanence blank accounts  "
     "brings it into the blank; setup --accounts follow has that done at each shutdown",
@@ -140,6 +145,12 @@ def resumed(facts: Facts, job: Decided) -> Plan:
     return Plan(facts, names, job.trial, (), kept, job.without, job.accounts, steps, ())
 
 
+def moving(facts: Facts, name: bytes, steps: tuple[Step, ...]) -> Plan:
+    """Return the plan for a root that is moved out of the top level first."""
+    names = replace(_names(facts), root=name, blank=name + b"-blank")
+    return Plan(facts, names, False, (), (), (), Accounts.BLANK, steps, ())
+
+
 def _names(facts: Facts) -> Names:
     """Name what is made as the distribution names its own: @persist beside @rootfs."""
     disk = facts.disk
@@ -179,7 +190,8 @@ def steps_of(facts: Facts, names: Names, kept: tuple[Kept, ...], *, trial: bool)
         f"take the blank {to_text(names.blank)} from {root}: as it is now, without what lies under the "
         "mounts and in /tmp and /var/tmp",
     )
-    yield Step(Kind.RECORD, "write the record that the hook obeys")
+    counted = "count the blank as a release, with a digest of each file"
+    yield Step(Kind.RECORD, f"{counted}, and write the record that the hook obeys")
 
 
 def _kernels(facts: Facts) -> str:
@@ -194,7 +206,7 @@ def _notes(facts: Facts, accounts: Accounts) -> Iterator[str]:
         if one.path in (b"/home", b"/var", b"/var/log", b"/srv", b"/root", b"/opt", b"/usr/local"):
             yield f"{to_text(one.path)} is mounted by itself, so it persists as it is"
     yield "/etc/machine-id stays in the blank, where it can be read before anything is mounted"
-    yield _ACCOUNTS[accounts]
+    yield _FATE[accounts]
     if boot := next((one for one in disk.mounted if one.path in (b"/boot", b"/boot/efi", b"/efi")), None):
         what = "a kernel update reaches it at once, and its modules need the next blank"
         if boot.path == b"/boot":

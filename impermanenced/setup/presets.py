@@ -58,7 +58,12 @@ def _fits(
         return False
     if any(within(path, one) for _, path, _ in found for one in software):
         return False
-    return name in _AT_ONCE or bool(content.with_something(root, [path for _, path, _ in found]))
+    paths = [path for _, path, _ in found]
+    return (
+        name in _AT_ONCE
+        or any(content.of_a_service(root, path) for path in paths)
+        or bool(content.with_something(root, paths))
+    )
 
 
 def names_of(kept: Iterable[Kept]) -> tuple[str, ...]:

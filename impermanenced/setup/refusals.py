@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..boots import remedy
 from ..boots.records import path_fault
+from ..lazy import regex
 from ..paths import within
 from ..text import size_to_text, to_text
 from .facts import Facts, Files, Initrd
@@ -18,7 +18,7 @@ ROOM = 128 << 20  # bytes that have to be free: copies share their data, and the
 
 _BUILDERS = ", ".join(Initrd)
 _NEW_ROOT = "@rootfs"
-_BY_NUMBER = re.compile(rb"(?:^|[ ,=])subvolid=(?!5(?:[ ,]|$))\d+")
+_BY_NUMBER = regex(rb"(?:^|[ ,=])subvolid=(?!5(?:[ ,]|$))\d+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,19 @@ from dataclasses import dataclass
 from ..boots import off
 from ..config.load import VolumeSettings, load
 from ..errors import ConfigError, NotSetUp
-from ..kernel import mounts, openat2
+from ..kernel import libc, mounts, openat2
 from ..kernel.holders import Holder
 from ..kernel.mounts import Mount
 from ..paths import within
+from ..releases import listing
 from ..state import SETUP
+from ..system.services import Services
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import drop_in, fstab, keeping, services
+from . import drop_in, fstab, keeping
 from .facts import Kept
 from .job import Job, Way
-from .plan import Kind, Step, place_in
-from .services import ACCOUNTS
+from .plan import ACCOUNTS, Kind, Step, place_in
 from .told import Told
 from .whitelist import PERSIST
 from .work import Act, Work
@@ -63,7 +64,8 @@ def plan(machine: Machine, left: Job | None) -> Removal:
         stopped=left.stopped if left is not None else (),
     )
     steps = tuple(_steps(work, kept))
-    stays = (persist, load_archive(), work.blank + _GONE)
+    releases = (one.path for one in listing.places(machine, work.blank) if one.path != work.blank)
+    stays = (persist, load_archive(), work.blank + _GONE, *sorted(releases))
     return Removal(work, steps, tuple(one for one in stays if one))
 
 
@@ -147,7 +149,7 @@ class TakingBack:
         return self._work.left
 
     def _off(self, _: Step) -> None:
-        services.disable(ACCOUNTS)
+        Services().disable([ACCOUNTS])
         off.run(self._volumes, dry_run=False)
 
     def _stop(self, _: Step) -> None:
@@ -155,25 +157,29 @@ class TakingBack:
         self._work.stop(paths)
 
     def _return(self, step: Step) -> None:
+        """Fill the place below the mount, and take the mount away only when that is on the disk: a boot
+        in between finds the one or the other.
+        """
         assert step.kept is not None
         path, persist, root = step.kept.path, self._found.job.persist, self._found.job.root
         mounted, beside = keeping.is_kept(path, persist), _beside(path)
         with openat2.root(self._machine.at(persist)) as kept, openat2.root(self._machine.at(root)) as under:
-            if mounted or _is_linked(path):
-                # What is mounted over can be filled, and not replaced.
-                as_name = None if mounted and step.kept.directory else os.path.basename(beside)
-                keeping.copy(kept, under, path, self._work.told.copied, as_name=as_name)
-                self._machine.sync()
+            if mounted and not step.kept.directory:
+                keeping.refill(kept, under, path)
+            elif mounted:
+                keeping.copy(kept, under, path, self._work.told.copied)
+            elif _is_linked(path):
+                keeping.copy(kept, under, path, self._work.told.copied, as_name=os.path.basename(beside))
+            self._machine.sync()
             before = fstab.read()
             line = fstab.bind_line(place_in(PERSIST, path), path, PERSIST)
             fstab.write(before, fstab.without(before, [line]))
             if mounted:
                 keeping.unmount(path)
-            with contextlib.suppress(FileNotFoundError):
+            elif _is_linked(path):
                 names = openat2.relative(beside), openat2.relative(path)
-                if _is_linked(path) and step.kept.directory:
-                    os.unlink(names[1], dir_fd=under)
-                os.rename(*names, src_dir_fd=under, dst_dir_fd=under)
+                libc.renameat2(under, names[0], under, names[1], libc.RENAME_EXCHANGE)
+                os.unlink(names[0], dir_fd=under)
 
     def _forget(self, _: Step) -> None:
         machine = self._machine
@@ -191,6 +197,6 @@ class TakingBack:
 
 
 def _beside(path: bytes) -> bytes:
-    """Return the name under which something waits until it can have its own."""
+    """Return the name under which something waits until it takes the place of a link."""
     directory, name = os.path.split(path)
     return os.path.join(directory, b"." + name + b".setup")

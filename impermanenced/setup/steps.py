@@ -14,13 +14,15 @@ from ..config.load import load
 from ..errors import ImpermanenceError
 from ..kernel import openat2
 from ..kernel.holders import Holder
+from ..releases import lock, promotion
+from ..releases.record import Maker
 from ..system import atomic, command
+from ..system.services import Services
 from ..text import to_text
 from ..volumes.machine import Machine
-from . import blank, drop_in, fstab, images, job, keeping, presets, services
+from . import blank, drop_in, fstab, images, job, keeping, presets
 from .job import Job, Way
-from .plan import Accounts, Kind, Plan, Step, place_in
-from .services import ACCOUNTS
+from .plan import ACCOUNTS, Accounts, Kind, Plan, Step, place_in
 from .told import Told
 from .whitelist import PERSIST
 from .work import Act, Work
@@ -131,21 +133,29 @@ class Setup:
             keeping.mount_over(source, path)
 
     def _menu(self, _: Step) -> None:
-        for argv in _MENUS:
-            if shutil.which(argv[0]) and os.path.isdir(os.path.dirname(argv[-1]) or "/"):
-                command.run(argv, timeout=images.TIMEOUT)
-                return
+        if (argv := menu_command()) is not None:
+            command.run(argv, timeout=images.TIMEOUT)
 
     def _blank(self, _: Step) -> None:
         units = (*OTHERS, *((ACCOUNTS,) if self._plan.accounts is Accounts.FOLLOW else ()))
-        services.enable([unit for unit in units if services.is_there(unit)])
+        Services().enable(units)
         self._machine.sync()
         blank.make(self._machine, self._names.root, self._names.blank)
 
     def _record(self, _: Step) -> None:
         config = load(None)
-        with Machine(config.volumes) as machine:  # it knows the blank
+        with Machine(config.volumes) as machine, lock.held(machine):  # it knows the blank
+            volume = next(one for one in machine.volumes if one.path == b"/")
+            promotion.count_current(machine, volume, maker=Maker.SETUP, words="impermanence setup")
             setup.run(config, machine, dry_run=False)
+
+
+def menu_command() -> tuple[str, ...] | None:
+    """Return the command that writes the boot menu of GRUB anew, or None if there is none."""
+    for argv in _MENUS:
+        if shutil.which(argv[0]) and os.path.isdir(os.path.dirname(argv[-1]) or "/"):
+            return argv
+    return None
 
 
 def _is_content(path: bytes, content: bytes) -> bool:

@@ -6,10 +6,10 @@ being kept, only later changes to it are.  The books of package managers belong 
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Collection, Iterator, Sequence
 
+from ..lazy import regex
 from ..paths import ancestors, within
 from ..system import unit_files
 from ..system.unit_files import STATE, WORDS, Units
@@ -38,7 +38,7 @@ _DIRECTORIES = (
     ),
 )
 _FILES = ((b"/var/lib/systemd/credential.secret", "the key of credentials"),)
-_HOST_KEY = re.compile(rb"ssh_host_[a-z0-9_]+_key(?:\.pub)?")
+_HOST_KEY = regex(rb"ssh_host_[a-z0-9_]+_key(?:\.pub)?")
 # Where each directory is kept that holds something which no package brought.
 _STATE = (b"/var/lib", b"/var/spool")
 # What belongs to the software, or is made anew from it.
@@ -103,7 +103,8 @@ def _state(root: int) -> Iterator[Kept]:
         if name not in _SOFTWARE and content.there_is(root, above + b"/" + name, stat.S_ISDIR)
     ]
     units = unit_files.from_files(root)
-    for path in sorted(content.with_something(root, candidates)):
+    found = content.with_something(root, candidates)
+    for path in sorted(found | {one for one in candidates if content.of_a_service(root, one)}):
         yield Kept(path, True, _why(units, path))
 
 

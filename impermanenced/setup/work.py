@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from ..kernel.holders import Holder
+from ..system.services import Services
 from ..volumes.machine import Machine
-from . import job, services
+from . import job, users
 from .job import Job
 from .plan import Kind, Step
 from .told import Told
@@ -22,6 +23,7 @@ class Work:
         self.machine = machine
         self.job = found
         self.told = told
+        self._services = Services()
         self.left: tuple[Holder, ...] = ()  # processes that go on in what was mounted over
 
     def run(self, steps: Sequence[Step], acts: Mapping[Kind, Act]) -> None:
@@ -44,16 +46,16 @@ class Work:
 
     def stop(self, paths: Collection[bytes]) -> None:
         """Stop the services that have something open below these paths."""
-        found = services.users(paths)
-        units = services.with_dependents(found.services)
+        found = users.users(paths)
+        units = self._services.with_others(found.services)
         self.job = replace(self.job, stopped=tuple(dict.fromkeys((*self.job.stopped, *units))))
         job.write(self.machine, self.job)
-        refused = services.stop(units)
+        refused = self._services.stop(units)
         self.left = (*found.left, *(one for unit in refused for one in found.services.get(unit, ())))
 
     def start(self) -> None:
         """Start again what was stopped, with the mounts that there are now."""
-        services.reload()
-        services.start(self.job.stopped)
+        self._services.reload()
+        self._services.start(self.job.stopped)
         self.job = replace(self.job, stopped=())
         job.write(self.machine, self.job)

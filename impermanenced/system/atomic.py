@@ -14,9 +14,10 @@ import os
 import re
 
 from ..kernel import libc
+from ..lazy import regex
 
 _LONGEST = 200  # bytes of a name that its temporary one begins with
-_TEMPORARY = re.compile(rb"\..+\.([1-9][0-9]*)\.new", re.DOTALL)
+_TEMPORARY = regex(rb"\..+\.([1-9][0-9]*)\.new", re.DOTALL)
 
 
 def replace(path: bytes, content: bytes, *, mode: int = 0o600) -> None:

@@ -8,17 +8,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import CommandError
+from ..lazy import Deferred
 from ..text import to_text
-from .lazy import Deferred
 
 subprocess: Any = Deferred("subprocess")
 
 
-def run(argv: Sequence[str | bytes], *, timeout: float = 60.0, input: bytes | None = None) -> bytes:
+def run(
+    argv: Sequence[str | bytes], *, timeout: float = 60.0, input: bytes | None = None, apart: bool = False
+) -> bytes:
     """Return the standard output of a program that succeeded.  Raises CommandError, which says
     what failed.
 
-    There is no shell; the locale is C in UTF-8; the program can read nothing but `input`.
+    There is no shell; the locale is C in UTF-8; the program can read nothing but `input`.  Ctrl-C at the
+    terminal does not reach one that runs `apart`.
     """
     name = to_text(os.fsencode(argv[0]))
     try:
@@ -29,6 +32,7 @@ def run(argv: Sequence[str | bytes], *, timeout: float = 60.0, input: bytes | No
             timeout=timeout,
             check=False,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
+            process_group=0 if apart else None,
         )
     except FileNotFoundError:
         raise CommandError(f"{name}: not found", f"install the package that has {name}") from None

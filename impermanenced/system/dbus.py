@@ -7,6 +7,7 @@ own and lets another process take a name away.  So clients use its connection, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from gi.repository import Gio, GLib
@@ -31,8 +32,10 @@ BUS: Final = Address("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freed
 DBUS_NAME_FLAG_DO_NOT_QUEUE = 4
 DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER = 1
 
-# PyGObject without the second form keeps a reference to each invocation for ever.
-_LEAKS = not hasattr(Gio.DBusConnection, "register_object_with_closures2")
+# The first form of a registration keeps a reference to each invocation for ever, unless PyGObject has put a
+# function of its own around it, which drops that reference.  GLib 2.84 has a second form, which keeps none.
+_SECOND_FORM = hasattr(Gio.DBusConnection, "register_object_with_closures2")
+_LEAKS = not _SECOND_FORM and not isinstance(Gio.DBusConnection.register_object, FunctionType)
 
 
 def call(
@@ -197,7 +200,8 @@ class Registration:
         self.serve(methods or {}, properties or {})
         # Without functions of their own for properties, Gio checks names and access and then hands
         # org.freedesktop.DBus.Properties to the first one.
-        self._id = con.register_object(path, interface, self._called, None, None)
+        register = con.register_object_with_closures2 if _SECOND_FORM else con.register_object
+        self._id = register(path, interface, self._called, None, None)
 
     def serve(self, methods: Mapping[str, Method], properties: Mapping[str, Property]) -> None:
         """Begin to answer calls with these methods and properties."""

@@ -7,13 +7,12 @@ process that makes large reports mostly says nothing.
 from __future__ import annotations
 
 import functools
-import re
 import sys
 from typing import Any
 
+from ..lazy import Deferred, regex
 from ..text import to_text
 from . import journal
-from .lazy import Deferred
 
 _structlog = Deferred("structlog")
 
@@ -25,7 +24,7 @@ _PRIORITIES = {
     "critical": journal.LOG_ERR,
     "exception": journal.LOG_ERR,
 }
-_PLAIN = re.compile(r"[^\s\"=]+")
+_PLAIN = regex(r"[^\s\"=]+")
 
 
 def _shown(value: object) -> str:

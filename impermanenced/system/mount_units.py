@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..lazy import regex
 from . import unit_files
 
-_NAME = re.compile(rb"[A-Za-z0-9:_.\\-]+\.mount")
-_SETTING = re.compile(
-    rb"^[ \t]*(What|Where|Type|Options)[ \t]*=[ \t]*((?:[^\\\n]|\\.|\\\n)*)$", re.MULTILINE
-)
-_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+_NAME = regex(rb"[A-Za-z0-9:_.\\-]+\.mount")
+_SETTING = regex(rb"^[ \t]*(What|Where|Type|Options)[ \t]*=[ \t]*((?:[^\\\n]|\\.|\\\n)*)$", re.MULTILINE)
+_ESCAPE = regex(rb"\\x([0-9a-f]{2})")
 
 
 class MountUnit(NamedTuple):

@@ -92,9 +92,7 @@ def _lines(file: str) -> list[list[bytes]]:
 
 
 def _accounts(lines: list[list[bytes]]) -> list[tuple[bytes, int]]:
-    return [
-        (words[0], uid) for words in lines if len(words) == 7 and (uid := _number(words[2])) is not None
-    ]
+    return [(words[0], uid) for words in lines if len(words) == 7 and (uid := _number(words[2])) is not None]
 
 
 def _ranges(lines: list[list[bytes]], accounts: dict[bytes, int]) -> list[_Range]:

@@ -11,15 +11,15 @@ Hard facts
 
 from __future__ import annotations
 
-import re
 import string
 
+from ..lazy import regex
 from ..text import to_text
 
 LONGEST_UNIT = 255
 
 _PLAIN_NAME = (string.ascii_letters + string.digits + ":_.").encode()
-_PLAIN_WORD = re.compile(r"[^\s\"'\\]+")
+_PLAIN_WORD = regex(r"[^\s\"'\\]+")
 
 
 def unit_name(path: bytes, kind: str = "mount") -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..kernel import openat2
+from ..lazy import regex
 from ..paths import Inherited
 
 STATE, CACHE, LOGS, CONFIGURATION, RUNTIME = "state", "cache", "logs", "configuration", "runtime"
@@ -40,12 +41,12 @@ LARGEST = 256 << 10  # bytes of a unit file
 MOST = 5000  # unit files of a system
 LONGEST = 200  # characters of a description
 
-_SETTING = re.compile(
+_SETTING = regex(
     rb"^[ \t]*((?:State|Cache|Logs|Configuration|Runtime)Directory|DynamicUser|Description)"
     rb"[ \t]*=[ \t]*((?:[^\\\n]|\\.|\\\n)*)$",
     re.MULTILINE,
 )
-_NAME = re.compile(rb"[A-Za-z0-9:_.\\-]+\.(?:service|socket|mount|swap)")
+_NAME = regex(rb"[A-Za-z0-9:_.\\-]+\.(?:service|socket|mount|swap)")
 
 
 class Owner(NamedTuple):

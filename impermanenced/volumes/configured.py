@@ -10,9 +10,7 @@ from ..config.symlinks import check_paths
 from .machine import Machine, system_root
 
 
-def open_configured(
-    source: bytes | Config | None = None, *, writable: bool = True
-) -> tuple[Config, Machine]:
+def open_configured(source: bytes | Config | None = None, *, writable: bool = True) -> tuple[Config, Machine]:
     """Return the configuration and its machine, which the caller closes.
 
     `source` is the file to read, or a configuration.  Unless the machine is `writable`, nothing but the state

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Subvolume:
+class Subvolume(NamedTuple):
     """The origin of a subvolume: the fields of struct btrfs_root_item that a comparison needs."""
 
     id: int

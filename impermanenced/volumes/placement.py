@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..kernel import mounts, openat2
 from ..kernel.mounts import Mount
@@ -22,8 +22,7 @@ from .machine import system_root
 from .mounted import AUTOMOUNT
 
 
-@dataclass(frozen=True, slots=True)
-class Misplaced:
+class Misplaced(NamedTuple):
     """A persist volume that the next boot wipes."""
 
     persist: bytes  # its path in the system that it belongs to

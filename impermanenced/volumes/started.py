@@ -8,7 +8,6 @@ question, which the blank answers.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 import btrfsutil
 
@@ -34,5 +33,5 @@ def started_from(machine: Machine, volume: Volume) -> Volume:
     except btrfsutil.BtrfsUtilError:  # it has gone meanwhile
         return volume
     if path == volume.blank or path.startswith(volume.blank + b"@"):
-        return replace(volume, blank=path, blank_id=number)
+        return volume._replace(blank=path, blank_id=number)
     return volume

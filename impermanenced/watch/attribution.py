@@ -15,6 +15,7 @@ class Writers(Protocol):
     """The writers that the watch knows, by inode and by crowded directory."""
 
     overflows: int
+    curtailed: int
 
     @property
     def since(self) -> float | None:

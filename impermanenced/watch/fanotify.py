@@ -1,9 +1,8 @@
 """The thread that turns fanotify events into writers.
 
-While the machine is quiet it reads at once, because the process that wrote may live for only a millisecond.
+It follows the load (`pace`): under a heavy one it reads less often, and asks for fewer kinds of events.
 Where there is a proc connector, it looks at each program when that begins, which is earlier than the first
-write.  After a busy read it waits a moment: the kernel merges events in the queue, so reading less often
-costs less.
+write.
 """
 
 from __future__ import annotations
@@ -23,26 +22,26 @@ from ..system import logger
 from ..text import failure_to_text
 from .inotify import InotifyWatch
 from .ledger import Origin
-from .mark import open_fanotify
+from .mark import ask_for_all, open_fanotify
+from .pace import PAUSE, WINDOW, Pace
 from .pending import PendingWrites
 
 NAMED = fanotify.FAN_CREATE | fanotify.FAN_DELETE | fanotify.FAN_MOVED_TO
 READ_SIZE = 256 << 10
+EVENT_SIZE = 1 << 10  # bytes that no event exceeds: one name and two handles of files
 LAST_READS = 64  # at the end: more than a full queue, and no more however fast others write
-BUSY_EVENTS = 256  # events within WINDOW from which on a read counts as busy
-WINDOW = 0.1  # seconds
-PAUSE = 0.02  # seconds; the queue holds 16384 events (fs.fanotify.max_queued_events)
 FRESH = 1.0  # seconds for which a process is not looked at again, as long as it runs the same program
 EXECS = 100  # programs looked at within WINDOW, a thousand a second; the others are when they write
 REMEMBER_GONE = 5.0  # seconds for which a pid means the process that had it: no pid is reused that soon
 SUBVOLUMES = 10_000  # ids of subvolumes that are remembered, of those that came since the start
-ORIGINS = 4096  # processes that are remembered; with more of them the memory is emptied
+ORIGINS = 1024  # processes that are remembered, the latest: 350 bytes each, which live among those of a storm
 
 log = logger.get()
 
 
 class FanotifyWatch(threading.Thread):
-    """The thread that reads fanotify events; it owns the descriptor it is given.
+    """The thread that reads fanotify events; it owns the descriptor `fan`, which watches the filesystem of
+    `mount_fd`.
 
     `roots` are the subvolumes whose events count.  For any other one `owner_of` is asked once: if it returns
     an id, the events count too, and if it returns None, they are dropped from then on.
@@ -53,12 +52,17 @@ class FanotifyWatch(threading.Thread):
     def __init__(
         self,
         fan: int,
+        mount_fd: int,
         writes: PendingWrites,
         roots: frozenset[int],
         owner_of: Callable[[int], int | None],
     ) -> None:
         super().__init__(name="watch", daemon=True)
         self._fan = fan
+        self._mount_fd = os.dup(mount_fd)
+        self._pace = Pace()
+        self._everything = True  # whether the kernel is asked for all kinds of events
+        self._more = False  # whether the last read left some in the queue
         self._writes = writes
         self._owner_of = owner_of
         self._first = roots
@@ -66,8 +70,7 @@ class FanotifyWatch(threading.Thread):
         self._foreign: set[int] = set()
         self._stop_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._own_pid = os.getpid()
-        self._origins: dict[Origin, Origin] = {}
-        self._recent: dict[int, tuple[float, Origin]] = {}
+        self._recent: dict[int, tuple[float, Origin]] = {}  # by pid: when it was seen last; the latest last
         self._execs: socket.socket | None = None
         try:
             self._execs = proc_connector.listen()
@@ -84,6 +87,7 @@ class FanotifyWatch(threading.Thread):
                     break
         if self._fan >= 0:
             os.close(self._fan)
+            os.close(self._mount_fd)
             os.close(self._stop_fd)
             if self._execs is not None:
                 proc_connector.close(self._execs)
@@ -101,22 +105,31 @@ class FanotifyWatch(threading.Thread):
             if self._execs is not None:
                 poll.register(self._execs, select.POLLIN)
         began = resume = 0.0
-        events = execs = 0
+        execs = 0
         while True:
             now = time.monotonic()
             if now - began > WINDOW:
-                began, events, execs = now, 0, 0
-            pausing = resume > now
-            poll = all_but_events if pausing else everything
-            ready = {fd for fd, _ in poll.poll((resume - now) * 1000 if pausing else None)}
+                began, execs = now, 0
+            heavy = self._pace.heavy
+            poll, patience = (all_but_events, max(resume - now, 0) * 1000) if heavy else (everything, None)
+            ready = {fd for fd, _ in poll.poll(patience)}
             if self._stop_fd in ready:
                 return
             if self._execs is not None and self._execs.fileno() in ready:
                 execs += self._look_at_programs(time.monotonic(), EXECS - execs)
-            if self._fan in ready:
-                events += self.drain()
-                if events >= BUSY_EVENTS:
-                    resume = time.monotonic() + PAUSE
+            if self._fan in ready or (heavy and time.monotonic() >= resume):
+                self._pace.read(self.drain(), now := time.monotonic())
+                self._follow()
+                resume = now if self._more else now + PAUSE
+
+    def _follow(self) -> None:
+        """Ask for fewer kinds of events while the load is heavy: the writers pay for each."""
+        if self._everything != self._pace.heavy:
+            return
+        self._everything = not self._pace.heavy
+        ask_for_all(self._fan, self._mount_fd, self._everything)
+        if not self._everything:
+            self._writes.curtail()
 
     def _look_at_programs(self, now: float, most: int) -> int:
         """Look at programs that began, `most` of them at most, and return how many that were."""
@@ -130,17 +143,19 @@ class FanotifyWatch(threading.Thread):
                     self._origin(pid, now)
             elif pid in self._recent:  # it goes on as somebody else
                 then, known = self._recent[pid]
-                self._recent[pid] = then, self._shared(known._replace(uid=uid))
+                self._recent[pid] = then, known._replace(uid=uid)
         return looked
 
     def drain(self) -> int:
         """Process the events of one read, and return how many these were, with those of other subvolumes."""
+        self._more = False
         try:
             buffer = os.read(self._fan, READ_SIZE)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EINTR):
                 return 0
             raise
+        self._more = len(buffer) > READ_SIZE - EVENT_SIZE
         batch = fanotify.parse(buffer, self._roots)
         if batch.arrived & self._foreign:  # it was moved into a volume, maybe with others nested in it
             self._foreign.clear()
@@ -189,23 +204,17 @@ class FanotifyWatch(threading.Thread):
             return Origin("", b"", b"", pid, None)
         kind, unit = proc.unit_of(process.cgroup)
         origin = Origin(unit, process.exe, process.comm, pid, process.uid, kind)
-        if len(self._recent) > ORIGINS:
-            self._recent = {old: seen for old, seen in self._recent.items() if now - seen[0] < REMEMBER_GONE}
-            if len(self._recent) > ORIGINS:
-                self._recent.clear()
-        origin = self._shared(origin)
+        if origin == known:
+            origin = known  # one object for all that it writes
+        self._recent.pop(pid, None)
+        if len(self._recent) >= ORIGINS:
+            del self._recent[next(iter(self._recent))]
         self._recent[pid] = (now, origin)
         return origin
 
     def _is_still(self, pid: int, known: Origin) -> bool:
         """Return whether a process runs the program, with the uid, that it was seen with, or has ended."""
         return proc.exe(pid) in (known.exe, b"") and proc.uid(pid) in (known.uid, None)
-
-    def _shared(self, origin: Origin) -> Origin:
-        """Return the one object that stands for this value."""
-        if len(self._origins) > ORIGINS:
-            self._origins.clear()
-        return self._origins.setdefault(origin, origin)
 
 
 def start(
@@ -222,7 +231,8 @@ def start(
     """
     source: FanotifyWatch | InotifyWatch
     try:
-        source = FanotifyWatch(open_fanotify(mount_fd) if fan is None else fan, writes, roots, owner_of)
+        fan = open_fanotify(mount_fd) if fan is None else fan
+        source = FanotifyWatch(fan, mount_fd, writes, roots, owner_of)
     except OSError as error:
         log.warning(
             "fanotify is refused, watching directories instead: writers stay unknown", error=error.strerror

@@ -13,9 +13,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..lazy import Deferred
 from ..model import Volume
 from ..system import logger
-from ..system.lazy import Deferred
 from .pending import PendingWrites, Seen
 
 WRITES = {"created", "modified", "moved", "deleted", "closed"}
@@ -40,9 +40,7 @@ def wanted_events(observer: Any) -> dict[str, object]:
     if not takes:
         return {}
     return {
-        "event_filter": [
-            getattr(_events, f"{what}{how}Event") for what in ("File", "Dir") for how in WANTED
-        ]
+        "event_filter": [getattr(_events, f"{what}{how}Event") for what in ("File", "Dir") for how in WANTED]
     }
 
 

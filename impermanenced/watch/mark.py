@@ -7,15 +7,21 @@ import os
 
 from ..kernel import fanotify
 
-MASK = (
+# What tells who made a file, wrote to it or removed it.
+ESSENTIAL = (
     fanotify.FAN_CREATE
     | fanotify.FAN_DELETE
     | fanotify.FAN_MOVED_TO
-    | fanotify.FAN_ATTRIB
-    | fanotify.FAN_MODIFY  # a log or a database that stays open has no close for weeks
     | fanotify.FAN_CLOSE_WRITE
     | fanotify.FAN_ONDIR
 )
+# What is taken off while very much is written.  Of each event the writer pays for a quarter of what making a
+# small file costs, merged or not; one that does not happen costs nothing, so deletions may stay.
+OPTIONAL = (
+    fanotify.FAN_ATTRIB
+    | fanotify.FAN_MODIFY  # a log or a database that stays open has no close for weeks
+)
+MASK = ESSENTIAL | OPTIONAL
 
 
 def open_fanotify(mount_fd: int) -> int:
@@ -31,6 +37,12 @@ def open_fanotify(mount_fd: int) -> int:
         os.close(fan)
         raise
     return fan
+
+
+def ask_for_all(fan: int, mount_fd: int, everything: bool) -> None:
+    """Ask the kernel for everything again, or for what is essential alone.  Raises OSError."""
+    how = fanotify.FAN_MARK_ADD if everything else fanotify.FAN_MARK_REMOVE
+    fanotify.mark(fan, how | fanotify.FAN_MARK_FILESYSTEM, OPTIONAL, mount_fd)
 
 
 def adopt_fanotify(fan: int, mount_fd: int) -> bool:

@@ -7,7 +7,9 @@ inode become one, and then goes to the ledger.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..model import Writer
@@ -20,7 +22,7 @@ LIMIT = 65536  # waiting inodes, at most; of one owner at most three times as ma
 LOOKED_AT = 20_000  # inodes that are remembered as looked at, at least
 CROWDED = 20_000  # inodes to look at from which on they must not wait for quiet
 # Inodes to look at, at most, and of one owner at most three times as many as there is room left; of who has
-# more, everything is compared.  They take 100 bytes each while they wait and are sorted.
+# more, everything is compared.  They take 8 bytes each while they wait, and 100 while they are sorted.
 MOST = 50_000
 SPREAD = 0x9E3779B97F4A7C15  # the golden ratio of 64 bits (Knuth), odd: it spreads what lies side by side
 
@@ -35,14 +37,17 @@ class Seen(NamedTuple):
     named: bool  # whether a name came, went or moved; if not, content or metadata changed
 
 
-Dirty = dict[tuple[int, Origin | None], set[int]]  # inodes to look at, by directory and writer
+_Key = tuple[int, Origin | None]  # a directory and a writer
+Dirty = dict[_Key, set[int]]  # inodes to look at
+# The same while they wait, where one may be there twice.
+Waiting = dict[_Key, "array[int]"]
 Event = tuple[int, int, int, Origin | None, bool]  # a Seen, or a plain tuple of its fields
-_Waiting = dict[int, dict[int, Noted]]
+_Unstored = dict[int, dict[int, Noted]]
 
 
-def by_owner(dirty: Mapping[int, Dirty]) -> Iterator[tuple[int, Dirty]]:
+def by_owner(dirty: Mapping[int, Mapping[_Key, Collection[int]]]) -> Iterator[tuple[int, Dirty]]:
     """Yield (subvolume, what one owner wrote there): root's first, and then of those who wrote least."""
-    parts: dict[tuple[int, int], Dirty] = {}
+    parts: dict[tuple[int, int], dict[_Key, Collection[int]]] = {}
     sizes: dict[int, int] = {}
     for root_id, written in dirty.items():
         for (directory, origin), inodes in written.items():
@@ -50,12 +55,29 @@ def by_owner(dirty: Mapping[int, Dirty]) -> Iterator[tuple[int, Dirty]]:
             sizes[owner] = sizes.get(owner, 0) + len(inodes)
             parts.setdefault((owner, root_id), {})[directory, origin] = inodes
     for owner, root_id in sorted(parts, key=lambda part: (part[0] != ROOT, sizes[part[0]])):
-        yield root_id, parts[owner, root_id]
+        yield root_id, {key: set(inodes) for key, inodes in parts[owner, root_id].items()}
 
 
 def _number(root_id: int, inode: int) -> int:
     """Return one number of 60 bits for both, another for each inode of one subvolume below 2**60."""
     return (root_id * SPREAD + inode) * SPREAD & (1 << 60) - 1
+
+
+@dataclass(slots=True)
+class _Run:
+    """Events that have all but the inode in common, one after the other: most come in such runs.
+
+    What they have in common is made once, and is one object for all of them.
+    """
+
+    root_id: int
+    directory: int
+    origin: Origin | None
+    named: bool
+    owner: int
+    waiting: dict[int, Noted]
+    noted: Noted
+    dirty: array[int] | None = None  # where those are that are to be looked at; None: not asked for yet
 
 
 def _nobody() -> None:
@@ -71,6 +93,7 @@ class PendingWrites:
     def __init__(self, clock: Callable[[], float], ledger: Ledger, *, limit: int = LIMIT) -> None:
         self.knows_writers = True
         self.overflows = 0
+        self.curtailed = 0  # how often so much was written that some kinds of events were not asked for
         self.forgotten = 0  # inodes that were not stored in time
         # Inodes that were written to; one that is written to again after a `store` counts again.
         self.noted = 0
@@ -82,10 +105,10 @@ class PendingWrites:
         self._on_many: Callable[[], None] = _nobody
         self._lock = threading.Lock()
         self._storing = threading.Lock()
-        self._waiting: _Waiting = {}
+        self._waiting: _Unstored = {}
         self._size = 0
         self._owners: dict[int, int] = {}  # how many of them each owner has
-        self._dirty: dict[int, Dirty] = {}
+        self._dirty: dict[int, Waiting] = {}
         self._dirty_size = 0
         self._dirty_of: dict[int, int] = {}  # how many of them each owner has
         self._too_many = False  # whether there are more than can be looked at one by one
@@ -124,35 +147,31 @@ class PendingWrites:
         now = self._clock()
         with self._lock:
             had_news, before = bool(self._dirty), self._size
+            run: _Run | None = None
             for root_id, inode, directory, origin, named in events:
-                waiting = self._waiting.get(root_id)
-                if waiting is None:
-                    waiting = self._waiting[root_id] = {}
-                old = waiting.get(inode)
-                if old is None:
-                    self.noted += 1
-                    owner = owner_of(origin.uid if origin else None)
-                    own = self._owners.get(owner, 0)
-                    if own >= 3 * (self._limit - self._size):  # one alone leaves a quarter to the others
-                        self.forgotten += 1
-                        continue
-                    self._size += 1
-                    self._owners[owner] = own + 1
-                    waiting[inode] = Noted(origin, directory, named, now, now)
-                    if named or _number(root_id, inode) not in self._looked_at:
-                        self._make_dirty(root_id, inode, directory, origin, owner)
-                        self.last = now
-                else:
-                    if origin is None or not (origin.comm or old.origin is None):
-                        origin = old.origin
-                    if named and not old.named:
-                        owner = owner_of(origin.uid if origin else None)
-                        self._make_dirty(root_id, inode, directory or old.directory, origin, owner)
-                        self.last = now
-                    if old.last != now or old.origin is not origin or (named and not old.named):
-                        waiting[inode] = Noted(
-                            origin, directory or old.directory, named or old.named, old.first, now
-                        )
+                if (
+                    run is None
+                    or origin is not run.origin
+                    or directory != run.directory
+                    or named is not run.named
+                    or root_id != run.root_id
+                ):
+                    run = self._run(root_id, directory, origin, named, now)
+                old = run.waiting.get(inode)
+                if old is not None:
+                    self._note_again(run, inode, old, now)
+                    continue
+                self.noted += 1
+                own = self._owners.get(run.owner, 0)
+                if own >= 3 * (self._limit - self._size):  # one alone leaves a quarter to the others
+                    self.forgotten += 1
+                    continue
+                self._size += 1
+                self._owners[run.owner] = own + 1
+                run.waiting[inode] = run.noted
+                if named or _number(root_id, inode) not in self._looked_at:
+                    self._make_dirty(run, inode)
+                    self.last = now
             news = not had_news and bool(self._dirty)
             many = before < BATCH <= self._size
         if news:
@@ -160,24 +179,37 @@ class PendingWrites:
         if many:
             self._on_many()
 
-    def _make_dirty(
-        self, root_id: int, inode: int, directory: int, origin: Origin | None, owner: int
-    ) -> None:
-        own = self._dirty_of.get(owner, 0)
+    def _run(self, root_id: int, directory: int, origin: Origin | None, named: bool, now: float) -> _Run:
+        waiting = self._waiting.get(root_id)
+        if waiting is None:
+            waiting = self._waiting[root_id] = {}
+        owner = owner_of(origin.uid if origin else None)
+        noted = Noted(origin, directory, named, now, now)
+        return _Run(root_id, directory, origin, named, owner, waiting, noted)
+
+    def _note_again(self, run: _Run, inode: int, old: Noted, now: float) -> None:
+        """Note an event of an inode that waits to be stored."""
+        origin, directory, named = run.origin, run.directory or old.directory, run.named or old.named
+        if origin is None or not (origin.comm or old.origin is None):
+            origin = old.origin
+        if named and not old.named:
+            self._make_dirty(self._run(run.root_id, directory, origin, named, now), inode)
+            self.last = now
+        if old.last != now or old.origin is not origin or named is not old.named:
+            run.waiting[inode] = Noted(origin, directory, named, old.first, now)
+
+    def _make_dirty(self, run: _Run, inode: int) -> None:
+        own = self._dirty_of.get(run.owner, 0)
         if own >= 3 * (MOST - self._dirty_size):
             self._too_many = True
             return
-        dirty = self._dirty.get(root_id)
-        if dirty is None:
-            dirty = self._dirty[root_id] = {}
-        key = directory, origin
-        inodes = dirty.get(key)
+        inodes = run.dirty
         if inodes is None:
-            dirty[key] = {inode}
-        else:
-            inodes.add(inode)
+            dirty = self._dirty.setdefault(run.root_id, {})
+            inodes = run.dirty = dirty.setdefault((run.directory, run.origin), array("Q"))
+        inodes.append(inode)
         self._dirty_size += 1  # an inode that came through two directories counts twice
-        self._dirty_of[owner] = own + 1
+        self._dirty_of[run.owner] = own + 1
 
     @property
     def crowded(self) -> bool:
@@ -193,6 +225,10 @@ class PendingWrites:
             self._overflowed = True
         self._on_news()
 
+    def curtail(self) -> None:
+        """Note that for a while the kernel is not asked for changes of metadata and of open files."""
+        self.curtailed += 1
+
     def store(self) -> None:
         """Write what waits to the ledger."""
         with self._storing:
@@ -202,7 +238,7 @@ class PendingWrites:
             if batch:
                 self.ledger.write(batch)
 
-    def take(self) -> tuple[dict[int, Dirty], bool, bool]:
+    def take(self) -> tuple[dict[int, Waiting], bool, bool]:
         """Return what to look at since the last call, and forget it.
 
         These are the inodes by subvolume, whether there were too many so that some are missing, and whether

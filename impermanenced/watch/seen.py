@@ -53,7 +53,7 @@ class SeenNumbers:
     def __contains__(self, number: int) -> bool:
         """Return whether a number is remembered, with whatever rank."""
         number = number << _RANK & 0xFFFFFFFFFFFFFFFF
-        return any(_place(table, number)[1] != _EMPTY for table in (self._young, self._old))
+        return _place(self._young, number)[1] != _EMPTY or _place(self._old, number)[1] != _EMPTY
 
 
 def _table(size: int) -> array[int]:

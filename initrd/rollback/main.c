@@ -42,6 +42,8 @@ static void know_this_boot(struct run *run)
 	/* No clock at all is a clock in 1970. */
 	run->time = words("%lld", now < 0 || now > LATEST ? 0LL : (long long)now);
 	run->release = uname(&name) == 0 && is_release(name.release) ? words("%s", name.release) : "unknown";
+	if (run->options.examine && run->options.release && is_release(run->options.release))
+		run->release = run->options.release;
 	run->boot_id = first_line_of(BOOT_ID);
 	if (!is_uuid(run->boot_id))
 		die("failed: no boot id in " BOOT_ID "; the previous root boots");

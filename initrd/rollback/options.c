@@ -25,6 +25,7 @@ static _Noreturn void usage(void)
 	      "  --wait SECONDS   how long the device may take to appear (30)\n"
 	      "  --cmdline FILE   (/proc/cmdline)     --run DIR      (/run)\n"
 	      "  --log FILE       (/dev/kmsg)         --efivars DIR  (/sys/firmware/efi/efivars)\n"
+	      "  --release NAME   the kernel that boots next, for --examine; default: the one that runs\n"
 	      "--examine prints what the next boot would decide, and changes nothing.\n"
 	      "--early puts into the mounted root what was handed over to be there before its system starts.\n"
 	      "--check prints what a file says, or why it is refused.\n",
@@ -42,7 +43,7 @@ static const char **place_of(struct options *options, const char *option)
 		{ "--record", &options->record },   { "--device", &options->device },
 		{ "--sysroot", &options->sysroot }, { "--cmdline", &options->cmdline },
 		{ "--run", &options->run },	    { "--log", &options->log },
-		{ "--efivars", &options->efivars },
+		{ "--efivars", &options->efivars }, { "--release", &options->release },
 	};
 
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++)

@@ -91,3 +91,14 @@ bool give_way(struct run *run)
 	}
 	return true;
 }
+
+bool is_before(const struct run *run)
+{
+	for (size_t i = 0; i < run->count; i++) {
+		const struct volume *volume = &run->volumes[i];
+
+		if (volume->wanted->before && strcmp(volume->blank.uuid, volume->wanted->before_uuid) == 0)
+			return true;
+	}
+	return false;
+}

@@ -10,3 +10,5 @@ bool gives_way(struct run *run, long good, const long bad[BAD_BOOTS]);
 bool has_given_way(const struct run *run, const long bad[BAD_BOOTS]);
 /* The new blank and the one before it change places; false when one of them could not. */
 bool give_way(struct run *run);
+/* Whether a volume is wiped to the release before the blank that its record names. */
+bool is_before(const struct run *run);

@@ -85,7 +85,7 @@ static void tell_result(struct run *run)
 	leave(run);
 	if (!written || rename(new, place) != 0)
 		say(ERROR, "the result could not be put into %s", run->options.run);
-	else if (!run->mine.hold && (obeys(run->mine.action) || is(run->mine.action, "off")))
+	else if (!run->mine.hold && ((obeys(run->mine.action) && !run->mine.code) || is(run->mine.action, "off")))
 		tell_all_is_well(run);
 }
 

@@ -19,7 +19,7 @@
 #define ROLLBACK_ENV STATE "/rollback.env"
 
 struct options {
-	const char *record, *device, *sysroot, *cmdline, *run, *log, *efivars;
+	const char *record, *device, *sysroot, *cmdline, *run, *log, *efivars, *release;
 	const char **resume;
 	size_t resumes;
 	unsigned wait; /* seconds */

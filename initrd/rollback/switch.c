@@ -6,6 +6,8 @@
 
 #include "log.h"
 #include "memory.h"
+#include "reasons.h"
+#include "release.h"
 #include "result.h"
 #include "state.h"
 
@@ -190,8 +192,13 @@ static void exchange_all(struct run *run)
 
 void switch_volumes(struct run *run, const char *action, const char *why)
 {
+	enum reason reason = strcmp(action, "wiped") == 0 && is_before(run) ? BLANK_BEFORE : NO_REASON;
+
+	if (reason != NO_REASON && !*why)
+		why = explain(reason)->sentence;
 	run->mine.action = action;
 	run->mine.reason = *why ? why : NULL;
+	run->mine.code = reason == NO_REASON ? NULL : explain(reason)->word;
 	stage_all(run);
 	write_plan(run);
 	exchange_all(run);
@@ -200,5 +207,5 @@ void switch_volumes(struct run *run, const char *action, const char *why)
 			run->planned = false;
 			why = words("the old root of volume %s waits in staging", run->volumes[i].wanted->name);
 		}
-	end(run, action, NO_REASON, why);
+	end(run, action, reason, why);
 }

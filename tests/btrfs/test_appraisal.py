@@ -400,9 +400,7 @@ def test_what_is_hidden_under_a_mount_is_not_excused(machine: Machine) -> None:
     machine.write("var/cache/thing/x")
     difference = next(one for one in machine.differences() if one.path == b"/var/cache/thing/x")
     with machine.volume_facts() as volume_facts:
-        (entry,) = appraise(
-            volume_facts, [Judged(difference, Verdict.CRUD, "words", None, hidden=True)], 0
-        )
+        (entry,) = appraise(volume_facts, [Judged(difference, Verdict.CRUD, "words", None, hidden=True)], 0)
     assert entry.verdict is Verdict.CRUD
     assert entry.advice == (("copy", ""),)
 

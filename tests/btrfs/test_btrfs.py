@@ -11,6 +11,7 @@ import pytest
 
 from impermanenced.kernel import btrfs, mounts
 from impermanenced.kernel.btrfs import Tree
+from impermanenced.kernel.btrfs.items import dir_entry
 
 from ..conftest import Filesystem, sh
 from .conftest import Volumes
@@ -56,6 +57,26 @@ def test_new_and_changed_are_told_apart(volumes: Volumes, top: int) -> None:
     assert changes.targets == {new: b"target"}
     etc = os.stat(volumes.top / "root/etc").st_ino
     assert changes.names == {etc: {b"new": (new, False)}}
+
+
+def test_two_trees_keep_an_entry_of_their_past_alike(volumes: Volumes, top: int) -> None:
+    """Also where a listing takes several searches; what was made anew by a name is another entry."""
+    large = volumes.top / "root/etc/large"
+    large.mkdir()
+    for number in range(3000):
+        (large / f"{number:04}{'n' * (number % 200)}").touch()
+    volumes.filesystem.snapshot("root", "other")
+    (large / "0000").unlink()
+    (large / "0200").unlink()
+    (large / "0200").touch()
+    volumes.filesystem.sync()
+    inode = os.stat(large).st_ino
+    mine, other = (tree(volumes, top, name) for name in ("root", "other"))
+    for one in (mine, other):
+        assert dict(dir_entry(item, 0) for item in one.listing(inode)) == one.entries(inode)
+    new, old = mine.listing(inode), other.listing(inode)
+    assert {dir_entry(item, 0)[0] for item in new - old} == {b"0200"}
+    assert {dir_entry(item, 0)[0] for item in old - new} == {b"0000", b"0200"}
 
 
 def test_reading_alone_changes_an_inode(volumes: Volumes, top: int) -> None:

@@ -399,6 +399,7 @@ def test_what_a_file_takes_is_not_what_it_says(volumes: Volumes) -> None:
     assert (found[b"/dense"].size, found[b"/dense"].held) == (300_001, 300_001)
     assert sum(one.held for path, one in found.items() if b"several" in path) == 8192
 
+
 def test_the_weight_of_what_came_since_the_blank(volumes: Volumes) -> None:
     root = volumes.top / "root"
 

@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -194,6 +195,25 @@ def test_a_stub_of_what_was_nested_is_a_loss(volumes: Volumes) -> None:
         (b"/srv", FileType.SUBVOLUME, Change.DELETED),
         (b"/srv/file", FileType.FILE, Change.DELETED),
     }
+
+
+@pytest.mark.parametrize("related", [False, True])
+def test_two_subvolumes_at_one_path_differ_in_their_topmost_directories(
+    volumes: Volumes, related: bool
+) -> None:
+    """Whether one comes from the other or not: the mode of the topmost directory is the subvolume's."""
+    volumes.filesystem.snapshot("root-blank", "other")
+    volumes.filesystem.subvolume("other/srv")
+    if related:
+        volumes.filesystem.snapshot("other/srv", "root/srv")
+    else:
+        volumes.filesystem.subvolume("root/srv")
+    assert check(volumes, "root", "other").differences == ()
+    (volumes.top / "root/srv").chmod(0o700)
+    found = check(volumes, "root", "other")
+    assert [(one.path, one.type, one.letters) for one in found.differences] == [
+        (b"/srv", FileType.SUBVOLUME, ".p.....")
+    ]
 
 
 def test_a_file_in_the_place_of_a_subvolume_is_one_difference(volumes: Volumes) -> None:

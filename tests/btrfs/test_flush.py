@@ -79,9 +79,7 @@ class Flushed:
 
 
 @pytest.fixture
-def flushed(
-    filesystem: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Flushed]:
+def flushed(filesystem: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flushed]:
     monkeypatch.setattr(GLib, "timeout_add", lambda *_: 0)  # no main loop turns here
     made = Flushed(filesystem, tmp_path)
     with made.manager, contextlib.closing(made.writes.ledger):

@@ -298,9 +298,7 @@ def staging_file(layout: Layout) -> None:
     ],
     ids=["root read-only", "archive a link", "archive read-only", "archive a file"],
 )
-def test_places_before_the_first_setup(
-    layout: Layout, spoil: Callable[[Layout], None], words: str
-) -> None:
+def test_places_before_the_first_setup(layout: Layout, spoil: Callable[[Layout], None], words: str) -> None:
     layout.configure(layout.mount())
     spoil(layout)
     assert words in layout.refused().message
@@ -315,9 +313,7 @@ def test_places_before_the_first_setup(
     ],
     ids=["state read-only", "staging a link", "staging a file"],
 )
-def test_places_in_the_state_directory(
-    layout: Layout, spoil: Callable[[Layout], None], words: str
-) -> None:
+def test_places_in_the_state_directory(layout: Layout, spoil: Callable[[Layout], None], words: str) -> None:
     layout.configure(layout.mount())
     layout.set_up()
     spoil(layout)

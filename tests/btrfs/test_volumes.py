@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
 import subprocess
@@ -35,7 +34,7 @@ class Differing(TypedDict, total=False):
 
 def machine(mountpoint: Path, **settings: Unpack[Differing]) -> Machine:
     volume = VolumeSettings(mountpoint=os.fsencode(mountpoint), path=b"/")
-    return Machine([dataclasses.replace(volume, **settings)])
+    return Machine([volume._replace(**settings)])
 
 
 def refused(mountpoint: Path, **settings: Unpack[Differing]) -> str:

@@ -16,7 +16,7 @@ from watchdog import events
 
 from impermanenced.kernel import libc, mounts
 from impermanenced.model import Volume, Writer
-from impermanenced.watch import fanotify, inotify
+from impermanenced.watch import fanotify, inotify, mark, pace
 from impermanenced.watch.ledger import Ledger
 from impermanenced.watch.nested import Nesting
 from impermanenced.watch.pending import PendingWrites
@@ -24,6 +24,10 @@ from impermanenced.watch.pending import PendingWrites
 from ..conftest import Filesystem, sh
 from ..isolation import wait_until
 from .nesting import nest
+
+MANY = "import os, sys\nos.chdir(sys.argv[1])\nfor n in range(int(sys.argv[2])): os.mkdir(str(n))"
+# Its output is open all the time.
+LOGGING = 'exec >>"$0/log"; read _; echo one; rm "$0/old"; mkdir "$0/made"; read _; echo two; read _'
 
 
 def descriptors() -> dict[str, str]:
@@ -123,8 +127,7 @@ def test_an_overflow_is_counted(filesystem: Filesystem, monkeypatch: pytest.Monk
     )  # nobody reads while the queue fills
     watched = Watched(filesystem)
     try:
-        program = "import os, sys\nos.chdir(sys.argv[1])\nfor n in range(int(sys.argv[2])): os.mkdir(str(n))"
-        sh(sys.executable, "-c", program, watched.root, str(limit + 100))
+        sh(sys.executable, "-c", MANY, watched.root, str(limit + 100))
         assert isinstance(watched.watch, fanotify.FanotifyWatch)
         while watched.watch.drain():
             pass
@@ -280,3 +283,62 @@ def test_the_filter_goes_to_versions_that_take_it() -> None:
     wanted = inotify.wanted_events(_NewObserver())["event_filter"]
     assert isinstance(wanted, list) and len(wanted) == 8
     assert {events.FileMovedEvent, events.DirCreatedEvent} < set(wanted)
+
+
+def test_of_processes_the_latest_are_remembered(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanotify, "ORIGINS", 4)
+    assert isinstance(watched.watch, fanotify.FanotifyWatch)
+    script = 'for n in 1 2 3 4 5 6 7 8; do touch "$0/file"; done; echo x >"$0/last"; read _'
+    with subprocess.Popen(["sh", "-c", script, watched.root], stdin=subprocess.PIPE):
+        last = watched.root / "last"
+        wait_until(lambda: last.exists() and watched.writer(last), "a writer")
+        writer = watched.writer(last)
+        assert writer is not None and writer.comm == b"sh"
+        assert 0 < len(watched.watch._recent) <= 4
+
+
+def mask_of(fan: int) -> int:
+    """Return the kinds of events that the kernel queues for a descriptor of fanotify."""
+    told = Path(f"/proc/self/fdinfo/{fan}").read_text()
+    (mark,) = [line for line in told.splitlines() if line.startswith("fanotify sdev:")]
+    return int(mark.partition(" mask:")[2].split()[0], 16)
+
+
+def test_while_much_is_written_only_what_is_essential_is_asked_for(
+    filesystem: Filesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = fanotify.FanotifyWatch.start
+    monkeypatch.setattr(fanotify.FanotifyWatch, "start", lambda self: None)  # until there is much to read
+    monkeypatch.setattr(pace, "CALM", 0)  # and it stays much
+    watched = Watched(filesystem)
+    try:
+        assert isinstance(watched.watch, fanotify.FanotifyWatch)
+        fan = watched.watch._fan
+        assert mask_of(fan) & mark.MASK == mark.MASK
+        log, old = watched.root / "log", watched.root / "old"
+        log.touch()
+        old.touch()
+        gone = old.stat().st_ino
+        sh(sys.executable, "-c", MANY, watched.root, str(pace.BUSY))
+        with subprocess.Popen(["sh", "-c", LOGGING, watched.root], stdin=subprocess.PIPE) as shell:
+            assert shell.stdin is not None
+            start(watched.watch)
+            wait_until(lambda: not mask_of(fan) & mark.OPTIONAL, "fewer kinds of events")
+            assert mask_of(fan) & mark.ESSENTIAL == mark.ESSENTIAL
+            wait_until(lambda: watched.writes.curtailed == 1, "that it is said")
+            assert watched.writer(watched.root / "0"), "what was queued before counts"
+            shell.stdin.write(b"go on\n")
+            shell.stdin.flush()
+            made = watched.root / "made"
+            wait_until(lambda: made.exists() and watched.writer(made), "who made a directory")
+            assert watched.writes.of(watched.root_id, gone), "who removed a file"
+            assert not watched.writer(log), "it is open"
+
+            monkeypatch.setattr(pace, "CALM", 32)
+            wait_until(lambda: mask_of(fan) & mark.MASK == mark.MASK, "all kinds of events")
+            shell.stdin.write(b"go on\n")
+            shell.stdin.flush()
+            wait_until(lambda: watched.writer(log), "who writes to an open file")
+        assert watched.writes.overflows == 0
+    finally:
+        watched.close()

@@ -266,9 +266,7 @@ class Machine:
             setup.run(manager.config, manager.machine, dry_run=False)
 
 
-def begin(
-    con: Any, what: tuple[str, str, str], arguments: Any, got: list[str], descriptors: int = 1
-) -> None:
+def begin(con: Any, what: tuple[str, str, str], arguments: Any, got: list[str], descriptors: int = 1) -> None:
     """Begin a call of the daemon with descriptors of ours; `what` is path, interface and method.
 
     `got` gets the name of the error, or "" for an answer.

@@ -105,6 +105,11 @@ def test_a_link_that_is_replaced_while_others_write(
     wait_until(said, "a signal")
 
 
+def test_a_link_that_is_deleted(machine: Machine, persist: Path, daemon: Daemon, heard: Emitted) -> None:
+    (machine.mountpoint / "srv/link").unlink()
+    wait_until(lambda: words(heard) == [("/srv/link", "not-active", "not-linked")], "a signal")
+
+
 def test_a_copy_that_is_replaced_and_not_copied_back(
     machine: Machine, persist: Path, daemon: Daemon, heard: Emitted
 ) -> None:

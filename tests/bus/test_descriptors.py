@@ -79,9 +79,7 @@ def call(con: Any, bad: Bad) -> list[str]:
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_refused_calls_leave_no_descriptor(
-    bus: Bus, machine: Machine, daemon: Daemon, large: bool
-) -> None:
+def test_refused_calls_leave_no_descriptor(bus: Bus, machine: Machine, daemon: Daemon, large: bool) -> None:
     if large:  # the report is made by another process, and so is the refusal
         fill(machine)
     con = bus.connect()

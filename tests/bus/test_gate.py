@@ -122,9 +122,7 @@ def test_without_logind_it_says_that_it_cannot(bus: Bus, machine: Machine, daemo
     assert "a reboot is refused" not in daemon.output()
 
 
-def test_who_is_not_root_is_told_what_was_not_looked_at(
-    bus: Bus, machine: Machine, tmp_path: Path
-) -> None:
+def test_who_is_not_root_is_told_what_was_not_looked_at(bus: Bus, machine: Machine, tmp_path: Path) -> None:
     (machine.mountpoint / "etc/key").write_text(KEY)
     config = bus.directory / "config.toml"  # where everybody may read it
     config.write_text(machine.config.read_text())

@@ -88,7 +88,7 @@ def test_the_activation_file_starts_the_unit() -> None:
 
 
 def explained(path: bytes, uid: int = 0, *entries: Entry) -> Any:
-    report = dataclasses.replace(REPORT, volumes=(SRV, ROOT), entries=entries or REPORT.entries)
+    report = REPORT._replace(volumes=(SRV, ROOT), entries=entries or REPORT.entries)
     with open(FromReport(report).explanation(path, uid), encoding="utf-8") as stream:
         return checked("explanation", stream.read())
 
@@ -100,8 +100,8 @@ def test_explain_has_what_the_report_has_of_a_path() -> None:
     assert explained(b"//./b/")["entry"]["path"] == "/b"
     assert explained(b"/")["below"] == 3
     assert explained(b"/bb")["entry"] is None
-    made = dataclasses.replace(entry(b"/m", 0, 0).difference, type=FileType.SUBVOLUME, subvolume=300)
-    nested = dataclasses.replace(entry(b"/m", 0, 0), difference=made)
+    made = entry(b"/m", 0, 0).difference._replace(type=FileType.SUBVOLUME, subvolume=300)
+    nested = entry(b"/m", 0, 0)._replace(difference=made)
     assert explained(b"/m/deep/file", 0, nested)["subvolume"]["path"] == "/m"
 
 
@@ -114,7 +114,7 @@ def test_explain_tells_nobody_of_what_is_not_theirs() -> None:
 
 def test_explain_takes_names_that_are_no_text(served: Served) -> None:
     path = b"/" + b"\xff\n\x1b[31m" * 1000
-    served.report = lambda: dataclasses.replace(REPORT, volumes=(ROOT,), entries=(entry(path, 0, 5),))
+    served.report = lambda: REPORT._replace(volumes=(ROOT,), entries=(entry(path, 0, 5),))
     found = document(served.call(INTERFACE, "Explain", of_path(path)), "explanation")
     assert fields.path(found["entry"]) == path
     assert found["path"].isprintable()
@@ -129,7 +129,7 @@ def test_explain_refuses_what_is_no_path(served: Served, path: bytes) -> None:
 
 
 def test_explain_refuses_what_is_on_no_volume(served: Served) -> None:
-    served.report = lambda: dataclasses.replace(REPORT, volumes=(SRV,))
+    served.report = lambda: REPORT._replace(volumes=(SRV,))
     name, message = served.call(INTERFACE, "Explain", of_path(b"/srvx/a"))
     assert (name, message.partition("\n")[0]) == (INVALID, "/srvx/a: on no volume that is rolled back")
     with pytest.raises(UsageError):
@@ -201,7 +201,7 @@ def test_huge_arguments_are_an_error(served: Served, size: int) -> None:
 
 def test_a_large_answer_comes_whole(served: Served) -> None:
     many = tuple(entry(b"/%06d" % number + b"\xff" * 10, 0, 1) for number in range(20_000))
-    served.report = lambda: dataclasses.replace(REPORT, entries=many)
+    served.report = lambda: REPORT._replace(entries=many)
     (index,), fds = served.call(INTERFACE, "Status")[0:2]
     with open(fds.get(index), encoding="utf-8") as stream:
         report = json.load(stream)  # too many to hold against the schema

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -131,7 +130,7 @@ def test_a_caller_that_keeps_its_answers_gets_no_more(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = tuple(entry(b"/%06d" % number, NOBODY, 1) for number in range(2000))
-    served.report = lambda: dataclasses.replace(REPORT, entries=many)
+    served.report = lambda: REPORT._replace(entries=many)
     monkeypatch.setattr(loans, "EACH", 2 << 20)
     monkeypatch.setattr(queue, "REST", 0)
     served.callers.be(NOBODY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import os
@@ -292,7 +291,7 @@ def seen_by(uid: int, report: Report = REPORT) -> Any:
 
 def test_root_gets_the_whole_report() -> None:
     assert report_from_json("".join(report_pieces(REPORT)).encode()) == REPORT
-    assert seen_by(0, dataclasses.replace(REPORT, entries=()))["entries"] == []
+    assert seen_by(0, REPORT._replace(entries=()))["entries"] == []
 
 
 def test_who_sees_what() -> None:
@@ -301,6 +300,6 @@ def test_who_sees_what() -> None:
     assert [one["path"] for one in theirs["entries"]] == ["/b"]
     assert theirs["others"] == {"entries": 16, "bytes": 1 << 20}, "not exactly, and small sums not at all"
     assert not theirs["complete"]
-    only_theirs = dataclasses.replace(REPORT, entries=REPORT.entries[1:2])
+    only_theirs = REPORT._replace(entries=REPORT.entries[1:2])
     assert seen_by(NOBODY, only_theirs)["complete"]
     assert seen_by(12345)["entries"] == []

@@ -20,6 +20,7 @@ from ..conftest import Filesystem, sh
 from ..shell.hook import built
 from .conftest import Bus, Daemon, Machine, fetch
 
+OWN = os.getpriority(os.PRIO_PROCESS, 0)  # of whoever runs the tests
 # What the program has handed over, in a system whose root is a volume; "-" for a socket: there is none.
 SHOW = """
 import json, os
@@ -90,7 +91,7 @@ def test_it_stays_behind_the_boot_only_if_it_may_come_back(
     without = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
     shown = started(machine.mountpoint, tmp_path, "-", *limited, *without)
     assert shown["descriptor"], "it has a mark"
-    assert (shown["nice"], shown["IMPERMANENCED_NICE"]) == ((19, "0") if limit else (0, None))
+    assert (shown["nice"], shown["IMPERMANENCED_NICE"]) == ((19, str(OWN)) if limit else (OWN, None))
 
 
 def test_where_the_root_is_no_btrfs_it_leaves_all_to_the_daemon(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_where_the_root_is_no_btrfs_it_leaves_all_to_the_daemon(tmp_path: Path) 
                 notify.recv(100)
     finally:
         sh("umount", root)
-    assert (shown["LISTEN_FDS"], shown["nice"], shown["IMPERMANENCED_NICE"]) == (None, 0, None)
+    assert (shown["LISTEN_FDS"], shown["nice"], shown["IMPERMANENCED_NICE"]) == (None, OWN, None)
 
 
 @pytest.mark.parametrize(

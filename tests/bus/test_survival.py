@@ -141,9 +141,7 @@ def test_killed_while_thousands_of_files_are_written(
     start()
     report = fetch(bus, machine.config)
     found = {fields.path(entry) for entry in report["entries"]}
-    there = {
-        os.fsencode(f"/srv/{path.relative_to(where)}") for path in where.rglob("*")
-    }
+    there = {os.fsencode(f"/srv/{path.relative_to(where)}") for path in where.rglob("*")}
     assert len(there) == 25_025
     assert found == there | {b"/etc/before"}, "exact"
     assert report["complete"] and report["watching_since"] and len(report["gaps"]) == 1

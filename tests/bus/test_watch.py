@@ -203,9 +203,7 @@ def test_a_reader_that_goes_ends_it(bus: Bus, machine: Machine, daemon: Daemon, 
         assert (process.wait(PATIENCE), process.stderr.read()) == (141, b"")
 
 
-def test_it_follows_over_a_restart(
-    bus: Bus, machine: Machine, tmp_path: Path
-) -> None:
+def test_it_follows_over_a_restart(bus: Bus, machine: Machine, tmp_path: Path) -> None:
     daemon = Daemon(bus, tmp_path, "--config", machine.config)
     daemon.wait_ready()
     mark = announce(machine, daemon, "etc/one")

@@ -44,7 +44,7 @@ def use(directory: Path) -> None:
     ledger.write({256: {7: noted(TWO), 8: noted(None)}, 257: {inode: noted(ONE, 9) for inode in range(400)}})
     for root, inode in ((256, 5), (256, 7), (257, 9), (300, 1)):
         ledger.of(root, inode)
-    copy = LedgerCopy(ledger.since, ledger.gaps, 0)
+    copy = LedgerCopy(ledger.since, ledger.gaps, 0, 0)
     copy.add(ledger.pieces())
     copy.of(256, 5)
     ledger.drop(256, [5, 6, 7])

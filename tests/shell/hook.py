@@ -153,12 +153,12 @@ class System:
         for volume in volumes:
             self.make(volume)
         filesystem.subvolume(".impermanence")
-        self.rollback = dataclasses.replace(RollbackEnv(volumes=volumes or (ROOT,)), **settings)
+        self.rollback = RollbackEnv(volumes=volumes or (ROOT,))._replace(**settings)
         if not volumes:
             self.make(ROOT)
         self.initrd.flags = f"subvol={os.fsdecode(self.rollback.volumes[0].subvolume)}"
-        self.rollback = dataclasses.replace(
-            self.rollback, volumes=tuple(self.with_uuid(volume) for volume in self.rollback.volumes)
+        self.rollback = self.rollback._replace(
+            volumes=tuple(self.with_uuid(volume) for volume in self.rollback.volumes)
         )
         self.write()
 
@@ -173,10 +173,10 @@ class System:
     def with_uuid(self, volume: RollbackVolume) -> RollbackVolume:
         if volume.blank is None:
             return volume
-        return dataclasses.replace(volume, blank_uuid=uuid_of(self.top / os.fsdecode(volume.blank)))
+        return volume._replace(blank_uuid=uuid_of(self.top / os.fsdecode(volume.blank)))
 
     def write(self, **changes: Unpack[RollbackChanges]) -> None:
-        self.rollback = dataclasses.replace(self.rollback, **changes)
+        self.rollback = self.rollback._replace(**changes)
         (self.state / "rollback.env").write_bytes(records.format_rollback(self.rollback))
 
     def request(self, request: NextRequest) -> None:
@@ -212,8 +212,6 @@ def promote(system: System) -> list[str]:
     (top / "next").rename(top / "root-blank")
     sh("btrfs", "property", "set", "-ts", top / "root-blank", "ro", "true")
     blanks = [uuid_of(top / "root-blank"), uuid_of(top / "root-blank@1")]
-    changed = dataclasses.replace(
-        volume, blank_uuid=blanks[0], before=b"root-blank@1", before_uuid=blanks[1]
-    )
+    changed = volume._replace(blank_uuid=blanks[0], before=b"root-blank@1", before_uuid=blanks[1])
     system.write(volumes=(changed,))
     return blanks

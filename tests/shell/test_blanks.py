@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 from collections.abc import Callable
@@ -65,13 +64,13 @@ def test_blank(system: System, change: Callable[[System], None], reason: str, se
 
 
 def test_blank_lacks_what_is_required(system: System) -> None:
-    system.write(volumes=(dataclasses.replace(ROOT, require=(b"/etc/hostname", b"/bin/sh")),))
+    system.write(volumes=(ROOT._replace(require=(b"/etc/hostname", b"/bin/sh")),))
     unchanged(system, system.initrd.boot(), "it has no /bin/sh")
     # An empty root lacks it too: it is not made in the blank's place.
     system.write(on_missing_blank="create-empty")
     missing(system)
     unchanged(system, system.initrd.boot(), "it has no /etc/hostname")
-    system.write(volumes=(dataclasses.replace(ROOT, blank=None, require=(b"/bin/sh",)),))
+    system.write(volumes=(ROOT._replace(blank=None, require=(b"/bin/sh",)),))
     unchanged(system, system.initrd.boot(), "it has no /bin/sh")
 
 
@@ -84,7 +83,7 @@ def test_modules_of_the_running_kernel(system: System, base: str) -> None:
     unchanged(system, system.initrd.boot(), f"it has no modules for kernel {release}")
     missing(system)
     blank = system.filesystem.snapshot("root", "root-blank", readonly=True)
-    system.write(volumes=(dataclasses.replace(ROOT, blank_uuid=uuid_of(blank)),))
+    system.write(volumes=(ROOT._replace(blank_uuid=uuid_of(blank)),))
     assert system.initrd.boot().result.action == "wiped"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.boots import loaders
 from tests.conftest import Filesystem, sh
 from tests.shell.hook import REPOSITORY, System, uuid_of
 
@@ -23,7 +24,7 @@ MKCONFIG = """
 root=$1
 for directory in dev proc sys tmp usr; do mkdir -p "$root/$directory"; done
 for directory in dev proc sys; do mount --rbind "/$directory" "$root/$directory"; done
-for name in bin sbin lib lib64; do [ -e "$root/$name" ] || ln -s "usr/$name" "$root/$name"; done
+for name in bin sbin lib lib64; do [ -L "$root/$name" ] || ln -s "usr/$name" "$root/$name"; done
 mount -t tmpfs tmpfs "$root/tmp"
 mkdir -p "$root/tmp/lib/impermanence"
 cp /bin/true "$root/tmp/lib/impermanence/impermanence-rollback"
@@ -138,3 +139,92 @@ def test_no_entries_where_there_are_none(tmp_path: Path) -> None:
     install(tmp_path, "add")
     install(tmp_path, "add", layout="uki")
     assert list((tmp_path / "loader/entries").iterdir()) == []
+
+
+# Which kernel boots next
+
+OLD, NEW = "6.1.0-9-amd64", "6.1.0-10-amd64"
+
+
+def next_release(root: Path) -> str:
+    kernel = loaders.next_kernel(os.fsencode(root))
+    assert kernel is not None
+    return kernel.release.decode()
+
+
+DEVICE = "5d1e0b0c-6f3a-4a50-b5d0-f5e4c1f2a301"
+# As 00_header and 10_linux of GRUB 2.06 write it, but for what no kernel is named in.
+MENU = f"""\
+if [ "${{next_entry}}" ] ; then
+   set default="${{next_entry}}"
+   set next_entry=
+   save_env next_entry
+   set boot_once=true
+else
+   set default="DEFAULT"
+fi
+function gfxmode {{
+	set gfxpayload="${{1}}"
+}}
+menuentry 'Debian GNU/Linux' --class debian --class os $menuentry_id_option 'gnulinux-simple-{DEVICE}' {{
+	insmod btrfs
+	linux	/@rootfs/boot/vmlinuz-{NEW} root=UUID={DEVICE} ro rootflags=subvol=@rootfs
+	initrd	/@rootfs/boot/initrd.img-{NEW}
+}}
+submenu 'Advanced options for Debian GNU/Linux' $menuentry_id_option 'gnulinux-advanced-{DEVICE}' {{
+	menuentry 'Debian GNU/Linux, with Linux {NEW}' $menuentry_id_option 'gnulinux-{NEW}-advanced-{DEVICE}' {{
+		linux	/@rootfs/boot/vmlinuz-{NEW} root=UUID={DEVICE} ro rootflags=subvol=@rootfs
+	}}
+	menuentry 'Debian GNU/Linux, with Linux {OLD}' $menuentry_id_option 'gnulinux-{OLD}-advanced-{DEVICE}' {{
+		linux	/@rootfs/boot/vmlinuz-{OLD} root=UUID={DEVICE} ro rootflags=subvol=@rootfs
+	}}
+}}
+"""
+
+
+def test_the_kernel_that_grub_starts_next(root: Path) -> None:
+    config, env = root / "boot/grub/grub.cfg", root / "boot/grub/grubenv"
+    assert next_release(root) == NEW, "nothing is known, and it is the newest"
+    config.write_text(MENU.replace("DEFAULT", "0"))
+    sh("grub-script-check", config)
+    assert next_release(root) == NEW
+    sh("grub-editenv", env, "create")
+    ids = f"gnulinux-advanced-{DEVICE}>gnulinux-{OLD}-advanced-{DEVICE}"
+    for words in (ids, "1>1", f"1>Debian GNU/Linux, with Linux {OLD}"):
+        sh("grub-editenv", env, "set", f"next_entry={words}")
+        assert next_release(root) == OLD, words
+    sh("grub-editenv", env, "set", "next_entry=")
+    assert next_release(root) == NEW
+    sh("grub-editenv", env, "set", f"saved_entry={ids}")
+    assert next_release(root) == NEW, "the menu does not go by what is saved"
+    config.write_text(MENU.replace("DEFAULT", "${saved_entry}"))
+    assert next_release(root) == OLD
+    sh("grub-editenv", env, "set", "saved_entry=gone")
+    assert next_release(root) == NEW, "GRUB takes the first then"
+
+
+def test_a_menu_that_a_script_decides_is_not_guessed_at(root: Path) -> None:
+    (root / "boot/grub/grub.cfg").write_text(MENU.replace("DEFAULT", "${other}${more}"))
+    assert next_release(root) == NEW
+
+
+def test_the_kernel_that_the_specification_starts_next(root: Path) -> None:
+    """Fedora's GRUB goes by an entry that is saved, systemd-boot by a pattern."""
+    entries = root / "boot/loader/entries"
+    entries.mkdir(parents=True)
+    machine = "0" * 32
+    for version in (OLD, NEW):
+        (entries / f"{machine}-{version}.conf").write_text(f"title x\nlinux /vmlinuz-{version}\n")
+        (entries / f"{machine}-{version}-impermanence-keep.conf").write_text(f"linux /vmlinuz-{version}\n")
+    config, env = root / "boot/grub/grub.cfg", root / "boot/grub/grubenv"
+    config.write_text('set default="${saved_entry}"\ninsmod blscfg\nblscfg\n')
+    sh("grub-editenv", env, "create")
+    assert next_release(root) == NEW
+    sh("grub-editenv", env, "set", f"saved_entry={machine}-{OLD}")
+    assert next_release(root) == OLD
+    config.unlink()
+    assert next_release(root) == NEW
+    (root / "boot/loader/loader.conf").write_text(f"timeout 3\ndefault *-{OLD}.conf\n")
+    assert next_release(root) == OLD
+    (root / "boot/loader/loader.conf").write_text("default *-nothing\n")
+    assert next_release(root) == NEW

@@ -18,7 +18,7 @@ from impermanenced.boots.records import NextRequest
 from tests.conftest import Filesystem, sh
 from tests.isolation import attach, detach
 from tests.shell.cuts import disturbed
-from tests.shell.hook import REPOSITORY, ROOT, SANITIZED, Boot, Initrd, System, uuid_of
+from tests.shell.hook import REPOSITORY, ROOT, SANITIZED, Boot, Initrd, System, promote, uuid_of
 
 BOOTS = 10
 
@@ -247,7 +247,7 @@ def blank_replaced(system: System, stack: contextlib.ExitStack) -> None:
 
 @provokes("blank-lacks-path")
 def blank_lacks_path(system: System, stack: contextlib.ExitStack) -> None:
-    system.write(volumes=(dataclasses.replace(ROOT, require=(b"/bin/sh",)),))
+    system.write(volumes=(ROOT._replace(require=(b"/bin/sh",)),))
 
 
 def give_modules(root: Path) -> None:
@@ -311,6 +311,15 @@ def not_put_aside(system: System, stack: contextlib.ExitStack) -> Provoked:
     system.initrd.boot()
     system.request(request)
     return Provoked(deny="rename .impermanence/next")
+
+
+@provokes("blank-before")
+def blank_before(system: System, stack: contextlib.ExitStack) -> None:
+    """As after a promotion that was cut: the record names the new blank, and the one before has the name."""
+    promote(system)
+    top = system.top
+    (top / "root-blank").rename(top / "root-blank@next")
+    (top / "root-blank@1").rename(top / "root-blank")
 
 
 @pytest.fixture

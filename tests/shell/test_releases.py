@@ -48,7 +48,7 @@ def test_gives_way_after_three_boots_and_stays_so(system: System) -> None:
     assert uuid_of(system.top / "root-blank@1") == new
     for _ in range(2):  # whether they complete or not
         boot = system.initrd.boot()
-        assert (boot.result.action, boot.result.reason) == ("wiped", "")
+        assert (boot.result.action, boot.result.reason_code) == ("wiped", "blank-before")
         assert not is_second(system)
     (system.state / f"boots/{boot.result.number}.good").touch()
     assert system.initrd.boot().result.volumes[0].source_uuid == old
@@ -104,6 +104,7 @@ def test_a_promotion_that_was_cut_before_the_exchange(system: System) -> None:
     for _ in range(3):
         boot = system.initrd.boot()
         assert (boot.result.action, boot.result.volumes[0].source_uuid) == ("wiped", old)
+        assert boot.result.reason_code == "blank-before"
 
 
 @pytest.mark.parametrize("what", ["gone", "writable", "another", "without modules"])

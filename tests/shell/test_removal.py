@@ -85,9 +85,7 @@ def test_a_machine_that_builds_no_initrds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", ["prerm", "postrm"])
-def test_the_package_in_another_root(
-    tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_package_in_another_root(tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """dpkg --root with the scripts of the machine outside: that one is not meant."""
     monkeypatch.setenv("DPKG_ROOT", "/elsewhere")
     assert run(tmp_path, script, "remove", has=("impermanence", "dracut")) == ([], "")

@@ -77,5 +77,5 @@ def test_it_loads_little(option: str) -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     ours = {name.split(".")[1] for name in said.split() if name.startswith("impermanenced.")}
-    assert ours <= {"boots", "cli", "errors", "kernel", "losses", "state", "system", "text"}, ours
+    assert ours <= {"boots", "cli", "errors", "kernel", "lazy", "losses", "state", "system", "text"}, ours
     assert not {"subprocess", "logging", "json", "tomllib", "systemd", "gi", "btrfsutil"} & set(said.split())

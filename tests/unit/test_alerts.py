@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from impermanenced.alerts import announce, group, shutdown
@@ -49,9 +47,9 @@ def test_alerts_stand_in_the_order_of_status() -> None:
     found = [entry(b"/d/%s" % loss.encode(), loss=loss) for loss in reversed(LossClass)]
     found += [entry(b"/e/%d/f" % size, size=size, loss=LossClass.LOG) for size in (3, 900, 70)]
     # What else is known of one can make it worse than its class.
-    found.append(dataclasses.replace(entry(b"/f/g", loss=LossClass.CACHE), score=90))
+    found.append(entry(b"/f/g", loss=LossClass.CACHE)._replace(score=90))
     apart = [
-        dataclasses.replace(one, difference=dataclasses.replace(one.difference, path=b"/%d/x" % number))
+        one._replace(difference=one.difference._replace(path=b"/%d/x" % number))
         for number, one in enumerate(found)
     ]
     alerts = [alert.path.decode() for alert in group.group(apart)]
@@ -59,7 +57,7 @@ def test_alerts_stand_in_the_order_of_status() -> None:
 
 
 def test_what_is_declared_is_an_alert_of_its_own_and_comes_first() -> None:
-    declared = dataclasses.replace(entry(b"/var/x/1", loss=LossClass.LOG), verdict=Verdict.DECLARED)
+    declared = entry(b"/var/x/1", loss=LossClass.LOG)._replace(verdict=Verdict.DECLARED)
     alerts = group.group([entry(b"/var/x/2", loss=LossClass.SECRET), declared])
     assert [(alert.path, alert.verdict) for alert in alerts] == [
         (b"/var/x/1", "declared"),
@@ -105,7 +103,7 @@ def test_a_flood_is_held_back_and_added_up() -> None:
     assert len(sent) == 5 + 1
 
 
-MALLORY = dataclasses.replace(WRITER, uid=1000)
+MALLORY = WRITER._replace(uid=1000)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
@@ -139,7 +137,7 @@ def test_a_report_names_the_worst_of_each_user() -> None:
 
 def test_uids_of_a_user_namespace_are_one_account() -> None:
     limit = group.RateLimit()
-    many = [entry(b"/tmp/%d/x" % n, dataclasses.replace(MALLORY, uid=200_000 + n)) for n in range(5000)]
+    many = [entry(b"/tmp/%d/x" % n, MALLORY._replace(uid=200_000 + n)) for n in range(5000)]
     said, held = limit.admit(group.group(many), 0.0)
     assert (len(said), len(held)) == (group.BURST, 5000 - group.BURST)
 
@@ -203,7 +201,7 @@ def test_a_plain_path_has_no_raw_field() -> None:
 def test_a_crowd_is_whose_all_are_that_were_looked_at() -> None:
     def of(*uids: int) -> group.Alert:
         entries = [
-            dataclasses.replace(one, difference=dataclasses.replace(one.difference, uid=uid))
+            one._replace(difference=one.difference._replace(uid=uid))
             for uid in uids
             for one in [entry(b"/srv/x")]
         ]
@@ -217,8 +215,8 @@ def test_a_crowd_is_whose_all_are_that_were_looked_at() -> None:
 
 def test_a_unit_of_a_user_does_not_pass_for_one_of_the_system() -> None:
     """A user may call a unit of the user's own manager `sshd.service`."""
-    real = dataclasses.replace(WRITER, unit="sshd.service", kind="system", uid=0)
-    forged = dataclasses.replace(real, kind="user", uid=1000)
+    real = WRITER._replace(unit="sshd.service", kind="system", uid=0)
+    forged = real._replace(kind="user", uid=1000)
     sent: list[str] = []
     announcer = announce.Announcer(lambda path, verdict, unit, size, count: sent.append(unit))
     announcer.settle()
@@ -234,7 +232,7 @@ def test_a_unit_of_a_user_does_not_pass_for_one_of_the_system() -> None:
     assert ["by sshd.service (a)" in text for text in texts] == [True, False]
     assert "by user:sshd.service (a)" in texts[1]
     assert sent == ["sshd.service", "user:sshd.service"]
-    uid = dataclasses.replace(real, uid=1000)
+    uid = real._replace(uid=1000)
     assert len(group.group([entry(b"/e/1", uid), entry(b"/e/2", forged)])) == 2, "nor in a group of its own"
 
 

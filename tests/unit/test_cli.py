@@ -129,6 +129,7 @@ def test_the_man_page_names_every_command_option_and_exit_code() -> None:
         "complete",
         "watching_since",
         "overflows",
+        "curtailed",
         "volumes",
         "counts",
         "entries",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 import math
 import time
@@ -31,6 +30,7 @@ from impermanenced.model import (
     Others,
     Report,
     Spared,
+    Unlisted,
     Verdict,
     Volume,
     Writer,
@@ -72,6 +72,7 @@ differences = st.builds(
     target=st.none() | names,
     subvolume=st.none() | sizes,
     ctime=seconds.map(lambda second: second * SECOND),
+    allocated=st.none(),
 )
 writers = st.builds(
     Writer,
@@ -119,6 +120,7 @@ forecasts = st.builds(
         texts,
         st.none() | st.sampled_from(["no-record", "blank-missing"]),
         st.none() | texts,
+        volume=st.none(),
     ),
     st.none() | st.sampled_from(Spared),
 )
@@ -127,6 +129,7 @@ reports = st.builds(
     complete=st.booleans(),
     watching_since=st.none() | seconds,
     overflows=sizes,
+    curtailed=sizes,
     volumes=st.tuples(volumes("root"), volumes("home")),
     entries=st.lists(entries, max_size=4).map(tuple),
     gaps=st.lists(st.tuples(seconds, seconds), max_size=3).map(tuple),
@@ -134,6 +137,11 @@ reports = st.builds(
     notes=st.lists(texts, max_size=2).map(tuple),
     others=st.none() | st.builds(Others, sizes, sizes),
     forecast=st.none() | forecasts,
+    faults=st.lists(texts, max_size=2).map(tuple),
+    unheard=st.none(),  # nobody else hears of it
+    unlisted=st.lists(
+        st.builds(Unlisted, st.sampled_from(LossClass), st.integers(1, 2**64 - 1), sizes), max_size=2
+    ).map(tuple),
 )
 
 
@@ -148,7 +156,7 @@ def test_a_report_comes_back_as_it_was(report: Report) -> None:
 
 
 def test_a_report_of_an_older_daemon_has_no_forecast() -> None:
-    document = json.loads(written(dataclasses.replace(REPORT, forecast=Forecast(Decision("wiped")))))
+    document = json.loads(written(REPORT._replace(forecast=Forecast(Decision("wiped")))))
     del document["next_boot"]
     assert report_from_json(json.dumps(document).encode()).forecast is None
     document["next_boot"] = {"action": "wiped", "boot": None, "reason": None, "reason_code": None}
@@ -166,7 +174,7 @@ def difference(path: bytes = b"/etc/a", **changes: Any) -> Difference:
     plain = Difference(
         path, FileType.FILE, Change.CREATED, "+......", 257, 3, 0, 0, 0o640, 1_700_000_000 * SECOND
     )
-    return dataclasses.replace(plain, **changes)
+    return plain._replace(**changes)
 
 
 ENTRY = Entry(
@@ -179,7 +187,7 @@ REPORT = Report(True, 1.7e9, 0, (ROOT,), (ENTRY,), ((1.7e9, 1.7e9 + 5),), 1.7e9,
 
 
 def of_entry(**changes: Any) -> Report:
-    return dataclasses.replace(REPORT, entries=(dataclasses.replace(ENTRY, **changes),))
+    return REPORT._replace(entries=(ENTRY._replace(**changes),))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +209,7 @@ def test_a_time_comes_back_in_whole_seconds(nanoseconds: int, comes_back: int) -
 @given(st.floats(FIRST, LAST))
 def test_the_time_of_a_writer_comes_back_in_whole_seconds(then: float) -> None:
     assert ENTRY.writer is not None
-    report = of_entry(writer=dataclasses.replace(ENTRY.writer, first=then, last=then))
+    report = of_entry(writer=ENTRY.writer._replace(first=then, last=then))
     writer = report_from_json(written(report)).entries[0].writer
     assert writer is not None and (writer.first, writer.last) == (math.floor(then), math.floor(then))
 

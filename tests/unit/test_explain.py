@@ -10,8 +10,9 @@ from impermanenced.cli import from_blank, paths
 from impermanenced.cli.commands import explain
 from impermanenced.document.status import diff_to_json
 from impermanenced.model import Advice, AdviceKind, Change, FileType, Report
+from impermanenced.report.writing import writing_units
 
-from .reports import BUSY, NOW, PLAIN, ROOT, directory, entry, report
+from .reports import BUSY, NOW, PLAIN, ROOT, directory, entry, report, writer
 
 
 def test_diff() -> None:
@@ -82,7 +83,7 @@ def test_explain_what_is_no_drift(tmp_path: Path) -> None:
     inside = os.fsencode(tmp_path)
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/same").touch()
-    foreign = dataclasses.replace(BUSY, volumes=(dataclasses.replace(ROOT, mountpoint=inside),))
+    foreign = BUSY._replace(volumes=(ROOT._replace(mountpoint=inside),))
     mount = explain._mount_at(inside)
     assert mount is not None
     assert paths.location(foreign, b"/etc/same") == inside + b"/etc/same"
@@ -107,6 +108,17 @@ def test_a_path_below_a_symlinked_directory(tmp_path: Path) -> None:
     found = report(entry(f"{tmp_path}/real/dangling", type=FileType.SYMLINK))
     asked = os.fsencode(tmp_path / "link/dangling")
     assert paths.meant(found, asked, b"/") == os.fsencode(tmp_path / "real/dangling")
+
+
+def test_the_command_that_keeps_it_stops_who_writes_there() -> None:
+    system, user = (writer("db.service")._replace(kind=kind) for kind in ("system", "user"))
+    found = report(
+        entry("/srv/db/log", writer=system), entry("/srv/dbs", writer=system), entry("/srv/db/x", writer=user)
+    )
+    assert writing_units(found, b"/srv/db") == {"db.service": b"/srv/db/log"}
+    answer = dataclasses.replace(explain.look_up(found, b"/srv/db/log", b"/"), writing=("db.service",))
+    text = explain.text(answer, persist=None, config=None, now=NOW, style=PLAIN)
+    assert text.endswith("  keep it  impermanence persist --stop db.service /srv/db/log\n"), text
 
 
 def test_the_best_advice_comes_first() -> None:

@@ -56,7 +56,7 @@ EVERYTHING = {LossClass.SECRET: Share(2, 305), LossClass.CONFIG: Share(1, 20), L
 def test_what_is_counted_is_what_nothing_brings_back() -> None:
     found = totals.of_report(REPORT)
     assert found.classes == EVERYTHING and list(found.classes) == list(EVERYTHING), "what hurts most first"
-    assert (found.count, found.size, found.complete) == (4, 332, True)
+    assert (found.paths, found.size, found.complete) == (4, 332, True)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,7 @@ def test_in_words() -> None:
     nothing = gate.judge(Tally({}), GateSettings(), 1, None)
     assert text(nothing, plain) == "pass: the next boot takes nothing away.\n"
     trial = gate.judge(Tally(EVERYTHING), GateSettings(), 1, TRIAL)
-    assert text(trial, plain) == (
-        "pass: this is a trial, the next boot does not take away 4 paths, 332 B.\n"
-    )
+    assert text(trial, plain) == ("pass: this is a trial, the next boot does not take away 4 paths, 332 B.\n")
     unseen = text(gate.judge(Tally({}, complete=False), GateSettings(), 1, None), plain)
     assert unseen.startswith("warn: the next boot takes nothing away that was looked at.\n")
 

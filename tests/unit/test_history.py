@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,7 @@ def test_an_old_root_of_every_volume() -> None:
     home = OldRoot(f"old_roots/7-{ID}.home".encode(), 7, "home", id=400)
     elsewhere = OldRoot(f"archive/7-{ID}.home".encode(), 7, "home", id=400)
     gone = OldRoot(home.path, 7, "home")
-    waiting = dataclasses.replace(old_root(7, there=False), waits=b".impermanence/staging/next.root")
+    waiting = old_root(7, there=False)._replace(waits=b".impermanence/staging/next.root")
     one = boot(7, 99, action="wiped")
 
     def found(*roots: OldRoot) -> History:
@@ -170,7 +169,7 @@ def test_text_of_a_request_that_was_refused() -> None:
 
 
 def test_text_of_an_old_root_that_waits() -> None:
-    root = dataclasses.replace(old_root(5, there=False), waits=b".impermanence/staging/next.root")
+    root = old_root(5, there=False)._replace(waits=b".impermanence/staging/next.root")
     one = with_roots(boot(5, 99, "good", action="wiped"), root)
     text = boots_list.text(Listing(a_history(one)), decision=WIPES, columns=120, now=NOW)
     assert "  waits in .impermanence/staging/next.root\n" in text and "gone" not in text
@@ -198,7 +197,7 @@ def test_text_of_how_boots_ended() -> None:
     """That a boot did not complete says more than that it was shut down, and that it was good says less."""
 
     def ended(state: str, shutdown: str | None) -> str:
-        one = dataclasses.replace(boot(5, 99, state, action="wiped"), shutdown=shutdown)
+        one = boot(5, 99, state, action="wiped")._replace(shutdown=shutdown)
         header, line, *_ = boots_list.text(
             Listing(a_history(one)), decision=WIPES, columns=80, now=NOW
         ).splitlines()
@@ -215,7 +214,7 @@ def test_text_of_what_boots_lost() -> None:
     """What a boot left is lost only if its root was put away, and no word is made of nothing."""
 
     def remarks(end: EndRecord, *roots: OldRoot) -> list[str]:
-        one = dataclasses.replace(boot(5, 99, "good", action="wiped"), left=end, old_roots=roots)
+        one = boot(5, 99, "good", action="wiped")._replace(left=end, old_roots=roots)
         text = boots_list.text(Listing(a_history(one)), decision=WIPES, columns=80, now=NOW)
         return [line.strip() for line in text.splitlines() if line.startswith(" " * 8)]
 

@@ -1,7 +1,9 @@
-"""Modules that are loaded when something of them is asked for, and one that the daemon does without."""
+"""What is loaded and compiled when something of it is asked for, and what a start does without."""
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import textwrap
@@ -9,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.system.lazy import Deferred
+import impermanenced
+from impermanenced.cli import rows
+from impermanenced.cli.commands import status
+from impermanenced.lazy import Deferred, regex
+
+PACKAGE = Path(impermanenced.__file__).parent
 
 
 def test_a_module_is_loaded_when_it_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,6 +32,70 @@ def test_a_module_that_is_not_there() -> None:
     module = Deferred("no_such_module_anywhere")
     with pytest.raises(ModuleNotFoundError):
         _ = module.value
+
+
+def test_a_regular_expression_is_compiled_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    compiled = re.compile
+
+    def count(pattern: str, flags: int = 0) -> re.Pattern[str]:
+        made.append(pattern)
+        return compiled(pattern, flags)
+
+    monkeypatch.setattr(re, "compile", count)
+    word = regex(r"[a-z]+(?P<rest>\d*)", re.IGNORECASE)
+    assert made == []
+    for text, rest in (("Abc12", "12"), ("x", "")):
+        match = word.fullmatch(text)
+        assert match is not None and match["rest"] == rest
+    assert word.fullmatch("12") is None
+    assert made == [r"[a-z]+(?P<rest>\d*)"], "once, however often it is asked"
+    assert word.sub("-", "a b") == "- -"
+
+
+def test_a_regular_expression_that_is_none() -> None:
+    with pytest.raises(re.error):
+        regex("(").search("")
+
+
+def test_no_module_compiles_a_regular_expression_when_it_is_imported() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for statement in ast.parse(path.read_text()).body:
+            if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+                continue
+            calls = [ast.unparse(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call)]
+            assert "re.compile" not in calls, f"{path}:{statement.lineno}: write regex(...)"
+
+
+# What `status` may load of others, with what these load themselves: the first two are in any such program.
+MAY_LOAD = (
+    *("argparse", "tomllib", "json", "ctypes", "subprocess", "datetime", "shlex", "btrfsutil", "importlib"),
+    *("array", "bisect", "errno", "fcntl", "gc", "math", "pwd", "select", "struct", "zlib"),
+)
+STATUS = "import impermanenced.cli.main, impermanenced.cli.commands.status, impermanenced.report.report"
+ADVISED = "import impermanenced.boots.remedy, subprocess"  # where the program of the initrd gives a reason
+
+
+def test_status_loads_no_more_than_it_needs() -> None:
+    """Neither what shows a report to a person, nor what changes anything, nor another part of the program."""
+    loaded = modules(f"{STATUS}; {ADVISED}")
+    ours = {name for name in loaded if name.split(".")[0] == "impermanenced"}
+    assert loaded - ours <= modules(f"import {', '.join(MAY_LOAD)}") | {"__future__"}
+    floors = {name.split(".")[1] for name in ours if "." in name}
+    assert not {"alerts", "bus", "copying", "daemon", "keep", "library", "releases", "setup"} & floors
+    shown = {"cli.status_text", "cli.rows", "cli.wording", "cli.since", "cli.declared", "cli.next_boot"}
+    assert not {f"impermanenced.{name}" for name in shown} & ours
+    assert not {name for name in ours if name.startswith("impermanenced.report.suggest")}
+    assert len(ours) <= 140, "each costs a fifth of a millisecond"
+
+
+def test_status_builds_no_dataclass() -> None:
+    """The module alone is a quarter of what an interpreter with argparse takes."""
+    assert not {"dataclasses", "inspect"} & modules(f"{STATUS}; {ADVISED}")
+
+
+def test_status_takes_the_orders_and_the_views_that_there_are() -> None:
+    assert tuple(rows.ORDERS) == status.ORDERS and tuple(rows.VIEWS) == status.VIEWS
 
 
 def test_the_daemon_loads_no_openssl() -> None:

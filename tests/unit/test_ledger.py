@@ -40,9 +40,7 @@ class Limits(TypedDict, total=False):
     boots: int
 
 
-def open_ledger(
-    directory: Path, boot: str = "this", now: float = 100.0, **limits: Unpack[Limits]
-) -> Ledger:
+def open_ledger(directory: Path, boot: str = "this", now: float = 100.0, **limits: Unpack[Limits]) -> Ledger:
     return Ledger(os.fsencode(directory), boot, Clock(now), **limits)
 
 
@@ -63,6 +61,31 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     assert second.of(300, 5) is None, "nobody could say"
     assert second.of(256, 7) is None
     second.close()
+
+
+@pytest.mark.parametrize("files", [1, ledger.RUN, ledger.PIECE + 1])
+def test_many_inodes_are_stored_as_one_is(tmp_path: Path, files: int) -> None:
+    """Those that have all the rest in common are stored by one statement."""
+    book = open_ledger(tmp_path)
+    unknown = ONE._replace(comm=b"", exe=b"", pid=99)
+
+    def write(origin: Origin | None, directory: int, now: float) -> None:
+        book.write({256: {2**40 + n: noted(origin, directory, now) for n in range(files)}})
+
+    def writers() -> set[tuple[bytes, int, float, float] | None]:
+        found = [book.of(256, 2**40 + n) for n in range(files)]
+        return {None if one is None else (one.comm, one.pid, one.first, one.last) for one in found}
+
+    write(None, 0, 1.0)
+    assert writers() == {None}
+    write(unknown, 0, 2.0)
+    assert writers() == {(b"", 99, 1.0, 2.0)}
+    write(TWO, 0, 3.0)
+    assert writers() == {(TWO.comm, 11, 1.0, 3.0)}
+    write(unknown, 0, 4.0)
+    assert writers() == {(TWO.comm, 11, 1.0, 4.0)}, "the last one that is known"
+    assert book.of(256, 2**40 + files) is None
+    book.close()
 
 
 def test_a_clock_that_was_set_back_leaves_no_gap_of_less_than_nothing(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def ledger() -> Iterator[Ledger]:
 
 
 def test_a_copy_answers_as_the_ledger_does(ledger: Ledger) -> None:
-    copied = LedgerCopy(1.0, ((2.0, 3.0),), 4)
+    copied = LedgerCopy(1.0, ((2.0, 3.0),), 4, 0)
     copied.add(ledger.pieces())
     for root in (256, 257, 300):
         for inode in range(990, 1010 + SINGLE):
@@ -51,7 +51,7 @@ def test_a_copy_answers_as_the_ledger_does(ledger: Ledger) -> None:
 
 
 def test_it_comes_in_small_pieces_and_while_the_ledger_is_written_to(ledger: Ledger) -> None:
-    copied = LedgerCopy(None, (), 0)
+    copied = LedgerCopy(None, (), 0, 0)
     for number, (table, rows) in enumerate(ledger.pieces()):
         assert 0 < len(rows) <= PIECE
         ledger.write({400: {5000 + number: Noted(TWO, 1, True, 5.0, 5.0)}})
@@ -66,7 +66,7 @@ def test_of_another_boot_it_knows_nothing(tmp_path: Path) -> None:
     before.close()
     ledger = Ledger(os.fsencode(tmp_path), "this", lambda: 200.0)
     ledger.write({256: {1001: Noted(ONE, 9, True, 3.0, 4.0)}})
-    copied = LedgerCopy(None, (), 0)
+    copied = LedgerCopy(None, (), 0, 0)
     copied.add(ledger.pieces())
     assert copied.of(256, 1000) is None
     assert copied.of(256, 1001) == ledger.of(256, 1001)

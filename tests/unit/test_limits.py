@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
@@ -339,7 +339,7 @@ def test_another_configuration_counts_at_once(monkeypatch: pytest.MonkeyPatch) -
     case.write(LossClass.SECRET, 10)
     for inhibit in (True, False, True):
         gate = GateSettings(inhibit=inhibit)
-        case.manager.config = replace(case.manager.config, gate=gate)
+        case.manager.config = case.manager.config._replace(gate=gate)
         case.limits.unsettle()
         case.limits.look()
         assert case.held is inhibit

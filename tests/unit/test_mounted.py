@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from impermanenced.kernel import mounts
@@ -58,9 +56,7 @@ def test_the_volume_mounted_in_itself_is_no_other_place() -> None:
 def test_a_file_that_was_deleted_goes_with_its_mount() -> None:
     found = inside("30 22 0:20 /persist/etc/a\\040b//deleted /etc/a rw - btrfs /dev/vda2 rw\n")[b"/etc/a"]
     assert not found.lasts
-    assert found.goes.startswith(
-        "what is mounted there was removed from its place, /persist/etc/a b, "
-    )
+    assert found.goes.startswith("what is mounted there was removed from its place, /persist/etc/a b, ")
 
 
 def test_a_mount_that_another_covers_is_not_seen() -> None:
@@ -89,15 +85,15 @@ def test_a_table_that_is_no_tree() -> None:
 
 def test_what_changed_in_between() -> None:
     one = inside()[b"/persist"]
-    tmpfs = dataclasses.replace(one, path=b"/run", ephemeral=True)
-    within_it = dataclasses.replace(one, path=b"/run/user/1000")
+    tmpfs = one._replace(path=b"/run", ephemeral=True)
+    within_it = one._replace(path=b"/run/user/1000")
     before = {"root": [one, tmpfs], "home": []}
     assert changed(before, before) == set()
     assert changed(before, {"root": [one, tmpfs, within_it], "home": []}) == set(), (
         "it hides nothing of a volume"
     )
     assert changed(before, {"root": [tmpfs], "home": [one]}) == {b"/persist"}
-    another = dataclasses.replace(one, source=b"another")
+    another = one._replace(source=b"another")
     assert changed(before, {"root": [another, tmpfs], "home": []}) == {b"/persist"}
 
 

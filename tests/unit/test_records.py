@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,8 +105,8 @@ def test_format_refuses_what_the_hook_would_refuse() -> None:
         ((), b"old_roots"),
         ((root, root), b"old_roots"),
         ((root,), b"root/old"),
-        ((dataclasses.replace(root, subvolume=b"a;b"),), b"old_roots"),
-        ((dataclasses.replace(root, require=(b"/a\0b",)),), b"old_roots"),
+        ((root._replace(subvolume=b"a;b"),), b"old_roots"),
+        ((root._replace(require=(b"/a\0b",)),), b"old_roots"),
     ]:
         with pytest.raises(RecordError):
             records.format_rollback(records.RollbackEnv(volumes=volumes, archive=archive))

@@ -1,6 +1,5 @@
 """Which rule decides, on the layouts that are in use."""
 
-
 import hypothesis
 import pytest
 from hypothesis import given

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ from .test_document import ENTRY, REPORT, paths, reports, seconds, sizes, writer
 
 DOCS = Path(schema.SCHEMA).parent
 WIPES = Forecast(Decision("wiped"))
-FORETOLD = dataclasses.replace(REPORT, forecast=WIPES)
+FORETOLD = REPORT._replace(forecast=WIPES)
 ID = "f3b2a1d0-1111-4222-8333-444455556666"
 
 
@@ -113,7 +112,7 @@ def test_the_man_page_names_every_key() -> None:
 @hypothesis.settings(deadline=None, max_examples=50)
 @given(reports, st.booleans(), st.none() | st.just("09:30"))
 def test_any_report_is_as_it_says(report: Report, whole: bool, since: str | None) -> None:
-    foretold = report if report.forecast else dataclasses.replace(report, forecast=WIPES)
+    foretold = report if report.forecast else report._replace(forecast=WIPES)
     for name, document in (
         ("report", report_to_json(report)),
         ("status", status_to_json(foretold, all_verdicts=whole, since=since)),

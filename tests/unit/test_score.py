@@ -9,9 +9,7 @@ from impermanenced.model import Change, Difference, FileType
 from impermanenced.report.score import score
 
 
-def difference(
-    size: int = 1, change: Change = Change.CREATED, type: FileType = FileType.FILE
-) -> Difference:
+def difference(size: int = 1, change: Change = Change.CREATED, type: FileType = FileType.FILE) -> Difference:
     return Difference(b"/a", type, change, "+......", 257, size, 0, 0, 0o644, 0)
 
 

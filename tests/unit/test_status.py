@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 from typing import Any
 
 import pytest
 
-from impermanenced.cli import output, wording
+from impermanenced.cli import output, status_text, wording
 from impermanenced.cli.commands import status
 from impermanenced.document.status import status_to_json
 from impermanenced.losses import LossClass
@@ -22,7 +21,7 @@ from .reports import BUSY, NOW, PLAIN, entry, report, writer
 
 def shown(found: Report, options: status.Options | None = None, **more: Any) -> str:
     settings = {"columns": 80, "now": NOW, "style": PLAIN, **more}
-    return status.text(found, options or status.Options(), **settings)
+    return status_text.text(found, options or status.Options(), **settings)
 
 
 def test_status() -> None:
@@ -192,6 +191,11 @@ def test_status_of_everything() -> None:
 
 
 def test_status_says_what_it_does_not_know() -> None:
+    text = shown(report(watching_since=NOW - 100_000, curtailed=1))
+    assert (
+        "  writers known since 2025-11-22 08:26; 1 busy time without changed attributes and open files.\n"
+        in text
+    )
     text = shown(report(watching_since=NOW - 100_000, overflows=2, complete=False))
     assert "  writers known since 2025-11-22 08:26; 2 overflows.\n" in text
     assert "  not complete: a part could not be read\n" in text
@@ -217,10 +221,8 @@ def test_loss_classes_have_a_column_when_there_are_any() -> None:
 
 
 def test_what_programs_call_themselves_is_escaped() -> None:
-    evil = dataclasses.replace(writer("x\x1b[31m.service"), comm=b"\x1b[2J", exe=b"/bin/\x1b[2J")
-    text = shown(
-        report(entry(b"/a\x1b[31m", writer=evil), entry(b"/b\n/c", writer=dataclasses.replace(evil, unit="")))
-    )
+    evil = writer("x\x1b[31m.service")._replace(comm=b"\x1b[2J", exe=b"/bin/\x1b[2J")
+    text = shown(report(entry(b"/a\x1b[31m", writer=evil), entry(b"/b\n/c", writer=evil._replace(unit=""))))
     assert text.replace("\n", "").isprintable()
     assert r"/a\x1b[31m" in text and r"x\x1b[31m.service" in text and r"\x1b[2J (root)" in text
 
@@ -234,7 +236,7 @@ def test_rows_fit_the_terminal(columns: int) -> None:
     ]
     text = shown(report(*entries), columns=columns)
     table = text.split("\n\n")[1].splitlines()
-    assert all(wording.width(line) <= max(columns, status.MIN_WIDTH) for line in table), table
+    assert all(wording.width(line) <= max(columns, status_text.MIN_WIDTH) for line in table), table
     assert table[0].startswith("  /a-rat")
     assert table[0].endswith("4 min ago")
 

@@ -1,6 +1,5 @@
 """Paths to text and back."""
 
-
 import hypothesis
 import pytest
 from hypothesis import given

@@ -78,7 +78,7 @@ def test_the_synopsis_is_that_of_the_parser(verb: str) -> None:
     for action in own_options(verb):
         (word, *more) = [word for word in action.option_strings if re.search(rf"{word}(?![a-z-])", text)]
         assert not more, f"{verb}: {more} is {word} once more"
-        takes_value = re.search(rf"{word} _[A-Z]+_", text) is not None
+        takes_value = re.search(rf"{word} _[A-Za-z|]+_", text) is not None
         assert takes_value == (action.nargs != 0), f"{verb} {word}"
     words = {word for action in own(verb) for word in action.option_strings}
     assert set(OPTION.findall(text)) <= words

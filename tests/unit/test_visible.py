@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
@@ -71,17 +70,17 @@ def test_so_many_bytes_of_one_owner_are_listed(monkeypatch: pytest.MonkeyPatch) 
     found = listed(whole, owner_of)
     assert [one for one in found.entries if one.difference.uid == ALICE] == mine[4:]
     assert len(found.entries) == len(whole.entries) - 4
-    assert listed(dataclasses.replace(found, complete=True), owner_of).complete, "what is left fits"
+    assert listed(found._replace(complete=True), owner_of).complete, "what is left fits"
 
 
 def test_what_is_left_out_is_counted_at_the_other_end_of_the_bus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visible, "ALL", 3000)
     mine = [
-        dataclasses.replace(entry(b"/" + b"\xff" * 99 + b"%d" % number, ALICE, number), loss=loss)
+        entry(b"/" + b"\xff" * 99 + b"%d" % number, ALICE, number)._replace(loss=loss)
         for number, loss in enumerate([LossClass.DATABASE, LossClass.SECRET, LossClass.DATABASE, None] * 3)
     ]
-    came_back = dataclasses.replace(mine[0].difference, change=Change.DELETED)
-    whole = report(*mine, dataclasses.replace(mine[0], difference=came_back), entry(b"/root", 0))
+    came_back = mine[0].difference._replace(change=Change.DELETED)
+    whole = report(*mine, mine[0]._replace(difference=came_back), entry(b"/root", 0))
     found = listed(whole, owner_of)
     assert len(found.entries) < len(whole.entries) and {one.loss for one in found.unlisted} == {
         LossClass.DATABASE, LossClass.SECRET, LossClass.UNKNOWN,

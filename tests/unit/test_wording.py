@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import hypothesis
 import pytest
 from hypothesis import given
@@ -62,9 +60,9 @@ def test_shortened_text_fits(text: str, columns: int) -> None:
         (writer("cups.service"), "cups.service"),
         (writer("session-3.scope", "/usr/bin/nvim", 0), "nvim (root)"),
         (writer("user@1000.service", "/usr/bin/fish", 4_000_000), "fish (4000000)"),
-        (dataclasses.replace(writer("sshd.service"), kind="system"), "sshd.service"),
-        (dataclasses.replace(writer("a.service"), kind="user", uid=4_000_000), "user:a.service (4000000)"),
-        (dataclasses.replace(writer("x.service"), kind="container"), "container:x.service"),
+        (writer("sshd.service")._replace(kind="system"), "sshd.service"),
+        (writer("a.service")._replace(kind="user", uid=4_000_000), "user:a.service (4000000)"),
+        (writer("x.service")._replace(kind="container"), "container:x.service"),
         (writer("", "", 0), "root"),
         (writer("", "/bin/x", None), "x"),
         (None, ""),

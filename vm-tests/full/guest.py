@@ -34,6 +34,7 @@ LUKS = "rd.luks.name=2b9a4c1e-52c7-4a5d-8f0e-6b7c3d9e1a42=crypted rd.lvm.lv=syst
 BOOT = {
     "plain": f"root=UUID=8d4f5a9c-6d3e-4c57-9a52-1f1de5e1c0de {BTRFS}",
     "as-installed": f"root=UUID=8d4f5a9c-6d3e-4c57-9a52-1f1de5e1c0de {BTRFS}",
+    "servers": f"root=UUID=8d4f5a9c-6d3e-4c57-9a52-1f1de5e1c0de {BTRFS}",
     "raid1": f"root=UUID=c1a7e3d2-0f64-4b1e-a7c5-93d0b8e62f17 {BTRFS}",
     "lvm-on-luks": f"root=/dev/mapper/system-root {LUKS} {BTRFS}",
 }
@@ -46,6 +47,8 @@ PACKAGES = {
 }
 # What Debian's installer puts on a machine that is to be reached by SSH, and what a person works with.
 STANDARD = ("openssh-server", "sudo", "git", "gnupg")
+# What else a layout is made of, beside a minimal system.
+WHOLE = {"as-installed": STANDARD, "servers": (*STANDARD, "postgresql", "redis-server")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +73,23 @@ def package(release: str = "bookworm") -> Path:
     return found[0]
 
 
-def base(*more: str, variant: str = "minbase", release: str = "bookworm") -> Path:
-    """A Debian with all that the product depends on, and these packages, as a tar."""
+def base(*more: str, variant: str = "minbase", release: str = "bookworm", name: str | None = None) -> Path:
+    """A Debian with all that the product depends on, and these packages, as a tar.
+
+    `name` is what the cache has it by: of one name it keeps two.
+    """
     packages = [*(HERE / "base-packages").read_text().split(), *more]
     argv = [*MMDEBSTRAP, f"--variant={variant}", f"--include={','.join(packages)}", release]
 
     def build(directory: Path) -> None:
         succeed([*argv, str(directory / "base.tar")])
 
-    return cache.cached(f"{release}-{variant}", cache.key(*argv), build) / "base.tar"
+    return cache.cached(f"{release}-{name or variant}", cache.key(*argv), build) / "base.tar"
 
 
 def base_of(initrd: str, layout: str) -> Path:
-    if layout == "as-installed":
-        return base(*PACKAGES[initrd], *STANDARD, variant="standard")
+    if layout in WHOLE:
+        return base(*PACKAGES[initrd], *WHOLE[layout], variant="standard", name=layout)
     return base(*PACKAGES[initrd])
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import fcntl
+import functools
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -11,19 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cache
-import kernel as kernels
+import kernel
 from machine import Disk, Machine
 
-from full import guest
+from full import guest, repository
 from full.guest import HERE, Guest, succeed
-from full.repository import PLACE, repository
-from impermanenced.boots.kernels import installed
+from full.repository import PLACE
 
-KERNEL = "linux-image-cloud-amd64"
+ARCHIVE = "archive.service"  # in the guest, which has no network
 UUID = "6f0f3c52-1c0f-4f0e-9e0d-2f6f7a4f5b11"
 # As the installer's GRUB says it.
 WORDS = f"root=UUID={UUID} ro rootflags=subvol=@rootfs"
-BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd")}
+BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd"), "dracut": ("dracut", "zstd")}
+META = "linux-image-cloud-amd64"
+_KERNEL = re.compile(r"\blinux-image-\d\S*-cloud-amd64$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,13 @@ class System:
 
     def base(self) -> Path:
         """What the installer puts on the disk, as a tar."""
-        more = (KERNEL, *BUILDERS[self.initrd], "openssh-server", "sudo", "locales")
+        more = (kernels(self.release)[0], *BUILDERS[self.initrd], "openssh-server", "sudo", "locales")
         return guest.base(*more, variant="standard", release=self.release)
 
     def packages(self, *names: str) -> Path:
         """A tar of what the product depends on, and of these packages: there is no network."""
         depends = (HERE / "base-packages").read_text().split()
-        return repository(self.base(), *depends, "polkitd", *names, release=self.release)
+        return repository.repository(self.base(), *depends, "polkitd", *names, release=self.release)
 
     def disk(self) -> Path:
         tar = self.base()
@@ -51,12 +54,46 @@ class System:
         )
 
         def build(directory: Path) -> None:
-            succeed([str(word) for word in (HERE / "build-stock", directory, tar, self.initrd)])
+            with _one_at_a_time():
+                succeed([str(word) for word in (HERE / "build-stock", directory, tar, self.initrd)])
 
         return cache.cached(f"stock-{self}", key, build) / "disk.img"
 
 
-SYSTEMS = (System("bookworm", "initramfs-tools"), System("trixie", "initramfs-tools"))
+@functools.cache
+def kernels(release: str) -> tuple[str, str]:
+    """The package of the kernel that a machine has at first, and that of its upgrade: the oldest and the
+    newest of the series that this Debian has.
+    """
+    apt = ["apt-cache", *repository.archive(release)]
+    (newest,) = _KERNEL.findall(_output(*apt, "depends", META))
+    series = ".".join(newest.split(".")[:2]) + "."
+    found = set(_KERNEL.findall(_output(*apt, "pkgnames", series))) - {newest}
+    assert found, f"a kernel to upgrade from is wanted; of {series} apt knows {newest} alone"
+    return min(found, key=_numbers), newest
+
+
+def _output(*argv: str) -> str:
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Linux mounts no second filesystem with a UUID that is mounted already, and all these have the same."""
+    with open(cache.directory() / ".stock.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+SYSTEMS = (
+    System("bookworm", "initramfs-tools"),
+    System("bookworm", "dracut"),
+    System("trixie", "initramfs-tools"),
+)
 
 
 class Stock(Guest):
@@ -70,18 +107,24 @@ class Stock(Guest):
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", system.disk(), self.disk], check=True)
         self.release = ""  # of the kernel that booted last
         drives = [Disk(self.disk), *extra]
-        kernel, initial = directory / "vmlinux", directory / "initrd"
-        self.machine = Machine(directory, kernel=kernel, initrd=initial, disks=drives)
+        image, initial = directory / "vmlinux", directory / "initrd"
+        self.machine = Machine(directory, kernel=image, initrd=initial, disks=drives)
+
+    # A whole Debian on an emulated processor of a busy host takes its time.
+    def boot(self, extra: str = "", *, timeout: float = 900.0) -> None:
+        super().boot(extra, timeout=timeout)
+
+    def shutdown(self, timeout: float = 600.0) -> None:
+        super().shutdown(timeout)
 
     def power_on(self, extra: str = "") -> None:
         with self.top() as top:
-            root = os.fsencode(top / "@rootfs")
-            newest = installed(root)[0]
-            assert newest.initrd is not None
-            image = Path(os.fsdecode(root + newest.image)).read_bytes()
-            (self.directory / "vmlinux").write_bytes(kernels.unpacked(image))
-            shutil.copyfile(os.fsdecode(root + newest.initrd), self.directory / "initrd")
-            self.release = os.fsdecode(newest.release)
+            boot = top / "@rootfs/boot"
+            # The newest first, as in the menu that update-grub makes.
+            newest = max(boot.glob("vmlinuz-*"), key=lambda image: _numbers(image.name))
+            self.release = newest.name.removeprefix("vmlinuz-")
+            (self.directory / "vmlinux").write_bytes(kernel.unpacked(newest.read_bytes()))
+            shutil.copyfile(boot / f"initrd.img-{self.release}", self.directory / "initrd")
         super().power_on(extra)
 
     @contextmanager
@@ -90,21 +133,34 @@ class Stock(Guest):
         where = self.directory / "top"
         where.mkdir(exist_ok=True)
         options = "loop,ro,rescue=nologreplay,subvolid=5"
-        subprocess.run(["mount", "-t", "btrfs", "-o", options, self.disk, where], check=True)
-        try:
-            yield where
-        finally:
-            subprocess.run(["umount", where], check=True)
+        with _one_at_a_time():
+            subprocess.run(["mount", "-t", "btrfs", "-o", options, self.disk, where], check=True)
+            try:
+                yield where
+            finally:
+                subprocess.run(["umount", where], check=True)
 
-    def unpack(self, device: str, size: int) -> None:
-        """Have apt know the packages on a disk."""
-        self.run(f"mkdir -p {PLACE} && head -c {size} {device} | tar -C {PLACE} -x", timeout=300)
-        self.run(f"APT_CONFIG={PLACE}/apt.conf apt-get update")
+    def serve(self, device: str, size: int) -> None:
+        """Have the archive of packages that is on a disk answer, until the next reboot."""
+        self.run(serving(device, size), timeout=600)
+
+    def unplug(self) -> None:
+        """No archive answers any more."""
+        self.run(f"systemctl stop {ARCHIVE}")
 
     def apt(self, words: str, *, timeout: float = 1500) -> guest.Result:
-        environment = f"APT_CONFIG={PLACE}/apt.conf DEBIAN_FRONTEND=noninteractive"
-        return self.run(f"{environment} apt-get {words}", timeout=timeout)
+        return self.run(f"DEBIAN_FRONTEND=noninteractive apt-get {words}", timeout=timeout)
 
     def free(self) -> int:
         """Bytes that are free on the disk."""
         return int(self.run("stat -f -c '%a*%S' / | { IFS='*' read a b; echo $((a * b)); }").output)
+
+
+def serving(device: str, size: int) -> str:
+    """What has an archive of that size, on that disk, answer."""
+    server = f"python3 -m http.server --bind 127.0.0.1 --directory {PLACE} 80"
+    return (
+        f"mkdir -p {PLACE} && head -c {size} {device} | tar -C {PLACE} -x"
+        f" && systemd-run --quiet --unit {ARCHIVE} {server}"
+        " && bash -c 'until : > /dev/tcp/127.0.0.1/80; do sleep 0.2; done' 2>/dev/null && apt-get update"
+    )

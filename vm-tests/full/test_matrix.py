@@ -28,6 +28,20 @@ mkfifo pipe && chown alice pipe && chmod 600 pipe
 btrfs subvolume create nested && echo inside > nested/file
 echo changed >> /etc/hostname
 """
+# What the initrd mounts, and beside it what systemd does; the machine gets another id than its blank has.
+EARLY, LATE = ("/etc/early", "/etc/early.key", "/etc/machine-id"), "/etc/late"
+DECLARE = """
+set -e
+cat > /etc/impermanence/config.d/early.toml <<'END'
+[persist."/persist"]
+directories = [{path = "/etc/early", phase = "initrd"}, "/etc/late"]
+files = ["/etc/machine-id", {path = "/etc/early.key", phase = "initrd"}]
+END
+mkdir -p /etc/early /etc/late /persist/etc/early /persist/etc/late
+(umask 077; : > /etc/early.key; echo secret > /persist/etc/early.key)
+echo here | tee /persist/etc/early/note > /persist/etc/late/note
+systemd-id128 new > /persist/etc/machine-id
+"""
 # What an initrd shows until a person can type commands; Enter goes from one to the next.
 SHELL = {
     "dracut": ("Press Enter for maintenance", "# "),
@@ -64,8 +78,10 @@ def test_machine(on: Guest, initrd: str, layout: str) -> None:
     assert_is(on, initrd, layout)
     on.run("impermanence setup")
     on.run(CRUD)
+    on.run(DECLARE)
     on.run("echo kept > /var/lib/kept/precious")
     wipes(on)
+    assert_early(on)
     keeps(on)
     stops(on, initrd)
 
@@ -88,6 +104,7 @@ def assert_is(on: Guest, initrd: str, layout: str) -> None:
 def wipes(on: Guest) -> None:
     before = on.root_uuid()
     on.run(f"cd / && {LISTING} > /persist/life")
+    on.run("impermanence apply")
     on.reboot()
     on.open_top()
 
@@ -102,6 +119,19 @@ def wipes(on: Guest) -> None:
     assert on.fields(f"{TOP}/.impermanence/boots/1.env")["BOOT_ID"] == on.boot_id()
     assert_journal(on, "boot 1: wiped")
     assert on.run("systemctl --failed --no-legend").output == ""
+
+
+def assert_early(on: Guest) -> None:
+    """What is declared for the initrd was there before PID 1 was, and the rest was mounted by it."""
+    for path in (*EARLY, LATE):
+        assert on.run(f"findmnt -no FSROOT {path}").output == f"/persist{path}\n"
+    assert on.run("cat /etc/early/note /etc/late/note /etc/early.key").output == "here\nhere\nsecret\n"
+    assert on.run("stat -c %a:%U /etc/early.key").output == "600:root\n"
+    units = "UNIT=etc-early.mount UNIT=etc-early.key.mount UNIT=etc-late.mount"
+    mounted = on.run(f"journalctl -b -o cat _PID=1 {units}").output
+    assert LATE in mounted and EARLY[0] not in mounted, mounted
+    journal = on.run("journalctl -b -o export | sed -n 's/^_MACHINE_ID=//p' | head -1").output
+    assert journal == on.run("cat /persist/etc/machine-id").output
 
 
 def keeps(on: Guest) -> None:

@@ -120,9 +120,7 @@ def test_a_slow_machine(product: Guest, figures: dict[str, object]) -> None:
 
     pairs = [(one_boot(product, KEEP), one_boot(product, f"{KEEP} {WITHOUT}")) for _ in range(BOOTS)]
     for name in Boot._fields:
-        ours, theirs = (
-            statistics.median(getattr(pair[index], name) for pair in pairs) for index in range(2)
-        )
+        ours, theirs = (statistics.median(getattr(pair[index], name) for pair in pairs) for index in range(2))
         figures[f"{name}, seconds with and without the product"] = f"{ours:.1f} {theirs:.1f}"
         figures[f"{name}, ratio"] = round(ours / theirs, 2)
 

@@ -11,6 +11,7 @@ from machine import Disk, Machine
 
 from micro import disk, initramfs_tools
 from micro.initramfs import HERE, run
+from micro.test_early import declare
 
 SECONDS = 180.0
 ROOT = "root=/dev/vda rootfstype=btrfs rootflags=subvol=root rw"
@@ -62,3 +63,14 @@ def test_boots(micro: Machine, workspace: Path) -> None:
     with disk.mounted(micro.disks[0].path) as top:
         assert disk.lost(top) == []
         assert [record.number for record in disk.boots(top)] == [1]
+
+
+def test_what_is_declared_is_there_before_init(micro: Machine, workspace: Path) -> None:
+    """The root's own init finds it, which is PID 1 in place of systemd."""
+    with disk.mounted(micro.disks[0].path) as top:
+        run("btrfs", "subvolume", "create", top / "persist")
+    declare(micro, 3, workspace)
+    lines = boot(micro, "")
+    assert "result ACTION=wiped" in lines
+    mounted = sorted(line for line in lines if line.startswith("mounted "))
+    assert mounted == [f"mounted /persist/srv/{number}/kept /srv/{number}/kept" for number in range(3)]

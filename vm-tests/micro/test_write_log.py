@@ -13,12 +13,13 @@ from pathlib import Path
 
 import kernel as kernels
 import pytest
-from machine import Machine
+import write_log
+from machine import Disk, Machine
+from write_log import Write
 
 from impermanenced.boots import records
-from micro import disk, initramfs, write_log
+from micro import disk, initramfs
 from micro.initramfs import run
-from micro.write_log import Write
 
 SECONDS = 180.0
 
@@ -34,8 +35,7 @@ def test_every_flush(workspace: Path, kernel: kernels.Kernel, way: str) -> None:
     disk.make(image)
     shutil.copyfile(image, state)
     words = "" if way == "exchange" else "micro.renames"
-    drive = write_log.drive(image, log)
-    steps = one_switch(workspace, kernel.image, initramfs.build(kernel), words, drive)
+    steps = one_switch(workspace, kernel.image, initramfs.build(kernel), words, Disk(image, log=log))
     # What is moved by name first: the new root to the name of the old one, or that one to the archive.
     assert ("step rename root" in steps) == (way == "two renames"), steps
 
@@ -68,10 +68,10 @@ def subsets(epoch: list[Write], draw: random.Random) -> list[list[Write]]:
     return [draw.sample(epoch, draw.randrange(1, len(epoch))) for _ in range(SUBSETS)]
 
 
-def one_switch(workspace: Path, image: Path, initrd: Path, words: str, drive: tuple[str, str]) -> list[str]:
+def one_switch(workspace: Path, image: Path, initrd: Path, words: str, drive: Disk) -> list[str]:
     append = f"root=/dev/vda rootflags=subvol=root quiet {words}"
     with Machine(
-        workspace, kernel=image, initrd=initrd, append=append, memory=256, cpus=1, extra=drive
+        workspace, kernel=image, initrd=initrd, append=append, memory=256, cpus=1, disks=[drive]
     ) as micro:
         micro.start()
         micro.wait_report("ready", SECONDS)

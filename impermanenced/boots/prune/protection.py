@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 
 import btrfsutil
@@ -11,13 +10,14 @@ import btrfsutil
 from ...config.load import Config
 from ...errors import NotSetUp
 from ...kernel import btrfs, mounts
+from ...lazy import regex
 from ...paths import within
 from ...state import STATE
 from ...text import to_text
 from ...volumes.machine import Machine
 from ..old_roots import Archive, open_below
 
-_SUBVOLID = re.compile(rb"(?:^|,)subvolid=([0-9]+)(?:,|$)")
+_SUBVOLID = regex(rb"(?:^|,)subvolid=([0-9]+)(?:,|$)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from ...lazy import regex
 from ...state import BOOTS
 from .keyvalue import LONG_NUMBER, NAME, TIME, WORD, Fields, assemble, line, split
 
@@ -21,11 +21,10 @@ ACTIONS = (
 
 IMAGE = "hibernation-image"  # the reason code of a refusal: an image that nobody resumed waits
 
-_RELEASE = re.compile(r"[!-~]{1,128}")
+_RELEASE = regex(r"[!-~]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class BootVolume:
+class BootVolume(NamedTuple):
     """One volume of a boot."""
 
     name: str
@@ -38,8 +37,7 @@ class BootVolume:
     old_uuid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BootRecord:
+class BootRecord(NamedTuple):
     """The record of a boot."""
 
     number: int | None  # None: no record was written; only in the result in /run

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...losses import CLASSES, LossClass
 from ...state import BOOTS
 from .keyvalue import LONG_NUMBER, TIME, assemble, line, split
 
 
-@dataclass(frozen=True, slots=True)
-class EndRecord:
+class EndRecord(NamedTuple):
     """The last record of a boot.
 
     boots/N.end is written after the last session ended and before the filesystems are unmounted, so a boot

@@ -10,24 +10,25 @@ from typing import TypeVar
 
 from ... import state
 from ...errors import RecordError
+from ...lazy import regex
 from ...text import to_text
 
 VERSION = 1
 LARGEST = 65536  # bytes; a shell reads these files line by line
 
 # Regular expressions of values.
-UUID = re.compile(state.UUID)
-NUMBER = re.compile(state.BOOT_NUMBER)
-TIME = re.compile(r"0|[1-9][0-9]{0,11}")
-NAME = re.compile(state.VOLUME_NAME)
-LONG_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
-WORD = re.compile(r"[A-Za-z0-9-]{1,64}")
+UUID = regex(state.UUID)
+NUMBER = regex(state.BOOT_NUMBER)
+TIME = regex(r"0|[1-9][0-9]{0,11}")
+NAME = regex(state.VOLUME_NAME)
+LONG_NUMBER = regex(r"0|[1-9][0-9]{0,17}")
+WORD = regex(r"[A-Za-z0-9-]{1,64}")
 
-_LINE = re.compile(rb"([A-Z_]+)=((?:[ -$&-~]|%(?:0[1-9A-F]|1[0-9A-F]|25|7F|[89A-F][0-9A-F]))*)")
-_ESCAPE = re.compile(rb"%([0-9A-F]{2})")
-_UNSAFE_BYTE = re.compile(rb"[^ -$&-~]")
+_LINE = regex(rb"([A-Z_]+)=((?:[ -$&-~]|%(?:0[1-9A-F]|1[0-9A-F]|25|7F|[89A-F][0-9A-F]))*)")
+_ESCAPE = regex(rb"%([0-9A-F]{2})")
+_UNSAFE_BYTE = regex(rb"[^ -$&-~]")
 # Names that a shell or a terminal could take for something else; the hook refuses them.
-_UNSAFE_PATH = re.compile(rb"""[\x00-\x1f\x7f"'`$\\*?\[\](){}<>|&;!#]""")
+_UNSAFE_PATH = regex(rb"""[\x00-\x1f\x7f"'`$\\*?\[\](){}<>|&;!#]""")
 
 T = TypeVar("T")
 

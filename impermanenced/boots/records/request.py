@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...state import NEXT
 from .keyvalue import WORD, assemble, line, split
@@ -11,8 +11,7 @@ REQUESTS = ("wipe", "keep", "boot")
 OFF = "off-"  # what the id of the request of `setup --off` begins with
 
 
-@dataclass(frozen=True, slots=True)
-class NextRequest:
+class NextRequest(NamedTuple):
     """A request for the next boot."""
 
     action: str  # one of REQUESTS

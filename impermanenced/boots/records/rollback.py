@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...state import ARCHIVE, ROLLBACK
 from .keyvalue import NAME, Fields, assemble, line, path_fault, split
@@ -11,8 +11,7 @@ ON_FAILURE = ("keep", "stop")
 ON_MISSING_BLANK = ("keep", "create-empty", "stop")
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackVolume:
+class RollbackVolume(NamedTuple):
     """One volume, as the hook needs it."""
 
     name: str
@@ -24,8 +23,7 @@ class RollbackVolume:
     before_uuid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackEnv:
+class RollbackEnv(NamedTuple):
     """The settings of the hook."""
 
     volumes: tuple[RollbackVolume, ...]

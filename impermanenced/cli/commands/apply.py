@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass
-
 from ...document.apply import apply_to_json
 from ...document.fields import printed
 from ...keep import apply
 from ...keep.apply import Applied
 from ...volumes.configured import configured
-from .. import arguments, output
+from .. import output
+from ..arguments import Trial, add_trial, trial
 from ..verb import Shared, Verb
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    dry_run: bool = False
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_dry_run(parser)
-    arguments.add_json(parser)
-
-
-def read_options(found: argparse.Namespace) -> Options:
-    return Options(found.dry_run)
-
-
-def run(options: Options, shared: Shared) -> int:
+def run(options: Trial, shared: Shared) -> int:
     with configured(shared.config) as (config, machine):
         applied = apply.run(config, machine, dry_run=options.dry_run)
+        if not options.dry_run:
+            applied = apply.release(config, machine, applied)
     if shared.json:
         output.write(printed(apply_to_json(applied, dry_run=options.dry_run)))
     else:
@@ -38,7 +24,7 @@ def run(options: Options, shared: Shared) -> int:
     return 1 if any(one.failed for one in applied.left) else 0
 
 
-verb = Verb(add_arguments, read_options, run)
+verb = Verb(add_trial, trial, run)
 
 
 def text(applied: Applied, *, dry_run: bool) -> str:

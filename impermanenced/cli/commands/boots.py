@@ -10,7 +10,7 @@ import argparse
 from dataclasses import dataclass
 
 from ...errors import UsageError
-from ...system.lazy import Deferred
+from ...lazy import Deferred
 from .. import arguments
 from ..arguments import add_json
 from ..verb import Shared, Verb

@@ -7,10 +7,10 @@ the disk, and needs nothing that a report needs: what each loads is a third of t
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...errors import UsageError
-from ...system.lazy import Deferred
+from ...lazy import Deferred
 from .. import arguments
 from ..verb import Shared, Verb
 
@@ -18,8 +18,7 @@ _comparison = Deferred("impermanenced.cli.comparison")
 _from_blank = Deferred("impermanenced.cli.from_blank")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     path: bytes | None = None
     span: tuple[str, str] | None = None  # the two moments; None: the blank and now
     view: str = ""  # one of VIEWS, or "" for a line a path

@@ -102,8 +102,9 @@ def look(config_file: bytes | None) -> list[Finding]:
         if not any(finding.severity == ERROR for finding in found):
             raise
         found.append(Finding(ERROR, error.message, error.hint or "impermanence setup --dry-run"))
-    # What will be again is said once.
-    if hook is not None and (hook.code is None or hook.code not in {finding.code for finding in found}):
+    # What will be again is said once; of a release that gave way, the releases tell more.
+    told = {finding.code for finding in found if finding.code is not None}
+    if hook is not None and hook.kind != outcome.GAVE_WAY and hook.code not in told:
         found.insert(0, _this_boot(hook, decision if mended else None))
     return doctor.worst_first(found)
 

@@ -13,7 +13,7 @@ from ...kernel import mounts
 from ...model import LOSSES, Change, Difference, Entry, FileType, Forecast, Report, Writer
 from ...report.explanation import Explanation, explain
 from ...report.forecast import Fate, fate, why
-from ...text import size_to_text, to_text
+from ...text import from_text, size_to_text, to_text
 from .. import arguments, next_boot, output, paths, remedies, source, wording
 from ..output import Style
 from ..verb import Shared, Verb
@@ -38,13 +38,18 @@ def run(options: Options, shared: Shared) -> int:
     next_boot.complain_of_another_root(shared.config)
     settings = source.settings(shared.config)
     report = source.fetch(shared.config)
-    report = dataclasses.replace(report, forecast=next_boot.forecast_of(report, shared.config))
+    report = report._replace(forecast=next_boot.forecast_of(report, shared.config))
     answer = look_up(report, options.path, paths.directory(options.path))
     persist = settings.persist[0] if settings and settings.persist else remedies.PERSIST
     if answer.entry is not None and answer.entry.verdict in LOSSES:
         placements = settings.placements if settings else ()
         declared = remedies.declaration(report, answer.path, persist, placements)
-        answer = dataclasses.replace(answer, entry=remedies.with_declaration(answer.entry, declared))
+        kept = answer.path if declared is None else from_text(declared.argument)
+        answer = dataclasses.replace(
+            answer,
+            entry=remedies.with_declaration(answer.entry, declared),
+            writing=remedies.stopping(report, kept) if shared.config is None else (),
+        )
     shown = text(
         answer,
         persist=None if settings and settings.persist and shared.config is None else to_text(persist),
@@ -73,6 +78,7 @@ class Answer:
     forecast: Forecast | None = None
     blank: bytes | None = None  # of the volume that the path is in, from the top level
     subvolume: bytes | None = None  # the nested subvolume that the path is in
+    writing: tuple[str, ...] = ()  # services that run, and write to what would be kept
 
 
 def look_up(report: Report, argument: bytes, cwd: bytes) -> Answer:
@@ -149,7 +155,8 @@ def text(
         facts["history"] = [_history(entry.lost)]
     facts["then"] = [_afterwards(entry, answer.forecast)]
     if entry.verdict in LOSSES:
-        facts["keep it"] = list(remedies.lines(entry, persist=persist, config=config, blank=answer.blank))
+        keep = remedies.lines(entry, persist=persist, config=config, blank=answer.blank, stop=answer.writing)
+        facts["keep it"] = list(keep)
     for name, values in facts.items():
         lines += [f"  {name if not number else '':7}  {value}" for number, value in enumerate(values)]
     return "\n".join(lines) + "\n"

@@ -61,10 +61,10 @@ def judge(report: Report, config_file: bytes | None) -> Judgement:
 def text(judgement: Judgement, style: Style) -> str:
     """Return the answer for a person."""
     found = judgement.tally
-    sums = f"{wording.plural(found.count, 'path')}, {size_to_text(found.size)}"
+    sums = f"{wording.plural(found.paths, 'path')}, {size_to_text(found.size)}"
     if judgement.spared is not None:
-        answer = judgement.spared + (f", the next boot does not take away {sums}" if found.count else "")
-    elif found.count:
+        answer = judgement.spared + (f", the next boot does not take away {sums}" if found.paths else "")
+    elif found.paths:
         answer = f"the next boot takes away {sums}"
     else:
         answer = "the next boot takes nothing away" + ("" if found.complete else " that was looked at")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...boots import compared
 from ...boots.history import History
@@ -21,9 +21,10 @@ from ...volumes.machine import Machine
 from .. import arguments, output, paths, wording
 from ..verb import Shared, Verb
 
+_INDENT = " " * 6
 
-@dataclass(frozen=True, slots=True)
-class Options:
+
+class Options(NamedTuple):
     path: bytes
 
 
@@ -52,8 +53,7 @@ def run(options: Options, shared: Shared) -> int:
 verb = Verb(add_arguments, read_options, run)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The life of a path."""
 
     path: bytes
@@ -94,9 +94,11 @@ def lines(found: Found, style: output.Style, columns: int, now: float) -> Iterat
     yield ""
     rows = [_row(one, now) for one in found.sightings]
     widths = [max(wording.width(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
+    for one, row in zip(found.sightings, rows, strict=True):
         cells = [wording.pad(cell, widths[index]) for index, cell in enumerate(row[:4])]
         yield wording.cut("  " + "  ".join([*cells, row[4]]).rstrip(), columns)
+        if one.fault is not None:
+            yield from wording.wrap(one.fault, columns, _INDENT, _INDENT)
     if found.fault is not None:
         yield ""
         yield f"  writers of earlier boots are not known: {found.fault}"
@@ -113,7 +115,7 @@ def _row(one: Sighting, now: float) -> tuple[str, str, str, str, str]:
     boot = one.moment.boot
     when = wording.when(boot.time if boot is not None else None, now)
     if one.fault is not None:
-        return one.moment.name, when, "?", "", one.fault
+        return one.moment.name, when, "?", "", ""
     if one.thing is None:
         return one.moment.name, when, "-", "", ""
     thing = one.thing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from functools import partial
 
 from ...config.ignore import Pattern
 from ...errors import UsageError
@@ -44,7 +45,7 @@ def run(options: Options, shared: Shared) -> int:
                 session.say(f"{pattern} is ignored already")
                 continue
             text = f"# Written by impermanence ignore.\n[watch]\nignore = [{toml.string(pattern)}]\n"
-            job = jobs.ignore(session.ground, session.book, text.encode())
+            job = session.do(partial(jobs.ignore, session.ground, session.book, text.encode()))
             session.note(job, [])
             session.say(f"{pattern} is ignored; undo: impermanence undo {job.number}")
         session.finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...config.load import DEFAULT, DROP_INS, load
 from ...config.nix import Evaluated, sorted_by_path
@@ -144,11 +144,11 @@ def _wanted(one: Placement) -> Wanted:
         _own(one.parent, one.user),
         one.method,
         one.hide,
-        replace(one.details, default=Ownership()),
+        one.details._replace(default=Ownership()),
         declared=True,
     )
 
 
 def _own(own: Ownership, user: str | None) -> Ownership:
     """Return an ownership without what the table of a user says already."""
-    return replace(own, user=None) if own.user is not None and own.user == user else own
+    return own._replace(user=None) if own.user is not None and own.user == user else own

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from dataclasses import dataclass
 
-from ...boots import doctor_kernels, requests
+from ...boots import requests
 from ...boots.requests import CANCEL
 from ...config.load import Config
 from ...errors import UsageError
+from ...lazy import regex
 from ...report.forecast import foretell
 from ...volumes.configured import configured
 from ...volumes.machine import Machine
@@ -20,7 +20,7 @@ from ..verb import Shared, Verb
 
 REQUESTS = ("wipe", "keep", "boot", CANCEL)
 _HINT = "impermanence next [wipe | keep [--boots N] | boot N | cancel]"
-_COUNT = re.compile(r"[1-9][0-9]{0,8}")
+_COUNT = regex(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,6 @@ verb = Verb(add_arguments, read_options, run)
 def _asked_for(config: Config, machine: Machine) -> str:
     pending = requests.pending(machine)
     forecast = foretell(config, machine)
-    refused = doctor_kernels.refused(machine, forecast.decision)
-    more = "" if refused is None else f"{refused}\n"
     if pending is not None:
-        return next_boot.asked(pending, forecast.decision, time.time()) + more
-    return next_boot.nothing_asked(forecast, trial=not config.rollback.wipe) + more
+        return next_boot.asked(pending, forecast.decision, time.time())
+    return next_boot.nothing_asked(forecast, trial=not config.rollback.wipe)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from ...errors import ImpermanenceError
-from ...keep.adopt import persist
+from ...config.placement import AUTO, BIND, SYMLINK, SYNC
+from ...errors import UsageError
+from ...keep.adopt import checks, persist
 from ...keep.adopt.persist import Request
 from ...paths import within
 from ...text import to_text
@@ -19,63 +21,71 @@ from ..verb import Shared, Verb
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    paths: tuple[bytes, ...]
+    common: adopting.Options
     to: bytes | None = None
-    stop: tuple[str, ...] = ()
-    dry_run: bool = False
-    yes: bool = False
+    method: str | None = None  # None: as it is declared, or else BIND
+    replace: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_json(parser)
-    arguments.add_dry_run(parser)
-    parser.add_argument("paths", metavar="PATH", nargs="+", help="a directory, or a file")
+    adopting.add_arguments(parser, "a directory, or a file")
     parser.add_argument("--to", metavar="VOLUME", help="the persist volume, such as /persist")
-    arguments.add_stop(parser)
-    arguments.add_yes(parser)
+    parser.add_argument(
+        "--method",
+        choices=(BIND, SYMLINK, SYNC, AUTO),
+        help="how the path gets to its data: mounted (bind, and auto here), by a link, or copied back after "
+        "each change (sync, for a file that programs replace)",
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="copy what is mounted at a directory, and take its place"
+    )
 
 
 def read_options(found: argparse.Namespace) -> Options:
     to = None if found.to is None else paths.persist_volume(arguments.path(found.to), "--to")
-    named = tuple(arguments.path(one) for one in found.paths)
-    return Options(named, to, arguments.units(found.stop), found.dry_run, found.yes)
+    return Options(adopting.read_options(found), to, found.method, found.replace)
 
 
 def run(options: Options, shared: Shared) -> int:
-    cwd = b"/" if all(path.startswith(b"/") for path in options.paths) else os.getcwdb()
     with adopting.session(shared) as session:
         session.recover()
-        wanted = list(_requests(session, options, cwd))
-        _refuse_writers(session, wanted)
+        wanted = list(_requests(session, options))
+        report = source.fetch(None)
+        for request in wanted:
+            checks.refuse_writers(report, request.path, request.stop, session.ground.services)
         outlooks = [persist.look(session.ground, request) for request in wanted]
         for outlook in outlooks:
             session.say("\n".join(f"  {line}" for line in persist.words(outlook)))
-        if options.dry_run:
-            session.finish(outlooks, dry_run=True)
-            return 0
-        if not adopting.agreed(shared, yes=options.yes):
-            session.say("nothing was changed")
-            return 0
-        for request in wanted:
-            job, notes = persist.begin(session.ground, session.book, request)
-            session.note(job, notes)
-            session.say(adopting.undo_words(job))
-        session.finish()
-    return 0
+        acts = [partial(persist.begin, session.ground, session.book, request) for request in wanted]
+        return session.carry_out(options.common, acts, outlooks)
 
 
 verb = Verb(add_arguments, read_options, run)
 
 
-def _requests(session: Session, options: Options, cwd: bytes) -> Iterator[Request]:
+def _requests(session: Session, options: Options) -> Iterator[Request]:
     """Yield what is adopted, the directory of the declarations first if it goes with a wipe."""
     ground = session.ground
     volume = adopting.volume(ground.config, options.to)
-    named = [paths.likely(ground.machine, path, cwd, lambda _: False) for path in options.paths]
-    for path in dict.fromkeys([*_declarations(session), *named]):
-        text = adopting.text_of(ground.config, ground.machine, path, volume)
-        declared = [one.persist for one in ground.config.declarations if one.path == path]
-        yield Request(path, options.to or (declared or [volume])[0], text, options.stop)
+    declared = {one.declaration.path: one for one in ground.config.placements}
+    for path in _declarations(session):
+        text = adopting.text_of(ground.config, ground.machine, path, volume, BIND)
+        yield Request(path, volume, text, options.common.stop)
+    for path in session.paths(options.common, lambda _: False):
+        method, persist = options.method or BIND, volume
+        if (one := declared.get(path)) is not None:
+            if options.method not in (None, one.method):
+                raise UsageError(
+                    f"{to_text(path)} is declared with the method {one.method}, in {one.declaration.source}",
+                    "change it there, or leave out --method",
+                )
+            method, persist = one.method, one.declaration.persist
+        text = adopting.text_of(ground.config, ground.machine, path, volume, method)
+        # What is declared with AUTO is mounted, for its source will be there.
+        way = BIND if method == AUTO else method
+        yield Request(
+            path, options.to or persist, text, options.common.stop, method=way, replaces=options.replace
+        )
 
 
 def _declarations(session: Session) -> list[bytes]:
@@ -86,22 +96,3 @@ def _declarations(session: Session) -> list[bytes]:
     lost = any(os.stat(one.mountpoint).st_dev == device for one in ground.machine.volumes)
     declared = any(within(ground.drop_ins, one.path) for one in ground.config.declarations if one.directory)
     return [ground.drop_ins] if lost and not declared else []
-
-
-def _refuse_writers(session: Session, wanted: Sequence[Request]) -> None:
-    """Raise ImpermanenceError for a unit that runs, and was seen writing there, unless it is stopped."""
-    report = source.fetch(None)
-    for request in wanted:
-        units = {
-            entry.writer.unit: entry.difference.path
-            for entry in report.entries
-            if entry.writer is not None
-            and entry.writer.unit.endswith(".service")
-            and entry.writer.kind == "system"
-            and within(entry.difference.path, request.path)
-        }
-        for unit in session.ground.services.running(tuple(sorted(units.keys() - set(request.stop)))):
-            raise ImpermanenceError(
-                f"{unit} runs, and has written {to_text(units[unit])}; nothing was changed",
-                f"impermanence persist --stop {unit} {to_text(request.path)}",
-            )

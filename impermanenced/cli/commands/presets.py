@@ -65,11 +65,17 @@ def _list(found: Mapping[str, Preset], columns: int) -> Iterator[str]:
         whats = "; ".join(dict.fromkeys(part.what for part in one.parts))
         yield from wording.wrap(whats, columns, f"{name:<{width}}  ", " " * (width + 2))
     yield ""
-    names = sorted(name for name, one in found.items() if one.application)
-    yield from wording.wrap(", ".join(names), columns, "and for applications: ", "  ")
-    yield ""
+    for head, of_home in (("and for applications: ", False), ("in homes: ", True)):
+        names = sorted(name for name, one in found.items() if (one.home if of_home else _is_service(one)))
+        yield from wording.wrap(", ".join(names), columns, head, "  ")
+        yield ""
     yield "What one holds here:  impermanence presets NAME"
-    yield 'To keep it:  preset = ["NAME"] below [persist."/persist"] in the configuration'
+    yield 'To keep it:  preset = ["NAME"] below [persist."/persist"] in the configuration, and in a home'
+    yield '             below [persist."/persist".users.USER]'
+
+
+def _is_service(preset: Preset) -> bool:
+    return preset.application and bool(preset.parts)
 
 
 def text(name: str, places: Sequence[Place], style: Style) -> str:
@@ -84,7 +90,7 @@ def text(name: str, places: Sequence[Place], style: Style) -> str:
         lines += ["", f"  {to_text(one.path)}{'/' if one.directory else ''}  {one.part.what}"]
         lines.append(f"    {size_to_text(one.size)}, {files}, {kept}")
         lines += _ways(one)
-    absent = [to_text(one.path) for one in places if not one.there]
+    absent = [to_text(one.path) for one in places if not one.there and not one.user]
     if absent:
         lines += ["", f"  not here: {', '.join(absent)}"]
     return "\n".join(lines) + "\n"
@@ -94,7 +100,8 @@ def _ways(one: Place) -> Iterator[str]:
     unit = wording.unit(one.unit)
     if one.unit:
         now = "" if one.open else "  (it does not hold it open now)"
-        yield f"    close it:   systemctl stop {shlex.quote(unit)}{now}"
+        whose = f"--user --machine={shlex.quote(one.user)}@ " if one.own and one.user else ""
+        yield f"    close it:   systemctl {whose}stop {shlex.quote(unit)}{now}"
     elif one.open:
         yield "    close it:   a process of no unit holds it open"
     if one.source is not None:

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...boots import compared, restore
 from ...boots.moments import Moment, Word, find, opened
@@ -29,8 +29,7 @@ from ..verb import Shared, Verb
 MOST_LOST = 5  # things that are named
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     paths: tuple[bytes, ...]
     moment: str
     to: bytes | None = None
@@ -96,8 +95,7 @@ def run(options: Options, shared: Shared) -> int:
 verb = Verb(add_arguments, read_options, run)
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One path to restore."""
 
     volume: Volume

@@ -14,9 +14,9 @@ from ...boots import compared
 from ...boots.moments import find, opened
 from ...errors import ImpermanenceError, UsageError
 from ...kernel import openat2
+from ...lazy import Deferred
 from ...model import LOSSES, Change, Entry, Volume
 from ...report import past
-from ...system.lazy import Deferred
 from ...volumes.configured import configured
 from .. import arguments, main, output, source, wording
 from ..review.plan import Review, items, shown

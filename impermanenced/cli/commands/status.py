@@ -1,44 +1,35 @@
-"""`status`: what the next boot would lose.  The first line answers, the last one says what to do."""
+"""`status`: what the next boot would lose.
+
+What is printed for a person, and the state of declarations, is loaded when it is asked for: a program that
+reads the JSON waits for neither.
+"""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from ...boots.examine import UNKNOWN
-from ...document.declared import states_to_json
 from ...document.fields import printed
 from ...document.status import status_to_json
-from ...document.strays import strays_to_json
 from ...errors import UsageError
-from ...losses import BAD, SERIOUS, mark
-from ...model import LOSSES, AdviceKind, Entry, Report, Verdict
-from ...report import totals
+from ...lazy import Deferred
 from ...report.forecast import loses
-from ...text import size_to_text, to_text
-from .. import declared, next_boot, output, remedies, since, source, wording
+from .. import output, source
 from ..arguments import add_json
-from ..output import Style
-from ..rows import ORDERS, PACKAGES, VIEWS, Row, by, rows
 from ..verb import LOST, Shared, Verb
 
-MIN_WIDTH = 60
-MOST_DECLARED = 5  # declarations for which what makes them so is shown
-MOST = 20  # rows, unless all are asked for
-SUGGESTED = 5000  # differences of which the command that keeps the worst is worked out
-_VERDICTS = {
-    Verdict.PERSISTED: "persisted",
-    Verdict.HIDDEN: "hidden under mounts that have it",
-    Verdict.REGENERATED: "made anew by the boot",
-    Verdict.IGNORED: "ignored by you",
-}
+_declared = Deferred("impermanenced.cli.declared")
+_next_boot = Deferred("impermanenced.cli.next_boot")
+_since = Deferred("impermanenced.cli.since")
+_text = Deferred("impermanenced.cli.status_text")
+
+# The names of `rows.ORDERS` and `rows.VIEWS`, which a test compares.
+ORDERS = ("score", "size", "time", "path")
+VIEWS = ("unit", "app", "directory", "user", "class")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     all: bool = False
     exit_code: bool = False
     view: str | None = None  # one of VIEWS
@@ -52,11 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also show what is persisted, hidden or ignored")
     parser.add_argument("--exit-code", action="store_true", help="exit with 3 if anything would be lost")
     parser.add_argument("--persist", action="store_true", help="show the state of each declaration instead")
-    parser.add_argument(
-        "--by", choices=tuple(VIEWS), help="show one row for each of these, in place of things"
-    )
+    parser.add_argument("--by", choices=VIEWS, help="show one row for each of these, in place of things")
     parser.add_argument("--since", metavar="settled|-1|TIME", help="show only what was written since then")
-    parser.add_argument("--sort", choices=tuple(ORDERS), default="score", help="default: score")
+    parser.add_argument("--sort", choices=ORDERS, default="score", help="default: score")
 
 
 def read_options(found: argparse.Namespace) -> Options:
@@ -67,219 +56,19 @@ def read_options(found: argparse.Namespace) -> Options:
 
 def run(options: Options, shared: Shared) -> int:
     if options.persist:
-        return _run_persist(options, shared)
-    report, moment = since.only(source.fetch(shared.config), options.since, time.time())
-    forecast = next_boot.forecast_of(report, shared.config)
-    report = dataclasses.replace(report, forecast=forecast)
+        kept = _declared.show(shared, whole=options.all)
+        return LOST if options.exit_code and not kept else 0
+    report, moment = source.fetch(shared.config), None
+    if options.since is not None:
+        report, moment = _since.only(report, options.since, time.time())
+    if report.forecast is None:
+        report = report._replace(forecast=_next_boot.forecast_of(report, shared.config))
     if shared.json:
         document = status_to_json(report, all_verdicts=options.all, since=moment)
         output.write(printed(document))
     else:
-        shown = text(
-            report,
-            options,
-            since=moment,
-            columns=output.columns(),
-            now=time.time(),
-            style=output.style(shared),
-            notices=next_boot.notices(forecast.decision, shared.config),
-            keep=_keep(report, options, shared),
-        )
-        output.write_long(shown, shared)
+        _text.show(report, options, shared, moment)
     return LOST if options.exit_code and loses(report) else 0
 
 
-def _keep(report: Report, options: Options, shared: Shared) -> str | None:
-    """Return the command that keeps what stands in the first row, as `suggest` would declare it; None where
-    nothing would, or the system is not the running one.
-    """
-    losses = [entry for entry in report.entries if entry.verdict in LOSSES]
-    if shared.config is not None or options.view or not losses or len(report.entries) > SUGGESTED:
-        return None
-    settings = source.settings(None)
-    if settings is None:
-        return None
-    path = rows(losses, options.order)[0].entries[0].difference.path
-    persist = settings.persist[0] if settings.persist else remedies.PERSIST
-    found = remedies.declaration(report, path, persist, settings.placements)
-    if found is None:
-        return None
-    return remedies.keeping(found.argument, None if settings.persist else to_text(persist))
-
-
-def _run_persist(options: Options, shared: Shared) -> int:
-    found, others = source.declarations(shared.config), source.strays(shared.config)
-    if shared.json:
-        output.write(printed({**states_to_json(found), **strays_to_json(others)}))
-    else:
-        style, columns = output.style(shared), output.columns()
-        shown = declared.text(found, others, whole=options.all, columns=columns, style=style)
-        output.write_long(shown, shared)
-    return LOST if options.exit_code and not all(one.kept for one in found) else 0
-
-
 verb = Verb(add_arguments, read_options, run)
-
-
-def text(
-    report: Report,
-    options: Options,
-    *,
-    since: str | None = None,
-    columns: int,
-    now: float,
-    style: Style,
-    notices: Sequence[str] = (),
-    keep: str | None = None,
-) -> str:
-    """Return the report for a person.
-
-    `since`: it has only what came since then, in words; `notices`: what else is known of the next boot;
-    `keep`: the command that keeps the worst of it.
-    """
-    losses = [entry for entry in report.entries if entry.verdict in LOSSES]
-    lost = rows(losses, options.order)
-    answer = _answer(lost, report, since=since)
-    lines = [style.bold(answer), *(f"error: {fault}." for fault in report.faults), *notices, ""]
-    shown = by(options.view, losses, options.order) if options.view else lost
-    if shown:
-        most = len(shown) if options.all else MOST
-        lines += [*_table(shown[:most], columns, now), *_rest(shown[most:]), ""]
-    if unfulfilled := list(_unfulfilled(losses)):
-        lines += ["  declared, but nothing is mounted there; what makes it so:", *unfulfilled, ""]
-    if options.all:
-        lines += _others(report, columns)
-    lines += [style.dim(f"  {line}") for line in _notes(report, now, whole=options.all)]
-    if report.forecast is not None and report.forecast.decision.action == UNKNOWN:
-        why = report.forecast.decision.why
-        lines.append(style.dim(f"  what the next boot will do is not known: {why}"))
-    lines += ["", *([f"Keep the first:  {keep}"] if keep else []), _advice(lost)]
-    return "\n".join(lines) + "\n"
-
-
-def _rest(rest: list[Row]) -> Iterator[str]:
-    if rest:
-        size = size_to_text(sum(row.size for row in rest))
-        yield f"  and {len(rest):,} more, {size} (--all shows them)"
-
-
-def _unfulfilled(losses: Sequence[Entry]) -> Iterator[str]:
-    """Yield what makes the declarations so that nothing fulfils, each once."""
-    kinds = (AdviceKind.FSTAB, AdviceKind.TMPFILES, AdviceKind.MODULE)
-    found = dict.fromkeys(
-        advice
-        for entry in losses
-        if entry.verdict is Verdict.DECLARED
-        for advice in entry.advice
-        if advice.kind in kinds
-    )
-    for advice in list(found)[:MOST_DECLARED]:
-        yield f"    {remedies.elsewhere(*advice)}"
-    if len(found) > MOST_DECLARED:
-        yield f"    and {len(found) - MOST_DECLARED:,} more (impermanence explain PATH)"
-
-
-def _answer(lost: list[Row], report: Report, *, since: str | None = None) -> str:
-    will, end = next_boot.losing(report.forecast)
-    of = f" of what came since {since}" if since else ""
-    if not lost:
-        return f"nothing {'' if report.complete else 'that you may see '}{will}{of}{end}."
-    total = size_to_text(sum(row.size for row in lost))
-    least = "" if report.complete else "at least "
-    serious = sum(row.score >= SERIOUS for row in lost)
-    bad = f", {serious:,} of them serious" if serious else ""
-    return f"{least}{wording.plural(len(lost), 'thing')} {will} ({total}){of}{bad}{end}."
-
-
-def _table(lost: list[Row], columns: int, now: float) -> Iterator[str]:
-    losses = max(wording.width(row.loss) for row in lost)
-    whats = max(wording.width(row.what) for row in lost)
-    sizes = max(wording.width(_size(row)) for row in lost)
-    ages = [", ".join(_remarks(row, now)) for row in lost]
-    names = [wording.homely(row.path) for row in lost]
-    marks = 3 if any(row.score >= BAD for row in lost) else 0
-    # The path gets the columns that the rest leaves, which is at least half of them.
-    fixed = 2 + marks + (losses + 2 if losses else 0) + 2 + whats + 2 + sizes + 2
-    room = max(columns, MIN_WIDTH) - fixed
-    widest = max(wording.width(name) for name in names)
-    whos = min(max(wording.width(age) for age in ages), max(room // 2, room - widest))
-    paths = min(room - whos, widest)
-    for row, name, age in zip(lost, names, ages, strict=True):
-        sign = f"{mark(row.score):>2} " if marks else ""
-        loss = wording.pad(row.loss, losses) + "  " if losses else ""
-        path = wording.pad(wording.shorten(name, paths), paths)
-        what = wording.pad(row.what, whats, right=True)
-        size = wording.pad(_size(row), sizes, right=True)
-        yield f"  {sign}{loss}{path}  {what}  {size}  {wording.shorten(age, whos)}".rstrip()
-
-
-def _remarks(row: Row, now: float) -> Iterator[str]:
-    """Yield what else is said of a row; what is cut where there is no room is in the middle."""
-    if row.declared:
-        yield "not mounted"
-    yield from filter(None, (row.who, wording.age(row.when, now), row.note))
-
-
-def _size(row: Row) -> str:
-    return size_to_text(row.size) if row.size else ""
-
-
-def _others(report: Report, columns: int) -> Iterator[str]:
-    """Yield what --all adds: every other path with its rule."""
-    for verdict, title in _VERDICTS.items():
-        entries = [entry for entry in report.entries if entry.verdict is verdict]
-        if entries:
-            yield f"  {title}:"
-            room = max(columns, MIN_WIDTH) // 2
-            for entry in entries:
-                path = wording.homely(to_text(entry.difference.path))
-                yield f"    {wording.shorten(path, room)}  {entry.rule}"
-            yield ""
-
-
-def _notes(report: Report, now: float, *, whole: bool) -> Iterator[str]:
-    if left_out := [] if whole else list(_left_out(report)):
-        yield f"not counted: {', '.join(left_out)} (--all shows them)"
-    if report.others is not None and report.others.entries:
-        what = wording.plural(report.others.entries, "difference")
-        yield f"not shown: up to {what} of other users, {size_to_text(report.others.size)} (root sees all)"
-    elif not report.complete:
-        yield "not complete: a part could not be read"
-    yield from report.notes
-    yield _watch(report, now)
-
-
-def _left_out(report: Report) -> Iterator[str]:
-    """Yield how much is not counted as a loss, and why."""
-    caches, counts = totals.caches(report), totals.counts(report)
-    counts[Verdict.IGNORED] -= caches
-    for verdict, title in _VERDICTS.items():
-        if counts[verdict]:
-            yield f"{counts[verdict]:,} {title}"
-    if caches:
-        yield f"{caches:,} in caches and the like"
-
-
-def _watch(report: Report, now: float) -> str:
-    since = report.watching_since
-    if since is None and report.unheard is not None:
-        return f"writers unknown: {report.unheard}"
-    if since is None:
-        return "nobody watches: writers unknown (systemctl start impermanenced)"
-    missing = []
-    if report.gaps:
-        last = wording.clock(report.gaps[-1][1], now)
-        missing.append(f"{wording.plural(len(report.gaps), 'gap')}, the last one until {last}")
-    if report.overflows:
-        missing.append(wording.plural(report.overflows, "overflow"))
-    rest = f"; {'; '.join(missing)}." if missing else ", complete."
-    return f"writers known since {wording.clock(since, now)}{rest}"
-
-
-def _advice(lost: list[Row]) -> str:
-    if not lost:
-        return "Every difference:  impermanence diff"
-    why = "Why, and what keeps it:  impermanence explain PATH"
-    if any(row.loss != PACKAGES for row in lost):
-        return f"{why}    All at once:  impermanence suggest"
-    return f"{why}    Files:  impermanence diff"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass
-
 from ...document.declared import synced_to_json
 from ...document.fields import printed
 from ...errors import ImpermanenceError, NotSetUp
@@ -12,25 +9,12 @@ from ...keep import sync
 from ...text import to_text
 from ...volumes.configured import configured
 from ...volumes.machine import system_root
-from .. import arguments, output, wording
+from .. import output, wording
+from ..arguments import Trial, add_trial, trial
 from ..verb import Shared, Verb
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    dry_run: bool = False
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_dry_run(parser)
-    arguments.add_json(parser)
-
-
-def read_options(found: argparse.Namespace) -> Options:
-    return Options(found.dry_run)
-
-
-def run(options: Options, shared: Shared) -> int:
+def run(options: Trial, shared: Shared) -> int:
     with configured(shared.config, writable=False) as (config, machine):
         root = system_root(machine.volumes)
         if root is None:
@@ -51,4 +35,4 @@ def run(options: Options, shared: Shared) -> int:
     return 0
 
 
-verb = Verb(add_arguments, read_options, run)
+verb = Verb(add_trial, trial, run)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from ...errors import UsageError
 from ...keep.adopt import run as jobs
+from ...lazy import regex
 from .. import adopting, arguments, wording
 from ..verb import Shared, Verb
 
-_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_NUMBER = regex(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ def run(options: Options, shared: Shared) -> int:
                 session.say(f"{job.number:5}  {job.action:9}  {job.step:7}  {age:>12}  {jobs.shown(job)}")
             session.finish(dry_run=True)
             return 0
-        before, job, notes = jobs.undo(session.ground, session.book, options.number, options.stop)
+        before, job, notes = session.do(
+            partial(jobs.undo, session.ground, session.book, options.number, options.stop)
+        )
         session.note(job, notes)
         session.say(f"taken back: {before.action} {jobs.shown(before)}; {adopting.redo_words(before, job)}")
         session.finish()

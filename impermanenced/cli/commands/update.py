@@ -7,7 +7,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 
-from ...boots import history
+from ...boots import history, outcome
 from ...document.fields import printed
 from ...document.updates import update_to_json
 from ...errors import ImpermanenceError, UsageError
@@ -77,6 +77,8 @@ def run(options: Options, shared: Shared) -> int:
         output.write(printed(update_to_json(done)))
     else:
         output.write_now(update_words.text(done, dry_run=options.dry_run))
+    if shared.config is None and done.changed.release is not None:
+        _missing(shared)
     if options.live and done.changed.release is not None:
         _repeat_live(done, quiet=shared.json)
     return 0
@@ -90,14 +92,23 @@ def _notice(shared: Shared) -> None:
 
     Nothing is said, and nothing fails, in a release, and where nothing is wiped.
     """
-    if namespace.is_inside():
-        return
-    with contextlib.suppress(ImpermanenceError, OSError), configured(shared.config, writable=False) as found:
-        _, machine = found
-        rollback = history.rollback_env(machine)
-        if rollback is not None and rollback.wipe:
-            missing = difference.packages_here(machine, listing.volume_of(machine))
-            output.write(update_words.notice(missing))
+    if not namespace.is_inside():
+        output.write(_missing(shared))
+
+
+def _missing(shared: Shared) -> str:
+    """Return the line about the packages that the next boot takes away, and have every login of the running
+    system show it; "" where there are none, or where nothing is wiped.
+    """
+    line = ""
+    with contextlib.suppress(ImpermanenceError, OSError):
+        with configured(shared.config, writable=False) as (_, machine):
+            rollback = history.rollback_env(machine)
+            if rollback is not None and rollback.wipe:
+                line = update_words.notice(difference.packages_here(machine, listing.volume_of(machine)))
+        if shared.config is None:
+            outcome.tell_logins(line.rstrip() or None, outcome.LOGIN_PACKAGES)
+    return line
 
 
 def _repeat_live(done: Updated, *, quiet: bool) -> None:

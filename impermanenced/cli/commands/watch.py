@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import re
 import signal
 import sys
 import time
@@ -26,6 +25,7 @@ from ...document.news import (
 )
 from ...errors import ServiceError, UsageError
 from ...keep.state import STATES, State
+from ...lazy import regex
 from ...losses import SERIOUS, LossClass
 from ...model import Change
 from ...text import size_to_text, to_text
@@ -45,7 +45,7 @@ except ImportError:  # the other verbs work without the libraries of the bus
     client = None  # type: ignore[assignment]
 
 _LOSS = max(map(len, LossClass))
-_LINES = re.compile(r"0|[1-9][0-9]{0,8}")
+_LINES = regex(r"0|[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)

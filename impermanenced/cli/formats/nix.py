@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
+from ...lazy import regex
 from .writing import unspeakable
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]*")
+_NAME = regex(r"[A-Za-z_][A-Za-z0-9_'-]*")
 _KEYWORDS = frozenset(["assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with"])
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 

@@ -9,17 +9,17 @@ Hard facts
 from __future__ import annotations
 
 import os
-import re
 import stat
 
 from ...config.placement import Ownership
+from ...lazy import regex
 from ...model import Change, FileType
 from ...report.suggest import RemedyKind, Wanted
 from ...system.systemd_text import argument, word
 from .writing import Task, Written, about, unspeakable
 
 HEAD = ("For a file below /etc/tmpfiles.d/.  A link whose target is not there leads nowhere: copy first.",)
-_CLAUSE = re.compile(r"([ugoa]+)=([rwx]*)")
+_CLAUSE = regex(r"([ugoa]+)=([rwx]*)")
 _BITS = {"r": 4, "w": 2, "x": 1}
 _SHIFTS = {"u": (6,), "g": (3,), "o": (0,), "a": (6, 3, 0)}
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from ...config.placement import SYSTEM, Details, Ownership
+from ...lazy import regex
 from ...paths import PATH_MAX
 from ...report.suggest import Wanted
 from ...report.suggest.ownership import FILE
@@ -14,7 +13,7 @@ from ...text import to_text
 from .writing import Option, Task, Written, about, by_user, differs, fields, hides
 
 HEAD = ("A drop-in of its own below /etc/impermanence/config.d/ can hold this as it is.",)
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_BARE = regex(r"[A-Za-z0-9_-]+")
 
 
 def write(task: Task) -> Written:
@@ -103,7 +102,7 @@ def _of_file(own: Ownership) -> Ownership:
     if mode is not None and mode.isdigit():
         bits = int(mode, 8) & 0o666
         mode = None if bits == FILE else f"{bits:04o}"
-    return replace(own, mode=mode)
+    return own._replace(mode=mode)
 
 
 def _table(table: Mapping[str, Option]) -> str:

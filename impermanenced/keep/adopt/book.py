@@ -11,14 +11,12 @@ import contextlib
 import fcntl
 import os
 
-from ...boots import records
-from ...errors import ImpermanenceError, NotSetUp, RecordError
+from ...boots.records.job import ENDED, Job, Step, format_job, read_jobs
+from ...errors import ImpermanenceError, NotSetUp
 from ...kernel import libc
-from ...state import JOBS, STATE, job_file, job_number
+from ...state import JOBS, job_file
 from ...system import atomic
-from ...text import to_text
 from ...volumes.machine import Machine
-from .record import ENDED, Action, Job, Step, format_job, parse_job
 
 NO_STATE = ("the machine is not set up: there is no state directory", "impermanence setup")
 
@@ -54,18 +52,7 @@ class Book:
 
     def jobs(self) -> list[Job]:
         """Return all jobs, the oldest first.  Raises RecordError for one that cannot be understood."""
-        names = os.listdir(self._directory)
-        numbers = sorted(number for name in names if (number := job_number(name)) is not None)
-        return [self._read(number) for number in numbers]
-
-    def _read(self, number: int) -> Job:
-        name = job_file(number)
-        shown = STATE + b"/jobs/" + name
-        content = records.read(name, shown, dir_fd=self._fd)
-        try:
-            return parse_job(content, shown, number)
-        except RecordError as error:
-            raise RecordError(error.message, f"look at it, and move {to_text(shown)} away") from None
+        return read_jobs(self._directory)
 
     def next_number(self) -> int:
         """Return the number of the next job."""
@@ -93,12 +80,3 @@ def last_done(jobs: list[Job]) -> Job | None:
         if job.step is Step.DONE and job.number not in undone and not job.undoes:
             return job
     return None
-
-
-def of_path(jobs: list[Job], path: bytes) -> Job | None:
-    """Return the job that persists a path, or None."""
-    found = None
-    for job in jobs:
-        if job.step is Step.DONE and job.path == path:
-            found = job if job.action is Action.PERSIST else None
-    return found

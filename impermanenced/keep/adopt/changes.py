@@ -2,6 +2,8 @@
 
 Hard facts
     Whatever changes an inode or the names in a directory sets its ctime, and nobody can set it back.
+    A rename does so too, and a time that the kernel takes finely (Linux 6.13) may be later than the clock
+    that the others are taken from.
     A program that has opened a file before a mount came over it goes on writing to that file.
 """
 
@@ -20,6 +22,7 @@ from ...kernel import openat2
 _CLOCK_REALTIME_COARSE = 5  # linux/time.h: the clock that the times of files are taken from
 
 Names = tuple[bytes, ...]
+Place = tuple[int, bytes]  # a descriptor of a directory, and the name of a tree in it
 
 
 def now() -> int:
@@ -76,44 +79,40 @@ def _here(descent: Descent, moment: int) -> Iterator[Names]:
                     yield tuple(descent.names(name))
 
 
-def catch_up(above: int, name: bytes, copy: int, found: list[Names], swapped: int) -> list[Names]:
-    """Copy what changed once more, unless its copy has changed since the swap; return what is left.
-
-    `copy` is a descriptor of the copy's directory, which has it by the same name.
-    """
+def catch_up(old: Place, copy: Place, found: list[Names], swapped: int) -> list[Names]:
+    """Copy what changed once more, unless its copy has changed since the swap; return what is left."""
     left: list[Names] = []
     for names in found:
         try:
-            source = _directory(above, name, names)
-            try:
-                facts = os.stat(names[-1] if names else name, dir_fd=source, follow_symlinks=False)
+            with _opened(old, names) as source:
+                facts = os.stat(source[1], dir_fd=source[0], follow_symlinks=False)
                 if stat.S_ISDIR(facts.st_mode):
                     continue  # what is new in it has changed as well
-                target = _directory(copy, name, names)
-                try:
-                    if not _copied(source, target, names[-1] if names else name, swapped):
+                with _opened(copy, names) as target:
+                    if not _copied(source, target, swapped):
                         left.append(names)
-                finally:
-                    os.close(target)
-            finally:
-                os.close(source)
         except OSError:
             left.append(names)
     return left
 
 
-def _directory(above: int, name: bytes, names: Names) -> int:
-    """Return a descriptor of the directory that some names lead to, without the last."""
+@contextlib.contextmanager
+def _opened(tree: Place, names: Names) -> Iterator[Place]:
+    """Open the directory that some names in a tree lead to, without the last, for a while."""
+    above, name = tree
     if not names:
-        return os.dup(above)
-    return openat2.open_directory(above, b"/".join((name, *names[:-1])), os.O_RDONLY)
-
-
-def _copied(source: int, target: int, name: bytes, swapped: int) -> bool:
+        yield tree
+        return
+    fd = openat2.open_directory(above, b"/".join((name, *names[:-1])), os.O_RDONLY)
     try:
-        if os.stat(name, dir_fd=target, follow_symlinks=False).st_ctime_ns >= swapped:
-            return False
-    except FileNotFoundError:
-        pass
-    copying.copy(source, name, target, name)
+        yield fd, names[-1]
+    finally:
+        os.close(fd)
+
+
+def _copied(source: Place, target: Place, swapped: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(target[1], dir_fd=target[0], follow_symlinks=False).st_ctime_ns >= swapped:
+            return not copying.verify(*source, *target)
+    copying.copy(*source, *target)
     return True

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from ... import copying
+from ...config.placement import BIND, SYMLINK
 from ...errors import ImpermanenceError, UsageError
-from ...kernel import mounts, proc
+from ...kernel import mounts, openat2, proc
 from ...kernel.holders import Holder
-from ...model import Declaration
+from ...model import Declaration, Report
 from ...paths import within
+from ...report.writing import writing_units
 from ...text import first_of, size_to_text, to_text
 from ...volumes import placement
 from ...volumes.mounted import EPHEMERAL
-from .ground import Ground
+from . import originals
+from .ground import Ground, Services
 from .live import Live
 from .store import Store
 
@@ -23,8 +26,11 @@ MOST = 3  # names of a list
 _SPARE = 1 << 20  # bytes that stay free for what the filesystem itself needs
 
 
-def check_live(live: Live, ground: Ground, persist: bytes) -> os.stat_result:
-    """Return what is at the path.  Raises UsageError if it cannot be adopted, or need not be."""
+def check_live(live: Live, ground: Ground, persist: bytes, *, replaces: bool) -> os.stat_result:
+    """Return what is at the path.  Raises UsageError if it cannot be adopted, or need not be.
+
+    With `replaces` something may be mounted there.
+    """
     facts = live.facts()
     if (declared := _declared_above(live.path, ground)) is not None:
         raise UsageError(
@@ -33,11 +39,7 @@ def check_live(live: Live, ground: Ground, persist: bytes) -> os.stat_result:
         )
     mount = live.mount()
     if mount is not None:
-        raise UsageError(
-            f"{live.shown}: something is mounted there already ({to_text(mount.fstype)} from "
-            f"{to_text(mount.source)})",
-            "impermanence status --persist says whether it is kept",
-        )
+        _check_mount(live, mount, replaces=replaces)
     if live.volume() is None:
         raise UsageError(*_elsewhere(live, ground))
     if stat.S_ISLNK(facts.st_mode):
@@ -134,6 +136,60 @@ def refuse_users(live: Live, users: Iterable[Holder], *, verb: str = "persist") 
         if unit.kind == "system" and unit.name.endswith(".service")
         else "end it, and try again",
     )
+
+
+def refuse_writers(report: Report, path: bytes, stop: Container[str], services: Services) -> None:
+    """Raise ImpermanenceError for a unit that runs, and was seen writing at or below the path, unless it is
+    stopped: it may have nothing open now, and write there again at any moment.
+    """
+    units = writing_units(report, path)
+    for unit in services.running(tuple(sorted(one for one in units if one not in stop))):
+        raise ImpermanenceError(
+            f"{unit} runs, and has written {to_text(units[unit])}; nothing was changed",
+            f"impermanence persist --stop {unit} {to_text(path)}",
+        )
+
+
+def check_method(live: Live, facts: os.stat_result, method: str) -> None:
+    """Raise UsageError for a method that the path cannot be kept by."""
+    if method == BIND:
+        return
+    if live.mount() is not None:
+        raise UsageError(
+            f"{live.shown}: neither a link nor a copy takes the place of a mount", "leave out --method"
+        )
+    if method == SYMLINK:
+        originals.check(live)
+    elif stat.S_ISDIR(facts.st_mode):
+        raise UsageError(
+            f"{live.shown} is a directory, and copies are made of files alone", "leave out --method sync"
+        )
+
+
+def _check_mount(live: Live, mount: mounts.Mount, *, replaces: bool) -> None:
+    """Raise UsageError if what is mounted at the path cannot be adopted, or was not meant."""
+    origin = f"{to_text(mount.fstype)} from {to_text(mount.source)}"
+    what = f"{live.shown}: something is mounted there already ({origin})"
+    if mount.fstype in EPHEMERAL - {b"tmpfs", b"ramfs"}:
+        raise UsageError(what, "nothing there can persist")
+    if not replaces:
+        raise UsageError(
+            what,
+            "impermanence status --persist says whether it is kept; --replace copies it, and takes its place",
+        )
+    if not stat.S_ISDIR(live.facts().st_mode):
+        raise UsageError(what, "only the mount of a directory can be replaced: unmount it first")
+    if live.is_stacked():
+        raise UsageError(f"{what}, over another mount", "unmount one of them")
+    beneath = openat2.open_directory(live.beneath(), live.name, os.O_RDONLY)
+    try:
+        if os.listdir(beneath):
+            raise UsageError(
+                f"{what}, and what lies beneath it is not empty", "unmount it, and say which of both counts"
+            )
+    finally:
+        os.close(beneath)
+    live.go_through()
 
 
 def _declared_above(path: bytes, ground: Ground) -> Declaration | None:

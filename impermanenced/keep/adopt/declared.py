@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 
+from ...boots.records.job import Action, Job
 from ...kernel import libc
+from ...lazy import regex
 from ...system import atomic
 from .ground import Ground
-from .record import Action, Job
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_UNSAFE = regex(r"[^A-Za-z0-9._-]+")
 _LONGEST = 120  # characters of the path in a name
 _PREFIX = {Action.PERSIST: "50-persist", Action.IGNORE: "60-ignore"}
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
+import stat
 from typing import NoReturn
 
 import btrfsutil
 
+from ...config.placement import AUTO, BIND, SYMLINK
 from ...errors import ImpermanenceError, UsageError
 from ...kernel import attach, btrfs, mounts
 from ...kernel.holders import Holder, holders
 from ...model import Volume
+from ...state import uuid_text
 from ...text import to_text
 from ...volumes.machine import Machine
 from .. import approach
@@ -39,13 +41,13 @@ class Live:
             _no_way(ground, path, error)
         finally:
             os.close(root)
-        self._beneath = -1
+        self._beneath = self._through = -1
 
     def close(self) -> None:
-        for fd in (self.above, self._beneath):
+        for fd in (self.above, self._beneath, self._through):
             if fd >= 0:
                 os.close(fd)
-        self.above = self._beneath = -1
+        self.above = self._beneath = self._through = -1
 
     def __enter__(self) -> Live:
         return self
@@ -83,9 +85,40 @@ class Live:
             return None
         return next((one for one in mounts.read() if one.id == number), None)
 
+    def is_stacked(self) -> bool:
+        """Return whether what is mounted at the path lies over another mount there."""
+        mount = self.mount()
+        return mount is not None and mount.parent != mounts.mount_id(self.above)
+
+    def go_through(self) -> None:
+        """Have `at` and `as_name` be the directory that is mounted at the path, also when that has gone."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._through = os.open(self.name, flags, dir_fd=self.above)
+
+    @property
+    def is_through(self) -> bool:
+        """Return whether the content is that of a mount."""
+        return self._through >= 0
+
+    @property
+    def at(self) -> int:
+        """Return a descriptor of the directory by which the content is reached before the swap."""
+        return self._through if self.is_through else self.above
+
+    @property
+    def as_name(self) -> bytes:
+        """Return the name of the content in that directory."""
+        return b"." if self.is_through else self.name
+
+    def shown_by(self, method: str) -> str:
+        """Return the method by which the path shows its source, where the declaration leaves that open."""
+        if method != AUTO:
+            return method
+        return SYMLINK if stat.S_ISLNK(self.facts().st_mode) else BIND
+
     def life(self) -> str:
         """Return the UUID of the subvolume that the path lies in; another life of the volume has another."""
-        return str(uuid.UUID(bytes=self._machine.subvolume(btrfsutil.subvolume_id(self.above)).uuid))
+        return uuid_text(self._machine.subvolume(btrfsutil.subvolume_id(self.above)).uuid)
 
     def beneath(self) -> int:
         """Return a descriptor of the directory above through which no mount is seen; it stays ours."""
@@ -99,15 +132,12 @@ class Live:
 
     def users(self) -> list[Holder]:
         """Return who holds something of what is seen at the path."""
-        return self._holders(self.above, self.real)
+        return self.users_of(self.above, self.name, self.real)
 
-    def users_beneath(self) -> list[Holder]:
-        """Return who holds something of what is there beneath the mount."""
-        return self._holders(self.beneath(), None)
-
-    def _holders(self, above: int, path: bytes | None) -> list[Holder]:
+    def users_of(self, above: int, name: bytes, path: bytes | None = None) -> list[Holder]:
+        """Return who holds something of what lies elsewhere; `path` is where processes see it, or None."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        entry = os.open(self.name, flags, dir_fd=above)
+        entry = os.open(name, flags, dir_fd=above)
         try:
             return list(holders(path, Inside(self._machine, entry)))
         finally:

@@ -8,13 +8,15 @@ import stat
 from dataclasses import dataclass
 
 from ... import copying
+from ...boots.records.job import SETTLED, Action, Job, Step
+from ...config.placement import BIND, SYMLINK, SYNC
 from ...kernel import libc, proc
 from ...text import size_to_text, to_text
-from . import changes, checks, declared, way
+from ..mounted import in_fstab
+from . import changes, checks, declared, swap, way
 from .book import Book
 from .ground import Ground
 from .live import Live
-from .record import SETTLED, Action, Job, Step
 from .store import Store
 from .work import Work
 
@@ -28,6 +30,8 @@ class Request:
     text: bytes  # the drop-in that declares it; b"" if it is declared already
     stop: tuple[str, ...] = ()  # units to stop meanwhile
     undoes: int = 0
+    method: str = BIND  # or SYMLINK, SYNC
+    replaces: bool = False  # whether a mount at the path is copied, and its place taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,14 @@ def look(ground: Ground, request: Request) -> Outlook:
     """
     with Live(ground, request.path) as live, Store(ground, request.persist, request.path) as store:
         checks.check_whole(live, ground)
-        facts = checks.check_live(live, ground, request.persist)
+        facts = checks.check_live(live, ground, request.persist, replaces=request.replaces)
+        checks.check_method(live, facts, request.method)
         checks.check_store(store, live, facts, ground)
-        size = copying.measure(live.above, live.name, cancelled=ground.cancelled)
+        size = copying.measure(live.at, live.as_name, cancelled=ground.cancelled)
         checks.check_space(store, live, size)
         if not request.stop:
             checks.refuse_users(live, live.users())
-        units = ground.services.with_triggers(request.stop) if request.stop else ()
+        units = ground.services.with_others(request.stop) if request.stop else ()
         return Outlook(request, size, store.source, copying.share(live.above, store.top), units)
 
 
@@ -77,11 +82,17 @@ def begin(ground: Ground, book: Book, request: Request) -> tuple[Job, list[str]]
             directory=stat.S_ISDIR(live.facts().st_mode),
             life=live.life(),
             undoes=request.undoes,
+            method=request.method,
+            replaces=live.mount() is not None,
         )
+        if job.replaces:
+            live.go_through()
         work = Work(ground, book, book.save(job), live, store)
         try:
             _copy(work, request.stop)
             _place(work)
+            ground.go_on()  # from the declaration on, the job is finished, whoever wants to stop
+            ground.told.step(f"declare {to_text(request.path)}")
             work.record(Step.DECLARE)
             declared.write(ground, work.job)
         except BaseException:
@@ -101,6 +112,8 @@ def resume(ground: Ground, book: Book, job: Job) -> tuple[Job, list[str]]:
         if job.step not in SETTLED:
             undo(work)
         else:
+            if job.replaces and live.mount() is not None:
+                live.go_through()
             declared.write(ground, job)
             _finish(work)
         return work.job, work.notes
@@ -111,19 +124,21 @@ def resume(ground: Ground, book: Book, job: Job) -> tuple[Job, list[str]]:
 
 def _copy(work: Work, stop: tuple[str, ...]) -> None:
     live, store = work.live, work.store
-    work.ground.tell(f"copy {live.shown} to {store.shown}")
+    words = f"copy {live.shown} to {store.shown}"
     store.make_above(live)
     staging = store.staging()
     try:
         if stop:  # most is copied while the units still run
+            size = copying.measure(live.at, live.as_name, cancelled=work.ground.cancelled)
+            work.ground.told.step(words, size)
             copying.copy(
-                *(live.above, live.name, staging, _staged(work.job)),
-                progress=work.ground.progress,
+                *(live.at, live.as_name, staging, _staged(work.job)),
+                progress=work.ground.told.at,
                 cancelled=work.ground.cancelled,
             )
             work.stop(stop)
             checks.refuse_users(live, live.users())
-        work.copy(live.above, live.name, staging, _staged(work.job))
+        work.copy(live.at, live.as_name, staging, _staged(work.job), words)
     finally:
         os.close(staging)
     checks.refuse_users(live, live.users())
@@ -156,6 +171,8 @@ def _finish(work: Work) -> None:
     """Make everything that comes after the declaration; each part may have been made already."""
     if work.job.step is not Step.START:
         _swap(work)
+        for line in in_fstab(work.ground.root, work.job.path) if work.job.replaces else ():
+            work.notes.append(f"/etc/fstab:{line} mounts what was there at each boot: take that line out")
         work.ground.compile()
         work.record(Step.START)
     work.start()
@@ -163,13 +180,16 @@ def _finish(work: Work) -> None:
 
 
 def _swap(work: Work) -> None:
-    """Mount the copy over the path, in one step, and copy what was written to the original until then."""
+    """Have the path show the copy, in one step, and copy what was written to the original until then."""
     live, store = work.live, work.store
-    if (swapped := work.cover()) is None:
-        return
-    if work.is_same_life():
-        work.catch_up(live.beneath(), live.name, store.above(), swapped)
-        for one in live.users_beneath():
+    work.ground.told.step(f"put {store.shown} in the place of {live.shown}")
+    with contextlib.closing(swap.of(work.ground, work.job, live, store)) as swapping:
+        swapped = swapping.make()
+        work.notes += swapping.notes
+        if swapped is None or not work.is_same_life() or (old := swapping.before()) is None:
+            return
+        work.catch_up(old, (store.above(), store.name), swapped)
+        for one in live.users_of(*old):
             who = to_text(proc.comm(one.pid)) or "a process"
             work.notes.append(
                 f"{who} (pid {one.pid}) {one.use} the old {to_text(one.path)}: what it writes there is lost, "
@@ -203,6 +223,17 @@ def _is_there(directory: int, name: bytes) -> bool:
     return True
 
 
+def _swap_words(outlook: Outlook) -> str:
+    path, source = to_text(outlook.request.path), to_text(outlook.source)
+    if outlook.request.method == SYNC:
+        return f"have each new version of it copied to {source}"
+    if outlook.request.method == SYMLINK:
+        return f"put a link to {source} in its place; the original waits at the top of the volume for a wipe"
+    if outlook.request.replaces:
+        return f"mount {source} in the place of what is mounted at {path}"
+    return f"mount {source} over it"
+
+
 def words(outlook: Outlook) -> list[str]:
     """Return what would be done, step by step."""
     size, how = size_to_text(outlook.size.size), "sharing its content" if outlook.shared else "as a copy"
@@ -213,6 +244,6 @@ def words(outlook: Outlook) -> list[str]:
         f"({outlook.size.files:,} files, {size}), {how}",
         "compare the copy with it",
         "declare it",
-        f"mount {to_text(outlook.source)} over it",
+        _swap_words(outlook),
         *([f"start {units}"] if units else []),
     ]

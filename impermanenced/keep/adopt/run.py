@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ...boots.records.job import ENDED, Action, Job, Step
 from ...errors import UsageError
 from ...text import to_text
-from . import changes, declared, persist, unpersist
+from . import changes, declared, originals, persist, unpersist
 from .book import Book, last_done
 from .ground import Ground
-from .record import ENDED, Action, Job, Step
 
 DAY = 86400
 
@@ -50,7 +50,9 @@ def undo(ground: Ground, book: Book, number: int | None, stop: tuple[str, ...]) 
         case Action.PERSIST:
             return job, *unpersist.begin(ground, book, job.path, stop, undoes=job.number)
         case Action.UNPERSIST:
-            request = persist.Request(job.path, job.persist, job.text, stop, undoes=job.number)
+            request = persist.Request(
+                job.path, job.persist, job.text, stop, undoes=job.number, method=job.method
+            )
             return job, *persist.begin(ground, book, request)
         case Action.IGNORE:
             back = Job(
@@ -82,11 +84,14 @@ def find(book: Book, number: int | None) -> Job:
 
 
 def expire(ground: Ground, book: Book) -> None:
-    """Forget the jobs that ended longer ago than old roots are kept."""
+    """Forget the jobs that ended longer ago than old roots are kept, and remove what they put away."""
     oldest = changes.now() // 10**9 - ground.config.archive.keep_days * DAY
     for job in book.jobs():
         if job.step in ENDED and job.time < oldest:
             book.forget(job)
+    left = {originals.name_of(job.number) for job in book.jobs()}
+    for volume in ground.machine.volumes:
+        originals.remove_others(volume, left)
 
 
 def shown(job: Job) -> str:

@@ -8,7 +8,6 @@ Hard facts
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -18,6 +17,7 @@ from ...errors import ImpermanenceError, UsageError
 from ...kernel import libc, mounts
 from ...text import to_text
 from .. import approach
+from ..closed import open_closed
 from ..strays import OURS
 from .ground import Ground
 from .live import Live
@@ -162,20 +162,13 @@ class Store:
 
     def staging(self) -> int:
         """Return a descriptor of the staging directory, made where it is not; the caller closes it."""
-        facts = os.fstat(self._base)
-        if facts.st_uid != 0 or facts.st_mode & 0o022:
+        try:
+            return open_closed(self._base, STAGING)
+        except PermissionError as error:
             raise ImpermanenceError(
-                f"{to_text(self.persist)}: others than root may write to the top of what is mounted there",
+                f"{to_text(self.persist)}: {to_text(STAGING)} in it: {error.strerror}",
                 "chown root, chmod go-w",
-            )
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(STAGING, 0o700, dir_fd=self._base)
-        fd = os.open(STAGING, _DIRECTORY, dir_fd=self._base)
-        facts = os.fstat(fd)
-        if facts.st_uid != 0 or stat.S_IMODE(facts.st_mode) != 0o700:
-            os.close(fd)
-            raise ImpermanenceError(f"{to_text(STAGING)} in {to_text(self.persist)} is not root's alone")
-        return fd
+            ) from None
 
     def tidy(self) -> None:
         """Remove the staging directory with what a job that was cut has left there."""

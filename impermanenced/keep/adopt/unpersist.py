@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
+from ...boots.records.job import SETTLED, Action, Job, Step
+from ...config.placement import BIND, SYMLINK, Placement
 from ...errors import UsageError
-from ...kernel import attach, libc
+from ...kernel import libc
 from ...text import to_text
-from . import changes, checks, declared, way
+from . import changes, checks, declared, originals, swap, way
 from .book import Book
 from .ground import Ground
 from .live import Live
-from .record import SETTLED, Action, Job, Step
 from .store import Store
 from .work import Work
 
 
-def declaring(ground: Ground, path: bytes) -> tuple[bytes, bytes, bool]:
-    """Return (persist volume, name of the drop-in, whether it is a directory) of a path that a job has
-    declared.  Raises UsageError.
+def declaring(ground: Ground, path: bytes) -> tuple[Placement, bytes]:
+    """Return the declaration of a path that a job has declared, and the name of its drop-in.  Raises
+    UsageError.
     """
     shown = to_text(path)
-    for one in ground.config.declarations:
+    for placement in ground.config.placements:
+        one = placement.declaration
         if one.path != path:
             continue
         file = one.source.rpartition(", ")[0]
@@ -31,7 +34,7 @@ def declaring(ground: Ground, path: bytes) -> tuple[bytes, bytes, bool]:
                 f"{shown} is declared in {one.source}, which a person wrote",
                 "take it out there, then impermanence apply",
             )
-        return one.persist, name, one.directory
+        return placement, name
     raise UsageError(f"{shown} is not declared", "impermanence status --persist lists what is")
 
 
@@ -43,11 +46,13 @@ def begin(
     Raises UsageError, ImpermanenceError, OSError, Cancelled; then everything is as it was, or the next run
     finishes it.
     """
-    persist, name, directory = declaring(ground, path)
+    placement, name = declaring(ground, path)
+    persist, directory = placement.declaration.persist, placement.declaration.directory
     text = declared.read(ground, name.decode()) or b""
     with Live(ground, path) as live, Store(ground, persist, path) as store:
+        method = live.shown_by(placement.method)
         if not stop:
-            checks.refuse_users(live, live.users(), verb="unpersist")
+            _refuse_users(ground, live, store, method)
         job = Job(
             number=book.next_number(),
             action=Action.UNPERSIST,
@@ -60,19 +65,22 @@ def begin(
             directory=directory,
             life=live.life(),
             undoes=undoes,
+            method=method,
         )
         work = Work(ground, book, book.save(job), live, store)
         try:
             _copy(work, stop)
+            ground.go_on()
+            ground.told.step(f"put what came back in the place of {live.shown}")
             work.record(Step.UNDECLARE)
-            swapped = _unmount(work)
+            swapped = _swap_back(work)
             declared.remove(ground, work.job)
         except BaseException:
             undo(work)
             raise
         work.record(Step.PUT_AWAY)
         if swapped is not None:  # what was written to the mount until it went
-            work.catch_up(store.above(), store.name, live.above, swapped)
+            work.catch_up((store.above(), store.name), (live.above, live.name), swapped)
             libc.syncfs(live.above)
         _finish(work)
         return work.job, work.notes
@@ -90,7 +98,7 @@ def resume(ground: Ground, book: Book, job: Job) -> tuple[Job, list[str]]:
         else:
             if job.step is Step.UNDECLARE:
                 declared.remove(ground, job)
-                _unmount(work)
+                _swap_back(work)
                 work.record(Step.PUT_AWAY)
             _finish(work)
         return work.job, work.notes
@@ -98,21 +106,31 @@ def resume(ground: Ground, book: Book, job: Job) -> tuple[Job, list[str]]:
 
 def _copy(work: Work, stop: tuple[str, ...]) -> None:
     live, store = work.live, work.store
-    work.ground.tell(f"copy {store.shown} back to {live.shown}")
     work.stop(stop)
-    checks.refuse_users(live, live.users(), verb="unpersist")
-    work.copy(store.above(), store.name, live.beneath(), live.name, in_place=True)
+    _refuse_users(work.ground, live, store, work.job.method)
+    with _swapping(work) as swapping:
+        if (place := swapping.back()) is not None:
+            words = f"copy {store.shown} back to {live.shown}"
+            work.copy(store.above(), store.name, *place, words, in_place=work.job.method == BIND)
     libc.syncfs(live.above)
 
 
-def _unmount(work: Work) -> int | None:
-    """Take the mount down, and return since when something else is seen; None if nothing was mounted."""
-    live = work.live
-    if live.mount() is None:
-        return None
-    swapped = changes.now()
-    attach.detach(live.above, live.name)
-    return swapped
+def _refuse_users(ground: Ground, live: Live, store: Store, method: str) -> None:
+    if method == SYMLINK:  # programs see what the link leads to
+        users = live.users_of(store.above(), store.name, ground.real(store.source))
+    else:
+        users = live.users()
+    checks.refuse_users(live, users, verb="unpersist")
+
+
+def _swapping(work: Work) -> contextlib.closing[swap.Swap]:
+    return contextlib.closing(swap.of(work.ground, work.job, work.live, work.store))
+
+
+def _swap_back(work: Work) -> int | None:
+    """Have the path show what came back, and return since when; None if it did so already."""
+    with _swapping(work) as swapping:
+        return swapping.unmake()
 
 
 def _finish(work: Work) -> None:
@@ -129,7 +147,10 @@ def undo(work: Work) -> None:
     """Undo a job: what is mounted, or will be at the next boot, has counted all the time."""
     if work.job.step is not Step.COPY:
         declared.write(work.ground, work.job)
-        work.cover()
+        with _swapping(work) as swapping:
+            swapping.make()
         work.ground.compile()
+    elif work.job.method == SYMLINK:
+        originals.discard(work.live, work.job.number)
     work.start()
     work.record(Step.UNDONE)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 
+from ...boots.records.job import Job
 from ...errors import ImpermanenceError
 from ...text import to_text
 from .. import approach
 from .ground import Ground
-from .record import Job
 from .store import Store
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

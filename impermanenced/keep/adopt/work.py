@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import stat
 import time
 
 from ... import copying
+from ...boots.records.job import Job, Step
 from ...copying import Kind
-from ...errors import CommandError, ImpermanenceError
-from ...kernel import attach
+from ...errors import ImpermanenceError
 from ...model import TYPES
 from ...text import first_of, to_text
 from ..strays import Stray, inode_of
 from ..trash import Trash
 from . import changes
 from .book import Book
+from .changes import Place
 from .ground import Ground
 from .live import Live
-from .record import Job, Step
 from .store import Store
 
 TRIES = 5  # copies of something that changes meanwhile
@@ -46,42 +44,60 @@ class Work:
         return self.live.life() == self.job.life
 
     def stop(self, units: tuple[str, ...]) -> None:
-        """Stop units, with those that would start them again; these are recorded first."""
+        """Stop units, with what else has to stop for that; all of these are recorded first.
+
+        Raises ImpermanenceError for one that does not stop.
+        """
         if units:
-            found = self.ground.services.with_triggers(units)
-            self.job = self.book.save(dataclasses.replace(self.job, stopped=found))
-            self.ground.tell(f"stop {', '.join(found)}")
-            self.ground.services.stop(found)
+            found = self.ground.services.with_others(units)
+            self.job = self.book.save(self.job._replace(stopped=found))
+            self.ground.told.step(f"stop {', '.join(found)}")
+            if going_on := self.ground.services.stop(found):
+                self.ground.go_on()  # Ctrl-C reaches the program that waits for them, too
+                raise ImpermanenceError(f"not stopped: {', '.join(going_on)}", "systemctl status says why")
 
     def start(self) -> None:
         """Start the units that were stopped; after a reboot the boot has done so."""
         if self.job.stopped and self.is_same_life():
-            self.ground.tell(f"start {', '.join(self.job.stopped)}")
+            self.ground.told.step(f"start {', '.join(self.job.stopped)}")
             try:
                 self.ground.services.start(self.job.stopped)
-            except CommandError as error:
+            except ImpermanenceError as error:
                 self.notes.append(error.message)
 
-    def copy(self, source: int, name: bytes, target: int, as_name: bytes, *, in_place: bool = False) -> None:
+    def copy(
+        self,
+        source: int,
+        name: bytes,
+        target: int,
+        as_name: bytes,
+        words: str,
+        *,
+        in_place: bool = False,
+    ) -> None:
         """Copy until the copy is the same as its source, which nobody has written to since it began.
 
-        With `in_place` a file keeps its inode.  Raises ImpermanenceError if it never gets the same.
+        `words` say what is copied.  With `in_place` a file keeps its inode.  Raises ImpermanenceError if it
+        never gets the same.
         """
+        size = copying.measure(source, name, cancelled=self.ground.cancelled)
         changed: list[bytes] = []
         for _ in range(TRIES):
             began = changes.now()
+            self.ground.told.step(words, size)
             if in_place and not self.job.directory:
                 copying.refill(source, name, target, as_name)
             else:
                 self._copy_tree(source, name, target, as_name)
+            self.ground.told.step(f"compare the copy of {self.live.shown}", size)
             differences = copying.verify(
                 *(source, name, target, as_name),
-                progress=self.ground.progress,
+                progress=self.ground.told.at,
                 cancelled=self.ground.cancelled,
             )
             changed = [b"/".join((name, *names)) for names in changes.since(source, name, began)]
             if not differences and not changed:
-                self.job = dataclasses.replace(self.job, since=began)
+                self.job = self.job._replace(since=began)
                 return
             changed = changed or [b"/".join((name, one.path)) for one in differences]
             changes.wait_after(began)  # what was written just before counts as written meanwhile
@@ -93,7 +109,7 @@ class Work:
     def _copy_tree(self, source: int, name: bytes, target: int, as_name: bytes) -> None:
         result = copying.copy(
             *(source, name, target, as_name),
-            progress=self.ground.progress,
+            progress=self.ground.told.at,
             cancelled=self.ground.cancelled,
         )
         for one in result.lost:
@@ -105,31 +121,12 @@ class Work:
                     "choose another volume: --to",
                 )
 
-    def catch_up(self, source: int, name: bytes, copy: int, swapped: int) -> None:
-        """Copy what was written to the old place until it was swapped; what cannot be told is noted."""
-        found = list(changes.since(source, name, self.job.since))
-        if left := changes.catch_up(source, name, copy, found, swapped):
-            paths = [b"/".join((name, *names)) for names in left]
+    def catch_up(self, old: Place, copy: Place, swapped: int) -> None:
+        """Copy what was written to the old tree until it was swapped; what cannot be told is noted."""
+        found = list(changes.since(*old, self.job.since))
+        if left := changes.catch_up(old, copy, found, swapped):
+            paths = [b"/".join((self.live.name, *names)) for names in left]
             self.notes.append(f"{first_of(paths, MOST)} was written to at the moment of the swap: look at it")
-
-    def cover(self) -> int | None:
-        """Mount the source over the path in one step, and return since when it is seen there; None if it was
-        seen there already.
-        """
-        store = self.store
-        source = os.open(store.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=store.above())
-        opened = [source]
-        try:
-            opened.append(place := self.live.entry())
-            if os.path.samestat(os.fstat(place), os.fstat(source)):
-                return None
-            opened.append(mount := attach.clone(source))
-            swapped = changes.now()
-            attach.attach(mount, place)
-            return swapped
-        finally:
-            for fd in opened:
-                os.close(fd)
 
     def put_away(self) -> None:
         """Move the source to the trash of the persist volume."""

@@ -30,6 +30,10 @@ INODE = struct.Struct("<5Q4I3Q32xqIqIqIqI")
 INODE_SHORT = struct.Struct("<16xQQ8xI8xI")  # its size, nbytes, nlink, mode
 DIR = struct.Struct("<QBQQHHB")  # location (objectid, type, offset), transid, data_len, name_len, type
 HEADER_SHORT = struct.Struct("<8xQ8xII")  # its objectid, type, len
+# objectid, type and len of the header, and what is 8 and 17 bytes into the item: the transid, if that is an
+# INODE_ITEM, or a DIR_INDEX.  It reads up to 25 bytes behind a header.
+SCANNED = struct.Struct("<8xQ8xII8xQxQ")
+HEADER_LENGTH = struct.Struct("<16xQ4xI")  # its offset and len
 HEADER_DIR = struct.Struct("<16xQIIQBQQHHB")  # offset, type and len of the header; the entry behind it
 REF = struct.Struct("<QH")
 EXTREF = struct.Struct("<QQH")
@@ -163,7 +167,7 @@ def attributes(buffer: bytearray, where: int, length: int) -> Iterator[tuple[byt
         where += data_size
 
 
-def dir_entry(buffer: bytearray, where: int) -> tuple[bytes, DirEntry]:
+def dir_entry(buffer: bytes | bytearray, where: int) -> tuple[bytes, DirEntry]:
     """Return the name and the target in the first entry of a DIR_ITEM or DIR_INDEX at this place."""
     objectid, kind, _, _, _, size, _ = DIR.unpack_from(buffer, where)
     where += DIR.size

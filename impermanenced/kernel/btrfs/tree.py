@@ -31,10 +31,12 @@ from .items import (
     EXTREF,
     HEADER,
     HEADER_DIR,
+    HEADER_LENGTH,
     HEADER_SHORT,
     INODE,
     INODE_SHORT,
     MAX_U64,
+    SCANNED,
     U32,
     U64,
     Changes,
@@ -54,6 +56,7 @@ BTRFS_IOC_TREE_SEARCH_V2 = 0xC0709411  # linux/btrfs.h
 _ARGS = struct.Struct("<7Q4I4QQ")  # btrfs_ioctl_search_args_v2 up to its buffer
 
 _LARGEST_ITEM = (64 << 10) + HEADER.size  # no item is larger than the largest tree block
+_SPARE = 32  # bytes at the end of a buffer that hold no item: what is read behind a small one
 _SMALL = 128 << 10
 _LARGE = 1 << 20
 
@@ -79,7 +82,7 @@ class Tree:
         _ARGS.pack_into(
             buffer, 0,
             self.root_id, objectid, last[0], offset, last[2], min_transid, MAX_U64,
-            kind, last[1], 0xFFFFFFFF, 0, 0, 0, 0, 0, len(buffer) - _ARGS.size,
+            kind, last[1], 0xFFFFFFFF, 0, 0, 0, 0, 0, len(buffer) - _ARGS.size - _SPARE,
         )  # fmt: skip
         try:
             fcntl.ioctl(self.fd, BTRFS_IOC_TREE_SEARCH_V2, buffer)
@@ -138,16 +141,24 @@ class Tree:
 
     def facts(self, inode: int) -> Facts | None:
         """Return everything about an inode but its data, read in one search, or None if it does not exist."""
-        buffer, item = self._small, None
+        buffer, item, unpack = self._small, None, HEADER.unpack_from
         names: list[tuple[int, bytes]] = []
         xattrs: dict[bytes, bytes] = {}
-        for kind, offset, where, length in self._items(inode, BTRFS_INODE_ITEM_KEY, BTRFS_XATTR_ITEM_KEY):
-            if kind == BTRFS_INODE_ITEM_KEY:
-                item = Inode._make(INODE.unpack_from(buffer, where))
-            elif kind in (BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
-                names.extend(references(buffer, kind, offset, where, length))
-            elif kind == BTRFS_XATTR_ITEM_KEY:
-                xattrs.update(attributes(buffer, where, length))
+        last = inode, BTRFS_XATTR_ITEM_KEY, MAX_U64
+        key: Key | None = (inode, BTRFS_INODE_ITEM_KEY, 0)
+        while key is not None and (count := self.fill(buffer, key, last)):
+            where = _ARGS.size
+            for _ in range(count):
+                _, _, offset, kind, length = unpack(buffer, where)
+                where += 32  # HEADER.size
+                if kind == 1:  # BTRFS_INODE_ITEM_KEY
+                    item = tuple.__new__(Inode, INODE.unpack_from(buffer, where))
+                elif kind == 12 or kind == 13:  # BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY
+                    names += references(buffer, kind, offset, where, length)
+                elif kind == 24:  # BTRFS_XATTR_ITEM_KEY
+                    xattrs.update(attributes(buffer, where, length))
+                where += length
+            key = go_on(buffer, where, (inode, kind, offset), last)
         return Facts(item, names, xattrs) if item is not None else None
 
     def names(self, inode: int) -> list[tuple[int, bytes]]:
@@ -175,6 +186,24 @@ class Tree:
                 where += HEADER.size + length
             if len(found) > most:
                 break
+            key = go_on(buffer, where, (directory, BTRFS_DIR_INDEX_KEY, offset), last)
+        return found
+
+    def listing(self, directory: int) -> set[bytes]:
+        """Return the items of a directory's names as they are in the tree, which `dir_entry` reads.
+
+        Those of two trees are equal if the names, what they lead to, and the transactions that made them are.
+        """
+        buffer, found, unpack = self._small, set(), HEADER_LENGTH.unpack_from
+        last = directory, BTRFS_DIR_INDEX_KEY, MAX_U64
+        key: Key | None = (directory, BTRFS_DIR_INDEX_KEY, 0)
+        while key is not None and (count := self.fill(buffer, key, last)):
+            where = _ARGS.size
+            for _ in range(count):
+                offset, length = unpack(buffer, where)
+                end = where + 32 + length  # HEADER.size
+                found.add(bytes(buffer[where + 32 : end]))
+                where = end
             key = go_on(buffer, where, (directory, BTRFS_DIR_INDEX_KEY, offset), last)
         return found
 
@@ -223,23 +252,23 @@ class Tree:
         buffer = bytearray(_ARGS.size + _LARGE)
         changes = Changes({}, {}, {})
         inodes, names, targets = changes
-        header, transid_at, unpack_inode = HEADER_SHORT.unpack_from, U64.unpack_from, INODE.unpack_from
+        scanned, transid_at, unpack_inode = SCANNED.unpack_from, U64.unpack_from, INODE.unpack_from
         new_link, named = -1, 0
         last = BTRFS_LAST_FREE_OBJECTID, 255, MAX_U64
         key: Key | None = (BTRFS_FIRST_FREE_OBJECTID, 0, 0)
         while key is not None and (count := self.fill(buffer, key, last, since + 1)):
             where = _ARGS.size
             for _ in range(count):
-                objectid, kind, length = header(buffer, where)
+                objectid, kind, length, inode_transid, name_transid = scanned(buffer, where)
                 where += 32  # HEADER.size
                 if kind == 1:  # BTRFS_INODE_ITEM_KEY
-                    if transid_at(buffer, where + 8)[0] > since:
-                        inode = Inode._make(unpack_inode(buffer, where))
+                    if inode_transid > since:
+                        inode = tuple.__new__(Inode, unpack_inode(buffer, where))
                         inodes[objectid] = inode
                         if inode.generation > since and stat.S_ISLNK(inode.mode):
                             new_link = objectid
                 elif kind == 96:  # BTRFS_DIR_INDEX_KEY
-                    if transid_at(buffer, where + 17)[0] > since:  # the entry's own transid
+                    if name_transid > since:  # the entry's own transid
                         name, entry = dir_entry(buffer, where)
                         names.setdefault(objectid, {})[name] = entry
                         named += 1
@@ -340,7 +369,7 @@ def go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
     `end` is where that item ends in the buffer.  The kernel stops early only when an item does not fit any
     more.
     """
-    if key >= last or len(buffer) - end > _LARGEST_ITEM:
+    if key >= last or len(buffer) - _SPARE - end > _LARGEST_ITEM:
         return None
     objectid, kind, offset = key
     if offset < MAX_U64:

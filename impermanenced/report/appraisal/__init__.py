@@ -49,7 +49,7 @@ __all__ = ["Judged", "VolumeFacts", "appraise"]
 def appraise(facts: VolumeFacts, judged: Iterable[Judged], now: float) -> list[Entry]:
     """Return the entries of one volume, sorted by path.  `now` is in seconds since 1970."""
     found = sorted(judged, key=lambda one: one.difference.path)
-    findings = [Finding(one, one.verdict, one.rule) for one in found if one.verdict in LOSSES]
+    findings = [Finding(one) for one in found if one.verdict in LOSSES]
     if findings:
         excuse(facts, findings)
         learn(facts, findings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...losses import LossClass
@@ -24,26 +23,31 @@ class Judged(NamedTuple):
     mounted: bool = False  # whether it is the place of a mount, or on the way to one
 
 
-@dataclass(slots=True)
 class Finding:
     """The findings on one difference so far; the fields are those of `Entry`."""
 
-    judged: Judged
-    verdict: Verdict
-    rule: str
-    loss: LossClass = LossClass.UNKNOWN
-    known: int | None = None
-    application: str = ""
-    unit: str = ""
-    package: str = ""
-    group: bytes = b""
-    lost: int = 0
-    named: bool = False  # whether a rule of the knowledge is about it, and not only about its place
-    placed: bool = True  # whether only its place is known, so that the content decides
-    because: tuple[str, ...] = ()
-    advice: tuple[Advice, ...] = ()
-    unpushed: str = ""
-    bookkeeping: bool = False
+    __slots__ = (
+        *("advice", "application", "because", "bookkeeping", "group", "judged", "known", "loss", "lost"),
+        *("named", "package", "placed", "rule", "unit", "unpushed", "verdict"),
+    )
+
+    def __init__(self, judged: Judged) -> None:
+        self.judged = judged
+        self.verdict = judged.verdict
+        self.rule = judged.rule
+        self.loss = LossClass.UNKNOWN
+        self.known: int | None = None
+        self.application = ""
+        self.unit = ""
+        self.package = ""
+        self.group = b""
+        self.lost = 0
+        self.named = False  # whether a rule of the knowledge is about it, and not only about its place
+        self.placed = True  # whether only its place is known, so that the content decides
+        self.because: tuple[str, ...] = ()
+        self.advice: tuple[Advice, ...] = ()
+        self.unpushed = ""
+        self.bookkeeping = False
 
     @property
     def declared(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...config.ignore import Pattern
 from ...text import to_text
@@ -13,8 +13,7 @@ LARGEST = 64 << 10  # bytes of an ignore file
 MOST_LINES = 1000  # patterns of one
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoreFile:
+class IgnoreFile(NamedTuple):
     """The patterns of one file."""
 
     directory: bytes  # what they are relative to

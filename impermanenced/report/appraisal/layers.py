@@ -9,19 +9,19 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-import re
 from collections.abc import Iterator, Sequence
 
 from ...kernel import openat2
+from ...lazy import regex
 from ...losses import LossClass
 from ...model import Advice, AdviceKind, Change, Verdict
 from ...text import to_text
 from .finding import Finding
 from .volume_facts import VolumeFacts
 
-_LAYER = re.compile(rb"(/(?:[^/]+/)*(?:docker|containers/storage))/overlay2?/([0-9a-f]{64})/diff(?=/)")
-_OF_CONTAINER = re.compile(rb'"layer"\s*:\s*"([0-9a-f]{64})"')
-_ID = re.compile(rb"[0-9a-f]{64}")
+_LAYER = regex(rb"(/(?:[^/]+/)*(?:docker|containers/storage))/overlay2?/([0-9a-f]{64})/diff(?=/)")
+_OF_CONTAINER = regex(rb'"layer"\s*:\s*"([0-9a-f]{64})"')
+_ID = regex(rb"[0-9a-f]{64}")
 _MOUNTS = (
     b"/image/overlay2/layerdb/mounts"  # Docker's: a directory for each container, with a file `mount-id`
 )

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from collections.abc import Iterator, Sequence
 
 from ...kernel import openat2
+from ...lazy import regex
 from ...text import to_text
 from ..knowledge import component
 
@@ -27,7 +27,7 @@ LARGEST = 64 << 10  # bytes that are read of one
 LONGEST = 60  # characters of a name
 
 _ENTRY, _KEY = b"[Desktop Entry]", b"Name"
-_APPSTREAM = re.compile(rb"<name>([^<\n]{1,200})</name>")
+_APPSTREAM = regex(rb"<name>([^<\n]{1,200})</name>")
 
 
 class Names:

@@ -18,7 +18,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...kernel import openat2
 from ...model import FORMATS, Change, Difference, FileType
@@ -51,8 +51,7 @@ def _number() -> re.Pattern[bytes]:
     return re.compile(rb"(?<![0-9A-Za-z_.-])-?\d{1,6}(?:\.\d+)?(?![0-9A-Za-z_-])")
 
 
-@dataclass(frozen=True, slots=True)
-class OldRootTree:
+class OldRootTree(NamedTuple):
     """An old root that exists."""
 
     number: int | None  # the number of the boot that it was the root of
@@ -60,8 +59,7 @@ class OldRootTree:
     boot_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PathHistory:
+class PathHistory(NamedTuple):
     """The evidence of the old roots on one path."""
 
     lost: int = 0  # old roots in a row, from the newest on, that had it

@@ -13,9 +13,9 @@ git ignores is on no remote.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from ...lazy import regex
 from ...losses import LossClass
 from ...model import LOSSES, Change, FileType, Verdict
 from ...paths import Inherited
@@ -26,7 +26,7 @@ from .ignore_files import LARGEST, IgnoreFile, parse
 from .volume_facts import VolumeFacts
 
 TAG = b"CACHEDIR.TAG"
-_TAGGED = re.compile(rb"Signature: 8a477f597d28d172789f06886806bc55")  # https://bford.info/cachedir/
+_TAGGED = regex(rb"Signature: 8a477f597d28d172789f06886806bc55")  # https://bford.info/cachedir/
 IGNORE, EXCLUDE = b".gitignore", b"/.git/info/exclude"
 MOST_FILES = 500  # tags and ignore files of one report that are read
 MOST_PATTERNS = 2000  # patterns in them

@@ -7,9 +7,9 @@ program, and better than that of a rule that several programs share.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from ...lazy import regex
 from ...text import to_text
 
 # The directories of the system in which each service or package has its own; a deeper one comes first.
@@ -32,12 +32,10 @@ _SHARED = frozenset(
     fontconfig fonts icc icons menus mime pixmaps sounds systemd themes thumbnails wallpapers
     """.split()
 )
-_REVERSED = re.compile(r"(?:[a-z]{2,4}|[a-z]{2}\.[a-z]{2,4})\.[\w-]+\.(?:[\w-]+\.)*[\w-]+(?:\.App)?")
+_REVERSED = regex(r"(?:[a-z]{2,4}|[a-z]{2}\.[a-z]{2,4})\.[\w-]+\.(?:[\w-]+\.)*[\w-]+(?:\.App)?")
 _OF_NOTHING = frozenset(("app", "cli", "client", "desktop", "application"))
-_ENDING = re.compile(
-    r"\.(?:cfg|conf|config|ini|json|kdl|rc|toml|xml|ya?ml)$|(?<=...)rc(?:\.(?:xml|json|toml))?$"
-)
-_LETTERS = re.compile(r"[^a-z0-9]+")
+_ENDING = regex(r"\.(?:cfg|conf|config|ini|json|kdl|rc|toml|xml|ya?ml)$|(?<=...)rc(?:\.(?:xml|json|toml))?$")
+_LETTERS = regex(r"[^a-z0-9]+")
 
 
 def of_path(path: bytes, home: bytes) -> tuple[bytes, bool]:

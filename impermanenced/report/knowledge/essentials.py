@@ -15,6 +15,8 @@ from .facts import BY_ITSELF, CRUD, Rule
 
 # What an application cannot go on without; settings come with its package, and logs and caches go.
 _OWN = (LossClass.DATABASE, LossClass.SERVICE_STATE, LossClass.SECRET, LossClass.DOCUMENT)
+# In a home no package brings settings, and a history is the person's.
+_OWN_IN_HOMES = (*_OWN, LossClass.CONFIG, LossClass.HISTORY)
 
 Part = dict[str, object]
 
@@ -27,8 +29,8 @@ def compile(rules: Sequence[Rule]) -> str:
             presets.setdefault(rule.essential, []).append(_part(rule, _paths(rule)))
     applications: dict[str, list[Part]] = {}
     for rule in rules:
-        paths = _paths(rule)
-        if _is_own(rule) and paths:
+        paths = _own_paths(rule)
+        if paths:
             name = name_of(rule.application)
             if name not in presets:
                 applications.setdefault(name, []).append(_part(rule, paths))
@@ -41,17 +43,24 @@ def name_of(application: str) -> str:
     return application.lower().replace(" ", "-")
 
 
+def _own_paths(rule: Rule) -> list[str]:
+    """Return the places of a rule that its application cannot go on without."""
+    if not _is_own(rule):
+        return []
+    return [path for path in _paths(rule) if rule.loss in (_OWN_IN_HOMES if path.startswith("~") else _OWN)]
+
+
 def _is_own(rule: Rule) -> bool:
     plain = not rule.part and not rule.default and rule.application != BY_ITSELF
     # Neither a mount nor a link holds what programs replace.
     holds = not any(kind == AdviceKind.INTO_BLANK for kind, _ in rule.advice)
-    return plain and holds and rule.verdict == CRUD and rule.loss in _OWN
+    return plain and holds and rule.verdict == CRUD
 
 
 def _paths(rule: Rule) -> list[str]:
-    """Return the places of a rule in the system, which a declaration can name."""
+    """Return the places of a rule that a declaration can name, in the system or in a home (~/)."""
     found: Iterable[str] = rule.keeps or rule.paths
-    return [path for path in found if path.startswith("/") and not trie.is_wild(path)]
+    return [path for path in found if path.startswith(("/", "~/")) and not trie.is_wild(path)]
 
 
 def _part(rule: Rule, paths: list[str]) -> Part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...losses import LossClass
 from ...model import Advice, AdviceKind
@@ -37,8 +37,7 @@ KEEPS = (*PERSIST, AdviceKind.INTO_BLANK)
 BY_ITSELF = "*"  # the application is called as the directory or file that the rule names
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """The facts that the rules give for one path."""
 
     application: str
@@ -56,8 +55,7 @@ class Fact:
     because: str = ""  # for a person: the source, and where it is documented
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One `[[rule]]` of a file."""
 
     file: str  # the name of the file without its directory

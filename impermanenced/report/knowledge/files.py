@@ -1,21 +1,19 @@
 """The places of rule files, and the check whose files may be trusted.
 
-The package's own files are read in their compiled form, `compiled.json`, since a report must not
-wait for TOML; a test holds the two together.  The files of an administrator are read as TOML.
+The package's own files are looked up in their compiled form, `compiled.json`, since a report must not
+wait for TOML.  Where that is not whole, or was made from other files than those beside it, it is refused as
+a whole, and the files are read.  The files of an administrator are always read as TOML.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ...losses import CLASSES
 from ...text import to_text
 from . import trie
+from .compiled import Lines, Rules, Unusable, written
 from .facts import Rule
 from .lookup import Knowledge
 from .parse import Malformed, parse
@@ -37,38 +35,57 @@ def load(directories: Sequence[bytes] = (DATA, EXTENSIONS), homes: Iterable[byte
     """
     rules: list[Rule] = []
     problems: list[str] = []
+    lines: Lines | None = None
     for directory in directories:
         try:
-            rules += compiled() if directory == DATA else _extensions(directory, problems)
+            if directory == DATA:
+                lines, own = _package(problems)
+                rules[:0] = own
+            else:
+                rules += _extensions(directory, problems)
         except Malformed as error:
             problems += error.problems
-    return Knowledge(rules, problems, homes)
+    found = rules if lines is None else Rules(lines, rules)
+    return Knowledge(found, problems, homes, lines)
 
 
-def compiled() -> list[Rule]:
-    """Return the rules of the package."""
-    with open(os.path.join(DATA, COMPILED), "rb") as stream:
-        return [_restored(fields) for fields in json.load(stream)]
+def _package(problems: list[str]) -> tuple[Lines | None, list[Rule]]:
+    """Return the compiled form of the package's rules, or else the rules, read from the files themselves."""
+    path = os.path.join(DATA, COMPILED)
+    try:
+        return read_compiled(path, _sizes()), []
+    except OSError as error:
+        why = error.strerror or str(error)
+    except Unusable as error:
+        why = str(error)
+    problems.append(f"{to_text(path)}: {why}; the rule files were read in its place, which takes long")
+    return None, [rule for name in sorted(_sizes()) for rule in read(_in_data(name), trusted=True)]
 
 
-def _restored(fields: list[Any]) -> Rule:
-    fields[4] = tuple(fields[4])
-    fields[5] = CLASSES[fields[5]]
-    fields[10] = tuple(map(tuple, fields[10]))
-    fields[12] = tuple(fields[12])
-    return Rule(*fields)
-
-
-def compile(rules: Iterable[Rule]) -> str:
-    """Return what `compiled` reads: a JSON line for each rule, without the fields that only a
-    linter needs.
+def read_compiled(path: bytes, sources: Mapping[str, int]) -> Lines:
+    """Return a compiled form that was made from files of these sizes.  Raises Unusable, also if whoever could
+    change it is neither root nor the owner of this program, and OSError.
     """
-    lines = []
-    for rule in rules:
-        fields = list(astuple(rule))
-        fields[1] = 0
-        lines.append(json.dumps(fields[:15], ensure_ascii=False, separators=(",", ":")))
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    with open(path, "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if found.st_uid not in (0, os.stat(__file__).st_uid) or found.st_mode & stat.S_IWOTH:
+            raise Unusable("somebody else can change it")
+        return Lines(stream.read(), sources)
+
+
+def _sizes() -> dict[str, int]:
+    """Return the sizes of the package's rule files by their names."""
+    with os.scandir(DATA) as entries:
+        return {os.fsdecode(one.name): one.stat().st_size for one in entries if one.name.endswith(b".toml")}
+
+
+def _in_data(name: str) -> bytes:
+    return os.path.join(DATA, os.fsencode(name))
+
+
+def compile(rules: Sequence[Rule]) -> str:
+    """Return the compiled form of the package's rules."""
+    return written(rules, Knowledge(rules).roots, _sizes())
 
 
 def _extensions(directory: bytes, problems: list[str]) -> Iterator[Rule]:

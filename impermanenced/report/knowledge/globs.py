@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
@@ -13,20 +12,28 @@ _NONE: list[Any] = []
 class Glob:
     """A component with `*` and `?`, as a shell reads them: neither matches a dot at the beginning."""
 
-    __slots__ = ("_hidden", "_pieces", "_shortest", "_simple", "_unknown", "head", "inner", "tail")
+    __slots__ = ("_hidden", "_pieces", "_shortest", "_simple", "_text", "_unknown", "head", "inner", "tail")
 
     def __init__(self, text: str) -> None:
-        pieces = text.encode().split(b"*")
-        self._pieces = pieces
-        self.head, self.tail = pieces[0].partition(b"?")[0], pieces[-1].rpartition(b"?")[2]
-        self.inner = max(re.split(rb"[*?]", text.encode()), key=len)  # a part that a name must have
-        self._simple = len(pieces) == 2 and b"?" not in text.encode()
+        """Find what an index needs; the rest is made for the first name that is tried."""
+        self._text = text
+        literal = text.encode().replace(b"?", b"*").split(b"*")
+        self.head, self.tail = literal[0], literal[-1]
+        self.inner = max(literal, key=len)  # a part that a name must have
+        self._pieces: list[bytes] = []
+
+    def _prepare(self) -> None:
+        text = self._text
+        self._pieces = pieces = text.encode().split(b"*")
+        self._simple = len(pieces) == 2 and "?" not in text
         self._unknown = "?" in text or len(pieces) == 1
         self._shortest = sum(map(len, pieces))
         self._hidden = text.startswith(".")
 
     def matches(self, name: bytes) -> bool:
         """Return whether the name matches."""
+        if not self._pieces:
+            self._prepare()
         if len(name) < self._shortest or (not self._hidden and name.startswith(b".")):
             return False
         if self._simple:
@@ -82,12 +89,12 @@ def _fits(piece: bytes, name: bytes, position: int) -> int:
 class Index(Generic[Value]):
     """Wildcards by the beginning, end or part that a name must have, so that few are tried for each name."""
 
-    __slots__ = ("_always", "_heads", "_inside", "_might", "_tails")
+    __slots__ = ("_always", "_heads", "_inside", "_tails")
 
     def __init__(self, globs: Iterable[tuple[Glob, Value]]) -> None:
         self._heads: dict[bytes, list[tuple[Glob, Value]]] = {}
         self._tails: dict[bytes, list[tuple[Glob, Value]]] = {}
-        self._inside: list[tuple[Glob, Value]] = []
+        self._inside: list[tuple[bytes, tuple[Glob, Value]]] = []
         self._always: list[tuple[Glob, Value]] = []
         for entry in globs:
             head, tail = entry[0].head, entry[0].tail
@@ -96,10 +103,9 @@ class Index(Generic[Value]):
             elif head:
                 self._heads.setdefault(head[:2], []).append(entry)
             elif entry[0].inner:
-                self._inside.append(entry)
+                self._inside.append((entry[0].inner, entry))
             else:
                 self._always.append(entry)
-        self._might = re.compile(b"|".join(re.escape(glob.inner) for glob, _ in self._inside)).search
 
     def of(self, name: bytes) -> list[Value]:
         """Return the values of the wildcards that match the name."""
@@ -112,6 +118,6 @@ class Index(Generic[Value]):
             tried = tried + self._tails.get(name[-2:], _NONE)
             if len(name) > 1:
                 tried += self._tails.get(name[-1:], _NONE)
-        if self._inside and self._might(name) is not None:
-            tried = tried + self._inside
+        if self._inside:
+            tried = tried + [entry for inner, entry in self._inside if inner in name]
         return [value for glob, value in tried if glob.matches(name)] if tried else _NONE

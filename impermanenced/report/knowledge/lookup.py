@@ -11,6 +11,7 @@ from ...paths import Inherited, within
 from ...text import to_text
 from .. import structure
 from . import component, trie
+from .compiled import Lines
 from .facts import (
     ADVICE,
     ADVICE_WITH_PATH,
@@ -72,13 +73,16 @@ def _side(path: bytes, home: bytes) -> int:
 class _Walk:
     """The steps from a directory to those in it, and what decides there; it remembers no path."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], compiled: Lines | None) -> None:
         self.rules = rules
         self.homes: set[bytes] = set()
         self._above_homes: set[bytes] = set()
-        self._system, self._home = Node(), Node()
-        self._names = {_SYSTEM: Node(), _HOME: Node()}
-        for number, rule in enumerate(rules):
+        packed = [None] * 4 if compiled is None else compiled.roots
+        self.roots = tuple(Node(packed=one) for one in packed)
+        self._system, self._home, *names = self.roots
+        self._names = {_SYSTEM: names[0], _HOME: names[1]}
+        for number in range(0 if compiled is None else compiled.count, len(rules)):
+            rule = rules[number]
             for text in rule.paths:
                 tree = self._home if text.startswith(trie.HOME) else self._system
                 tree.insert(text.removeprefix(trie.HOME), number, default=rule.default)
@@ -106,7 +110,6 @@ class _Walk:
             return above if says is above.says else _State((), says, above.home, above.side, way=False)
         return self._enter(trie.step(above.nodes, name), above, path, above.home)
 
-
     def _enter(self, nodes: tuple[Node, ...], above: _State | None, path: bytes, home: bytes) -> _State:
         number = self.best(nodes, directory=True, file=False)
         says = above.says if above is not None else _Says(None, None, path)
@@ -119,7 +122,6 @@ class _Walk:
             says = self.named(says, path[path.rfind(b"/") + 1 :], side, file=False, directory=True)
         leads = path in self._above_homes or any(node.plain and node.leads for node in nodes)
         return _State(nodes, says, home, side, way=leads and not known)
-
 
     def named(self, says: _Says, name: bytes, side: int, *, file: bool, directory: bool) -> _Says:
         """Return the deciding rules, refined by what the name itself says.
@@ -149,19 +151,16 @@ class _Walk:
         )
         return says._replace(name=number) if tells else says
 
-
     def of_name(self, name: bytes) -> int | None:
         """Return the rule that the name of a file in a home fits."""
         found = [node.file for node in trie.ends((self._names[_HOME],), name) if node.file is not None]
         return max(found, default=None)
-
 
     def comes_through(self, says: _Says) -> bool:
         """Return whether a name says that there is a loss where the place says that there is none."""
         if says.rule is None or says.name is None or self.rules[says.rule].verdict == CRUD:
             return False
         return self.rules[says.name].verdict == CRUD
-
 
     def _outweighs(self, rule: Rule, known: Rule, says: _Says, *, exact: bool) -> bool:
         """Return whether what a name says counts more than what is known of the directory."""
@@ -173,7 +172,6 @@ class _Walk:
         specific = not self.rules[says.rule].default
         return not specific and rule.loss.traits.weight > known.loss.traits.weight
 
-
     def best(self, nodes: Sequence[Node], *, file: bool, directory: bool) -> int | None:
         found = []
         for node in nodes:
@@ -184,14 +182,11 @@ class _Walk:
                 found.append((not self.rules[number].default, node.rank, number))
         return max(found)[2] if found else None
 
-
     def root(self, number: int, above: bytes, path: bytes) -> bytes:
         return above if self.rules[number].part and above else path
 
-
     def _is_home(self, path: bytes) -> bool:
         return path == b"/root" or path[: path.rfind(b"/")] == HOMES or path in self.homes
-
 
 
 class Knowledge:
@@ -205,11 +200,16 @@ class Knowledge:
     """
 
     def __init__(
-        self, rules: Sequence[Rule], problems: Sequence[str] = (), homes: Iterable[bytes] = ()
+        self,
+        rules: Sequence[Rule],
+        problems: Sequence[str] = (),
+        homes: Iterable[bytes] = (),
+        compiled: Lines | None = None,
     ) -> None:
-        self.rules = tuple(rules)
+        """Take the rules in their order, of which `compiled` has the first ones."""
+        self.rules = rules
         self.problems = tuple(problems)  # one line each: file, line, why
-        self._walk = _Walk(self.rules)
+        self._walk = _Walk(rules, compiled)
         self._states = Inherited(self._walk.top(), self._walk.below)
         self._said: dict[int, tuple[str, str]] = {}
         self._shared: dict[int, bool] = {}  # whether several applications share a rule
@@ -234,6 +234,11 @@ class Knowledge:
                 fact = state.facts[says.name] = self._fact(says, state.home, directory=True)
             return fact
         return self._fact(says, state.home, directory=says.root is not path)
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """Return the four tries that the patterns of the rules are in."""
+        return self._walk.roots
 
     def named(self, name: bytes) -> LossClass | None:
         """Return the class that the name of a file shows, whatever program it belongs to, or None."""

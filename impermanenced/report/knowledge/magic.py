@@ -5,21 +5,23 @@ The magic numbers are those of file(1) and of the formats' own documentation.
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from ...lazy import regex
 from ...losses import LossClass
 
 LIMIT = 64  # bytes that are read of a file
 TOKENS = 4096  # bytes that are read of a file that only its owner may read
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """A kind of content that can be recognised."""
 
     loss: LossClass
     what: str  # "SQLite database"
+    tokens: bool = False  # whether it is a text in which the name of a token or of a key has a value
 
     @property
     def score(self) -> int:
@@ -29,6 +31,8 @@ class Content:
     @property
     def words(self) -> str:
         """Return what shows it."""
+        if self.tokens:
+            return f"only its owner may read it, and it has {self.what}"
         return f"begins as a {self.what} does"
 
 
@@ -104,33 +108,41 @@ _MAGIC: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"<<< Oracle VM VirtualBox Disk Image >>>", _document("virtual disk")),
     (0, b"LPKSHHRH", Content(LossClass.LOG, "systemd journal")),
 )
-# Shapes that need more than a fixed string; none of these patterns backtracks.
-_SHAPES: tuple[tuple[re.Pattern[bytes], Content], ...] = (
-    (re.compile(rb"-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY"), _PRIVATE_KEY),
-    (re.compile(rb"# created: [^\n]{10,30}\n# public key: age1"), _secret("age key")),
-    (re.compile(rb"Created: [0-9T]{15}\nKey: \("), _secret("private key of GnuPG")),
-    (re.compile(rb"Key: \((?:protected-|shadowed-)?private-key"), _secret("private key of GnuPG")),
-    (re.compile(rb"\[Interface\]\s{1,4}PrivateKey"), _secret("WireGuard key")),
-    (re.compile(rb"#\n# 2048 bit OpenVPN static key"), _secret("OpenVPN key")),
-    (re.compile(rb"0\x82..\x02\x01\x030[\x80-\x84]", re.DOTALL), _secret("PKCS #12 key store")),
+# Shapes that need more than a fixed string, with the bytes that they may begin with; none of these patterns
+# backtracks.
+_SHAPES: tuple[tuple[bytes, re.Pattern[bytes], Content], ...] = (
+    (b"-", regex(rb"-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY"), _PRIVATE_KEY),
+    (b"#", regex(rb"# created: [^\n]{10,30}\n# public key: age1"), _secret("age key")),
+    (b"C", regex(rb"Created: [0-9T]{15}\nKey: \("), _secret("private key of GnuPG")),
+    (b"K", regex(rb"Key: \((?:protected-|shadowed-)?private-key"), _secret("private key of GnuPG")),
+    (b"[", regex(rb"\[Interface\]\s{1,4}PrivateKey"), _secret("WireGuard key")),
+    (b"#", regex(rb"#\n# 2048 bit OpenVPN static key"), _secret("OpenVPN key")),
+    (b"0", regex(rb"0\x82..\x02\x01\x030[\x80-\x84]", re.DOTALL), _secret("PKCS #12 key store")),
     # A session key for a public key, RFC 4880 section 5.1, in packets of the old and the new format.
-    (re.compile(rb"(?:\x84[\x20-\xff]|\x85[\x00-\x0f].)\x03.{8}[\x01\x10\x12]", re.DOTALL), _GNUPG),
-    (re.compile(rb"\xc1[\x20-\xff].?\x03.{8}[\x01\x10\x12]", re.DOTALL), _GNUPG),
-    (re.compile(rb"From [!-~]{1,48} +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) "), _document("mailbox")),
+    (
+        b"\x84\x85",
+        regex(rb"(?:\x84[\x20-\xff]|\x85[\x00-\x0f].)\x03.{8}[\x01\x10\x12]", re.DOTALL),
+        _GNUPG,
+    ),
+    (b"\xc1", regex(rb"\xc1[\x20-\xff].?\x03.{8}[\x01\x10\x12]", re.DOTALL), _GNUPG),
+    (b"F", regex(rb"From [!-~]{1,48} +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) "), _document("mailbox")),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens(Content):
-    """A text in which the name of a token or of a key has a value."""
+_Kinds = tuple[list[tuple[int, bytes, Content]], list[tuple[re.Pattern[bytes], Content]]]
 
-    @property
-    def words(self) -> str:
-        return f"only its owner may read it, and it has {self.what}"
+
+@functools.cache
+def _kinds(first: bytes) -> _Kinds:
+    """Return what a file may be that begins with this byte."""
+    return (
+        [one for one in _MAGIC if one[0] or one[1].startswith(first)],
+        [(shape, content) for begins, shape, content in _SHAPES if first in begins],
+    )
 
 
 # JSON, TOML, YAML and what has `NAME=VALUE`; neither part of the pattern backtracks into the other.
-_TOKEN = re.compile(
+_TOKEN = regex(
     rb"(?<![a-z])(?:(?:access|refresh|auth|bearer|session|oauth|id|api)[_-]?token|(?:api|secret|private)[_-]?key"
     rb"|client[_-]?secret|password|passwd|passphrase)"
     rb"""["']?[ \t]{0,8}[:=][ \t]{0,8}["']?[^\s"'{}\[\],;<>]{8}""",
@@ -145,16 +157,19 @@ def recognise_tokens(head: bytes) -> Content | None:
     if found is None:
         return None
     name = re.split(rb"[\"':= \t]", found[0], maxsplit=1)[0].decode()
-    return Tokens(LossClass.SECRET, f"a value for {name}")
+    return Content(LossClass.SECRET, f"a value for {name}", tokens=True)
 
 
 def recognise(head: bytes) -> Content | None:
     """Return the content of a file that begins with these bytes, or None if they say nothing."""
+    if not head:
+        return None
     head = head[:LIMIT]
-    for offset, magic, content in _MAGIC:
+    fixed, shapes = _kinds(head[:1])
+    for offset, magic, content in fixed:
         if head.startswith(magic, offset):
             return content
-    for shape, content in _SHAPES:
+    for shape, content in shapes:
         if shape.match(head):
             return content
     return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 
 from ...config import toml
+from ...lazy import Deferred, regex
 from ...losses import LossClass
 from ...text import to_text
 from . import trie
@@ -35,9 +35,10 @@ _KEYS: dict[str, type] = {
     "keeps": list,
     "initrd": bool,
 }
+difflib = Deferred("difflib")
 _WORDS = {str: "a string", list: "a list of strings", int: "a whole number", bool: "true or false"}
 _NEEDED = ("application", "what", "class")
-_HEADER = re.compile(r"^\s*\[\[\s*rule\s*\]\]", re.MULTILINE)
+_HEADER = regex(r"^\s*\[\[\s*rule\s*\]\]", re.MULTILINE)
 
 
 class Malformed(Exception):

@@ -11,8 +11,9 @@ Hard facts
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from .globs import Glob, Index
 
@@ -78,20 +79,66 @@ class _Waiting(NamedTuple):
     default: bool
 
 
+class Packed(Protocol):
+    """The compiled form of a node: `compiled` has the only one."""
+
+    file: int | None
+    directory: int | None
+    leads: bool
+
+    @property
+    def names(self) -> Collection[str]:
+        """Return the components that lead to children, but for those with a wildcard."""
+
+    @property
+    def globs(self) -> Collection[str]:
+        """Return the components with a wildcard."""
+
+    @property
+    def tree(self) -> Packed | None:
+        """Return the node behind a `**`."""
+
+    def child(self, part: str) -> Packed | None:
+        """Return the node that a component leads to."""
+
+
 class Node:
     """The patterns that are still possible after the components read so far.
 
-    Children are made when they are first asked for: a report meets few of all places.
+    Children are made when they are first asked for: a report meets few of all places.  They come from the
+    patterns that were inserted, and from the compiled form of a node (`packed`).
     """
 
-    __slots__ = ("_globs", "_index", "_literal", "_waiting", "at_tree", "directory", "file",
-                 "leads", "plain", "rank", "tree")  # fmt: skip
+    __slots__ = (
+        "_globs",
+        "_index",
+        "_literal",
+        "_packed",
+        "_unfolded",
+        "_waiting",
+        "at_tree",
+        "directory",
+        "file",
+        "leads",
+        "plain",
+        "rank",
+        "tree",
+    )  # fmt: skip
 
-    def __init__(self, rank: Rank = _NO_RANK, *, plain: bool = True, at_tree: bool = False) -> None:
+    def __init__(
+        self,
+        rank: Rank = _NO_RANK,
+        *,
+        plain: bool = True,
+        at_tree: bool = False,
+        packed: Packed | None = None,
+    ) -> None:
         self._literal: dict[bytes, Node] = {}
         self._globs: dict[str, tuple[Glob, Node]] = {}
         self._index: Index[Node] | None = None  # an index of `_globs`
         self._waiting: list[_Waiting] = []
+        self._unfolded = packed is None
+        self._packed = packed  # what it has of children that were not asked for yet
         self.tree: Node | None = None  # the node behind a `**`
         self.at_tree = at_tree  # whether any visible component leads here again
         self.plain = plain  # whether no wildcard led here
@@ -99,6 +146,10 @@ class Node:
         self.rank = rank
         self.directory: int | None = None  # the rule whose pattern ends here, with a slash
         self.file: int | None = None  # the rule whose pattern ends here, without a slash
+        if packed is not None:
+            self.file, self.directory, self.leads = packed.file, packed.directory, packed.leads
+            if packed.tree is not None:
+                self.tree = self._behind_tree(packed.tree)
 
     @property
     def exact(self) -> bool:
@@ -116,34 +167,51 @@ class Node:
             # A `**` may stand for nothing, so its node must exist before any component is read.
             if pattern.parts[pattern.depth] == DEEP:
                 if self.tree is None:
-                    last, trees, before = self.rank
-                    self.tree = Node((last, trees - 1, before), plain=False, at_tree=True)
+                    self.tree = self._behind_tree(None)
                 self.tree._put(pattern._replace(depth=pattern.depth + 1))
             else:
                 self._waiting.append(pattern)
+                self._unfolded = False
         elif pattern.directory:
             self.directory = pattern.rule
         else:
             self.file = pattern.rule
 
+    def _behind_tree(self, packed: Packed | None) -> Node:
+        last, trees, before = self.rank
+        return Node((last, trees - 1, before), plain=False, at_tree=True, packed=packed)
+
     def _unfold(self) -> None:
-        """Make the children of this node."""
+        """Make the children of this node, but for the literal ones of the compiled form."""
+        if self._packed is not None:
+            for part in self._packed.globs:
+                self._child(part)
         for pattern in self._waiting:
             part = pattern.parts[pattern.depth]
             self._child(part)._put(pattern._replace(depth=pattern.depth + 1))
         self._waiting = []
         self._index = Index(self._globs.values()) if self._globs else None
+        self._unfolded = True
 
     def _child(self, part: str) -> Node:
+        packed = None if self._packed is None else self._packed.child(part)
         if not is_wild(part):
             name = part.encode()
             if name not in self._literal:
-                self._literal[name] = Node(self._more(MAX_PATTERN), plain=self.plain)
+                self._literal[name] = Node(self._more(MAX_PATTERN), plain=self.plain, packed=packed)
             return self._literal[name]
         if part not in self._globs:
             exactness = 1 + len(part.replace("*", "").replace("?", ""))
-            self._globs[part] = (Glob(part), Node(self._more(exactness), plain=False))
+            self._globs[part] = (Glob(part), Node(self._more(exactness), plain=False, packed=packed))
         return self._globs[part][1]
+
+    def children(self) -> Iterator[tuple[str, Node]]:
+        """Yield (component, node) of each child, but for the one behind a `**`."""
+        self._unfold()
+        for name in self._packed.names if self._packed is not None else ():
+            self._child(name)
+        yield from ((name.decode(), node) for name, node in self._literal.items())
+        yield from ((part, node) for part, (_, node) in self._globs.items())
 
     def _more(self, exactness: int) -> Rank:
         last, trees, before = self.rank
@@ -151,9 +219,11 @@ class Node:
 
     def collect(self, name: bytes, found: list[Node]) -> None:
         """Append the nodes that one more component leads to."""
-        if self._waiting:
+        if not self._unfolded:
             self._unfold()
         child = self._literal.get(name)
+        if child is None and self._packed is not None and (part := os.fsdecode(name)) in self._packed.names:
+            child = self._child(part)
         if child is not None:
             found.append(child)
         if self._index is not None:

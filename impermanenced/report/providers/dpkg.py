@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 
 from ...kernel import openat2
+from ...lazy import regex
 from .packages import Packaged
 from .path_index import PathIndex
 
@@ -26,8 +27,8 @@ LARGEST = 64 << 20  # bytes of one file
 MOST = 256 << 20  # bytes of all lists that one search reads
 
 _TOO_LARGE = f"the lists of dpkg are over {MOST >> 20} MiB: the rest was not read"
-_CONFFILE = re.compile(rb"^ (/\S[^\n]*?) ([0-9a-f]{32})(?: obsolete)?(?: remove-on-upgrade)?$", re.MULTILINE)
-_PACKAGE = re.compile(rb"^Package: (\S+)$", re.MULTILINE)
+_CONFFILE = regex(rb"^ (/\S[^\n]*?) ([0-9a-f]{32})(?: obsolete)?(?: remove-on-upgrade)?$", re.MULTILINE)
+_PACKAGE = regex(rb"^Package: (\S+)$", re.MULTILINE)
 
 
 class Dpkg:

@@ -8,20 +8,19 @@ channels of root), which hold nothing.  A link into the store that a person made
 
 from __future__ import annotations
 
-import re
-
+from ...lazy import regex
 from ...model import Change, Difference, FileType
 
-_HOME_MANAGER = re.compile(
+_HOME_MANAGER = regex(
     rb"/nix/store/[0-9a-z]{32}-home-manager-(?:files|path|generation)(?:/|$)"
     rb"|(?:.*/)?\.local/state/(?:nix/profiles|home-manager)/"
     rb"|/nix/var/nix/profiles/per-user/[^/]+/(?:home-manager|profile)"
 )
-_SYSTEM = re.compile(
+_SYSTEM = regex(
     rb"/nix/store/|/etc/static(?:/|$)|/run/(?:current|booted)-system(?:/|$)|/nix/var/nix/profiles/"
 )
-_OF_NIX = re.compile(rb"(?:.*/result(?:-[a-z0-9]+)*|.*/\.nix-defexpr/channels(?:_root)?)")
-_OF_PERSONS = re.compile(rb"/(?:home/[^/]+|root|tmp|var/tmp|srv)/")
+_OF_NIX = regex(rb"(?:.*/result(?:-[a-z0-9]+)*|.*/\.nix-defexpr/channels(?:_root)?)")
+_OF_PERSONS = regex(rb"/(?:home/[^/]+|root|tmp|var/tmp|srv)/")
 
 
 def rule_of(difference: Difference) -> str | None:

@@ -12,15 +12,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, NamedTuple, Protocol
 
+from ...lazy import Deferred, regex
 from ...losses import LossClass
 from ...model import Change, Difference, FileType, Verdict
-from ...system.lazy import Deferred
 
 hashlib: Any = Deferred("hashlib")
 
 # Directories that were merged into /usr: a package may know a file by either name.
-_MERGED = re.compile(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")
-_COMPILED = re.compile(rb"(.*)/__pycache__/([^/]+)\.[^./]+(?:\.opt-[12])?\.pyc")
+_MERGED = regex(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")
+_COMPILED = regex(rb"(.*)/__pycache__/([^/]+)\.[^./]+(?:\.opt-[12])?\.pyc")
 REMEMBERED = 1 << 14  # directories in the cache
 ALTERNATIVES = b"/etc/alternatives/"  # update-alternatives(1) makes a link there, and links to it
 _HASHED = 16 << 20  # larger files are not read to see whether they are as packaged
@@ -116,9 +116,7 @@ def digest_as(kind: str, content: bytes) -> str:
     return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()}"
 
 
-_PACKAGED = re.compile(
-    rb"/(?:usr(?!/local/)|bin|sbin|lib|lib32|lib64|libx32|boot|etc|opt|var/lib|var/cache|srv)/"
-)
+_PACKAGED = regex(rb"/(?:usr(?!/local/)|bin|sbin|lib|lib32|lib64|libx32|boot|etc|opt|var/lib|var/cache|srv)/")
 
 
 def may_be_packaged(path: bytes) -> bool:

@@ -8,11 +8,11 @@ the blank has its directory there under the same name and inode.
 from __future__ import annotations
 
 import os
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Set
 
 from ...kernel import openat2
+from ...lazy import regex
 from .packages import Packaged
 
 LOCAL = b"var/lib/pacman/local"
@@ -20,9 +20,9 @@ LARGEST = 64 << 20  # bytes of one file, also when it is decompressed
 MOST = 256 << 20  # bytes that one search reads
 _TOO_LARGE = f"the lists of pacman are over {MOST >> 20} MiB: the rest was not read"
 
-_VERSION = re.compile(rb"-[^-]+-[^-]+$")
-_ESCAPED = re.compile(rb"\\([0-7]{3})")
-_DIGEST = re.compile(rb" (sha256|md5)digest=([0-9a-f]+)")
+_VERSION = regex(rb"-[^-]+-[^-]+$")
+_ESCAPED = regex(rb"\\([0-7]{3})")
+_DIGEST = regex(rb" (sha256|md5)digest=([0-9a-f]+)")
 
 
 class Pacman:

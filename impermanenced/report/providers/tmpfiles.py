@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from ...errors import CommandError
+from ...lazy import regex
 from ...model import Change, Difference, FileType
 from ...system import command
 
@@ -26,12 +28,12 @@ LARGEST = 1 << 20  # bytes of a file whose content is compared
 ACCOUNTS = (b"/etc/passwd", b"/etc/group", b"/etc/shadow", b"/etc/gshadow")
 _LOCK = b"/etc/.pwd.lock"
 
-_FIELD = re.compile(rb'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|(\S+)')
-_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
+_FIELD = regex(rb'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|(\S+)')
+_ESCAPE = regex(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
 _ESCAPED = {
     b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"s": b" ",
 }  # fmt: skip
-_SPECIFIER = re.compile(rb"%(.?)", re.DOTALL)
+_SPECIFIER = regex(rb"%(.?)", re.DOTALL)
 # systemd.unit(5), for the system's manager
 _SPECIFIERS = {
     b"%": b"%", b"t": b"/run", b"S": b"/var/lib", b"C": b"/var/cache", b"L": b"/var/log", b"T": b"/tmp",
@@ -41,8 +43,7 @@ _SPECIFIERS = {
 Read = Callable[[bytes, int], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of tmpfiles.d(5) that makes something."""
 
     type: bytes  # one letter
@@ -53,13 +54,15 @@ class Line:
         return f"{self.type.decode()} {os.fsdecode(self.path)}"
 
 
-@dataclass(slots=True)
 class Tmpfiles:
     """The lines of tmpfiles.d(5) that make something, by path."""
 
-    lines: dict[bytes, Line] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-    _copies: dict[bytes, Line | None] = field(default_factory=dict)
+    def __init__(
+        self, lines: Mapping[bytes, Line] = MappingProxyType({}), faults: Sequence[str] = ()
+    ) -> None:
+        self.lines = lines
+        self.faults = faults
+        self._copies: dict[bytes, Line | None] = {}
 
     def rule_of(self, difference: Difference, read: Read) -> str | None:
         """Return the line that makes this, in words, or None.
@@ -192,12 +195,11 @@ def _cat(program: str, root: bytes) -> tuple[bytes, str]:
         return b"", error.message
 
 
-@dataclass(slots=True)
-class Sysusers:
+class Sysusers(NamedTuple):
     """The accounts that systemd-sysusers makes."""
 
     names: frozenset[bytes]
-    faults: list[str] = field(default_factory=list)
+    faults: Sequence[str] = ()
 
     def rule_of(self, difference: Difference, read: Read, read_blank: Read) -> str | None:
         """Return a reason if this is a file of accounts that differs from the blank's by such accounts alone,

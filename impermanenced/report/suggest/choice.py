@@ -60,9 +60,7 @@ def choose(
     choice = _Choice(items, system, persist, placements, logs=logs, dotfiles=dotfiles)
     asked = [item for item in choice.crud if _is_asked(item, narrow)]
     hidden = [
-        item
-        for item in items
-        if item.hidden and item.verdict is Verdict.CRUD and _is_asked(item, narrow)
+        item for item in items if item.hidden and item.verdict is Verdict.CRUD and _is_asked(item, narrow)
     ]
     found = choice.among(asked)
     wanted = [*(_declared(placement, choice.made) for placement in placements), *found.wanted]
@@ -240,9 +238,7 @@ class _Choice:
         found = dict(self._target(item) for item in losses if item.path not in self._kinds)
         directories = {path for path, directory in found.items() if directory}
         return {
-            path: directory
-            for path, directory in found.items()
-            if directories.isdisjoint(ancestors(path))
+            path: directory for path, directory in found.items() if directories.isdisjoint(ancestors(path))
         }
 
     def _target(self, item: Item) -> tuple[bytes, bool]:

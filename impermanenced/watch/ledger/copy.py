@@ -49,11 +49,12 @@ class LedgerCopy:
     """A read-only ledger in memory, filled with what `Ledger.pieces` gave."""
 
     def __init__(
-        self, since: float | None, gaps: tuple[tuple[float, float], ...], overflows: int
+        self, since: float | None, gaps: tuple[tuple[float, float], ...], overflows: int, curtailed: int
     ) -> None:
         self.since = since
         self.gaps = gaps
         self.overflows = overflows
+        self.curtailed = curtailed
         self._origins: dict[int, tuple[str, bytes, bytes, int, str]] = {}
         self._seen: dict[tuple[int, int], Row] = {}
         self._crowds: dict[tuple[int, int], list[Row]] = {}

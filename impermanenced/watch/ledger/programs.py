@@ -6,7 +6,7 @@ from ...model import Writer
 from .database import Database
 from .rows import Origin
 
-KEPT = 4096  # programs cached by number, and as many by value
+KEPT = 1024  # programs cached by number, and as many by value
 
 
 class Origins:

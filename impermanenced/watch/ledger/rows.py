@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -59,8 +58,7 @@ def agreed(writers: Sequence[Writer | None]) -> Writer | None:
     users = {one.uid for one in known if one.uid is not None}
     if len(programs) > 1 or len(users) > 1:
         return None
-    return dataclasses.replace(
-        max(known, key=lambda one: one.last),
+    return max(known, key=lambda one: one.last)._replace(
         exe=programs.pop() if programs else b"",
         uid=users.pop() if users else None,
         first=min(one.first for one in known),

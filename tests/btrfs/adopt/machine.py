@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from impermanenced import copying
+from impermanenced.boots.records.job import Job
 from impermanenced.config.load import load
+from impermanenced.config.placement import BIND, SYMLINK
 from impermanenced.errors import CommandError
 from impermanenced.keep.adopt import run
 from impermanenced.keep.adopt.book import Book
 from impermanenced.keep.adopt.ground import Ground
 from impermanenced.keep.adopt.persist import Request, begin
-from impermanenced.keep.adopt.record import Job
 from impermanenced.keep.adopt.unpersist import begin as begin_back
 from impermanenced.kernel import mounts
 from impermanenced.paths import within
@@ -29,22 +31,38 @@ class Units:
         self.log: list[str] = []
         self.on_stop: Callable[[], None] = lambda: None
 
-    def with_triggers(self, units: tuple[str, ...]) -> tuple[str, ...]:
+    def with_others(self, units: Collection[str]) -> tuple[str, ...]:
         if missing := set(units) - self.running_units:
             raise CommandError(f"systemctl: {missing} is not loaded")
-        return units
+        return tuple(units)
 
-    def running(self, units: tuple[str, ...]) -> tuple[str, ...]:
+    def running(self, units: Collection[str]) -> tuple[str, ...]:
         return tuple(unit for unit in units if unit in self.running_units)
 
-    def stop(self, units: tuple[str, ...]) -> None:
+    def stop(self, units: Collection[str]) -> tuple[str, ...]:
         self.log.append(f"stop {' '.join(units)}")
         self.running_units -= set(units)
         self.on_stop()
+        return ()
 
-    def start(self, units: tuple[str, ...]) -> None:
+    def start(self, units: Collection[str]) -> None:
         self.log.append(f"start {' '.join(units)}")
         self.running_units |= set(units)
+
+
+class Teller:
+    """What a job says that it is at."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.sizes: list[copying.Size | None] = []
+
+    def step(self, words: str, size: copying.Size | None = None) -> None:
+        self.steps.append(words)
+        self.sizes.append(size)
+
+    def at(self, progress: copying.Progress) -> None:
+        pass
 
 
 @dataclass
@@ -55,7 +73,7 @@ class Machine:
     root: Path
     config: Path
     units: Units = field(default_factory=Units)
-    told: list[str] = field(default_factory=list)
+    teller: Teller = field(default_factory=Teller)
     compiled: int = 0
     volume: bytes = b"/persist"
     text: bytes | None = None  # what is declared; None: what was asked for
@@ -82,8 +100,7 @@ class Machine:
             services=self.units,
             check=self.compile,
             compile=self.compile,
-            tell=self.told.append,
-            progress=lambda progress: None,
+            told=self.teller,
             cancelled=lambda: self.cancelled(),
         )
 
@@ -100,13 +117,18 @@ class Machine:
                     ground = self.ground(volumes)
                 return act(ground, book)
 
-    def request(self, path: str, *stop: str) -> Request:
+    def request(self, path: str, *stop: str, method: str = BIND, replaces: bool = False) -> Request:
         kind = "directories" if (self.root / path[1:]).is_dir() else "files"
-        text = f'[persist."{os.fsdecode(self.volume)}"]\n{kind} = ["{path}"]\n'.encode()
-        return Request(os.fsencode(path), self.volume, text if self.text is None else self.text, stop)
+        entry = f'{{path = "{path}", method = "{method}"}}'
+        text = f'[persist."{os.fsdecode(self.volume)}"]\n{kind} = [{entry}]\n'.encode()
+        text = text if self.text is None else self.text
+        return Request(os.fsencode(path), self.volume, text, stop, method=method, replaces=replaces)
 
-    def adopt(self, path: str, *stop: str) -> tuple[Job, list[str]]:
-        found = self.work(lambda ground, book: begin(ground, book, self.request(path, *stop)))
+    def adopt(
+        self, path: str, *stop: str, method: str = BIND, replaces: bool = False
+    ) -> tuple[Job, list[str]]:
+        request = self.request(path, *stop, method=method, replaces=replaces)
+        found = self.work(lambda ground, book: begin(ground, book, request))
         assert isinstance(found, tuple)
         return found
 
@@ -119,6 +141,13 @@ class Machine:
         found = self.work(lambda ground, book: run.undo(ground, book, None, ()))
         assert isinstance(found, tuple) and isinstance(found[1], Job)
         return found[1]
+
+    def undo_list_is_over(self) -> None:
+        """Every job is older than old roots are kept."""
+
+        for job in self.jobs():
+            self.work(lambda _, book, job=job: book.save(job._replace(time=0)))  # type: ignore[misc]
+        self.work(lambda ground, book: run.expire(ground, book))
 
     def recover(self) -> None:
         self.work(lambda ground, book: None)
@@ -154,10 +183,17 @@ class Machine:
             self.filesystem.snapshot("root-blank", "root")
         self.filesystem.mount(self.root, "subvol=root")
         sh("mount", "-t", "btrfs", "-o", "subvol=persist", self.filesystem.device, self.persist)
-        for one in load(None, default=os.fsencode(self.config)).declarations:
-            path = os.fsdecode(one.path)[1:]
+        for placement in load(None, default=os.fsencode(self.config)).placements:
+            path = os.fsdecode(placement.declaration.path)[1:]
             if not (source := self.persist / path).exists():
                 continue
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            if placement.method != BIND:  # tmpfiles makes what is not there
+                if not os.path.lexists(self.root / path):
+                    if placement.method == SYMLINK:
+                        (self.root / path).symlink_to(f"/persist/{path}")
+                    else:
+                        sh("cp", "-a", source, self.root / path)
+                continue
             (self.root / path).mkdir(exist_ok=True) if source.is_dir() else (self.root / path).touch()
             sh("mount", "--bind", source, self.root / path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from .machine import Machine
 PROJECT = Path(__file__).parents[3]
 SHOWN = ("usr", "lib", "lib64", "bin", "sbin", "dev", "proc", "sys", os.fspath(PROJECT)[1:])
 PYTHON = "import sys; from impermanenced.cli.main import command; sys.exit(command())"
+# What is said of work that takes longer than a second, as any does on a busy machine.
+PROGRESS = re.compile(r"^impermanence: (?:copy|stop|start) .*\n", re.MULTILINE)
 # A manager of one unit: a process that writes to its state all the time.
 SYSTEMCTL = """#!/bin/sh
 pid=/run/app.pid
@@ -56,12 +59,17 @@ class System:
     def path(self, path: str) -> Path:
         return self.machine.root / path[1:]
 
-    def run(self, *argv: str, cwd: str = "/") -> subprocess.CompletedProcess[str]:
+    def command(self, *argv: str, cwd: str = "/") -> list[str]:
         inside = ["/usr/bin/env", "-i", "-C", cwd, f"PYTHONPATH={PROJECT}", "PATH=/run/bin:/usr/bin:/bin"]
-        command = ["chroot", os.fspath(self.machine.root), *inside, "/usr/bin/python3", "-c", PYTHON, *argv]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
+        return ["chroot", os.fspath(self.machine.root), *inside, "/usr/bin/python3", "-c", PYTHON, *argv]
+
+    def run(self, *argv: str, cwd: str = "/") -> subprocess.CompletedProcess[str]:
+        command = self.command(*argv, cwd=cwd)
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
+        result.stderr = PROGRESS.sub("", result.stderr)
+        return result
 
     def say(self, *argv: str) -> str:
         result = self.run(*argv)
@@ -158,6 +166,64 @@ def test_what_is_declared_reads_back_as_it_is(system: System) -> None:
         "/home/alice/notes": "active",
         "/etc/impermanence/config.d": "active",
     }
+
+
+def declared(system: System, path: str) -> tuple[str, str]:
+    """How it is declared, and the state of that."""
+    (file,) = system.path("/etc/impermanence/config.d").glob(f"50-persist-{path[1:].replace('/', '-')}-*")
+    found = checked("status_persist", system.say("status", "--persist", "--json"))["declarations"]
+    (reason,) = [one["reason"] for one in found if one["path"] == path]
+    return file.read_text(), reason
+
+
+def test_a_link_in_the_place_of_a_directory(system: System) -> None:
+    said = system.say("persist", "--method", "symlink", "/var/lib/app")
+    assert "put a link to /persist/var/lib/app in its place" in said
+    text, reason = declared(system, "/var/lib/app")
+    assert 'method = "symlink"' in text and reason == "linked"
+    assert os.readlink(system.path("/var/lib/app")) == "/persist/var/lib/app"
+    counted = checked("status", system.say("status", "--all", "--json"))
+    paths = {one["path"]: one["verdict"] for one in counted["entries"]}
+    assert paths["/var/lib/app"] == "persisted"
+    assert {verdict for path, verdict in paths.items() if "originals" in path} == {"ignored"}
+    system.say("unpersist", "/var/lib/app")
+    assert system.path("/var/lib/app/data").read_text() == "data"
+    assert not system.path("/var/lib/app").is_symlink()
+
+
+def test_the_other_methods_of_a_file(system: System) -> None:
+    system.path("/srv").mkdir()
+    for method, name, wanted in (("sync", "one", "copied"), ("auto", "two", "mounted")):
+        path = f"/var/lib/app/{name}"
+        system.path(path).write_text("content")
+        system.say("persist", "--method", method, path)
+        text, reason = declared(system, path)
+        assert f'method = "{method}"' in text and reason == wanted
+    assert "copies are made of files alone" in system.refused(2, "persist", "--method", "sync", "/srv")
+    (system.path("/etc/impermanence/config.d/mine.toml")).write_text(
+        '[persist."/persist"]\nfiles = [{path = "/var/lib/app/data", method = "sync"}]\n'
+    )
+    said = system.refused(2, "persist", "--method", "symlink", "/var/lib/app/data")
+    assert "declared with the method sync" in said
+    system.say("persist", "/var/lib/app/data")
+    assert not system.machine.mounted("/var/lib/app/data"), "as it is declared"
+
+
+def test_the_place_of_a_mount(system: System) -> None:
+    system.path("/etc/impermanence/config.d").mkdir()
+    system.path("/var/lib/old").mkdir()
+    sh("mount", "-t", "tmpfs", "tmpfs", system.path("/var/lib/old"))
+    system.path("/var/lib/old/file").write_text("of the mount")
+    system.say("undo", "--list")
+    assert "--replace copies it" in system.refused(2, "persist", "/var/lib/old")
+    system.path("/etc/fstab").write_text("# nothing\ntmpfs /var/lib/old/ tmpfs defaults 0 0\n")
+    done = system.run("persist", "--replace", "/var/lib/old")
+    assert "in the place of what is mounted" in done.stdout and done.returncode == 0
+    assert done.stderr == (
+        "impermanence: /etc/fstab:2 mounts what was there at each boot: take that line out\n"
+    )
+    assert (system.machine.persist / "var/lib/old/file").read_text() == "of the mount"
+    assert declared(system, "/var/lib/old")[1] == "mounted"
 
 
 def test_a_dry_run_changes_nothing(system: System) -> None:
@@ -263,3 +329,19 @@ def test_status_and_explain_end_with_the_command_that_keeps_it(system: System) -
     assert named[1] == "/var/lib/app"
     system.say("persist", named[1])
     assert "impermanence persist /var/lib/app" not in system.say("status")
+
+
+def test_what_lies_beneath_is_no_loss_unless_it_is_new(system: System) -> None:
+    """A program removes something from what is kept: only the original beneath the mount has it then."""
+
+    def verdicts() -> dict[str, str]:
+        report = checked("status", system.say("status", "--all", "--json"))
+        return {
+            one["path"]: one["verdict"] for one in report["entries"] if one["path"].startswith("/var/lib/app")
+        }
+
+    system.say("persist", "/var/lib/app")
+    system.path("/var/lib/app/data").unlink()
+    assert verdicts() == {"/var/lib/app": "persisted", "/var/lib/app/data": "hidden"}
+    (system.machine.filesystem.top / "root/var/lib/app/late").write_text("by who had the directory open")
+    assert verdicts()["/var/lib/app/late"] == "crud"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.keep.adopt.record import ENDED, Step
+from impermanenced.boots.records.job import ENDED, Step
 from tests.conftest import sh
 from tests.isolation import attach, detach
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from impermanenced.keep.adopt.record import Step
+from impermanenced.boots.records.job import Step
 
 from ..copying import trees
 from .machine import Machine

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from impermanenced.boots.records.job import Step
 from impermanenced.errors import Cancelled, CommandError, ImpermanenceError, UsageError
 from impermanenced.keep.adopt import persist
-from impermanenced.keep.adopt.record import Step
 from tests.conftest import Filesystem, sh, swap_on
 
 from ..copying.conftest import Stop

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from impermanenced.boots.records.job import ENDED
 from impermanenced.errors import UsageError
-from impermanenced.keep.adopt.record import ENDED
 
 from ..copying import trees
 from .disturbed import killed_at

@@ -13,17 +13,18 @@ from collections.abc import Iterator
 import pytest
 
 from impermanenced import copying
+from impermanenced.boots.records.job import Action, Job, Step
 from impermanenced.config.load import load
+from impermanenced.config.placement import BIND, SYMLINK
 from impermanenced.errors import ImpermanenceError
-from impermanenced.keep.adopt import checks, persist, unpersist
+from impermanenced.keep.adopt import checks, originals, persist, swap, unpersist
 from impermanenced.keep.adopt.book import Book
 from impermanenced.keep.adopt.ground import Ground
 from impermanenced.keep.adopt.live import Live
-from impermanenced.keep.adopt.record import Action, Job, Step
 from impermanenced.keep.adopt.store import Store
 from impermanenced.keep.adopt.work import Work
 from impermanenced.keep.approach import Unsafe
-from impermanenced.kernel import attach, libc, mounts
+from impermanenced.kernel import libc, mounts
 from impermanenced.volumes.machine import Machine as Volumes
 
 from ..races import ALICE, exchanging, tries
@@ -104,39 +105,44 @@ def ground(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
         yield machine.ground(volumes), book
 
 
-def there_and_back(ground: tuple[Ground, Book], home: Home) -> None:
-    """The steps of a persist up to the mount, and those of an unpersist."""
-    job = Job(1, Action.PERSIST, Step.COPY, 0, "", b"", PATH, b"/persist")
+def there_and_back(ground: tuple[Ground, Book], home: Home, method: str) -> None:
+    """The steps of a persist that have to do with places, and those of an unpersist."""
+    job = Job(1, Action.PERSIST, Step.COPY, 0, "", b"", PATH, b"/persist", method=method)
     with Live(ground[0], PATH) as live, Store(ground[0], b"/persist", PATH) as store:
-        work = Work(*ground, job, live, store)
+        work, work_back = (Work(*ground, job._replace(number=number), live, store) for number in (1, 2))
         try:
             persist._copy(work, ())
             persist._place(work)
-            try:
-                swapped = work.cover()
-                assert swapped is not None
-                assert os.stat(b"notes/file", dir_fd=live.above).st_uid == ALICE, "root's was given to her"
-                assert os.fstat(store.above()).st_uid == ALICE, "it was put among what is root's"
-                work.catch_up(live.beneath(), live.name, store.above(), swapped)
-                unpersist._copy(work, ())
-                assert home.facts() == home.before
-            finally:
-                attach.detach(live.above, live.name)
+            with contextlib.closing(swap.of(ground[0], job, live, store)) as there:
+                swapped = there.make()
+                old = there.before()
+                assert swapped is not None and old is not None
+                try:
+                    assert os.stat(b"notes/file", dir_fd=store.above()).st_uid == ALICE, "root's became hers"
+                    assert os.fstat(store.above()).st_uid == ALICE, "it was put among what is root's"
+                    work.catch_up(old, (store.above(), store.name), swapped)
+                    unpersist._copy(work_back, ())
+                    assert home.facts() == home.before
+                finally:
+                    with contextlib.closing(swap.of(ground[0], work_back.job, live, store)) as back:
+                        assert back.unmake() is not None
         finally:
             with contextlib.suppress(OSError, Unsafe):
                 copying.remove(store.above(), store.name)
+            originals.discard(live, 1)
             store.tidy()
 
 
+@pytest.mark.parametrize("method", [BIND, SYMLINK])
 def test_who_owns_the_directories_on_the_way_redirects_no_step(
-    ground: tuple[Ground, Book], home: Home
+    ground: tuple[Ground, Book], home: Home, method: str
 ) -> None:
     done = refused = 0
     for attempt in range(TRIES * PATIENCE):
         if attempt >= TRIES and done and refused:
             break
         try:
-            there_and_back(ground, home)
+            there_and_back(ground, home, method)
             done += 1
         except (ImpermanenceError, OSError):
             refused += 1

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from impermanenced.boots import history, records
+from impermanenced.boots import history, records, setup
 from impermanenced.boots.listing import Listing
 from impermanenced.cli import boots_list
 from impermanenced.document.boots import boots_to_json
@@ -119,6 +119,24 @@ def test_everything_that_is_known_of_a_boot(machine: Machine, tmp_path: Path) ->
         assert [word for word in words if word not in rows[row]] == [], rows[row]
     assert "        kept: impermanence= on the kernel command line\n" in text
     assert text.count("        lost 5 paths that nothing declared, 38.0 MiB\n") == 1
+
+
+def test_which_blank_each_boot_was_made_from(machine: Machine) -> None:
+    top = machine.filesystem.top
+    machine.boot()
+    as_another_boot(machine, 1, boot_id_of(1))
+    assert "made from" not in machine.say("boots")
+    (top / "root-blank").rename(top / "root-blank@1")
+    machine.filesystem.snapshot("root-blank@1", "root-blank", readonly=True)
+    with Manager(os.fsencode(machine.config)) as manager:
+        setup.run(manager.config, manager.machine, dry_run=False)
+    machine.boot()
+    said = machine.say("boots").splitlines()
+    (at,) = [number for number, line in enumerate(said) if "made from" in line]
+    assert said[at].strip() == "made from root-blank@1"
+    assert said[at - 1].split()[0] == "1"
+    sh("btrfs", "subvolume", "delete", top / "root-blank@1")
+    assert "made from a blank that is deleted\n" in machine.say("boots")
 
 
 def test_what_old_roots_hold(machine: Machine) -> None:

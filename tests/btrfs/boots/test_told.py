@@ -18,7 +18,7 @@ from tests.conftest import sh
 from tests.shell.cuts import disturbed
 from tests.shell.hook import Boot
 
-from .machine import Machine, boot_id_of, three_bad_boots, told, with_image, with_other_root
+from .machine import Machine, boot_id_of, mark, three_bad_boots, told, with_image, with_other_root
 
 NOT_READ_ONLY = "the blank root-blank of volume root: it is not read-only"
 
@@ -239,6 +239,28 @@ def test_a_login_shows_it_and_the_journal_has_it(machine: Machine) -> None:
     entries, shown, mode = log_in(machine, machine.boot())
     assert (entries, mode) == ([], None)
     assert "wiping pauses" not in shown and "exit" in shown
+
+
+def test_a_login_shows_that_a_new_blank_gave_way(machine: Machine) -> None:
+    mark(machine.boot())
+    (machine.root / "etc").mkdir(exist_ok=True)
+    (machine.root / "etc/bad").touch()
+    machine.say("blank", "create", "/etc/bad")
+    for _ in range(3):
+        assert told(machine.boot()) is None
+    for row in (1, 2):
+        booted = machine.boot()
+        found = told(booted)
+        assert found is not None and (found.kind, found.boots) == ("gave-way", row)
+        mark(booted)
+    (entry,), shown, mode = log_in(machine, booted)
+    assert f"MESSAGE_ID={journal.MESSAGE_GAVE_WAY}" in entry.splitlines()
+    assert "impermanence: a new blank is not what boots since " in shown and mode == "0o100644"
+    assert "impermanence doctor" in shown
+    said = machine.say("status")
+    assert "a new blank is not what boots since " in said
+    machine.say("blank", "create", "/etc/fstab")  # the next change settles it
+    assert told(machine.boot()) is None
 
 
 def test_a_login_shows_that_an_image_waits(machine: Machine, tmp_path: Path) -> None:

@@ -71,6 +71,22 @@ def test_active(system: System, active: Path) -> None:
     assert persisted(system) == ["/etc/hostname", "/persist/srv/link", "/var/lib/thing", "/var/log"]
 
 
+def test_the_phase_of_each_is_said(system: System, active: Path) -> None:
+    """The machine ID is the initrd's without being asked for."""
+    system.configure(
+        '[persist."/persist"]\nfiles = ["/etc/hostname", "/etc/machine-id"]\n'
+        'directories = [{path = "/var/lib/thing", phase = "initrd"}]\n'
+    )
+    assert {path: one["phase"] for path, one in states(system).items()} == {
+        "/etc/hostname": "system",
+        "/etc/machine-id": "initrd",
+        "/var/lib/thing": "initrd",
+    }
+    said = system.run("status", "--persist").stdout
+    assert "/var/lib/thing/  mounted from /persist/var/lib/thing (by the initrd)" in said
+    assert "/etc/hostname  mounted from /persist/etc/hostname\n" in said
+
+
 def test_not_active(system: System, persist: Path) -> None:
     assert reasons(system) == {
         "/var/log": "not-mounted",

@@ -13,6 +13,7 @@ from impermanenced.boots.doctor import Finding
 from impermanenced.errors import CommandError
 from impermanenced.report.report import Manager
 from tests.conftest import sh
+from tests.schema import checked
 
 from .machine import System
 
@@ -174,33 +175,69 @@ def test_a_boot_that_lies_in_the_root(system: System, tmp_path: Path) -> None:
     assert one.hint == "build it anew here, and put it into root-blank"
 
 
+def foretold(system: System) -> tuple[str, str | None, str]:
+    with Manager(os.fsencode(system.config)) as manager:
+        found = examine.next_boot(manager.machine)
+    return found.action, found.code, found.why
+
+
 def test_kernels_without_modules_in_the_blank(set_up: System, tmp_path: Path) -> None:
     """A kernel update: the reboot would be refused, and it is said before it."""
     hook = archive(tmp_path, HOOK)
     install(set_up.root, OLD, hook)
-    first = findings(set_up)
-    assert [(one.severity, one.code) for one in first] == [("error", "blank-lacks-modules")], "the only one"
+    lacks = "the blank root-blank of volume root: it has no modules for kernel "
+    assert foretold(set_up) == ("refused", "blank-lacks-modules", lacks + OLD)
     install(set_up.root, NEW, hook)
-    new, old = findings(set_up)
-    assert (new.severity, old.severity) == ("error", "warning")
-    assert new.what == (
-        f"kernel {NEW}, the newest one, has no modules in the blank root-blank: "
-        "the rollback of its boot will be refused"
-    )
-    assert f"cp -a /lib/modules/{NEW} /mnt/root-blank/usr/lib/modules/" in new.commands
+    assert foretold(set_up) == ("refused", "blank-lacks-modules", lacks + NEW)
+    (old,) = findings(set_up)
+    assert (old.severity, old.code) == ("warning", "blank-lacks-modules")
+    found = checked("doctor", set_up.run("doctor", "--json").stdout)["findings"]
+    (new,) = [one for one in found if NEW in one["what"]]
+    assert new["severity"] == "error" and new["what"].endswith(lacks + NEW)
+    assert f"cp -a /lib/modules/{NEW} /mnt/root-blank/usr/lib/modules/" in new["commands"]
     for verb in ("next", "status"):
         said = set_up.run(verb).stdout
-        assert f"kernel {NEW}, the newest one, has no modules in the blank root-blank" in said
+        assert f"the rollback of the next boot will be refused: {lacks}{NEW}" in said
         assert "(blank-lacks-modules).\n  To do: put them into the blank: mount -o subvolid=5 " in said
         assert f"kernel {OLD}" not in said
-    blank = set_up.filesystem.top / "root-blank"
-    sh("btrfs", "property", "set", "-ts", blank, "ro", "false")
-    for release in (NEW, OLD, os.uname().release):
-        (blank / "usr/lib/modules" / release).mkdir(parents=True)
-    sh("btrfs", "property", "set", "-ts", blank, "ro", "true")
+    give_modules(set_up, NEW, OLD, os.uname().release)
     assert findings(set_up) == []
     for verb in ("next", "status"):
         assert "blank-lacks-modules" not in set_up.run(verb).stdout
+
+
+def give_modules(system: System, *releases: str) -> None:
+    blank = system.filesystem.top / "root-blank"
+    sh("btrfs", "property", "set", "-ts", blank, "ro", "false")
+    for release in releases:
+        (blank / "usr/lib/modules" / release).mkdir(parents=True)
+    sh("btrfs", "property", "set", "-ts", blank, "ro", "true")
+
+
+def test_the_boot_loader_decides_which_kernel_boots_next(set_up: System, tmp_path: Path) -> None:
+    """Once, by grub-reboot: an older kernel, for which the blank has nothing."""
+    hook = archive(tmp_path, HOOK)
+    for release in (OLD, NEW):
+        install(set_up.root, release, hook)
+    give_modules(set_up, NEW)
+    assert foretold(set_up)[0] == "wiped"
+    (old,) = findings(set_up)
+    assert old.severity == "warning"
+    grub = set_up.root / "boot/grub"
+    grub.mkdir()
+    (grub / "grub.cfg").write_text(
+        'if [ "${next_entry}" ] ; then\n   set default="${next_entry}"\nelse\n   set default="0"\nfi\n'
+        f"menuentry 'new' {{\n\tlinux /root/boot/vmlinuz-{NEW} ro\n}}\n"
+        f"menuentry 'old' {{\n\tlinux /root/boot/vmlinuz-{OLD} ro\n}}\n"
+    )
+    sh("grub-editenv", grub / "grubenv", "set", "next_entry=old")
+    assert foretold(set_up)[:2] == ("refused", "blank-lacks-modules")
+    assert foretold(set_up)[2].endswith(f"no modules for kernel {OLD}")
+    (set_up.root / f"boot/initrd.img-{OLD}").write_bytes(archive(tmp_path))
+    (what,) = [what for severity, what in whats(set_up) if severity == "error"]
+    assert what.startswith(f"the initrd of kernel {OLD}, which the boot loader starts next, has no hook")
+    sh("grub-editenv", grub / "grubenv", "unset", "next_entry")
+    assert foretold(set_up)[0] == "wiped"
 
 
 def test_a_root_without_modules_needs_none_in_the_blank(set_up: System, tmp_path: Path) -> None:

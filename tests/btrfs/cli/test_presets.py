@@ -29,11 +29,35 @@ def test_what_one_holds(system: System) -> None:
     assert "there is no preset rediz" in system.refused(2, "presets", "rediz")
 
 
+def test_what_one_holds_in_homes(system: System) -> None:
+    system.configure('[persist."/persist".users.alice]\npreset = ["openssh"]\n')
+    etc = system.root / "etc"
+    etc.mkdir(exist_ok=True)
+    (etc / "passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/srv/bob:/bin/sh\n"
+        "sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
+    )
+    persist_volume(system)
+    for home in ("home/alice", "srv/bob"):
+        (system.root / home / ".ssh").mkdir(parents=True)
+        (system.root / home / ".ssh/id_ed25519").write_text("key")
+    system.filesystem.sync()
+    places = {one["path"]: one for one in system.document("presets", "openssh")["places"] if one["user"]}
+    assert set(places) == {"/home/alice/.ssh", "/srv/bob/.ssh"}
+    assert all(one["there"] for one in places.values())
+    assert places["/home/alice/.ssh"]["source"] == "/persist/home/alice/.ssh"
+    assert places["/srv/bob/.ssh"]["source"] is None
+    said = system.run("presets", "openssh").stdout
+    assert "tidy /persist/home/alice/.ssh" in said
+
+
 def test_the_list(system: System) -> None:
     names = [one["name"] for one in system.document("presets")["presets"]]
     assert {"identity", "network", "postgresql"} <= set(names)
     said = system.run("presets").stdout
     assert all(word in said for word in ("identity", "the identity of this machine", "postgresql"))
+    services, _, homes = said.partition("in homes: ")
+    assert "postgresql" in services and "firefox" in homes and "firefox" not in services
 
 
 def test_it_declares_as_if_one_by_one(system: System) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable
 
@@ -89,13 +88,13 @@ def test_a_filesystem_that_somebody_serves_is_not_looked_into(machine: Machine) 
             one for one in mounted_inside(volume, [volume], mounts.read()) if one.path == b"/var/lib/app"
         )
         for served in ("nfs4", "cifs", "fuse.sshfs", "9p", "ext4"):
-            one = dataclasses.replace(mounted, fstype=served, place=None, origin=(b"8:1", b"/"))
+            one = mounted._replace(fstype=served, place=None, origin=(b"8:1", b"/"))
             with Covered(manager.machine, volume) as covered:
                 ruling, hidden = covered.judge(difference, Ruling(Verdict.HIDDEN, "hidden", one))
             assert (ruling.verdict, hidden) == (Verdict.CRUD, True)
             assert ruling.words == "hidden; what is mounted there was not looked into"
         with Covered(manager.machine, volume) as covered:
-            elsewhere = dataclasses.replace(mounted, place=None)
+            elsewhere = mounted._replace(place=None)
             assert (
                 covered.judge(difference, Ruling(Verdict.HIDDEN, "hidden", elsewhere))[0].verdict
                 is Verdict.HIDDEN

@@ -210,9 +210,7 @@ def test_no_database(volumes: Volumes) -> None:
         os.close(fd)
 
 
-def test_paths_of_no_package_are_looked_up_in_memory(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_of_no_package_are_looked_up_in_memory(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every look at what was written read the lists of all packages."""
     dpkg(system.seed, "--install", deb(system.work, "old", {"usr/bin/old": "old\n"}))
     system.begin()

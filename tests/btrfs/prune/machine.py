@@ -69,7 +69,7 @@ class System:
             action="wiped",
             volumes=(volume,),
         )
-        self.write(BootRecord(**{**{name: getattr(record, name) for name in record.__slots__}, **fields}))
+        self.write(record._replace(**fields))
         if good:
             self.good(self.newest)
         return old

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import uuid
 from pathlib import Path
@@ -133,7 +132,7 @@ def test_bytes_of_a_root_that_was_made_empty_in_the_same_transaction(system: Sys
     fill(old / "new", 1)
     record = records.parse_record((system.boots / "1.env").read_bytes())
     volume = BootVolume("root", b"root", old=b"old_roots/" + name.encode(), old_uuid=uuid_of(old))
-    system.write(dataclasses.replace(record, volumes=(volume,)))
+    system.write(record._replace(volumes=(volume,)))
     assert sizes(system) == {0: 1 << 20}
 
 
@@ -165,11 +164,11 @@ def boot_again(system: System, source: Path) -> Path:
     )
     life = records.parse_record((system.boots / f"{system.newest - 1}.env").read_bytes())
     (put_away,) = life.volumes
-    made = dataclasses.replace(made, old=put_away.old, old_uuid=put_away.old_uuid)
-    system.write(dataclasses.replace(life, action="booted", boot=0, volumes=(made,)))
+    made = made._replace(old=put_away.old, old_uuid=put_away.old_uuid)
+    system.write(life._replace(action="booted", boot=0, volumes=(made,)))
     record = records.parse_record((system.boots / f"{system.newest}.env").read_bytes())
-    volume = dataclasses.replace(record.volumes[0], old_uuid=uuid_of(old))
-    system.write(dataclasses.replace(record, volumes=(volume,)))
+    volume = record.volumes[0]._replace(old_uuid=uuid_of(old))
+    system.write(record._replace(volumes=(volume,)))
     return old
 
 

@@ -90,9 +90,7 @@ def nest(path: Path) -> None:
 
 @pytest.mark.parametrize("touch", [write_file, change_mode, remove, nest])
 @pytest.mark.parametrize("later", [False, True], ids=["in the same transaction", "committed"])
-def test_one_that_somebody_wrote_to(
-    system: System, touch: Callable[[Path], None], later: bool
-) -> None:
+def test_one_that_somebody_wrote_to(system: System, touch: Callable[[Path], None], later: bool) -> None:
     system.boot(0)
     left = leave(system, 1)
     touch(left)

@@ -11,7 +11,7 @@ from tests.conftest import sh
 _PROGRAMS = """
     /bin/sh /sbin/ldconfig /usr/sbin/start-stop-daemon
     /usr/bin/rm /usr/bin/tar /usr/bin/cat /usr/bin/ls /usr/bin/mkdir /usr/bin/touch /usr/bin/test /usr/bin/id
-    /usr/bin/diff /usr/bin/dd /usr/bin/sleep /usr/bin/cp
+    /usr/bin/diff /usr/bin/dd /usr/bin/sleep /usr/bin/cp /usr/bin/ln
     /usr/bin/dpkg /usr/bin/dpkg-deb /usr/bin/dpkg-split /usr/bin/dpkg-query /usr/bin/apt-get /usr/bin/apt-mark
     /usr/lib/apt/methods/file /usr/lib/apt/methods/http /usr/lib/apt/methods/store /usr/lib/apt/methods/copy
 """

@@ -366,7 +366,8 @@ def with_kernels(machine: Machine, tmp_path: Path) -> None:
     (root / "boot/grub/grub.cfg").write_text(
         f"linux /root/boot/vmlinuz-{RELEASES[0]} rootflags=subvol=root\n"
     )
-    machine.say("blank", "create", "/boot", "/usr/lib/modules")
+    (root / "vmlinuz").symlink_to(f"boot/vmlinuz-{RELEASES[0]}")
+    machine.say("blank", "create", "/boot", "/usr/lib/modules", "/vmlinuz")
     machine.boot()
 
 
@@ -380,7 +381,8 @@ def kernel(root: Path, release: str, initrd: bytes) -> None:
 def kernel_package(debs: Path, tmp_path: Path, *, hook: bool = True, modules: bool = True) -> Path:
     menu = (
         f"echo 'linux /.impermanence/staging/blank.next/boot/vmlinuz-{RELEASES[1]} "
-        "rootflags=subvol=.impermanence/staging/blank.next' > /boot/grub/grub.cfg"
+        "rootflags=subvol=.impermanence/staging/blank.next' > /boot/grub/grub.cfg\n"
+        f"ln -sf boot/vmlinuz-{RELEASES[1]} /vmlinuz"
     )
     made = package(debs, "linux-new", files={f"boot/vmlinuz-{RELEASES[1]}": "new"}, postinst=menu)
     tree = debs / "tree-linux-new-1"
@@ -403,11 +405,14 @@ def test_a_new_kernel_is_brought_along_and_taken_back(machine: Machine, debs: Pa
         f"linux /root/boot/vmlinuz-{RELEASES[1]} rootflags=subvol=root\n"
     )
     assert (live / f"usr/lib/modules/{RELEASES[1]}/module.ko").exists()  # for a root that is kept
+    assert (live / "vmlinuz").readlink().name == f"vmlinuz-{RELEASES[1]}"
     assert installed(machine) == {}
     machine.boot()
     assert installed(machine) == {"linux-new": "1"}
     back = checked("blank_change", machine.say("blank", "revert", "-1", "--json"))
     assert back["kernel"] == RELEASES[0]
+    assert back["findings"] == []
+    assert (live / "vmlinuz").readlink().name == f"vmlinuz-{RELEASES[0]}"
     assert not (live / f"boot/vmlinuz-{RELEASES[1]}").exists()
     assert RELEASES[0] in (live / "boot/grub/grub.cfg").read_text()
 

@@ -15,6 +15,7 @@ from impermanenced.system import atomic, command
 
 LAST, _, SIGNAL = sys.argv.pop(1).partition(":")
 count = 0
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
 
 
 def moment():

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import stat
 import subprocess
 import termios
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -205,8 +207,8 @@ class Stock:
             self.root, self.directory, self.words, mounted + script, *argv, programs=self.programs
         )
 
-    def terminal(self, keys: bytes, *argv: str) -> tuple[int, str]:
-        """The command on a terminal, where somebody presses these keys at its first question."""
+    def terminal(self, answers: Sequence[bytes], *argv: str) -> tuple[int, str]:
+        """The command on a terminal, where somebody presses these keys: some at each question."""
         master, slave = os.openpty()
         try:
             words = chroot.arguments(
@@ -218,14 +220,19 @@ class Stock:
                 stdout=slave,
                 stderr=slave,
                 start_new_session=True,
-                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                preexec_fn=_take_terminal,
             ) as process:
-                os.close(slave)
-                slave = -1
-                shown = _until(master, b"[y/N]")
-                os.write(master, keys)
-                shown += _until(master, None)
-                return process.wait(), shown.decode()
+                try:
+                    os.close(slave)
+                    slave = -1
+                    shown = b""
+                    for keys in answers:
+                        shown += _until(master, b"[y/N] ")
+                        os.write(master, keys)
+                    shown += _until(master, None)
+                    return process.wait(), shown.decode()
+                finally:
+                    process.kill()  # who asks more than is answered would wait, and so would this
         finally:
             os.close(master)
             if slave >= 0:
@@ -254,6 +261,12 @@ class Stock:
         return names + sh("btrfs", "subvolume", "list", "-puq", self.top)
 
 
+def _take_terminal() -> None:
+    """Have Ctrl-C reach the command, even where the tests run in the background, which ignores it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _until(master: int, words: bytes | None) -> bytes:
     """What a terminal shows until these words, or until nobody writes to it any more."""
     shown = b""
@@ -262,6 +275,8 @@ def _until(master: int, words: bytes | None) -> bytes:
             piece = os.read(master, 4096)
         except OSError:  # EIO: the last one has closed it
             piece = b""
+        asked = words is None and piece.endswith(b"[y/N] ")
+        assert not asked, f"nobody answers: {(shown + piece).decode()}"
         if not piece:
             assert words is None, shown
             break

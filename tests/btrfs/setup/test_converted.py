@@ -39,8 +39,11 @@ def test_from_an_installer_to_a_wipe_and_back(stock: Stock) -> None:
     assert stock.boot().result.action == "wiped"
     assert stock.shell("cat /var/log/syslog /home/alice/new; ls /etc/crud").stdout == "a line\nmore\nnew\n"
 
+    made = stock.shell("echo hello > /etc/motd && impermanence blank create /etc/motd")
+    assert made.returncode == 0, made.stderr
     said = stock.shell("impermanence setup --remove --yes")
     assert (said.returncode, said.stderr) == (0, ""), said.stderr
+    assert said.stdout.endswith(": @persist, old_roots, @rootfs-blank-removed, @rootfs-blank@1\n")
     assert stock.boot().result.action == "off"
     # A normal machine: nothing is mounted, and everything is in its old place.
     assert stock.shell("findmnt -no TARGET --list | grep persist").stdout == ""

@@ -37,12 +37,13 @@ def chosen(count: int) -> list[int]:
 class Fresh:
     """The same machine, again and again, on one filesystem."""
 
-    def __init__(self, filesystem: Filesystem, *prepare: str) -> None:
+    def __init__(self, filesystem: Filesystem, *, set_up: bool = False) -> None:
         self.stock = Stock(filesystem, DEBIAN)
         self.prepared = self.stock.directory / "prepared"
-        for words in prepare:
-            said = self.stock.shell(words)
-            assert said.returncode == 0, said.stderr
+        if set_up:
+            assert self.stock.run("setup", "--yes").returncode == 0
+            # In a fresh root nothing but a mount has what is kept.
+            assert self.stock.boot().result.action == "wiped"
         self.stock.save(self.prepared)
 
     def machine(self) -> Stock:
@@ -116,7 +117,7 @@ def stock_script(directory: Path) -> str:
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("power", [False, True], ids=["killed", "power"])
 def test_a_way_back_that_is_cut(filesystem: Filesystem, power: bool) -> None:
-    fresh = Fresh(filesystem, "impermanence setup --yes >&2")
+    fresh = Fresh(filesystem, set_up=True)
     count = moments(fresh.machine(), "setup", "--remove", "--yes")
     assert count > 40
     for moment in chosen(count):
@@ -125,7 +126,7 @@ def test_a_way_back_that_is_cut(filesystem: Filesystem, power: bool) -> None:
         assert said.returncode == -9, (moment, said)
         if power:
             stock.cut_power()
-        assert stock.boot().result.action in ("wiped", "off"), moment
+        assert stock.boot().result.action in ("wiped", "kept", "off"), moment
         content(stock)
         said = stock.run("setup", "--remove", "--yes", booted=True)
         assert said.returncode in (0, 5), (moment, said.stderr)

@@ -60,14 +60,14 @@ def test_nobody_is_asked_where_nobody_is(stock: Stock) -> None:
 @pytest.mark.parametrize(("keys", "code"), [(b"\x03", 130), (b"n\n", 0), (b"\n", 0), (b"\x04", 0)])
 def test_a_question_that_is_not_answered_with_yes(stock: Stock, keys: bytes, code: int) -> None:
     before = stock.everything()
-    found, shown = stock.terminal(keys, "setup")
+    found, shown = stock.terminal([keys], "setup")
     assert found == code, shown
     assert code or "nothing was changed" in shown
     assert stock.everything() == before
 
 
 def test_a_question_that_is_answered_with_yes(stock: Stock) -> None:
-    code, shown = stock.terminal(b"y\nn\n", "setup", "--trial")
+    code, shown = stock.terminal([b"y\n", b"n\n"], "setup", "--trial")
     assert code == 0 and "done: the next boot keeps the root, in a trial" in shown, shown
     assert stock.boot().result.action == "trial"
     assert stock.run("doctor", booted=True).returncode == 0
@@ -88,6 +88,9 @@ def test_presets_that_fit_are_declared_by_name(stock: Stock) -> None:
     for path in ("etc/NetworkManager/system-connections", "var/lib/postgresql", "var/lib/alsa", "var/mail"):
         (stock.root / path).mkdir(parents=True)
     (stock.root / "var/lib/alsa/asound.state").touch()
+    (stock.root / "var/lib/redis/dump.rdb").unlink()  # it is the service's all the same
+    (stock.root / "var/lib/mine").mkdir()
+    os.chown(stock.root / "var/lib/mine", 1, 1)
     (stock.root / "etc/ssl/private").mkdir(parents=True)  # one of the two places of its preset
     said = stock.run("setup", "--yes")
     assert said.returncode == 0, said.stderr
@@ -95,7 +98,7 @@ def test_presets_that_fit_are_declared_by_name(stock: Stock) -> None:
     persist = declared["persist"]["/persist"]
     assert persist["preset"] == ["identity", "network", "logs", "alsa", "mail", "redis"]
     assert persist["without"] == ["/etc/machine-id"]
-    assert persist["directories"] == ["/etc/impermanence", "/home", "/root", "/srv"]
+    assert persist["directories"] == ["/etc/impermanence", "/home", "/root", "/srv", "/var/lib/mine"]
     assert "files" not in persist
     assert stock.boot().result.action == "wiped"
     assert stock.run("doctor", booted=True).stdout == "nothing is wrong.\n"
@@ -125,17 +128,17 @@ def unit_is_enabled(stock: Stock) -> bool:
 @pytest.mark.parametrize(
     ("keys", "argv", "follow"),
     [
-        (b"y\ny\n", (), True),
-        (b"y\n\n", (), False),
-        (b"y\n", ("--accounts", "follow"), True),
-        (b"y\n", ("--accounts", "blank"), False),
-        (b"", ("--yes",), False),
-        (b"", ("--yes", "--accounts", "follow"), True),
+        ([b"y\n", b"y\n"], (), True),
+        ([b"y\n", b"\n"], (), False),
+        ([b"y\n"], ("--accounts", "follow"), True),
+        ([b"y\n"], ("--accounts", "blank"), False),
+        ([], ("--yes",), False),
+        ([], ("--yes", "--accounts", "follow"), True),
     ],
     ids=str,
 )
 def test_accounts_are_decided_with_the_person(
-    stock: Stock, keys: bytes, argv: tuple[str, ...], follow: bool
+    stock: Stock, keys: list[bytes], argv: tuple[str, ...], follow: bool
 ) -> None:
     stock.install(f"lib/systemd/system/{ACCOUNTS}", (REPOSITORY / "systemd" / ACCOUNTS).read_text())
     if keys:
@@ -157,7 +160,7 @@ def test_accounts_are_decided_with_the_person(
 
 def test_a_question_that_is_left_by_ctrl_c(stock: Stock) -> None:
     before = stock.everything()
-    code, shown = stock.terminal(b"y\n\x03", "setup")
+    code, shown = stock.terminal([b"y\n", b"\x03"], "setup")
     assert code == 130, shown
     assert stock.everything() == before
 
@@ -208,7 +211,7 @@ def test_ext4(stock: Stock, tmp_path: Path) -> None:
         sh("umount", where)
 
 
-def test_the_top_level(stock: Stock) -> None:
+def test_the_top_level_where_nobody_knows_the_boot_loader(stock: Stock) -> None:
     sh("cp", "-a", f"{stock.root}/.", stock.top)
     stock.root = stock.top
     (what,) = refusals(stock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -71,4 +70,4 @@ def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
 
 def test_files_add_up_and_without_it_nothing_changes(tmp_path: Path) -> None:
     assert parsed(tmp_path, "").given == ()
-    assert dataclasses.asdict(parsed(tmp_path, TWO))["declarations"] == ()
+    assert parsed(tmp_path, TWO).declarations == ()

@@ -1,7 +1,6 @@
 """What the Nix modules can say is said here too, one to one; and the manual has the table of it."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,7 @@ PRESERVATION = {
 def one(tmp_path: Path, text: str) -> Placement:
     """Return the only placement, without the place where it is declared."""
     (found,) = parsed(tmp_path, text).placements
-    return replace(found, declaration=replace(found.declaration, source=""))
+    return found._replace(declaration=found.declaration._replace(source=""))
 
 
 def usual(path: bytes, *, directory: bool, persist: bytes = b"/p") -> Placement:
@@ -53,56 +52,55 @@ FILE = "[persist.'/p']\nfiles = [{{file = '/f', {}}}]"
     ("text", "wanted"),
     [
         (BLOCK.format("how = 'bindmount'"), D),
-        (BLOCK.format("how = 'symlink'"), replace(D, method="symlink")),
+        (BLOCK.format("how = 'symlink'"), D._replace(method="symlink")),
         (
             BLOCK.format("user = 'u', group = 'g', mode = '0750'"),
-            replace(D, own=Ownership("u", "g", "0750")),
+            D._replace(own=Ownership("u", "g", "0750")),
         ),
         (
             BLOCK.format("configureParent = true, parent = {user = 'u', mode = '0700'}"),
-            replace(D, parent=Ownership("u", None, "0700")),
+            D._replace(parent=Ownership("u", None, "0700")),
         ),
         (BLOCK.format("configureParent = false, parent = {user = 'u'}"), D),
         (
             BLOCK.format(
                 "mountOptions = ['bind', 'noexec', {name = 'X-fstrim.notrim'}, {name = 'a', value = 'b'}]"
             ),
-            replace(D, details=Details(options=("noexec", "X-fstrim.notrim", "a=b"))),
+            D._replace(details=Details(options=("noexec", "X-fstrim.notrim", "a=b"))),
         ),
-        (BLOCK.format("createLinkTarget = false"), replace(D, details=Details(target=False))),
+        (BLOCK.format("createLinkTarget = false"), D._replace(details=Details(target=False))),
         (BLOCK.format("createLinkTarget = true"), D),
-        (BLOCK.format("inInitrd = true"), replace(D, details=Details(phase="initrd"))),
+        (BLOCK.format("inInitrd = true"), D._replace(details=Details(phase="initrd"))),
         (BLOCK.format("inInitrd = false"), D),
         (
             BLOCK.format("hideMount = true, allowTrash = true"),
-            replace(D, hide=True, details=Details(trash=True)),
+            D._replace(hide=True, details=Details(trash=True)),
         ),
         (
             BLOCK.format("persistentStoragePath = '/q'"),
-            replace(D, declaration=replace(D.declaration, persist=b"/q")),
+            D._replace(declaration=D.declaration._replace(persist=b"/q")),
         ),
-        (FILE.format("method = 'auto'"), replace(F, method="auto")),
-        (FILE.format("method = 'symlink'"), replace(F, method="symlink")),
-        (FILE.format("parentDirectory = {mode = '0700'}"), replace(F, parent=Ownership(None, None, "0700"))),
+        (FILE.format("method = 'auto'"), F._replace(method="auto")),
+        (FILE.format("method = 'symlink'"), F._replace(method="symlink")),
+        (FILE.format("parentDirectory = {mode = '0700'}"), F._replace(parent=Ownership(None, None, "0700"))),
         (
             FILE.format("inInitrd = true, mode = '0400'"),
-            replace(F, own=Ownership(mode="0400"), details=Details(phase="initrd")),
+            F._replace(own=Ownership(mode="0400"), details=Details(phase="initrd")),
         ),
         (
             "[persist.state]\npersistentStoragePath = '/p'\nhideMounts = true\nallowTrash = true\n"
             "directories = ['/d']",
-            replace(D, hide=True, details=Details(trash=True)),
+            D._replace(hide=True, details=Details(trash=True)),
         ),
         (
             "[persist.'/p']\ncommonMountOptions = ['x-gvfs-hide', 'x-gdu.hide']\n"
             "directories = [{directory = '/d', mountOptions = ['noexec', 'x-gdu.hide']}]",
-            replace(D, details=Details(options=("x-gvfs-hide", "x-gdu.hide", "noexec"))),
+            D._replace(details=Details(options=("x-gvfs-hide", "x-gdu.hide", "noexec"))),
         ),
         (
             "[persist.'/p'.users.login]\nusername = 'carol'\nhome = '/h'\ncommonMountOptions = ['noexec']\n"
             "directories = ['d']",
-            replace(
-                usual(b"/h/d", directory=True),
+            usual(b"/h/d", directory=True)._replace(
                 own=Ownership("carol"),
                 parent=Ownership("carol"),
                 user="carol",
@@ -112,8 +110,7 @@ FILE = "[persist.'/p']\nfiles = [{{file = '/f', {}}}]"
         ),
         (
             "[persist.'/p']\ndefaultPerms = {user = 'u', mode = '0700'}\ndirectories = ['/d']",
-            replace(
-                D,
+            D._replace(
                 own=Ownership("u", None, "0700"),
                 parent=Ownership("u", None, "0700"),
                 details=Details(default=Ownership("u", None, "0700")),

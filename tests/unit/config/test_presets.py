@@ -17,9 +17,7 @@ FOREIGN = '[[volume]]\nmountpoint = "/mnt"\npath = "/"\n'
 
 
 def declared(config: Config) -> dict[bytes, tuple[bool, str]]:
-    return {
-        one.declaration.path: (one.declaration.directory, one.details.phase) for one in config.placements
-    }
+    return {one.declaration.path: (one.declaration.directory, one.details.phase) for one in config.placements}
 
 
 def block(*lines: str, persist: object = "/persist") -> str:
@@ -44,6 +42,10 @@ def test_the_presets_that_are_promised_are_there() -> None:
         for part in one.parts:
             assert part.what and part.paths
             assert all(path.startswith(b"/") and b"*" not in path for path in part.paths)
+        for part in one.home:
+            assert part.what and part.paths
+            assert all(not path.startswith((b"/", b"~")) and b"*" not in path for path in part.paths)
+    assert {"openssh", "gnupg", "firefox", "fish", "git"} <= {name for name, one in found.items() if one.home}
 
 
 def test_of_another_system_the_first_places(tmp_path: Path) -> None:
@@ -97,9 +99,59 @@ def test_here_it_is_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(declared(parsed(tmp_path, text))) == [os.fsencode(tmp_path / "b")]
 
 
+def test_what_applications_have_in_a_home(tmp_path: Path) -> None:
+    """Of another system the first places; files can be replaced by programs, so they are copied back."""
+    config = parsed(
+        tmp_path,
+        block(
+            'preset = ["identity"]',
+            '[persist."/persist".users.alice]',
+            'preset = ["openssh", "git", "fish"]',
+            'without = [".git-credentials", ".config/fish/"]',
+            'directories = [".local/share/fish"]',
+            '[persist."/persist".users.bob]',
+            'home = "/srv/bob"',
+            'preset = ["openssh"]',
+        ),
+    )
+    found = {
+        one.declaration.path: (one.method, one.user, one.declaration.directory)
+        for one in config.placements
+        if one.user
+    }
+    assert found == {
+        b"/home/alice/.local/share/fish": ("bind", "alice", True),
+        b"/home/alice/.ssh": ("bind", "alice", True),
+        b"/home/alice/.gitconfig": ("sync", "alice", False),
+        b"/home/alice/.config/git/credentials": ("sync", "alice", False),
+        b"/srv/bob/.ssh": ("bind", "bob", True),
+    }
+    sources = {one.declaration.source for one in config.placements if one.user == "bob"}
+    assert [one.endswith('persist."/persist".users.bob.preset') for one in sources] == [True]
+    assert b"/etc/machine-id" in declared(config)
+
+
+def test_in_a_home_it_is_what_is_there(tmp_path: Path) -> None:
+    persist, home = tmp_path / "persist", tmp_path / "home"
+    (home / ".config/mozilla").mkdir(parents=True)
+    (persist / str(home)[1:] / ".gnupg").mkdir(parents=True)
+    text = f'[persist."{persist}".users.alice]\nhome = "{home}"\npreset = ["firefox", "gnupg"]\n'
+    found = [os.fsdecode(path)[len(str(home)) + 1 :] for path in declared(parsed(tmp_path, text))]
+    assert found == [".config/mozilla", ".gnupg"]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
+        (['preset = ["firefox"]'], 'preset[0]: the preset "firefox" has nothing in the system'),
+        (
+            ['[persist."/persist".users.alice]', 'preset = ["postgresql"]'],
+            'users.alice.preset[0]: the preset "postgresql" has nothing in a home',
+        ),
+        (
+            ['[persist."/persist".users.alice]', 'preset = ["git"]', 'without = ["/x"]'],
+            'users.alice.without[0]: no preset here has "/x"',
+        ),
         (['preset = ["identiy"]'], 'preset[0]: there is no preset "identiy"'),
         (['preset = ["identity", 1]'], "preset[1]: 1 is not a string"),
         (['preset = "identity"'], 'preset: "identity" is not a list of names'),

@@ -1,6 +1,5 @@
 """The table of settings, the sample, the man page and the defaults say the same."""
 
-import dataclasses
 import os
 import subprocess
 from pathlib import Path
@@ -47,7 +46,7 @@ def test_the_sample_can_be_uncommented(tmp_path: Path) -> None:
 def _with_its_classes(gate: GateSettings) -> GateSettings:
     """Return it with the lists of classes that hold by default: of these the table has examples."""
     assert gate.warn and gate.block
-    return dataclasses.replace(gate, warn=GateSettings().warn, block=GateSettings().block)
+    return gate._replace(warn=GateSettings().warn, block=GateSettings().block)
 
 
 def test_every_default_in_the_table_is_the_real_one() -> None:

@@ -55,10 +55,8 @@ def of(tmp_path: Path, text: str) -> tuple[Placement, ...]:
     """The declarations, as if the file were at its usual place."""
     found = parsed(tmp_path, text).placements
     return tuple(
-        replace(
-            one,
-            declaration=replace(
-                one.declaration,
+        one._replace(
+            declaration=one.declaration._replace(
                 source=one.declaration.source.replace(os.fspath(tmp_path), "/etc/impermanence"),
             ),
         )

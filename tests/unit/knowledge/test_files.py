@@ -62,19 +62,6 @@ def test_the_compiled_form_is_that_of_the_files() -> None:
         assert stream.read() == files.compile(rules), "run tools/compile-knowledge"
 
 
-def test_the_compiled_rules_decide_as_the_files_do() -> None:
-    rules, _ = lint.examine(DATA)
-    for ours, theirs in zip(rules, files.compiled(), strict=True):
-        assert (ours.file, ours.application, ours.paths, ours.advice, ours.score, ours.part) == (
-            theirs.file,
-            theirs.application,
-            theirs.paths,
-            theirs.advice,
-            theirs.score,
-            theirs.part,
-        )
-
-
 def test_no_file_of_the_package_is_beyond_the_limits_for_others() -> None:
     for name in os.listdir(DATA):
         assert os.path.getsize(os.path.join(DATA, name)) < files.MAX_BYTES

@@ -182,4 +182,5 @@ def _advice() -> Iterator[tuple[str, str]]:
             for one in value.values():
                 yield from walked(one)
 
-    yield from walked(json.loads((Path(knowledge.__file__).parent / "data/compiled.json").read_text()))
+    content = (Path(knowledge.__file__).parent / "data/compiled.json").read_text()
+    yield from (one for line in content.splitlines() for one in walked(json.loads(line)))

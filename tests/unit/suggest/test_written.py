@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +69,9 @@ def test_the_articles_declarations_for_preservation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [ARTICLE, ODD, ONLY_HERE], ids=["article", "odd", "only-here"])
 def test_the_whole_means_what_was_declared(tmp_path: Path, text: str) -> None:
     def meant(found: load.Config) -> set[Any]:
-        without_source = [replace(one.declaration, source="") for one in found.placements]
+        without_source = [one.declaration._replace(source="") for one in found.placements]
         return {
-            replace(one, declaration=declaration)
+            one._replace(declaration=declaration)
             for one, declaration in zip(found.placements, without_source, strict=True)
         }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def configured(tmp_path: Path, text: str) -> load.Config:
 
 def suggestion(tmp_path: Path, text: str, *argv: str, entries: Sequence[Any] = ()) -> str:
     # Not of this machine, which may have a Nix store.
-    volume = replace(ROOT, mountpoint=os.fsencode(tmp_path / "root"), blank=None, blank_id=None)
+    volume = ROOT._replace(mountpoint=os.fsencode(tmp_path / "root"), blank=None, blank_id=None)
     found = report(*entries, volumes=(volume,))
     return suggest.text(found, configured(tmp_path, text), options(*argv), b"/")
 

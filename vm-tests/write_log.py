@@ -25,13 +25,6 @@ class Write:
     data: bytes
 
 
-def drive(image: Path, log: Path) -> tuple[str, str]:
-    """Options of QEMU: a virtio disk with a log.  Flushes count here, so it is not `cache=unsafe`."""
-    log.touch()
-    words = f"if=virtio,driver=blklogwrites,cache=writeback,file.driver=raw,file.file.filename={image}"
-    return "-drive", f"{words},log.driver=raw,log.file.filename={log}"
-
-
 def epochs(log: Path) -> Iterator[list[Write]]:
     """The blocks written between two flushes, for each flush; what follows the last one is left out.
 

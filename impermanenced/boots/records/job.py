@@ -1,16 +1,26 @@
-"""The record of a job: a file jobs/N.env in the state directory, replaced as a whole before each step."""
+"""The record of a job that adopts something: a file jobs/N.env in the state directory, replaced as a whole
+before each step.
+
+`keep/adopt` writes them, and a report reads what was adopted.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import re
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from ...boots.records.keyvalue import LONG_NUMBER, TIME, assemble, line, split
+from ...config.placement import BIND, SYMLINK, SYNC
+from ...errors import RecordError
+from ...lazy import regex
+from ...state import JOBS, job_file, job_number
+from ...text import to_text
+from .keyvalue import LONG_NUMBER, TIME, assemble, line, read, split
 
-_FILE = re.compile(r"[A-Za-z0-9._-]{1,200}\.toml")
-_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
+_FILE = regex(r"[A-Za-z0-9._-]{1,200}\.toml")
+_SINCE = regex(r"0|[1-9][0-9]{0,19}")
+_UNIT = regex(r"[A-Za-z0-9:_.\\@-]{1,255}")
 
 
 class Action(enum.StrEnum):
@@ -47,8 +57,7 @@ ENDED = (Step.DONE, Step.UNDONE)
 SETTLED = (Step.DECLARE, Step.UNDECLARE, Step.SWAP, Step.PUT_AWAY, Step.START)  # to be finished after a cut
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One job, done or on its way."""
 
     number: int
@@ -64,6 +73,8 @@ class Job:
     since: int = 0  # when the last copy began, nanoseconds since 1970 by the kernel's clock
     stopped: tuple[str, ...] = ()  # units to start again
     undoes: int = 0  # the job that this one takes back
+    method: str = BIND  # how the path shows the source: BIND, SYMLINK or SYNC
+    replaces: bool = False  # whether the mount takes the place of another one
 
     @property
     def source(self) -> bytes:
@@ -72,7 +83,7 @@ class Job:
 
     def at(self, step: Step) -> Job:
         """Return the same job at another step."""
-        return dataclasses.replace(self, step=step)
+        return self._replace(step=step)
 
 
 def format_job(job: Job) -> bytes:
@@ -91,6 +102,8 @@ def format_job(job: Job) -> bytes:
             line("SINCE", job.since),
             *(line("STOPPED", unit) for unit in job.stopped),
             line("UNDOES", job.undoes or None),
+            line("METHOD", job.method if job.method != BIND else None),
+            line("REPLACES", "mount" if job.replaces else None),
         ],
         lambda content: parse_job(content, b"jobs", job.number),
     )
@@ -117,9 +130,11 @@ def parse_job(content: bytes, name: bytes, number: int) -> Job:
         persist=(head.one("PERSIST") or (b"", 0))[0],
         directory=head.choice("KIND", ("directory", "file")) == "directory",
         life=head.uuid("LIFE") or "",
-        since=head.number("SINCE", re.compile(r"0|[1-9][0-9]{0,19}")) or 0,
+        since=head.number("SINCE", _SINCE) or 0,
         stopped=tuple(unit.decode() for unit, _ in units),
         undoes=head.number("UNDOES", LONG_NUMBER) or 0,
+        method=head.optional_choice("METHOD", (BIND, SYMLINK, SYNC)) or BIND,
+        replaces=head.optional_choice("REPLACES", ("mount",)) is not None,
     )
     head.finish()
     if job.action is not Action.IGNORE:
@@ -127,3 +142,34 @@ def parse_job(content: bytes, name: bytes, number: int) -> Job:
             if not path.startswith(b"/") or any(part in (b"", b".", b"..") for part in path[1:].split(b"/")):
                 raise head.error("PATH or PERSIST is no plain absolute path")
     return job
+
+
+def read_jobs(directory: bytes) -> list[Job]:
+    """Return all jobs, the oldest first; `directory` is the path of jobs/.
+
+    Raises RecordError for one that cannot be understood, and OSError.
+    """
+    names = os.listdir(directory)
+    numbers = sorted(number for name in names if (number := job_number(name)) is not None)
+    return [_read(directory, number) for number in numbers]
+
+
+def _read(directory: bytes, number: int) -> Job:
+    name = b"/" + job_file(number)
+    shown = JOBS + name
+    content = read(directory + name, shown)
+    try:
+        return parse_job(content, shown, number)
+    except RecordError as error:
+        raise RecordError(error.message, f"look at it, and move {to_text(shown)} away") from None
+
+
+def persisting(jobs: Iterable[Job]) -> dict[bytes, Job]:
+    """Return {path: the job that persists it} of what was adopted and not taken back."""
+    found: dict[bytes, Job] = {}
+    for job in jobs:
+        if job.step is Step.DONE and job.action is Action.PERSIST:
+            found[job.path] = job
+        elif job.step is Step.DONE:
+            found.pop(job.path, None)
+    return found
