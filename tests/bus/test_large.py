@@ -97,7 +97,7 @@ def test_one_that_dies_is_an_error_and_the_next_is_not(bus: Bus, daemon: Daemon,
         con.call(BUS_NAME, OBJECT_PATH, INTERFACE, "Status", None, None, Gio.DBusCallFlags.NONE, 60_000, None,
                  answered)  # fmt: skip
         wait_until(lambda: children(daemon) or got, "a process for the report")
-        for child in children(daemon):  # by no program, which would take longer to start than the report takes
+        for child in children(daemon):  # a program would take longer to start than the report
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGKILL)
         wait_until(lambda: got, "an answer")
