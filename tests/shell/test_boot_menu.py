@@ -13,6 +13,7 @@ import pytest
 
 from impermanenced.boots import loaders
 from tests.conftest import Filesystem, sh
+from tests.grub import copy_generators
 from tests.shell.hook import REPOSITORY, System, uuid_of
 
 GRUB = REPOSITORY / "packaging/grub/42_impermanence"
@@ -39,8 +40,7 @@ def root(filesystem: Filesystem, tmp_path: Path) -> Path:
     (made / "etc/grub.d").mkdir(parents=True)
     (made / "etc/default").mkdir()
     (made / "etc/default/grub").write_text('GRUB_CMDLINE_LINUX="quiet a=1"\nGRUB_DISABLE_OS_PROBER=true\n')
-    for name in ("00_header", "10_linux"):
-        sh("cp", f"/etc/grub.d/{name}", made / "etc/grub.d")
+    copy_generators(made / "etc/grub.d")
     sh("cp", GRUB, made / "etc/grub.d")
     (made / "boot/grub").mkdir(parents=True)
     for version in ("6.1.0-9-amd64", "6.1.0-10-amd64"):

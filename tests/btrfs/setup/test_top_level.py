@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tests.conftest import sh
+from tests.grub import copy_generators
 
 from .machine import RELEASE, Stock
 from .test_converted import KEPT
@@ -27,8 +28,7 @@ def machine(stock: Stock) -> Stock:
     for directory in ("etc/grub.d", "etc/default", "boot/grub"):
         (root / directory).mkdir(parents=True)
     (root / "etc/default/grub").write_text("GRUB_DISABLE_OS_PROBER=true\n")
-    for name in ("00_header", "10_linux"):
-        sh("cp", f"/etc/grub.d/{name}", root / "etc/grub.d")
+    copy_generators(root / "etc/grub.d")
     (root / "boot/grub/grub.cfg").write_text("# the old menu\n")
     stock.words = f"root={stock.filesystem.device}"
     return stock
