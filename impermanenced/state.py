@@ -64,6 +64,7 @@ RUN = b"/run/impermanence"
 RESULT = b"rollback.env"  # in RUN: what the hook did in this boot
 AS_ASKED = b"as-asked"  # in RUN, empty: the hook did in this boot what was asked, and nobody has to be told
 INSIDE = b"inside"  # in RUN: what the namespace of an update is mounted on
+NEW_ROOT = b"new-root"  # in RUN: where the root that set-up makes is mounted meanwhile
 RAN = b"boot-id"  # in RUN: in which boot the hook ran; written before it does anything
 
 NO_BOOT_ID = "00000000-0000-0000-0000-000000000000"  # the life before the first record

@@ -21,11 +21,10 @@ MODULE = '''"""Why a boot did not do what it does otherwise (made by tools/reaso
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     code: str  # REASON_CODE= of a record
     result: str  # ACTION= of that record
     foretold: bool  # by impermanence-rollback --examine, before the boot

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..kernel import openat2, pe
 from ..lazy import regex
@@ -32,8 +32,7 @@ _RELEASE = regex(rb"[0-9][!-~]{0,127}")
 _PART = regex(rb"([0-9]+)|([^0-9]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """A kernel in the place where a boot loader finds it."""
 
     release: bytes  # as `uname -r` of it

@@ -15,7 +15,6 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from ..kernel import openat2
 from ..lazy import regex
@@ -36,13 +35,17 @@ _BLSCFG = regex(rb"^\s*blscfg\b", re.MULTILINE)
 _LINE = regex(rb"^\s*(linux|efi|default)\s+(\S+)\s*$", re.MULTILINE)
 
 
-@dataclass(slots=True)
 class Entry:
-    """An entry of a boot menu."""
+    """An entry of a boot menu: `names` are its title and its id, `image` is its kernel as the boot loader
+    calls it, and `inner` has the entries of a submenu.
+    """
 
-    names: tuple[bytes, ...]  # its title and its id
-    image: bytes = b""  # its kernel, as the boot loader calls it
-    inner: list[Entry] | None = None  # those of a submenu
+    __slots__ = ("image", "inner", "names")
+
+    def __init__(
+        self, names: tuple[bytes, ...], image: bytes = b"", inner: list[Entry] | None = None
+    ) -> None:
+        self.names, self.image, self.inner = names, image, inner
 
 
 def next_kernel(root: bytes) -> Kernel | None:

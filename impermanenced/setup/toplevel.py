@@ -22,6 +22,7 @@ import btrfsutil
 
 from ..errors import ImpermanenceError
 from ..lazy import regex
+from ..state import NEW_ROOT, RUN
 from ..system import atomic, command
 from ..text import first_of, to_text
 from . import fstab
@@ -54,7 +55,7 @@ done
 shift
 exec chroot "$place" "$@"
 """
-_PLACE = b"/run/impermanence/new-root"
+_PLACE = RUN + b"/" + NEW_ROOT
 
 
 def new_name(facts: Facts) -> bytes:

@@ -70,7 +70,7 @@ def test_no_module_compiles_a_regular_expression_when_it_is_imported() -> None:
 # What `status` may load of others, with what these load themselves: the first two are in any such program.
 MAY_LOAD = (
     *("argparse", "tomllib", "json", "ctypes", "subprocess", "datetime", "shlex", "btrfsutil", "importlib"),
-    *("array", "bisect", "errno", "fcntl", "gc", "math", "pwd", "select", "struct", "zlib"),
+    *("array", "bisect", "errno", "fcntl", "fnmatch", "gc", "math", "pwd", "select", "struct", "zlib"),
 )
 STATUS = "import impermanenced.cli.main, impermanenced.cli.commands.status, impermanenced.report.report"
 ADVISED = "import impermanenced.boots.remedy, subprocess"  # where the program of the initrd gives a reason
