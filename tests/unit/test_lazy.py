@@ -86,7 +86,7 @@ def test_status_loads_no_more_than_it_needs() -> None:
     shown = {"cli.status_text", "cli.rows", "cli.wording", "cli.since", "cli.declared", "cli.next_boot"}
     assert not {f"impermanenced.{name}" for name in shown} & ours
     assert not {name for name in ours if name.startswith("impermanenced.report.suggest")}
-    assert len(ours) <= 140, "each costs a fifth of a millisecond"
+    assert len(ours) <= 142, "each costs a fifth of a millisecond"
 
 
 def test_status_builds_no_dataclass() -> None:

@@ -142,7 +142,8 @@ def assert_is_same_machine(on: Guest, machine_id: str) -> None:
     # The seed is read and written through the mount, and nothing was written beneath it.
     after = on.run("systemctl show --property=After --value systemd-random-seed.service").output
     mount = on.run(f"systemd-escape --path --suffix=mount {SEED}").output.strip()
-    assert mount in after.split(), after
+    # Names are quoted as in C there.
+    assert mount in [unit.strip('"').replace("\\\\", "\\") for unit in after.split()], after
     assert on.run("systemctl is-active systemd-random-seed.service").output == "active\n"
     on.run(f"test /persist{SEED} -nt /run/impermanence/rollback.env && test -s {SEED}")
     on.run(f"test /persist{SEED} -ef {SEED}")
