@@ -17,7 +17,8 @@ LINT := $(VENV)/lint
 # The long stories: every initrd and layout, what a login says, how a boot ends, a day's work judged, a removal.
 MACHINES := vm-tests/full/test_matrix.py vm-tests/full/test_alert.py vm-tests/full/test_watch.py \
 	vm-tests/full/test_verdicts.py vm-tests/full/test_slow.py vm-tests/full/test_removal.py vm-tests/full/test_declare.py \
-	vm-tests/full/test_setup.py vm-tests/full/test_unbooted.py vm-tests/full/test_adopt.py
+	vm-tests/full/test_setup.py vm-tests/full/test_unbooted.py vm-tests/full/test_adopt.py \
+	vm-tests/full/test_past.py
 
 # A test that hangs fails by its name, and what it mounted is taken down.
 PYTEST := $(VENV)/bin/python -m pytest --timeout 180
