@@ -24,7 +24,7 @@ MOST = 64  # kernels that are looked at; a boot partition has room for a few
 
 MODULES = (b"lib/modules", b"usr/lib/modules")
 
-_ESPS = (b"boot", b"efi", b"boot/efi")
+ESPS = (b"boot", b"efi", b"boot/efi")
 _IMAGE = regex(rb"(?:vmlinu[xz]|[zb]?Image|kernel)-(?!0-rescue)(\S{1,128})")
 _INITRDS = (b"initrd.img-%s", b"initramfs-%s.img", b"initrd-%s", b"initrd-%s.img", b"initramfs-%s")
 _TOKEN = regex(rb"[0-9a-f]{32}")
@@ -102,7 +102,7 @@ def _of_package(root: int, package: bytes) -> bytes | None:
 
 
 def _by_entries(root: int) -> Iterator[Kernel]:
-    for esp in _ESPS:
+    for esp in ESPS:
         for token in filter(_TOKEN.fullmatch, _names(root, esp)):
             for release in filter(_RELEASE.fullmatch, _names(root, b"%s/%s" % (esp, token))):
                 place = b"%s/%s/%s" % (esp, token, release)
@@ -114,7 +114,7 @@ def _by_entries(root: int) -> Iterator[Kernel]:
 
 
 def _unified(root: int) -> Iterator[Kernel]:
-    for esp in _ESPS:
+    for esp in ESPS:
         place = esp + b"/EFI/Linux"
         for name in _names(root, place):
             if name.endswith(b".efi"):

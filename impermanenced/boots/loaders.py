@@ -24,7 +24,6 @@ from .kernels import Kernel
 LARGEST = 4 << 20  # bytes of a file that is read
 
 _GRUBS = (b"boot/grub", b"boot/grub2")
-_ESPS = (b"boot", b"efi", b"boot/efi")
 _HEAD = regex(rb"""\s*(menuentry|submenu)\s+('(?:[^']|'\\'')*'|"[^"]*"|[^\s'"]+)(.*)\{\s*$""")
 _ID = regex(rb"(?:\$\{?menuentry_id_option\}?|--id)[ =]'?([^'\s]+)'?")
 _LINUX = regex(rb"\s*linux(?:16|efi)?\s+(\S+)")
@@ -77,7 +76,7 @@ def _chosen(root: int) -> Iterator[Entry | None]:
     for place in _GRUBS:
         if config := _read(root, place + b"/grub.cfg"):
             yield _by_grub(root, config, dict(_ENV.findall(_read(root, place + b"/grubenv"))))
-    for esp in _ESPS:
+    for esp in kernels.ESPS:
         if config := _read(root, esp + b"/loader/loader.conf"):
             yield _by_pattern(config, _specified(root, esp))
 

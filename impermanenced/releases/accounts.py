@@ -85,13 +85,7 @@ def _bring(live: int, was: int, release: int, path: bytes) -> None:
             merged.pop(name, None)
     if path in _NUMBERED:
         _refuse_shared_numbers(path, merged, names)
-    content = b"".join(line + b"\n" for lines in merged.values() for line in lines)
-    found = openat2.open_path(release, path)
-    try:
-        with open(b"/proc/self/fd/%d" % found, "wb") as stream:
-            stream.write(content)
-    finally:
-        os.close(found)
+    copies.write(release, path, b"".join(line + b"\n" for lines in merged.values() for line in lines))
 
 
 def _refuse_shared_numbers(path: bytes, merged: Table, names: Iterable[bytes]) -> None:

@@ -183,11 +183,12 @@ def _is_same(source: int, target: int, path: bytes) -> bool:
             return openat2.target(source, path) == openat2.target(target, path)
     except OSError:
         return False
-    return (one.st_size, int(one.st_mtime), one.st_mode) == (
-        other.st_size,
-        int(other.st_mtime),
-        other.st_mode,
-    )
+    if (one.st_size, int(one.st_mtime), one.st_mode) != (other.st_size, int(other.st_mtime), other.st_mode):
+        return False
+    if one.st_mtime_ns == other.st_mtime_ns or one.st_size > _LARGEST or not stat.S_ISREG(one.st_mode):
+        return True
+    # Written anew in the same second, or on a filesystem that has no finer times.
+    return openat2.read(source, path, _LARGEST) == openat2.read(target, path, _LARGEST)
 
 
 def _is_there(root: int, path: bytes) -> bool:

@@ -90,7 +90,7 @@ def _one(live: int, blank: int, release: int, path: bytes, kept: bool, choice: S
     if kept:
         return Outcome.HIDDEN
     if None not in (mine, was, new) and (merged := _lines(live, blank, release, path)) is not None:
-        _write(release, path, merged)
+        copies.write(release, path, merged)
         return Outcome.MERGED
     if choice is Side.MINE:
         copies.one(live, release, path)
@@ -149,16 +149,6 @@ def _lines(live: int, blank: int, release: int, path: bytes) -> bytes | None:
         with contextlib.suppress(CommandError):
             return command.run(["diff3", "--merge", *names])
     return None
-
-
-def _write(release: int, path: bytes, content: bytes) -> None:
-    """Replace the content of a file in a release, which nobody else writes to."""
-    found = openat2.open_path(release, path)
-    try:
-        with open(b"/proc/self/fd/%d" % found, "wb") as stream:
-            stream.write(content)
-    finally:
-        os.close(found)
 
 
 def _files(live: int, blank: int) -> Iterator[bytes]:

@@ -5,12 +5,11 @@ It is one test: every chapter stands on the disk that the one before has left.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from full.guest import TOP, Guest
+from full.story import alerts, wait_good
 
-CRUD = "5708851a4b854e9ca0d4f872ddb637e6"  # MESSAGE_ID of an alert
 FIRST_LIFE = "old_roots/0-00000000-0000-0000-0000-000000000000"
 BRIEF = "[archive]\\nkeep-min = 1\\nkeep-days = 0\\n"
 LOST = "/var/lib/scribbler/state.db"
@@ -21,20 +20,6 @@ def entries(guest: Guest, *, user: str | None = None) -> dict[str, dict[str, Any
     report = guest.json("impermanence status --json --all", user=user, timeout=120)
     assert report["version"] == 1
     return {entry["path"]: entry for entry in report["entries"]}
-
-
-def alerts(guest: Guest, unit: str, *, timeout: int = 120) -> list[dict[str, str]]:
-    """The alerts about a unit, as soon as there is one."""
-    words = f"journalctl --boot --output json MESSAGE_ID={CRUD} IMPERMANENCE_WRITER_UNIT={unit}"
-    waiting = f"until {words} | grep .; do sleep 0.2; done"
-    found = guest.run(f"timeout {timeout} sh -c '{waiting}'", timeout=timeout + 10).output
-    return [json.loads(line) for line in found.splitlines()]
-
-
-def wait_good(guest: Guest, number: int) -> None:
-    """Until the running boot is on record as a good one."""
-    good = f"{TOP}/.impermanence/boots/{number}.good"
-    guest.run(f"timeout 120 sh -c 'until test -e {good}; do sleep 0.2; done'", timeout=130)
 
 
 def measure(guest: Guest, figures: dict[str, object]) -> None:
