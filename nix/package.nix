@@ -23,6 +23,8 @@ python3Packages.buildPythonApplication {
   pyproject = true;
   src = source.only [
     "impermanenced"
+    "initrd/rollback/rollback.mk"
+    "start"
     "systemd"
     "docs"
     "pyproject.toml"
@@ -53,18 +55,22 @@ python3Packages.buildPythonApplication {
     substituteInPlace systemd/*.service systemd/user/*.service \
       --replace-quiet /usr/bin/true ${coreutils}/bin/true \
       --replace-quiet /bin/kill ${coreutils}/bin/kill \
-      --replace-quiet /usr/bin/impermanence "$out/bin/impermanence"
+      --replace-quiet /usr/bin/impermanence "$out/bin/impermanence" \
+      --replace-quiet /usr/lib/impermanence/ "$out/lib/impermanence/"
     substituteInPlace systemd/dbus/*.service --replace-fail /bin/false ${coreutils}/bin/false
     if grep -rn '=/usr/\|=/bin/' systemd; then exit 1; fi
   '';
 
+  # The compiler's wrapper brings the hardening, and another compiler may have other warnings.
   postBuild = ''
+    make -f start/start.mk CC="$CC" ROLLBACK_WARNINGS=-std=gnu17 ROLLBACK_HARDENING= build/impermanenced-start
     for page in docs/*.scd; do
       scdoc <"$page" >"''${page%.scd}"
     done
   '';
 
   postInstall = ''
+    install -D -m 0755 -t "$out/lib/impermanence" build/impermanenced-start
     install -D -m 0644 -t "$out/lib/systemd/system" systemd/*.service systemd/*.timer
     install -D -m 0644 -t "$out/lib/systemd/user" systemd/user/*.service
     install -D -m 0644 -t "$out/lib/systemd/catalog" systemd/*.catalog

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/btrfs.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@
 #define BTRFS_MAGIC 0x9123683E
 #define FIRST_FD 3 /* of those that a service is handed, sd_listen_fds(3) */
 #define DEVICES 4096 /* further ids are not asked for: one that is there was found long before */
+#define LOADS "600000000" /* microseconds in which a slow machine has loaded the daemon, behind everything else */
 #define LAST 19 /* the nice value of who leaves the processors to everybody else */
 
 /* What impermanenced.watch.mark asks for; a test compares the two. */
@@ -170,8 +172,11 @@ int main(int argc, char **argv)
 	}
 	events = mark();
 	if (events >= 0 && hand_over(events)) {
+		/* Until the daemon listens a reload would end it, and it looks then whether anything was edited. */
+		signal(SIGHUP, SIG_IGN);
 		give_way();
-		notify("READY=1");
+		/* The unit's watchdog would bark at what is not loaded yet; the daemon says when it counts again. */
+		notify(getenv("WATCHDOG_USEC") ? "READY=1\nWATCHDOG_USEC=" LOADS : "READY=1");
 	}
 	execv(argv[1], argv + 1);
 	fprintf(stderr, "impermanenced-start: %s: %s\n", argv[1], strerror(errno));

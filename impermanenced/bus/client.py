@@ -14,8 +14,9 @@ from ..document.declared import states_from_json
 from ..document.report import report_from_json
 from ..errors import ImpermanenceError, NotPermitted, ServiceError
 from ..keep.state import Declared
+from ..lazy import Deferred
 from ..model import Report
-from ..system.dbus import BUS, Address, call, get_property
+from ..system.dbus import Address, get_property, has_owner
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from .patience import SILENT, Patience, Progress
 
@@ -31,6 +32,8 @@ GONE = {"org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error
 CLOSED = "org.freedesktop.DBus.Error.NoReply"  # the connection closed before it answered
 
 Waiting = Callable[[float], None]  # seconds so far
+
+_arrival = Deferred("impermanenced.bus.arrival")
 
 
 def _quietly(seconds: float) -> None:
@@ -68,25 +71,29 @@ def explain(error: Any) -> ImpermanenceError:
 
 
 def fetch_report(
-    config_file: bytes, waiting: Waiting = _quietly, patience: Patience | None = None
+    config_file: bytes,
+    waiting: Waiting = _quietly,
+    patience: Patience | None = None,
+    starting: Waiting = _quietly,
 ) -> Report | None:
     """Return the report of the daemon that runs with this configuration file, or None if none does.
 
-    The daemon is not started for this.  There is no time limit, as long as the daemon gets further with the
-    report; `waiting` is called once in a while, with the seconds so far.  Raises NotPermitted, or
-    ServiceError, also if the daemon sends something that is no report to this program.
+    The daemon is not started for this, but one that is still being loaded is waited for.  There is no time
+    limit, as long as the daemon gets further, with its start or with the report; `starting` and `waiting` are
+    called once in a while, with the seconds so far.  Raises NotPermitted, or ServiceError, also if the daemon
+    sends something that is no report to this program.
     """
 
     def ask(con: Any) -> int:
         return _Status(con, waiting, patience or Patience()).wait()
 
-    content = _fetch(config_file, ask)
+    content = _fetch(config_file, ask, starting)
     return None if content is None else report_from_json(content)
 
 
-def fetch_declarations(config_file: bytes) -> list[Declared] | None:
+def fetch_declarations(config_file: bytes, starting: Waiting = _quietly) -> list[Declared] | None:
     """Return the state of each declaration that the caller may see, or None if no daemon runs with this
-    configuration file.  Raises as `fetch_report` does.
+    configuration file.  Waits and raises as `fetch_report` does.
     """
 
     def ask(con: Any) -> int:
@@ -96,32 +103,45 @@ def fetch_declarations(config_file: bytes) -> list[Declared] | None:
         )
         return int(fds.get(answer.unpack()[0]))
 
-    content = _fetch(config_file, ask)
+    content = _fetch(config_file, ask, starting)
     return None if content is None else states_from_json(content)
 
 
+def answers() -> bool:
+    """Return whether a daemon has its name on the bus, with whatever configuration."""
+    return _ask_of_daemon(lambda con: has_owner(con, BUS_NAME))
+
+
 def is_running() -> bool:
-    """Return whether a daemon runs, with whatever configuration."""
+    """Return whether a daemon runs, with whatever configuration, or is being loaded."""
+    return _ask_of_daemon(lambda con: has_owner(con, BUS_NAME) or _arrival.is_starting(con))
+
+
+def arrives(con: Any, starting: Waiting = _quietly) -> bool:
+    """Return whether a daemon has its name; one that is being loaded is waited for.
+
+    Raises ServiceError if it does not get any further, and GLib.Error where the bus does not answer.
+    """
+    return has_owner(con, BUS_NAME) or bool(_arrival.wait(con, starting))
+
+
+def _ask_of_daemon(question: Callable[[Any], bool]) -> bool:
     bus = connect()
     if bus is None:
         return False
     with bus, contextlib.suppress(GLib.Error):
-        return _has_owner(bus.con)
+        return question(bus.con)
     return False
 
 
-def _has_owner(con: Any) -> bool:
-    return bool(call(con, BUS, "NameHasOwner", GLib.Variant("(s)", (BUS_NAME,)), "(b)")[0])
-
-
-def _fetch(config_file: bytes, ask: Callable[[Any], int]) -> bytes | None:
+def _fetch(config_file: bytes, ask: Callable[[Any], int], starting: Waiting) -> bytes | None:
     """Return the document that `ask` gets a descriptor of, or None if no daemon has this configuration."""
     bus = connect()
     if bus is None:
         return None
     with bus:
         try:
-            if not _has_owner(bus.con):
+            if not arrives(bus.con, starting):
                 return None
             theirs = get_property(bus.con, DAEMON, "ConfigFile", timeout=int(SILENT * 1000))
             if os.path.abspath(bytes(theirs)) != os.path.abspath(config_file):

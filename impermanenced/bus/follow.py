@@ -11,7 +11,7 @@ from gi.repository import Gio, GLib
 from ..errors import ImpermanenceError, ServiceError
 from ..system.dbus import BUS, Address, call, get_property, watch_owner
 from ..text import to_text
-from .client import CLOSED, GONE, explain
+from .client import CLOSED, GONE, Waiting, arrives, explain
 from .introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 
 EVERYTHING = 2**32 - 1  # all news that the daemon remembers
@@ -42,18 +42,21 @@ class Follower:
         self._followed = ""  # the daemon's connection
         self._subscription: int | None = None
 
-    def run(self, last: int, *, patient: bool = False) -> None:
+    def run(self, last: int, starting: Waiting | None = None) -> None:
         """Begin with the `last` news that the daemon remembers, and continue until something fails.
 
-        With `patient` a daemon that does not run yet is waited for; without it that is a ServiceError.
+        With `starting` a daemon that does not run is a ServiceError; one that is being loaded is waited for,
+        and `starting` called as `arrives` does.  Without it any daemon is waited for, however long.
         """
         self._con.connect("closed", self._closed)
         # The watch begins before the owner is asked for, so that no change falls in between.
         watch_owner(self._con, BUS_NAME, lambda owner: self._guard(self._owner_changed, owner))
         owner = self._owner()
+        if not owner and starting is not None and self._arrives(starting):
+            owner = self._owner()
         if owner:
             self._follow(owner, last)
-        elif not patient:
+        elif starting is not None:
             raise ServiceError("impermanenced does not run", "systemctl start impermanenced")
         if self._error is None:
             self._loop.run()
@@ -82,6 +85,12 @@ class Follower:
             return str(call(self._con, BUS, "GetNameOwner", GLib.Variant("(s)", (BUS_NAME,)), "(s)")[0])
         except GLib.Error:
             return ""
+
+    def _arrives(self, starting: Waiting) -> bool:
+        try:
+            return arrives(self._con, starting)
+        except GLib.Error:
+            return False
 
     def _owner_changed(self, owner: str) -> None:
         if owner == self._followed:

@@ -128,11 +128,16 @@ def over(words: str) -> None:
 
 
 def wait(seconds: float | None) -> None:
-    """Show that the daemon is waited for, so many seconds by now; None: no longer."""
+    """Show that the daemon's report is waited for, so many seconds by now; None: nothing any longer."""
     if seconds is None:
         _waiting.end()
     else:
         _waiting.show(f"impermanenced makes the report, {seconds:.0f} s so far", seconds)
+
+
+def wait_for_start(seconds: float) -> None:
+    """Show that the daemon itself is waited for, so many seconds by now."""
+    _waiting.show(f"impermanenced starts, {seconds:.0f} s so far", seconds)
 
 
 def _printable(line: str) -> str:

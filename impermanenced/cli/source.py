@@ -41,7 +41,11 @@ def declarations(config: bytes | None) -> list[Declared]:
     if _has_bus():
         from ..bus import client
 
-        found = client.fetch_declarations(config if config is not None else DEFAULT)
+        path = config if config is not None else DEFAULT
+        try:
+            found = client.fetch_declarations(path, output.wait_for_start)
+        finally:
+            output.wait(None)
     if found is None:
         raise NotPermitted(
             "looking at every declaration needs root", "run it as root, or start impermanenced.service"
@@ -80,7 +84,9 @@ def _from_daemon(config: bytes | None) -> Report | str | None:
     except ImportError:  # the package works without the libraries of the bus
         return None
     try:
-        report = client.fetch_report(config if config is not None else DEFAULT, output.wait)
+        report = client.fetch_report(
+            config if config is not None else DEFAULT, output.wait, starting=output.wait_for_start
+        )
     except ServiceError as error:
         if os.geteuid() != 0:
             raise
@@ -88,7 +94,7 @@ def _from_daemon(config: bytes | None) -> Report | str | None:
         return "impermanenced runs, and gave no report" if client.is_running() else None
     finally:
         output.wait(None)
-    if report is None and client.is_running():
+    if report is None and client.answers():
         return "impermanenced runs with another configuration"
     return report
 

@@ -1,6 +1,6 @@
 """The watch before there is a daemon: the mark, and the queue that holds the events until they are read.
 
-Logins wait for the mark, and for nothing else.  Another program may have made it before this one is
+Logins wait for the mark, and for nothing else.  In its unit another program makes it before this one is
 loaded (start/impermanenced-start.c).  Elsewhere it is made here, where little is loaded yet: the bus and the
 report take most of the time in which the daemon starts.
 """

@@ -127,7 +127,7 @@ class Daemon:
         wanted = int(os.environ.get("WATCHDOG_USEC", "0")) // 3000
         GLib.timeout_add(min(wanted, HEARTBEAT) or HEARTBEAT, self._beat)
         self._boot.ask()
-        systemd.daemon.notify(f"READY=1\nSTATUS={self._watch.status}")
+        systemd.daemon.notify(f"READY=1\nSTATUS={self._watch.status}{_watchdog()}")
         # These load the logger and watchdog.
         self._watch.say()
         self._reloader.begin()
@@ -227,6 +227,12 @@ class Daemon:
         self._watch.say()
         systemd.daemon.notify(f"STATUS={self._watch.status}")
         return GLib.SOURCE_REMOVE  # type: ignore[no-any-return]
+
+
+def _watchdog() -> str:
+    """Return what has systemd watch as its unit says from now on: it may have been patient with the start."""
+    wanted = os.environ.get("WATCHDOG_USEC")
+    return f"\nWATCHDOG_USEC={wanted}" if wanted else ""
 
 
 def _properties(

@@ -259,6 +259,11 @@ def request_name(con: Any, name: str) -> None:
         )
 
 
+def has_owner(con: Any, name: str) -> bool:
+    """Return whether a connection has the name; GLib.Error where the bus does not answer."""
+    return bool(call(con, BUS, "NameHasOwner", GLib.Variant("(s)", (name,)), "(b)")[0])
+
+
 def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
     """Ask who owns a connection, as the kernel told the bus; call `then` with the uid, or with None if it is
     gone or not known.  The main loop does not wait.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from gi.repository import GLib
 
@@ -14,11 +14,13 @@ from .unit_files import KINDS, Owner, Units, directories, from_files
 
 _NAME = "org.freedesktop.systemd1"
 _MANAGER = Address(_NAME, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+_UNIT = "org.freedesktop.systemd1.Unit"
 _SERVICE = "org.freedesktop.systemd1.Service"
 _MOST = 2000  # services that are looked at
 
 _NOT_YET = {"initializing", "starting"}
 _STOPPING = "stopping"
+_ALIVE = {"activating", "active", "reloading"}  # states of a unit
 
 
 class SystemdBus:
@@ -61,6 +63,29 @@ def _of_service(con: Any, name: str, path: str, description: str) -> dict[bytes,
         named = names or []
         found.update(directories(name, setting, named, dynamic=bool(dynamic), description=description))
     return found
+
+
+class Process(NamedTuple):
+    """The main process of a service."""
+
+    pid: int
+    used: int  # nanoseconds of processor time of the whole service; a constant where they are not counted
+
+
+def main_process(con: Any, unit: str) -> Process | None:
+    """Return the main process of a service that starts or runs.
+
+    None: it stops, or waits for its next start, or there is no such service, or systemd does not answer.
+    """
+    try:
+        (path,) = call(con, _MANAGER, "GetUnit", GLib.Variant("(s)", (unit,)), "(o)")
+        if get_property(con, Address(_NAME, path, _UNIT), "ActiveState") not in _ALIVE:
+            return None
+        service = Address(_NAME, path, _SERVICE)
+        pid, used = (get_property(con, service, name) for name in ("MainPID", "CPUUsageNSec"))
+    except GLib.Error:
+        return None
+    return Process(pid, used) if pid else None
 
 
 def boot_span(con: Any) -> tuple[float, float] | None:

@@ -186,6 +186,7 @@ class Daemon:
         watchdog: int = 600,
     ):
         self.bus = bus
+        self.watchdog = f"WATCHDOG_USEC={watchdog}000000"
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(os.fspath(directory / f"notify{time.monotonic_ns()}"))
         self.notify.setblocking(False)  # it is read by hand: `watchdog` seconds must not fill it
@@ -210,7 +211,8 @@ class Daemon:
         return b""
 
     def wait_ready(self) -> None:
-        for expected in (b"READY=1", b"READY=1\nSTATUS=Watching root with fanotify"):  # marked, answers
+        answers = f"READY=1\nSTATUS=Watching root with fanotify\n{self.watchdog}".encode()
+        for expected in (b"READY=1", answers):  # the first when it is marked
             message = wait_until(lambda: self.notified() or self.process.poll() is not None, "ready")
             assert message == expected, self.output()
 

@@ -31,6 +31,7 @@ print(json.dumps({
     "descriptor": open("/proc/self/fdinfo/3").read() if os.path.exists("/proc/self/fd/3") else "",
     "nice": os.getpriority(os.PRIO_PROCESS, 0),
     "group": int(group[-1]),
+    "deaf": bool(int(open("/proc/self/status").read().partition("SigIgn:")[2].split()[0], 16) & 1),
     **{name: os.environ.get(name) for name in names},
 }))
 """
@@ -69,12 +70,16 @@ def marked(device: str) -> list[str]:
 
 @pytest.mark.parametrize("abstract", [False, True])
 def test_the_mark_is_that_of_the_daemon(machine: Machine, tmp_path: Path, abstract: bool) -> None:
+    """A watchdog is patient until the daemon says more, and a reload does not end what is not loaded yet."""
     name = f"\0{tmp_path}" if abstract else os.fspath(machine.mountpoint / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(name)
         notify.setblocking(False)
-        shown = started(machine.mountpoint, tmp_path, f"@{tmp_path}" if abstract else "/notify")
-        assert notify.recv(100) == b"READY=1"
+        watchdog = [] if abstract else ["WATCHDOG_USEC=60000000"]
+        shown = started(machine.mountpoint, tmp_path, f"@{tmp_path}" if abstract else "/notify", *watchdog)
+        said, *more = notify.recv(100).decode().splitlines()
+        assert said == "READY=1" and more == ([] if abstract else ["WATCHDOG_USEC=600000000"])
+    assert shown["deaf"], "to SIGHUP"
     assert of_the_mark(shown["descriptor"]) == marked(machine.filesystem.device)
     assert shown["LISTEN_PID"] == str(shown["pid"])
     assert (shown["LISTEN_FDS"], shown["LISTEN_FDNAMES"]) == ("1", "fanotify")
@@ -109,6 +114,7 @@ def test_where_the_root_is_no_btrfs_it_leaves_all_to_the_daemon(tmp_path: Path) 
     finally:
         sh("umount", root)
     assert (shown["LISTEN_FDS"], shown["nice"], shown["IMPERMANENCED_NICE"]) == (None, OWN, None)
+    assert not shown["deaf"]
 
 
 @pytest.mark.parametrize(

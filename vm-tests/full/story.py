@@ -21,3 +21,9 @@ def wait_good(guest: Guest, number: int) -> None:
     """Until the running boot is on record as a good one."""
     good = f"{TOP}/.impermanence/boots/{number}.good"
     guest.run(f"timeout 120 sh -c 'until test -e {good}; do sleep 0.2; done'", timeout=130)
+
+
+def wait_loaded(guest: Guest) -> None:
+    """Until the daemon has its name on the bus, and reads the events that the kernel has queued."""
+    there = "busctl status org.impermanence.Manager1 >/dev/null 2>&1"
+    guest.run(f"timeout 240 sh -c 'until {there}; do sleep 0.2; done'", timeout=250)

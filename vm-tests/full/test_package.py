@@ -57,7 +57,8 @@ def test_the_package_comes_runs_and_goes(bare: Guest, deb: Path, figures: dict[s
     # A machine where the daemon has nothing to do: the installation succeeds, the daemon says why, once.
     bare.run(f"mkdir -p /etc/impermanence && printf '{UNUSABLE}' > /etc/impermanence/config.toml")
     bare.run("dpkg --install /tmp/impermanenced.deb", timeout=240)
-    assert bare.run("systemctl is-active impermanenced.service", check=False).output != "active\n"
+    ended = "! systemctl is-active --quiet impermanenced.service"
+    bare.run(f"timeout 120 sh -c 'until {ended}; do sleep 0.2; done'")
     said = bare.run("journalctl --boot --unit impermanenced --output cat").output
     assert "not BTRFS" in said, said
     assert "Traceback" not in said, said

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from full.guest import TOP, Guest
-from full.story import alerts, wait_good
+from full.story import alerts, wait_good, wait_loaded
 
 PLAN = "/srv/work/plan"
 STATE = "/var/lib/keeper/state.db"
@@ -34,7 +34,7 @@ def settle(guest: Guest, number: int) -> None:
     """Until this boot is on record as a good one, and the daemon watches."""
     guest.open_top()
     wait_good(guest, number)
-    guest.run("systemctl is-active impermanenced.service")
+    wait_loaded(guest)
 
 
 def boots(guest: Guest) -> dict[int, dict[str, Any]]:

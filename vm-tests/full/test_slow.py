@@ -127,8 +127,9 @@ def test_a_slow_machine(product: Guest, figures: dict[str, object]) -> None:
     product.boot(KEEP, timeout=PATIENCE)
     timed = "cut -d' ' -f1 /proc/uptime; {}; cut -d' ' -f1 /proc/uptime"
     report = "impermanence status --json > /run/report.json 2>/dev/null"
-    began, *_, done = product.run(timed.format(report), timeout=PATIENCE).output.split()
-    figures["status of all that, seconds"] = round(float(done) - float(began), 1)
+    for when in ("as soon as it has booted", "then"):  # the first waits for the daemon
+        began, *_, done = product.run(timed.format(report), timeout=PATIENCE).output.split()
+        figures[f"status of all that {when}, seconds"] = round(float(done) - float(began), 1)
     found = product.json("cat /run/report.json", timeout=PATIENCE)
     assert found["watching_since"] is not None and found["complete"], "the daemon's own report"
     assert len(found["entries"]) >= PATHS

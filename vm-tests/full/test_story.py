@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from full.guest import TOP, Guest
-from full.story import alerts, wait_good
+from full.story import alerts, wait_good, wait_loaded
 
 FIRST_LIFE = "old_roots/0-00000000-0000-0000-0000-000000000000"
 BRIEF = "[archive]\\nkeep-min = 1\\nkeep-days = 0\\n"
@@ -24,6 +24,7 @@ def entries(guest: Guest, *, user: str | None = None) -> dict[str, dict[str, Any
 
 def measure(guest: Guest, figures: dict[str, object]) -> None:
     """What the daemon costs."""
+    wait_loaded(guest)
     names = "MainPID,MemoryCurrent,ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic"
     shown = guest.run(f"systemctl show impermanenced.service --property {names}").output
     values = dict(line.split("=", 1) for line in shown.splitlines())
@@ -126,7 +127,10 @@ def test_the_story(product: Guest, figures: dict[str, object]) -> None:
     assert product.fields("/run/impermanence/rollback.env")["ACTION"] == "wiped"
     product.run("grep -q broken /etc/impermanence/config.toml && test ! -e /var/lib/stays")
     assert product.run("systemctl is-active multi-user.target").output == "active\n"
-    said = product.run("journalctl --boot --unit impermanenced.service --output cat").output
+    journal = "journalctl --boot --unit impermanenced.service --output cat"
+    # The unit was ready before anybody read that.
+    product.run(f"timeout 120 sh -c 'until {journal} | grep -q config.toml; do sleep 0.2; done'", timeout=130)
+    said = product.run(journal).output
     assert "/etc/impermanence/config.toml" in said, said
     assert "Traceback" not in said, said
     answer = product.run("impermanence status", check=False)

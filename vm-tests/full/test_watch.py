@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from full.guest import Guest
+from full.story import wait_loaded
 
 NO_BUS = "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere"
 STATE = "/run/top/.impermanence"
@@ -66,6 +67,7 @@ def verdicts(report: Any) -> dict[str, tuple[str, str]]:
 def test_watched_to_the_end(product: Guest, figures: dict[str, object]) -> None:
     product.boot()
     product.run("impermanence setup && systemctl restart impermanenced.service")
+    wait_loaded(product)
     product.open_top()
     product.run(f"test -s {STATE}/ledger.sqlite")
     said = product.run("journalctl --boot --unit impermanenced.service --output cat").output
@@ -73,6 +75,7 @@ def test_watched_to_the_end(product: Guest, figures: dict[str, object]) -> None:
     product.reboot()
     product.open_top()
 
+    wait_loaded(product)
     # Who wrote is known; a mount inside the volume is one, and what the sandbox mounts is none.
     product.run("systemd-run --wait --unit writer sh -c 'echo x > /etc/written; sleep 1'")
     product.run("mkdir -p /opt/mounted && mount -t tmpfs none /opt/mounted && touch /opt/mounted/file")

@@ -100,12 +100,12 @@ def run(options: Options, shared: Shared) -> int:
     follower = Follower(bus.con, tell, _say_changed, shared.config)
     if options.notify:
         handle = _notices(follower).tell
-        follower.run(0, patient=True)
+        follower.run(0)
     else:
         if os.geteuid() != 0:
             output.complain("only what belongs to you is shown", "root sees everything")
         _watch_output(lambda: follower.fail(BrokenPipeError()))
-        follower.run(EVERYTHING if options.lines is None else options.lines)
+        follower.run(EVERYTHING if options.lines is None else options.lines, _show_start)
     return 0
 
 
@@ -117,6 +117,10 @@ def _say_changed(there: bool) -> None:
         output.complain("impermanenced is back")
     else:
         output.complain("impermanenced has stopped, what is written meanwhile is not seen")
+
+
+def _show_start(seconds: float) -> None:
+    output.wait_for_start(seconds)
 
 
 def _notices(follower: Follower) -> Notices:
