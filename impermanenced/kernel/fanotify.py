@@ -182,6 +182,10 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     Every record is walked by its own length; one that claims to be shorter than its header or longer than
     what holds it ends the walk of that event (or of the buffer) and is counted.
 
+    Several that follow each other about one inode, by one process and through one directory, are one with all
+    their kinds, as the kernel makes them of its own where it may: it does not merge what is about a name with
+    what is about a file.
+
     This runs for every write of the machine.  An event that begins otherwise than nearly all do goes to
     `_event`; of the others, those of other subvolumes are dropped after one look at fixed offsets.
     """
@@ -190,6 +194,8 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     arrived: set[int] = set()
     overflowed = False
     skipped = total = offset = 0
+    who = where = what = age = above = 0  # the event that is to be appended
+    kinds = -1  # there is none
     end = len(buffer)
     head, following, make = _HEAD.unpack_from, _NEXT.unpack_from, tuple.__new__
     metadata, name, fid, handle = _METADATA_ALONE, _DFID_NAME, _FID_ALONE, _HANDLE
@@ -214,8 +220,13 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
                     if second == fid and other == handle:
                         offset += length
                         total += 1
-                        if child_root in wanted:
-                            events.append(make(Event, (mask, pid, child_root, child, generation, inode)))
+                        if kinds >= 0 and child == what and (pid, inode, child_root) == (who, above, where):
+                            kinds |= mask
+                        elif child_root in wanted:
+                            if kinds >= 0:
+                                events.append(make(Event, (kinds, who, where, what, age, above)))
+                            kinds, who, where, above = mask, pid, child_root, inode
+                            what, age = child, generation
                         else:
                             foreign.add(child_root)
                             arrived.add(child_root)
@@ -228,5 +239,10 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
         overflowed = overflowed or bool(mask & FAN_Q_OVERFLOW)
         skipped += odd
         if event is not None:
+            if kinds >= 0:
+                events.append(make(Event, (kinds, who, where, what, age, above)))
+                kinds = -1
             events.append(event)
+    if kinds >= 0:
+        events.append(make(Event, (kinds, who, where, what, age, above)))
     return Batch(events, total, overflowed, foreign, skipped + (end != offset), arrived)
