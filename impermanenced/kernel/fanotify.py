@@ -180,11 +180,8 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     """Return the events of one read that are about the subvolumes in `wanted`.
 
     Every record is walked by its own length; one that claims to be shorter than its header or longer than
-    what holds it ends the walk of that event (or of the buffer) and is counted.
-
-    Several that follow each other about one inode, by one process and through one directory, are one with all
-    their kinds, as the kernel makes them of its own where it may: it does not merge what is about a name with
-    what is about a file.
+    what holds it ends the walk of that event (or of the buffer) and is counted.  Events about one inode that
+    follow each other are one: the kernel does not merge what is about its name with that about its content.
 
     This runs for every write of the machine.  An event that begins otherwise than nearly all do goes to
     `_event`; of the others, those of other subvolumes are dropped after one look at fixed offsets.
@@ -192,24 +189,20 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     events: list[Event] = []
     foreign: set[int] = set()
     arrived: set[int] = set()
+    latest = None  # the last event without its kinds
     overflowed = False
     skipped = total = offset = 0
-    who = where = what = age = above = 0  # the event that is to be appended
-    kinds = -1  # there is none
     end = len(buffer)
     head, following, make = _HEAD.unpack_from, _NEXT.unpack_from, tuple.__new__
     metadata, name, fid, handle = _METADATA_ALONE, _DFID_NAME, _FID_ALONE, _HANDLE
     while end - offset >= 24:  # _METADATA.size
         if end - offset >= 64:  # _HEAD.size
-            length, about, mask, pid, kind, size, first, inode, root_id = head(buffer, offset)
+            length, begin, mask, pid, kind, size, first, inode, root_id = head(buffer, offset)
             if (
-                about == metadata
-                and kind == name
-                and first == handle
-                and 64 <= length <= end - offset
-                and 40 <= size <= length - 24
+                begin == metadata and kind == name and first == handle
+                and 64 <= length <= end - offset and 40 <= size <= length - 24
                 and not mask & 0x4000  # FAN_Q_OVERFLOW
-            ):
+            ):  # fmt: skip
                 if root_id not in wanted:
                     foreign.add(root_id)
                     offset += length
@@ -220,13 +213,11 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
                     if second == fid and other == handle:
                         offset += length
                         total += 1
-                        if kinds >= 0 and child == what and (pid, inode, child_root) == (who, above, where):
-                            kinds |= mask
+                        about = pid, child_root, child, generation, inode
+                        if about == latest:
+                            events[-1] = make(Event, (events[-1][0] | mask, *about))
                         elif child_root in wanted:
-                            if kinds >= 0:
-                                events.append(make(Event, (kinds, who, where, what, age, above)))
-                            kinds, who, where, above = mask, pid, child_root, inode
-                            what, age = child, generation
+                            events.append(make(Event, (mask, *(latest := about))))
                         else:
                             foreign.add(child_root)
                             arrived.add(child_root)
@@ -239,10 +230,6 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
         overflowed = overflowed or bool(mask & FAN_Q_OVERFLOW)
         skipped += odd
         if event is not None:
-            if kinds >= 0:
-                events.append(make(Event, (kinds, who, where, what, age, above)))
-                kinds = -1
             events.append(event)
-    if kinds >= 0:
-        events.append(make(Event, (kinds, who, where, what, age, above)))
+            latest = None
     return Batch(events, total, overflowed, foreign, skipped + (end != offset), arrived)
