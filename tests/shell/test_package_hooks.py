@@ -61,17 +61,15 @@ def test_pacman_calls_it_once_for_each_transaction(tmp_path: Path) -> None:
     (tmp_path / "pacman.conf").write_text("[options]\nArchitecture = auto\nSigLevel = Never\n")
 
     def pacman(*words: str | Path) -> str:
-        argv = ["pacman", "--config", tmp_path / "pacman.conf", "--root", root, "--noconfirm", "--hookdir"]
-        return sh(*argv, root / "usr/share/libalpm/hooks", *words)
+        argv: list[str | Path] = ["pacman", "--config", tmp_path / "pacman.conf", "--root", root]
+        return sh(*argv, "--noconfirm", "--hookdir", root / "usr/share/libalpm/hooks", *words)
 
-    for number, words in enumerate(
-        (
-            ("--upgrade", pacman_package(tmp_path, 1)),
-            ("--upgrade", pacman_package(tmp_path, 2)),
-            ("--remove", "hello"),
-        ),
-        1,
-    ):
+    steps: list[tuple[str | Path, ...]] = [
+        ("--upgrade", pacman_package(tmp_path, 1)),
+        ("--upgrade", pacman_package(tmp_path, 2)),
+        ("--remove", "hello"),
+    ]
+    for number, words in enumerate(steps, 1):
         assert NOTICE in pacman(*words)
         assert (root / "called").read_text() == "called\n" * number
 
