@@ -6,7 +6,7 @@ import errno
 import fcntl
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from ...errors import TooMany
 from .items import (
@@ -57,6 +57,7 @@ _ARGS = struct.Struct("<7Q4I4QQ")  # btrfs_ioctl_search_args_v2 up to its buffer
 
 _LARGEST_ITEM = (64 << 10) + HEADER.size  # no item is larger than the largest tree block
 _SPARE = 32  # bytes at the end of a buffer that hold no item: what is read behind a small one
+_RUN = 4096  # inodes that one search is for, at most
 _SMALL = 128 << 10
 _LARGE = 1 << 20
 
@@ -113,17 +114,18 @@ class Tree:
             return Inode._make(INODE.unpack_from(self._small, where))
         return None
 
-    def sizes(self, inodes: Iterable[int]) -> tuple[int, int]:
+    def sizes(self, inodes: Sequence[int]) -> tuple[int, int]:
         """Return how many of these inodes still have a name, and the bytes that the files among them take.
 
-        Numbers that follow each other closely cost one search together.
+        The inodes are in their order; those that follow each other closely cost one search together.
         """
         count = size = 0
         header, unpack = HEADER_SHORT.unpack_from, INODE_SHORT.unpack_from
-        buffer, wanted = self._small, set(inodes)
-        for first, final in _runs(sorted(wanted)):
-            last = final, BTRFS_INODE_ITEM_KEY, MAX_U64
-            key: Key | None = (first, BTRFS_INODE_ITEM_KEY, 0)
+        buffer = self._small
+        for run in _runs(inodes):
+            wanted = frozenset(run)
+            last = run[-1], BTRFS_INODE_ITEM_KEY, MAX_U64
+            key: Key | None = (run[0], BTRFS_INODE_ITEM_KEY, 0)
             while key is not None and (items := self.fill(buffer, key, last)):
                 where = _ARGS.size
                 for _ in range(items):
@@ -379,14 +381,14 @@ def go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
     return objectid + 1, 0, 0
 
 
-def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last number of each run; in a run at most two numbers are missing in a row."""
-    first = last = -1
-    for number in numbers:
-        if number > last + 3:
-            if first >= 0:
-                yield first, last
-            first = number
-        last = number
-    if first >= 0:
-        yield first, last
+def _runs(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield numbers that are in their order in runs of at most _RUN, in which at most two are missing in a
+    row.
+    """
+    start = 0
+    for at in range(1, len(numbers)):
+        if numbers[at] > numbers[at - 1] + 3 or at - start == _RUN:
+            yield numbers[start:at]
+            start = at
+    if numbers:
+        yield numbers[start:]
