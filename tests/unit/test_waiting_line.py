@@ -25,10 +25,10 @@ def test_work_that_has_nothing_to_say_writes_no_empty_lines(capsys: pytest.Captu
 def test_on_a_terminal_it_leaves_the_line_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """It took the line that the report was made away as soon as that was shown."""
     master, terminal = os.openpty()
-    with os.fdopen(master, "rb", buffering=0) as screen, os.fdopen(terminal, "w") as stderr:
+    with os.fdopen(master, "rb") as screen, os.fdopen(terminal, "w") as stderr:
         monkeypatch.setattr(sys, "stderr", stderr)
         Line().show(DAEMON, 2)
         Line().show("", 2)
         stderr.write("\n")
         stderr.flush()
-        assert screen.read(4096) == f"\r\x1b[K{DAEMON}\r\n".encode()
+        assert screen.readline() == f"\r\x1b[K{DAEMON}\r\n".encode()
