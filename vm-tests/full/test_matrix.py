@@ -15,8 +15,8 @@ from full import guest
 from full.guest import TOP, Guest
 
 FIRST_LIFE = f"{TOP}/old_roots/0-00000000-0000-0000-0000-000000000000"
-# Beside what a program wrote, all that the life has in these: names, owners, modes, sizes, times.  Not the places
-# where something else is mounted in it.
+# Beside what a program wrote, all that the life has in these: names, owners, modes, sizes, times.
+# What is mounted in it is left out.
 LISTING = (
     "{ find usr etc home crud \\( -path 'etc/early*' -o -path etc/late \\) -prune"
     " -o -printf '%p|%y|%s|%m|%U|%T@|%l\\n'; "
