@@ -27,7 +27,7 @@ from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...paths import ancestors, within
 from ...text import from_text, to_text
 from .. import structure
-from .accounts import System
+from ..accounts import System
 from .declarations import Item, Remedy, RemedyKind, Suggestion, Wanted
 from .ownership import of_directory, of_file, of_parent, standing, ways
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...config.placement import Ownership
 from ...paths import ancestors
-from .accounts import DYNAMIC, System, User
+from ..accounts import DYNAMIC, System, User
 from .declarations import Item, Wanted, Way
 
 DIRECTORY, FILE, PRIVATE = 0o755, 0o644, 0o700
