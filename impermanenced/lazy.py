@@ -8,8 +8,12 @@ so a library's own import would load it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
+import sys
+import types
+from collections.abc import Iterator
 from typing import Any, AnyStr, cast
 
 
@@ -21,6 +25,31 @@ class Deferred:
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(importlib.import_module(self._name), attribute)
+
+
+class _StandIn(types.ModuleType):
+    """Stands for a module in those that have imported it; what they ask of it loads that module."""
+
+    def __getattr__(self, attribute: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), attribute)
+
+
+@contextlib.contextmanager
+def put_off(name: str) -> Iterator[None]:
+    """Have the modules that are loaded meanwhile get a stand-in for a module that they import and may never
+    use.
+
+    Whoever imports that module later gets the module itself.  Where it is loaded already, nothing changes.
+    """
+    stand_in = _StandIn(name)
+    loaded = sys.modules.setdefault(name, stand_in) is not stand_in
+    try:
+        yield
+    finally:
+        if not loaded and sys.modules.get(name) is stand_in:
+            del sys.modules[name]
 
 
 class _Uncompiled:

@@ -14,7 +14,7 @@ import pytest
 import impermanenced
 from impermanenced.cli import rows
 from impermanenced.cli.commands import status
-from impermanenced.lazy import Deferred, regex
+from impermanenced.lazy import Deferred, put_off, regex
 
 PACKAGE = Path(impermanenced.__file__).parent
 
@@ -98,8 +98,59 @@ def test_status_takes_the_orders_and_the_views_that_there_are() -> None:
     assert tuple(rows.ORDERS) == status.ORDERS and tuple(rows.VIEWS) == status.VIEWS
 
 
+# What is loaded when the daemon watches and has said so, and by PyGObject, which from 3.50 on has asyncio.
+DAEMON = (
+    "from impermanenced.daemon import main; main._load(); "
+    "from impermanenced.system import logger; logger.get().info"
+)
+PYGOBJECT = (
+    "from impermanenced import lazy; lazy.put_off('gi._option').__enter__(); from gi.repository import Gio"
+)
+RARELY_NEEDED = {
+    *("asyncio", "subprocess", "optparse", "argparse", "gettext", "locale"),
+    *("watchdog", "pathlib", "tempfile", "shutil", "random", "urllib"),
+    *("difflib", "pydbus", "_ssl"),
+}
+
+
+def test_the_daemon_keeps_nothing_in_memory_that_it_rarely_needs() -> None:
+    """Together these are a sixth of what it takes when it has started."""
+    loaded = modules(DAEMON)
+    assert {"impermanenced.daemon.daemon", "structlog", "gi.overrides.GLib", "sqlite3"} <= loaded
+    assert not RARELY_NEEDED & (loaded - modules(PYGOBJECT))
+    ours = {name for name in loaded if name.split(".")[0] == "impermanenced"}
+    floors = {name.split(".")[1] for name in ours if "." in name}
+    assert not {"copying", "library", "releases", "setup", "cli"} & floors
+    assert not {name for name in ours if name.startswith("impermanenced.report.suggest")}
+    assert len(ours) <= 217, "each takes 25 kB"
+
+
+def test_what_is_put_off_is_loaded_when_it_is_used() -> None:
+    program = f"""
+        {DAEMON.replace("; ", chr(10) + " " * 8)}
+        import gi.overrides.GLib, structlog.stdlib, sys
+        put_off = "asyncio", "gi._option"
+        print([name for name in put_off if name in sys.modules])
+        print(gi.overrides.GLib.option.OptionParser.__module__, structlog.stdlib.asyncio.sleep.__module__)
+        print([name for name in put_off if name in sys.modules])
+        import asyncio, gi._option
+        print(asyncio.sleep is structlog.stdlib.asyncio.sleep, asyncio.__spec__.name)
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True
+    ).stdout
+    before, *after = said.splitlines()
+    assert before in ("[]", "['asyncio']"), "the latter with PyGObject from 3.50 on"
+    assert after == ["gi._option asyncio.tasks", "['asyncio', 'gi._option']", "True asyncio"]
+
+
+def test_what_is_loaded_already_is_not_put_off() -> None:
+    with put_off("re"):
+        assert sys.modules["re"] is re
+
+
 def test_the_daemon_loads_no_openssl() -> None:
-    """asyncio would, which structlog imports: an eighth of the daemon's memory."""
+    """asyncio would, which PyGObject from 3.50 on imports: an eighth of the daemon's memory."""
     program = """
         import sys
         import impermanenced.daemon.main
