@@ -50,6 +50,7 @@ from .items import (
     name_hash,
     references,
 )
+from .runs import runs
 
 BTRFS_IOC_TREE_SEARCH_V2 = 0xC0709411  # linux/btrfs.h
 
@@ -121,7 +122,7 @@ class Tree:
         count = size = 0
         header, unpack = HEADER_SHORT.unpack_from, INODE_SHORT.unpack_from
         buffer, wanted = self._small, set(inodes)
-        for first, final in _runs(sorted(wanted)):
+        for first, final in runs(sorted(wanted)):
             last = final, BTRFS_INODE_ITEM_KEY, MAX_U64
             key: Key | None = (first, BTRFS_INODE_ITEM_KEY, 0)
             while key is not None and (items := self.fill(buffer, key, last)):
@@ -163,10 +164,23 @@ class Tree:
 
     def names(self, inode: int) -> list[tuple[int, bytes]]:
         """Return (directory, name) of each hard link."""
-        found: list[tuple[int, bytes]] = []
-        for kind, parent, where, length in self._items(inode, BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
-            found.extend(references(self._small, kind, parent, where, length))
-        return found
+        return list(self.each_name(inode))
+
+    def each_name(self, inode: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (directory, name) of each hard link: an inode may have 65,535, of which few are in memory."""
+        buffer, unpack = self._small, HEADER.unpack_from
+        last = inode, BTRFS_INODE_EXTREF_KEY, MAX_U64
+        key: Key | None = (inode, BTRFS_INODE_REF_KEY, 0)
+        while key is not None and (count := self.fill(buffer, key, last)):
+            where = _ARGS.size
+            found: list[tuple[int, bytes]] = []
+            for _ in range(count):
+                _, _, offset, kind, length = unpack(buffer, where)
+                where += 32  # HEADER.size
+                found += references(buffer, kind, offset, where, length)
+                where += length
+            key = go_on(buffer, where, (inode, kind, offset), last)
+            yield from found  # other searches may fill the buffer meanwhile
 
     def entries(self, directory: int, most: int = MAX_U64) -> dict[bytes, DirEntry]:
         """Return {name: entry} of a directory, in the order of their creation; where there are many more than
@@ -377,16 +391,3 @@ def go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
     if kind < 255:
         return objectid, kind + 1, 0
     return objectid + 1, 0, 0
-
-
-def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last number of each run; in a run at most two numbers are missing in a row."""
-    first = last = -1
-    for number in numbers:
-        if number > last + 3:
-            if first >= 0:
-                yield first, last
-            first = number
-        last = number
-    if first >= 0:
-        yield first, last
