@@ -38,16 +38,19 @@ def _handed() -> int | None:
 
 
 def parse(argv: Sequence[str]) -> bytes | None:
-    """Return the configuration file that is named, or None; the unit names none, and needs no parser."""
-    if not argv:
-        return None
+    """Return the configuration file that is named, or None."""
+    match argv:  # what a unit says needs no parser, which takes 0.6 MB with what it loads
+        case []:
+            return None
+        case ["--config", file] if file and not file.startswith("-"):
+            return os.path.abspath(os.fsencode(file))
     parser = _argparse.ArgumentParser(
         prog="impermanenced", description="Watch what the next boot would lose, and tell."
     )
     parser.add_argument("--config", metavar="FILE", type=os.fsencode, help="read only this file")
     parser.add_argument("--version", action="version", version=f"impermanenced {__version__}")
-    file: bytes | None = parser.parse_args(argv).config
-    return None if file is None else os.path.abspath(file)
+    named: bytes | None = parser.parse_args(argv).config
+    return os.path.abspath(named) if named else None
 
 
 def _load() -> Any:
