@@ -5,7 +5,7 @@ VENV := .venv
 # Debian's own Python packages are the ones users get; the virtual environment sees them.
 RUN_PACKAGES := python3 python3-venv python3-pip python3-setuptools python3-wheel python3-gi python3-pydbus python3-btrfsutil \
 	python3-systemd python3-watchdog python3-structlog btrfs-progs dbus util-linux
-TEST_PACKAGES := acl attr busybox-static dash bash shellcheck scdoc man-db systemd gcc libc6-dev dracut-core cpio zstd lz4 xz-utils nix-bin dpkg-dev rpm polkitd zsh fish grub-common tmux libcap2-bin openssl git e2fsprogs
+TEST_PACKAGES := acl attr pacman-package-manager dnf dnf-plugins-core busybox-static dash bash shellcheck scdoc man-db systemd gcc libc6-dev dracut-core cpio zstd lz4 xz-utils nix-bin dpkg-dev rpm polkitd zsh fish grub-common tmux libcap2-bin openssl git e2fsprogs
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap busybox-static cpio zstd btrfs-progs lz4 kmod dpkg-dev dmsetup lvm2 cryptsetup-bin
 DEB_PACKAGES := build-essential debhelper dh-python pybuild-plugin-pyproject python3-all python3-setuptools scdoc lintian fakeroot \
 	python3-gi python3-pydbus python3-btrfsutil python3-systemd

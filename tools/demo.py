@@ -138,12 +138,6 @@ def answers(config: Path) -> bool:
     return '"watching_since": null' not in report
 
 
-def old_roots(device: str, directory: Path) -> Path:
-    top = directory / "top"
-    sh("mount", "-o", "subvolid=5,ro", device, top)
-    return top / "old_roots"
-
-
 def story(directory: Path, device: str) -> None:
     root, config = directory / "root", directory / "config.toml"
     config.write_text(f"""\
@@ -190,15 +184,9 @@ directories = ["/var/log"]
         show("cat", root / "etc/motd", shown="cat /etc/motd    # as in the blank")
         show("cat", root / "var/log/app.log", shown="cat /var/log/app.log    # persists: it is still here")
         say("The old root is kept.  Fetch the file back:")
-        archive = old_roots(device, directory)
-        try:
-            (old,) = archive.iterdir()
-            lost = old / "var/lib/photos/catalogue.db"
-            show("cp", "--archive", lost, root / "var/lib/",
-                 shown=f"cp -a /top/old_roots/{old.name}/var/lib/photos/catalogue.db /var/lib/")  # fmt: skip
-            show("cat", root / "var/lib/catalogue.db", shown="cat /var/lib/catalogue.db")
-        finally:
-            sh("umount", directory / "top")
+        lost = "/var/lib/photos/catalogue.db"
+        show(*impermanence, "restore", "--boot", "-1", lost, shown=f"impermanence restore --boot -1 {lost}")
+        show("cat", f"{root}{lost}", shown=f"cat {lost}")
 
 
 def main() -> None:

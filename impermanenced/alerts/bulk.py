@@ -7,8 +7,10 @@ sampled, and then each file is looked at.  Alerts are made of this; a report nev
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..drift import Drift
@@ -31,6 +33,7 @@ Look = Callable[[int, list[int]], list[Entry]]  # (subvolume, inodes) -> what be
 Settle = Callable[[int, Iterable[int]], None]  # (subvolume, inodes): their verdict is known
 
 _Key = tuple[int, bytes, bytes, int]  # subvolume, directory, who, account
+Members = dict[int, "array[int]"]  # files, in the order of their inodes, by the directory that they lie in
 
 
 @dataclass(slots=True)
@@ -46,7 +49,7 @@ class _Tree:
 
     path: bytes
     new: bool  # whether the directory is not in the blank
-    members: dict[int, set[int]] = field(default_factory=dict)  # by the directory that they lie in
+    members: Members = field(default_factory=dict)
 
 
 class BulkWrites:
@@ -64,7 +67,7 @@ class BulkWrites:
         one by one.
         """
         rest: set[int] = set()
-        by_origin: dict[Origin | None, dict[int, set[int]]] = {}
+        by_origin: dict[Origin | None, Members] = {}
         for (directory, origin), inodes in dirty.items():
             by_origin.setdefault(origin, {})[directory] = inodes
         sifter = _Sifter(top_fd, volume)
@@ -72,45 +75,44 @@ class BulkWrites:
             if sum(map(len, directories.values())) < MANY:
                 rest.update(*directories.values())
                 continue
-            rest |= directories.pop(0, set())  # their directory is not known
+            rest.update(directories.pop(0, ()))  # their directory is not known
             for found in sifter.trees(directories, rest):
                 rest |= self._take(sifter, origin, found)
         return rest
 
     def _take(self, sifter: _Sifter, origin: Origin | None, found: _Tree) -> set[int]:
         """Take the bulk out of a tree, and return the other inodes."""
-        whole = [inode for members in found.members.values() for inode in members]
-        if len(whole) < MANY:
-            return set(whole)
+        if sum(map(len, found.members.values())) < MANY:
+            return set(itertools.chain.from_iterable(found.members.values()))
+        whole = array("Q", sorted(itertools.chain.from_iterable(found.members.values())))
         if self._join(sifter, origin, found, whole, SAMPLE):
             return set()
         rest: set[int] = set()
         for members in found.members.values():
             few = len(members) < 2 * SAMPLE_OF_DIRECTORY
             if few or not self._join(sifter, origin, found, members, SAMPLE_OF_DIRECTORY):
-                rest |= members
+                rest.update(members)
         return rest
 
     def _join(
-        self, sifter: _Sifter, origin: Origin | None, found: _Tree, inodes: Iterable[int], sample: int
+        self, sifter: _Sifter, origin: Origin | None, found: _Tree, inodes: array[int], sample: int
     ) -> bool:
         """Return whether a sample of these is of one mind, so that they are bulk or
         need no alert.
         """
-        ordered = sorted(inodes)
         root_id = sifter.volume.root_id
-        entries = self._look(root_id, ordered[:: -(-len(ordered) // sample)])
+        entries = self._look(root_id, inodes[:: -(-len(inodes) // sample)].tolist())
         verdicts = {entry.verdict for entry in entries}
         if len(verdicts) != 1 or any(entry.difference.change is not Change.CREATED for entry in entries):
             return False
         if not found.new:
-            self._settle(root_id, ordered)
+            self._settle(root_id, inodes)
         account = account_of(entries[0]) if origin is None else owner_of(origin.uid)
         key = root_id, found.path, who(origin), account
         said = self._said.get(key) if found.new else None
         worst = max(map(loss_of, entries), key=weight)
         if verdicts <= LOSSES and (said is None or weight(worst) > weight(said)):
-            count, size = sifter.tree.sizes(ordered)
+            count, size = sifter.tree.sizes(inodes)
             self._add(key, bulk_alert(found.path, entries, count, size, account))
         return True
 
@@ -152,7 +154,7 @@ class _Sifter:
         self._blank = Tree(top_fd, volume.blank_id) if volume.blank_id is not None else None
         self._drift = Drift(top_fd, volume, None)
 
-    def trees(self, directories: Mapping[int, set[int]], rest: set[int]) -> Iterable[_Tree]:
+    def trees(self, directories: Members, rest: set[int]) -> Iterable[_Tree]:
         """Return the new files by the outermost new directory; those without a place are added to `rest`."""
         found: dict[bytes, _Tree] = {}
         for directory, inodes in directories.items():
@@ -160,7 +162,7 @@ class _Sifter:
             if place is not None:
                 found.setdefault(place[0], _Tree(*place)).members[directory] = inodes
             elif self._blank is not None and self._blank.inode(directory) is not None:
-                rest |= inodes
+                rest.update(inodes)
             else:  # the directory came and went, and most of its files with it
                 rest.update(inode for inode in inodes if self.tree.inode(inode) is not None)
         return found.values()

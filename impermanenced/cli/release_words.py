@@ -143,8 +143,12 @@ def changed(done: Changed, *, dry_run: bool) -> str:
 
 
 def _along(along: Along) -> Iterator[str]:
-    if along.paths:
-        yield f"brought along: {first_of(sorted(along.paths), NAMED)}"
+    paths, removed = along.brought.paths, along.brought.removed
+    if paths:
+        yield f"brought into the running system: {first_of(sorted(paths), NAMED)}"
+    if removed:
+        yield f"removed from the running system: {first_of(sorted(removed), NAMED)}"
+    if paths or removed:
         yield f"kernel of the next boot: {along.kernel}"
     if along.note is not None:
         yield f"note: {along.note}"

@@ -89,7 +89,8 @@ def change_to_json(done: Changed, notes: Sequence[str] = ()) -> Object:
         "release": None if done.release is None else release_to_json(done.release),
         "before": release_to_json(done.before),
         "findings": [finding_to_json(one) for one in done.findings],
-        "brought": [path_fields(path) for path in done.along.paths],
+        "brought": [path_fields(path) for path in done.along.brought.paths],
+        "removed": [path_fields(path) for path in done.along.brought.removed],
         "kernel": done.along.kernel,
         "notes": [*notes, *([] if note is None else [note])],
     }

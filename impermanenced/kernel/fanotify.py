@@ -180,7 +180,8 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     """Return the events of one read that are about the subvolumes in `wanted`.
 
     Every record is walked by its own length; one that claims to be shorter than its header or longer than
-    what holds it ends the walk of that event (or of the buffer) and is counted.
+    what holds it ends the walk of that event (or of the buffer) and is counted.  Events about one inode that
+    follow each other are one: the kernel does not merge what is about its name with that about its content.
 
     This runs for every write of the machine.  An event that begins otherwise than nearly all do goes to
     `_event`; of the others, those of other subvolumes are dropped after one look at fixed offsets.
@@ -188,6 +189,7 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     events: list[Event] = []
     foreign: set[int] = set()
     arrived: set[int] = set()
+    latest = None  # the last event without its kinds
     overflowed = False
     skipped = total = offset = 0
     end = len(buffer)
@@ -195,15 +197,12 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
     metadata, name, fid, handle = _METADATA_ALONE, _DFID_NAME, _FID_ALONE, _HANDLE
     while end - offset >= 24:  # _METADATA.size
         if end - offset >= 64:  # _HEAD.size
-            length, about, mask, pid, kind, size, first, inode, root_id = head(buffer, offset)
+            length, begin, mask, pid, kind, size, first, inode, root_id = head(buffer, offset)
             if (
-                about == metadata
-                and kind == name
-                and first == handle
-                and 64 <= length <= end - offset
-                and 40 <= size <= length - 24
+                begin == metadata and kind == name and first == handle
+                and 64 <= length <= end - offset and 40 <= size <= length - 24
                 and not mask & 0x4000  # FAN_Q_OVERFLOW
-            ):
+            ):  # fmt: skip
                 if root_id not in wanted:
                     foreign.add(root_id)
                     offset += length
@@ -214,8 +213,11 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
                     if second == fid and other == handle:
                         offset += length
                         total += 1
-                        if child_root in wanted:
-                            events.append(make(Event, (mask, pid, child_root, child, generation, inode)))
+                        about = pid, child_root, child, generation, inode
+                        if about == latest:
+                            events[-1] = make(Event, (events[-1][0] | mask, *about))
+                        elif child_root in wanted:
+                            events.append(make(Event, (mask, *(latest := about))))
                         else:
                             foreign.add(child_root)
                             arrived.add(child_root)
@@ -229,4 +231,5 @@ def parse(buffer: bytes, wanted: Container[int]) -> Batch:
         skipped += odd
         if event is not None:
             events.append(event)
+            latest = None
     return Batch(events, total, overflowed, foreign, skipped + (end != offset), arrived)

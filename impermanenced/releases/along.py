@@ -15,18 +15,19 @@ from ..model import Difference, Volume
 from ..text import to_text
 from ..volumes.machine import Machine
 from . import boot, copies, listing, promotion
+from .boot import Brought
 
 
 @dataclass(frozen=True, slots=True)
 class Along:
-    """What was brought into the running system."""
+    """What was done in the running system."""
 
-    paths: tuple[bytes, ...] = ()  # in /boot
+    brought: Brought
     kernel: str | None = None  # that the boot loader starts next, as far as names tell
     note: str | None = None  # why the release takes two boots
 
 
-NOTHING = Along()
+NOTHING = Along(Brought())
 
 
 def bring(
@@ -38,13 +39,12 @@ def bring(
     if volume.path != b"/":
         return NOTHING
     place = listing.place_of(machine, volume.blank or b"")
-    paths: list[bytes] = []
-    note = None
+    brought, note = Brought(), None
     try:
         if place is not None and changes:
             with openat2.root(volume.mountpoint) as live, promotion.opened(machine, place) as release:
                 _bring_modules(volume.mountpoint, machine.at(place.path), live, release)
-                paths = boot.bring(live, release, changes, gone)
+                brought = boot.bring(live, release, changes, gone)
     except (ImpermanenceError, OSError) as error:
         note = f"the running /boot could not be brought along: {error}; it takes two boots"
     kernel = loaders.next_kernel(volume.mountpoint)
@@ -56,7 +56,7 @@ def bring(
                 f"the boot loader starts {to_text(release_name)} next, for which the release has no modules: "
                 "that boot keeps the root"
             )
-    return Along(tuple(paths), None if release_name is None else to_text(release_name), note)
+    return Along(brought, None if release_name is None else to_text(release_name), note)
 
 
 def _bring_modules(live_path: bytes, release_path: bytes, live: int, release: int) -> None:

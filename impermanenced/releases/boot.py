@@ -36,6 +36,14 @@ _LARGEST = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """What is otherwise in the running /boot now, or among the links to it."""
+
+    paths: tuple[bytes, ...] = ()  # that it has from the release
+    removed: tuple[bytes, ...] = ()  # that the release does not have
+
+
+@dataclass(frozen=True, slots=True)
 class Copied:
     """The names that a /boot of its own had when it was copied into the release."""
 
@@ -105,9 +113,9 @@ def changes_of(changes: Iterable[Difference]) -> list[Difference]:
     ]
 
 
-def bring(live: int, release: int, changes: Iterable[Difference], gone: Iterable[bytes] = ()) -> list[bytes]:
-    """Bring what a release has in /boot otherwise than the one before into the running system; return the
-    paths.
+def bring(live: int, release: int, changes: Iterable[Difference], gone: Iterable[bytes] = ()) -> Brought:
+    """Bring what a release has in /boot otherwise than the one before into the running system; return what
+    that was.
 
     `gone` are names in /boot that went.  Raises OSError, and ImpermanenceError for a link on the way.
     """
@@ -117,10 +125,10 @@ def bring(live: int, release: int, changes: Iterable[Difference], gone: Iterable
     done = [path for path in there if not _is_same(release, live, path)]
     for path in done:
         _replace(live, release, path)
-    for path in reversed([path for path in order if path not in there and _is_there(live, path)]):
+    removed = [path for path in reversed(order) if path not in there and _is_there(live, path)]
+    for path in removed:
         copies.one(release, live, path)
-        done.append(path)
-    return done
+    return Brought(tuple(done), tuple(removed))
 
 
 def _replace(target: int, source: int, path: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,10 +20,12 @@ from .seen import SeenNumbers
 BATCH = 8192  # waiting inodes at which `on_many` is called, so that they are stored
 LIMIT = 65536  # waiting inodes, at most; of one owner at most three times as many as there is room left
 LOOKED_AT = 20_000  # inodes that are remembered as looked at, at least
-CROWDED = 20_000  # inodes to look at from which on they must not wait for quiet
+# Inodes to look at from which on they must not wait for quiet.  Each time the filesystem is synced, which its
+# writers wait for.
+CROWDED = 40_000
 # Inodes to look at, at most, and of one owner at most three times as many as there is room left; of who has
-# more, everything is compared.  They take 8 bytes each while they wait, and 100 while they are sorted.
-MOST = 50_000
+# more, everything is compared.  They take 8 bytes each, and 40 more while those of one tree are sorted.
+MOST = 100_000
 SPREAD = 0x9E3779B97F4A7C15  # the golden ratio of 64 bits (Knuth), odd: it spreads what lies side by side
 
 
@@ -38,16 +40,15 @@ class Seen(NamedTuple):
 
 
 _Key = tuple[int, Origin | None]  # a directory and a writer
-Dirty = dict[_Key, set[int]]  # inodes to look at
-# The same while they wait, where one may be there twice.
-Waiting = dict[_Key, "array[int]"]
+Dirty = dict[_Key, "array[int]"]  # inodes to look at, in their order
+Waiting = dict[_Key, "array[int]"]  # the same while they wait, in any order, where one may be there twice
 Event = tuple[int, int, int, Origin | None, bool]  # a Seen, or a plain tuple of its fields
 _Unstored = dict[int, dict[int, Noted]]
 
 
-def by_owner(dirty: Mapping[int, Mapping[_Key, Collection[int]]]) -> Iterator[tuple[int, Dirty]]:
+def by_owner(dirty: Mapping[int, Waiting]) -> Iterator[tuple[int, Dirty]]:
     """Yield (subvolume, what one owner wrote there): root's first, and then of those who wrote least."""
-    parts: dict[tuple[int, int], dict[_Key, Collection[int]]] = {}
+    parts: dict[tuple[int, int], Waiting] = {}
     sizes: dict[int, int] = {}
     for root_id, written in dirty.items():
         for (directory, origin), inodes in written.items():
@@ -55,7 +56,7 @@ def by_owner(dirty: Mapping[int, Mapping[_Key, Collection[int]]]) -> Iterator[tu
             sizes[owner] = sizes.get(owner, 0) + len(inodes)
             parts.setdefault((owner, root_id), {})[directory, origin] = inodes
     for owner, root_id in sorted(parts, key=lambda part: (part[0] != ROOT, sizes[part[0]])):
-        yield root_id, {key: set(inodes) for key, inodes in parts[owner, root_id].items()}
+        yield root_id, {key: array("Q", sorted(set(inodes))) for key, inodes in parts[owner, root_id].items()}
 
 
 def _number(root_id: int, inode: int) -> int:

@@ -37,6 +37,17 @@ def slowly(buffer: bytes) -> Batch:
     return Batch(events, total, overflowed, foreign, skipped + (len(buffer) != offset), arrived)
 
 
+def merged(events: list[Event]) -> list[Event]:
+    """One of those that follow each other about one inode, by one process and through one directory."""
+    found: list[Event] = []
+    for one in events:
+        if found and found[-1]._replace(mask=0, generation=0) == one._replace(mask=0, generation=0):
+            found[-1] = found[-1]._replace(mask=found[-1].mask | one.mask)
+        else:
+            found.append(one)
+    return found
+
+
 def test_the_parser_takes_any_buffer_and_invents_nothing() -> None:
     draw = chance("events")
     for _ in range(BUFFERS * TIMES):
@@ -48,6 +59,6 @@ def test_the_parser_takes_any_buffer_and_invents_nothing() -> None:
         assert len(batch.events) <= batch.total <= len(buffer) // 24
         assert not batch.foreign & WANTED
         slow = slowly(buffer)
-        assert batch.events == slow.events, buffer
+        assert merged(batch.events) == merged(slow.events), buffer
         assert batch.arrived == slow.arrived and batch.arrived <= batch.foreign, buffer
         assert (batch.total, batch.overflowed) == (slow.total, slow.overflowed), buffer

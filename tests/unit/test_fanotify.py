@@ -33,6 +33,36 @@ def test_the_target_of_an_entry_is_the_child() -> None:
     assert batch == ([fanotify.Event(fanotify.FAN_CREATE, 42, 256, 301, 7, 300)], 1, False, set(), 0, set())
 
 
+def test_what_follows_each_other_about_one_file_is_one_event() -> None:
+    made, closed = fanotify.FAN_CREATE, fanotify.FAN_CLOSE_WRITE
+    other = (ENTRY[0], record(fanotify.FAN_EVENT_INFO_TYPE_FID, 256, 302))
+    elsewhere = (record(fanotify.FAN_EVENT_INFO_TYPE_DFID_NAME, 256, 299, name=b"file\0"), ENTRY[1])
+    buffer = b"".join(
+        (
+            event(made, 42, *ENTRY),
+            event(closed, 42, *ENTRY),
+            event(closed, 43, *ENTRY),
+            event(closed, 43, *elsewhere),
+            event(made, 43, *other),
+            event(closed, 42, *ENTRY),
+        )
+    )
+    batch = fanotify.parse(buffer, {256})
+    assert [(found.mask, found.pid, found.inode, found.parent) for found in batch.events] == [
+        (made | closed, 42, 301, 300),
+        (closed, 43, 301, 300),
+        (closed, 43, 301, 299),
+        (made, 43, 302, 300),
+        (closed, 42, 301, 300),
+    ]
+    assert batch.total == 6
+    # One that is looked at slowly stays in its place.
+    lone = record(fanotify.FAN_EVENT_INFO_TYPE_DFID_NAME, 256, 300, name=b".\0")
+    around = event(made, 42, *ENTRY)
+    batch = fanotify.parse(around + event(closed, 42, lone) + around, {256})
+    assert [found.inode for found in batch.events] == [301, 300, 301]
+
+
 def test_of_a_directory_itself_only_the_directory_is_told() -> None:
     self_event = record(fanotify.FAN_EVENT_INFO_TYPE_DFID_NAME, 256, 300, name=b".\0")
     (found,) = fanotify.parse(event(fanotify.FAN_ATTRIB, 1, self_event), {256}).events

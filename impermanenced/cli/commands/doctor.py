@@ -29,6 +29,7 @@ from ...model import Decision
 from ...releases import doctor as releases_doctor
 from ...report import unkept
 from ...report.report import Manager
+from ...setup import doctor as setup_doctor
 from ...volumes.machine import Machine
 from .. import mending, next_boot, output, trouble, wording
 from ..arguments import add_json, add_yes
@@ -78,7 +79,7 @@ def look(config_file: bytes | None) -> list[Finding]:
     running = Running.read() if config_file is None else Running()
     decision: Decision | None = None
     hook = outcome.look(history.this_boot_id()) if config_file is None else None
-    mended = False
+    mended, cut = False, None
     try:
         with Manager(config_file) as manager:
             config, machine = manager.config, manager.machine
@@ -93,6 +94,7 @@ def look(config_file: bytes | None) -> list[Finding]:
             found += owners.examine(manager)
             found += unkept.examine(manager, decision)
             mended = hook is not None and _is_mended(hook, decision, machine)
+            cut = setup_doctor.cut(machine)
     except NotSetUp as error:
         # Where another root runs, the configuration is not about it: that comes first.
         if decision is None and config_file is None:
@@ -106,6 +108,8 @@ def look(config_file: bytes | None) -> list[Finding]:
     told = {finding.code for finding in found if finding.code is not None}
     if hook is not None and hook.kind != outcome.GAVE_WAY and hook.code not in told:
         found.insert(0, _this_boot(hook, decision if mended else None))
+    if cut is not None:  # until its last step there is no record, and setup alone would be the wrong way
+        found = [cut, *(finding for finding in found if finding.code != setup_doctor.NO_RECORD)]
     return doctor.worst_first(found)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+
+_RUN = 4096  # inodes that one search is for, at most
 
 
-def runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last number of each run; in a run at most two numbers are missing in a row."""
-    first = last = -1
-    for number in numbers:
-        if number > last + 3:
-            if first >= 0:
-                yield first, last
-            first = number
-        last = number
-    if first >= 0:
-        yield first, last
+def runs(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield numbers that are in their order in runs of at most _RUN, in which at most two are missing in a
+    row.
+    """
+    start = 0
+    for at in range(1, len(numbers)):
+        if numbers[at] > numbers[at - 1] + 3 or at - start == _RUN:
+            yield numbers[start:at]
+            start = at
+    if numbers:
+        yield numbers[start:]

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from ...errors import TooMany
 from .items import (
@@ -114,17 +114,18 @@ class Tree:
             return Inode._make(INODE.unpack_from(self._small, where))
         return None
 
-    def sizes(self, inodes: Iterable[int]) -> tuple[int, int]:
+    def sizes(self, inodes: Sequence[int]) -> tuple[int, int]:
         """Return how many of these inodes still have a name, and the bytes that the files among them take.
 
-        Numbers that follow each other closely cost one search together.
+        The inodes are in their order; those that follow each other closely cost one search together.
         """
         count = size = 0
         header, unpack = HEADER_SHORT.unpack_from, INODE_SHORT.unpack_from
-        buffer, wanted = self._small, set(inodes)
-        for first, final in runs(sorted(wanted)):
-            last = final, BTRFS_INODE_ITEM_KEY, MAX_U64
-            key: Key | None = (first, BTRFS_INODE_ITEM_KEY, 0)
+        buffer = self._small
+        for run in runs(inodes):
+            wanted = frozenset(run)
+            last = run[-1], BTRFS_INODE_ITEM_KEY, MAX_U64
+            key: Key | None = (run[0], BTRFS_INODE_ITEM_KEY, 0)
             while key is not None and (items := self.fill(buffer, key, last)):
                 where = _ARGS.size
                 for _ in range(items):

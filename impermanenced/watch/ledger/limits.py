@@ -17,14 +17,17 @@ def shrink(database: Database, most: int) -> int:
     """Reduce the rows of this boot, and return how many had to be forgotten.
 
     Who crowds the ledger pays for it: each owner keeps a share, and who has less than that keeps everything.
-    Of an owner with too many, full directories become one row each; if that is not enough, the oldest rows
-    are deleted.
+    Of an owner with too many, full directories become one row each, until half of all room is free, because
+    that loses little and takes as long for few rows as for many; if it is not enough, the oldest rows are
+    deleted, until a tenth is.
     """
     forgotten = 0
     with database.transaction():
         _note_owners(database)
-        for owner, extra in excess(_counts(database, "seen"), most * 9 // 10).items():
-            if (left := _gather(database, owner, extra)) > 0:
+        counts = _counts(database, "seen")
+        ample = excess(counts, most // 2)
+        for owner, extra in excess(counts, most * 9 // 10).items():
+            if (left := extra - _gather(database, owner, ample[owner])) > 0:
                 forgotten += _delete_oldest(database, "seen", "root, inode", owner, left)
         room = most // COMPANY
         if database.count("crowd") > room:
@@ -64,8 +67,8 @@ def _delete_oldest(database: Database, table: str, key: str, owner: int, count: 
 
 
 def _gather(database: Database, owner: int, wanted: int) -> int:
-    """Make one row of each directory of an owner, the fullest first, and return how many rows are still too
-    many.
+    """Make one row of each directory of an owner, the fullest first, until so many rows are gone, and return
+    how many these were.
     """
     run = database.con.execute
     groups = run(
@@ -75,10 +78,11 @@ def _gather(database: Database, owner: int, wanted: int) -> int:
         (database.boot, owner, COMPANY),
     ).fetchall()
     run("CREATE TEMP TABLE full (root, directory, origin)")
+    gathered = 0
     for root_id, directory, origin, number, pid, first, last in groups:
-        if wanted <= 0:
+        if gathered >= wanted:
             break
-        wanted -= number
+        gathered += number
         run("INSERT INTO full VALUES (?, ?, ?)", (root_id, directory, origin))
         run(PUT_CROWD, (database.boot, root_id, directory, origin, pid, number, first, last))
     run(
@@ -86,7 +90,7 @@ def _gather(database: Database, owner: int, wanted: int) -> int:
         (database.boot,),
     )
     run("DROP TABLE full")
-    return wanted
+    return gathered
 
 
 def forget_origins(database: Database) -> None:

@@ -412,6 +412,8 @@ def test_a_new_kernel_is_brought_along_and_taken_back(machine: Machine, debs: Pa
     back = checked("blank_change", machine.say("blank", "revert", "-1", "--json"))
     assert back["kernel"] == RELEASES[0]
     assert back["findings"] == []
+    assert f"/boot/vmlinuz-{RELEASES[1]}" in [one["path"] for one in back["removed"]]
+    assert sorted(one["path"] for one in back["brought"]) == ["/boot/grub/grub.cfg", "/vmlinuz"]
     assert (live / "vmlinuz").readlink().name == f"vmlinuz-{RELEASES[0]}"
     assert not (live / f"boot/vmlinuz-{RELEASES[1]}").exists()
     assert RELEASES[0] in (live / "boot/grub/grub.cfg").read_text()

@@ -102,6 +102,8 @@ def test_somebody_who_presses_ctrl_c_on_the_way(stock: Stock, moment: int) -> No
     assert "Traceback" not in said.stderr
     assert stock.boot().result.action == "off"
     content(stock)
+    found = stock.run("doctor", booted=True)
+    assert "a set-up was cut on its way" in found.stdout and "set it up" not in found.stdout
     assert stock.run("setup", "--yes", booted=True).returncode == 0
     assert stock.boot().result.action == "wiped"
     content(stock)
@@ -128,6 +130,9 @@ def test_a_way_back_that_is_cut(filesystem: Filesystem, power: bool) -> None:
             stock.cut_power()
         assert stock.boot().result.action in ("wiped", "kept", "off"), moment
         content(stock)
+        record = stock.top / ".impermanence/setup.env"
+        if record.exists() and "WAY=remove\n" in record.read_text():
+            assert "the way back to a normal machine was cut" in stock.run("doctor", booted=True).stdout
         said = stock.run("setup", "--remove", "--yes", booted=True)
         assert said.returncode in (0, 5), (moment, said.stderr)
         assert stock.boot().result.action == "off", moment
