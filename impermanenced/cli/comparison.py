@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ..boots import compared
 from ..boots.compared import Compared, Moments
@@ -12,6 +11,7 @@ from ..document.comparison import comparison_to_json, volume_to_json
 from ..document.fields import Object, printed
 from ..drift import Between, Move
 from ..kernel import openat2
+from ..lazy import NamedTuple
 from ..model import Change, Difference, FileType
 from ..paths import within
 from ..text import size_to_text, to_text

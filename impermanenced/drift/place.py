@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..kernel.btrfs import DirEntry
+from ..lazy import NamedTuple
 from ..paths import DEEPEST
 from .side import ROOT_INODE, Side
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from ..lazy import NamedTuple
 from . import libc
 
 IN_MODIFY = 0x00000002

@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..lazy import NamedTuple
 from .departures import Departures
 from .frames import Link
 from .subids import SubordinateIds

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from gi.repository import Gio, GLib
 
 from ..errors import ImpermanenceError, ServiceError, UsageError
+from ..lazy import NamedTuple
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 CALL_TIMEOUT = 5000  # milliseconds

@@ -18,10 +18,10 @@ import collections
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from ...config.placement import Ownership, Placement
 from ...errors import UsageError
+from ...lazy import NamedTuple
 from ...losses import LossClass, weight
 from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...paths import ancestors, within
