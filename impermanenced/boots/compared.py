@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from ..config.load import Config
-from ..drift import Between, Comparison
+from ..drift.between import Between, Comparison
 from ..errors import NotSetUp, UsageError
 from ..lazy import NamedTuple
 from ..model import Volume

@@ -9,7 +9,8 @@ from ..boots import compared
 from ..boots.compared import Compared, Moments
 from ..document.comparison import comparison_to_json, volume_to_json
 from ..document.fields import Object, printed
-from ..drift import Between, Move
+from ..drift.between import Between
+from ..drift.moves import Move
 from ..kernel import openat2
 from ..lazy import NamedTuple
 from ..model import Change, Difference, FileType
