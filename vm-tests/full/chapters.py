@@ -68,7 +68,7 @@ def stock(machine: Stock, note: Note) -> Life:
     machine.run(
         "install -d -m 700 -o alice -g alice ~alice/.ssh && cd ~alice/.ssh"
         " && ssh-keygen -q -t ed25519 -N '' -f id_ed25519 && cp id_ed25519.pub authorized_keys"
-        " && ssh-keyscan -t ed25519 localhost > known_hosts && chown alice: *"
+        " && sed 's/^/localhost /' /etc/ssh/ssh_host_ed25519_key.pub > known_hosts && chown alice: *"
     )
     life = Life(machine)
     life.check(machine)

@@ -17,13 +17,12 @@ import kernel
 from machine import Disk, Machine
 
 from full import guest, repository
+from full.cuts import copy
 from full.guest import HERE, Guest, succeed
 from full.repository import PLACE
 
 ARCHIVE = "archive.service"  # in the guest, which has no network
-UUID = "6f0f3c52-1c0f-4f0e-9e0d-2f6f7a4f5b11"
-# As the installer's GRUB says it.
-WORDS = f"root=UUID={UUID} ro rootflags=subvol=@rootfs"
+ROOT = "ro rootflags=subvol=@rootfs"  # as the installer's GRUB says it
 BUILDERS = {"initramfs-tools": ("initramfs-tools", "zstd"), "dracut": ("dracut", "zstd")}
 META = "linux-image-cloud-amd64"
 _KERNEL = re.compile(r"\blinux-image-\d\S*-cloud-amd64$", re.MULTILINE)
@@ -99,12 +98,16 @@ SYSTEMS = (
 class Stock(Guest):
     """The boot loader is played: before each boot it reads kernel and initrd from the root, as it is then."""
 
-    def __init__(self, directory: Path, system: System, extra: Sequence[Disk]) -> None:
+    def __init__(
+        self, directory: Path, system: System, extra: Sequence[Disk], *, disk: Path | None = None
+    ) -> None:
+        """Make a machine of a disk, which is a new one of that system if none is given."""
         self.directory = directory
         self.system = system
-        self.words = WORDS
-        self.disk = directory / "disk.img"
-        subprocess.run(["cp", "--sparse=always", "--reflink=auto", system.disk(), self.disk], check=True)
+        self.disk = disk or directory / "disk.img"
+        if disk is None:
+            copy(system.disk(), self.disk)
+        self.words = f"root=UUID={uuid_of(self.disk)} {ROOT}"
         self.release = ""  # of the kernel that booted last
         drives = [Disk(self.disk), *extra]
         image, initial = directory / "vmlinux", directory / "initrd"
@@ -156,11 +159,15 @@ class Stock(Guest):
         return int(self.run("stat -f -c '%a*%S' / | { IFS='*' read a b; echo $((a * b)); }").output)
 
 
-def serving(device: str, size: int) -> str:
+def uuid_of(disk: Path) -> str:
+    return _output("blkid", "--probe", "--match-tag", "UUID", "--output", "value", str(disk)).strip()
+
+
+def serving(device: str, size: int, port: int = 80) -> str:
     """What has an archive of that size, on that disk, answer."""
-    server = f"python3 -m http.server --bind 127.0.0.1 --directory {PLACE} 80"
+    server = f"python3 -m http.server --bind 127.0.0.1 --directory {PLACE} {port}"
     return (
         f"mkdir -p {PLACE} && head -c {size} {device} | tar -C {PLACE} -x"
         f" && systemd-run --quiet --unit {ARCHIVE} {server}"
-        " && bash -c 'until : > /dev/tcp/127.0.0.1/80; do sleep 0.2; done' 2>/dev/null && apt-get update"
+        f" && bash -c 'until : > /dev/tcp/127.0.0.1/{port}; do sleep 0.2; done' 2>/dev/null && apt-get update"
     )

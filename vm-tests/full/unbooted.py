@@ -37,15 +37,15 @@ FORBIDDEN = "#!/bin/sh\nexit 101\n"  # by which a package starts no service
 
 
 @contextlib.contextmanager
-def archive(packages: Path, directory: Path) -> Iterator[str]:
-    """Serve a tar of packages; the line of sources.list."""
+def archive(packages: Path, directory: Path) -> Iterator[int]:
+    """Serve a tar of packages; the port."""
     subprocess.run(["tar", "-C", directory, "-xf", packages], check=True)
     handler = functools.partial(_Quiet, directory=os.fspath(directory))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"deb [trusted=yes] http://127.0.0.1:{server.server_port} ./\n"
+            yield server.server_port
         finally:
             server.shutdown()
             thread.join()
@@ -59,8 +59,10 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 class Unbooted:
     """Its disk is a file; what is on it while it is off is what a power cut would leave."""
 
-    def __init__(self, directory: Path, system: System, source: str) -> None:
+    def __init__(self, directory: Path, system: System, port: int) -> None:
+        """Make a machine that has its packages from this port of the host."""
         self.directory = directory
+        self.port = port
         self.disk = directory / "disk.img"
         self.root = directory / "root"
         self.root.mkdir()
@@ -72,6 +74,7 @@ class Unbooted:
         self.switch_on()
         fstab = self.root / "etc/fstab"
         fstab.write_text(re.sub("UUID=[^ ]*", f"UUID={found}", fstab.read_text()))
+        source = f"deb [trusted=yes] http://127.0.0.1:{port} ./\n"
         (self.root / "etc/apt/sources.list").write_text(source)
         # The hook wants modules of the kernel that runs.
         (self.root / "usr/lib/modules" / os.uname().release).mkdir()
@@ -127,7 +130,7 @@ class Unbooted:
         result = (run / "impermanence/rollback.env").read_text()
         return dict(line.split("=", 1) for line in result.splitlines())["ACTION"]
 
-    def run(self, script: str, *, check: bool = True) -> Result:
+    def run(self, script: str, *, check: bool = True, timeout: float | None = None) -> Result:
         """Run shell text as root."""
         argv: list[str | Path] = ["chroot", self.root, "sh", "-c", script]
         said = subprocess.run(
@@ -137,6 +140,7 @@ class Unbooted:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
+            timeout=timeout,
         )
         text = said.stdout.decode(errors="backslashreplace")
         if check and said.returncode != 0:
