@@ -96,9 +96,9 @@ class Line:
         self._next = WAITING_EACH
 
     def show(self, words: str, seconds: float) -> None:
-        """Show the words, so many seconds after the work began."""
+        """Show the words, so many seconds after the work began; "" leaves what another line shows."""
         stream = sys.stderr
-        if stream is None:
+        if stream is None or not words:
             return
         if stream.isatty():
             stream.write(f"\r\x1b[K{_printable(words)}")

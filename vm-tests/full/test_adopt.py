@@ -247,6 +247,8 @@ def keep_what_a_socket_starts(on: Guest) -> None:
 
 def keep_the_journal(on: Guest) -> str:
     """It never stops: what is logged meanwhile is in /run.  Return the id of the boot."""
+    # The image has had another one there, which nothing mounts any more.
+    on.run("rm -r /persist/var/log")
     on.run("logger -t story before the journal moved && journalctl --sync")
     refused = on.run("impermanence persist /var/log/journal", check=False)
     command = "impermanence persist --stop systemd-journald.service /var/log/journal"

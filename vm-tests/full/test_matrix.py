@@ -16,8 +16,10 @@ from full.guest import TOP, Guest
 
 FIRST_LIFE = f"{TOP}/old_roots/0-00000000-0000-0000-0000-000000000000"
 # Beside what a program wrote, all that the life has in these: names, owners, modes, sizes, times.
+# What is mounted in it is left out.
 LISTING = (
-    "{ find usr etc home crud -printf '%p|%y|%s|%m|%U|%T@|%l\\n'; "
+    "{ find usr etc home crud \\( -path 'etc/early*' -o -path etc/late \\) -prune"
+    " -o -printf '%p|%y|%s|%m|%U|%T@|%l\\n'; "
     "find crud -type f -exec sha256sum {} +; } | sort"
 )
 CRUD = """
@@ -103,8 +105,9 @@ def assert_is(on: Guest, initrd: str, layout: str) -> None:
 
 def wipes(on: Guest) -> None:
     before = on.root_uuid()
+    # It also installs units in the life that ends.
+    on.run("impermanence apply", timeout=600)
     on.run(f"cd / && {LISTING} > /persist/life")
-    on.run("impermanence apply")
     on.reboot()
     on.open_top()
 
