@@ -79,7 +79,7 @@ else:
     class _Fields(type):
         """The maker of a named tuple from the body of a class."""
 
-        def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
+        def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, object]) -> type:
             if not bases:
                 return super().__new__(mcs, name, bases, body)
             fields = body.pop("__annotations__", {})
