@@ -32,14 +32,14 @@ WORKS = {
     "upgrade": f"impermanence update -- apt-get install {stock.kernels(SYSTEM.release)[1]}",
     "remove": "impermanence setup --remove --yes",
 }
-# What a person has, whatever happened; redis writes its file anew when it stops.
+# What a person has, whatever happened; the service writes its file anew when it stops, with its own umask.
 KEPT = (
     "cat /etc/ssh/ssh_host_*_key /etc/machine-id ~alice/letter /var/log/mine"
     " && stat -c '%n %U %a' ~alice ~alice/letter /var/lib/redis /var/lib/redis/dump.rdb"
     " && redis-check-rdb /var/lib/redis/dump.rdb | grep -o -e 'RDB looks OK' -e '1 keys read'"
 )
 COLOUR = """
-cd /var/lib/redis && redis-server --port 0 --unixsocket /tmp/redis --daemonize yes --dir . &&
+umask 007 && cd /var/lib/redis && redis-server --port 0 --unixsocket /tmp/redis --daemonize yes --dir . &&
 until redis-cli -s /tmp/redis ping; do :; done &&
 redis-cli -s /tmp/redis set colour blue && redis-cli -s /tmp/redis shutdown save
 """
