@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from .lazy import NamedTuple
 
 # A row is marked twice from SERIOUS on, and once from BAD on.
 SERIOUS = 85

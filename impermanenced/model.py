@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 import stat
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from .lazy import NamedTuple
 from .losses import LossClass
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 MOST = 1 << 13  # directories in a cache
+MOST_BYTES = 1 << 18  # of their paths
 PATH_MAX = 4096  # linux/limits.h: what a program can open by one path
 DEEPEST = 4 * PATH_MAX  # bytes of a directory's path, below which nothing is listed
 
@@ -30,7 +31,7 @@ class Inherited(dict[bytes, T]):
 
     `found[path[: path.rfind(b"/")]]` is what holds in the directory of a path; "/" is b"" here and has
     `root`. Thousands of paths share a directory: each is worked out once, and a lookup is one of a plain
-    dict.  When there are too many, all are forgotten.
+    dict.  When there are too many, or their paths are too long together, all are forgotten.
     """
 
     def __init__(self, root: T, below: Callable[[T, bytes], T]) -> None:
@@ -40,6 +41,7 @@ class Inherited(dict[bytes, T]):
         super().__init__({b"": root})
         self._root = root
         self._work_out = below
+        self._bytes = 0  # of the paths
 
     def __missing__(self, directory: bytes) -> T:
         unknown = []
@@ -47,13 +49,15 @@ class Inherited(dict[bytes, T]):
             unknown.append(directory)
             directory = directory[: directory.rfind(b"/")]
         found = self[directory]
-        if len(self) > MOST:
+        if len(self) > MOST or self._bytes > MOST_BYTES:
             self.forget()
         for path in reversed(unknown):
             found = self[path] = self._work_out(found, path)
+            self._bytes += len(path)
         return found
 
     def forget(self) -> None:
         """Forget everything, so that it is worked out anew."""
         self.clear()
+        self._bytes = 0
         self[b""] = self._root

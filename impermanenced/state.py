@@ -38,9 +38,8 @@ import enum
 import os
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from .lazy import regex
+from .lazy import NamedTuple, regex
 
 STATE = b".impermanence"
 ROLLBACK = STATE + b"/rollback.env"

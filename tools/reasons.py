@@ -21,7 +21,7 @@ MODULE = '''"""Why a boot did not do what it does otherwise (made by tools/reaso
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ..lazy import NamedTuple
 
 
 class Reason(NamedTuple):

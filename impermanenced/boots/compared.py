@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from ..config.load import Config
-from ..drift import Between, Comparison
+from ..drift.between import Between, Comparison
 from ..errors import NotSetUp, UsageError
+from ..lazy import NamedTuple
 from ..model import Volume
 from ..volumes.machine import Machine
 from . import history

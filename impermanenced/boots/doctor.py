@@ -11,14 +11,13 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import btrfsutil
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
 from ..kernel import btrfs, mounts
-from ..lazy import regex
+from ..lazy import NamedTuple, regex
 from ..model import Decision, Volume
 from ..text import to_text
 from ..volumes.machine import Machine, system_root

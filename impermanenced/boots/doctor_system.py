@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..kernel import openat2
-from ..lazy import regex
+from ..lazy import NamedTuple, regex
 from ..text import size_to_text, to_text
 from ..volumes.machine import Machine, system_root
 from . import kernels

@@ -9,13 +9,13 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 import btrfsutil
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp, RecordError, UsageError
 from ..kernel.btrfs import BTRFS_ROOT_SUBVOL_RDONLY
+from ..lazy import NamedTuple
 from ..model import Volume
 from ..state import (
     BOOTS,

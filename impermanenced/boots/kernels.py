@@ -13,10 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..kernel import openat2, pe
-from ..lazy import regex
+from ..lazy import NamedTuple, regex
 from ..model import Volume
 from ..volumes.machine import Machine
 

@@ -11,12 +11,12 @@ import enum
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 import btrfsutil
 
 from ..errors import ImpermanenceError, UsageError
 from ..kernel import btrfs, openat2
+from ..lazy import NamedTuple
 from ..text import to_text
 from ..volumes.machine import Machine
 from .history import RUNNING, Boot, History, old_roots_of

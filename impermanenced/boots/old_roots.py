@@ -11,13 +11,13 @@ import fcntl
 import os
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 import btrfsutil
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp, RecordError
 from ..kernel import btrfs, libc
+from ..lazy import NamedTuple
 from ..state import (
     BOOTS,
     NEXT,

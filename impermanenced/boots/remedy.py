@@ -9,10 +9,10 @@ import contextlib
 import os
 import shlex
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ..errors import ImpermanenceError, RecordError
 from ..kernel import btrfs
+from ..lazy import NamedTuple
 from ..state import ROLLBACK
 from ..text import to_text
 from ..volumes.machine import Machine, system_root

@@ -6,11 +6,11 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..config.load import Config
 from ..errors import ImpermanenceError, NotSetUp
 from ..kernel import libc
+from ..lazy import NamedTuple
 from ..state import BOOTS, NEXT, BootFile, boot_file, boot_files
 from ..system import atomic
 from ..text import first_of, to_text

@@ -20,12 +20,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
-from typing import NamedTuple
 
 from .. import copying
 from ..copying import Progress, Result
 from ..errors import ImpermanenceError, UsageError
 from ..kernel import libc, mounts, openat2
+from ..lazy import NamedTuple
 from ..text import to_text
 
 MOST_BACKUPS = 10_000

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..drift.alike import holds_the_same
 from ..drift.locate import Located, locate
 from ..errors import ImpermanenceError
+from ..lazy import NamedTuple
 from ..model import TYPES, FileType, Volume, Writer
 from ..state import STATE
 from ..volumes.machine import Machine

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from ..errors import UsageError
-from ..lazy import Deferred, regex
+from ..lazy import Deferred, NamedTuple, regex
 
 difflib = Deferred("difflib")
 

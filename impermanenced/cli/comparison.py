@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ..boots import compared
 from ..boots.compared import Compared, Moments
 from ..document.comparison import comparison_to_json, volume_to_json
 from ..document.fields import Object, printed
-from ..drift import Between, Move
+from ..drift.between import Between
+from ..drift.moves import Move
 from ..kernel import openat2
+from ..lazy import NamedTuple
 from ..model import Change, Difference, FileType
 from ..paths import within
 from ..text import size_to_text, to_text

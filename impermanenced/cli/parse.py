@@ -7,9 +7,10 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from ..errors import UsageError
+from ..lazy import NamedTuple
 from .arguments import did_you_mean, optional_path
 from .commands import COMMANDS
 from .verb import Shared, Verb

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from ..lazy import NamedTuple
 from ..model import Declaration
 from ..paths import within
 from ..text import to_text

@@ -9,9 +9,8 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from ..lazy import regex
+from ..lazy import NamedTuple, regex
 from ..losses import Gate, of_gate
 from ..model import Declaration
 from ..paths import within

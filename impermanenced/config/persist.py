@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from ..lazy import NamedTuple
 from ..model import Declaration
 from ..paths import ancestors, within
 from ..text import to_text

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ..lazy import NamedTuple
 from ..model import Declaration
 
 BIND, SYMLINK, AUTO, SYNC = "bind", "symlink", "auto", "sync"  # the methods

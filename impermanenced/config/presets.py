@@ -11,9 +11,8 @@ import functools
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
-from ..lazy import Deferred
+from ..lazy import Deferred, NamedTuple
 from .values import Where, likely, quoted
 
 _json = Deferred("json")  # most configurations name no preset

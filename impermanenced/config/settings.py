@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
 
 from .. import state
+from ..lazy import NamedTuple
 from ..losses import LossClass
 
 

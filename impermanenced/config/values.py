@@ -6,10 +6,10 @@ An error names the file, the key and the value, and hints at the likely meant ke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from ..errors import ConfigError, UsageError
-from ..lazy import Deferred, regex
+from ..lazy import Deferred, NamedTuple, regex
 from ..paths import PATH_MAX
 from ..text import from_text, to_text
 from . import settings

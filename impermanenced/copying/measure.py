@@ -6,8 +6,8 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable
-from typing import NamedTuple
 
+from ..lazy import NamedTuple
 from .descent import Descent, Level, open_quietly
 from .outcome import Meter, Progress, ignore, never
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from ..errors import Cancelled
+from ..lazy import NamedTuple
 
 MOST = 1000  # lost things that are named; of the others there is a count
 EVERY = 0.2  # seconds between two reports of progress

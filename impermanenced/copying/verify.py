@@ -6,9 +6,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ..kernel import btrfs, extents, inode_flags, openat2
+from ..lazy import NamedTuple
 from .descent import Descent, Level, is_subvolume, open_quietly
 from .outcome import Meter, Progress, ignore, never
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
-from typing import Any
+
+from gi.repository import GLib
 
 from ..config.load import DROP_INS
+from ..kernel import inotify
 from ..system import logger
-from ..watch import inotify
+
+# What may change a file, by whatever name it comes.
+_WRITES = (
+    inotify.IN_CREATE | inotify.IN_MODIFY | inotify.IN_CLOSE_WRITE | inotify.IN_ATTRIB
+    | inotify.IN_MOVED_FROM | inotify.IN_MOVED_TO | inotify.IN_DELETE
+)  # fmt: skip
+_GOES = inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF  # of the watched directory
 
 log = logger.get()
-
-
-class _Handler:
-    def __init__(self, wanted: Callable[[bytes], bool], on_change: Callable[[], None]) -> None:
-        self._wanted = wanted
-        self._on_change = on_change
-
-    def dispatch(self, event: Any) -> None:
-        # A directory is "modified" by whatever happens in it, which comes as an event of its own.
-        if event.event_type in inotify.WRITES and not (event.is_directory and event.event_type == "modified"):
-            paths = (event.src_path, getattr(event, "dest_path", ""))
-            if any(path and self._wanted(os.path.abspath(os.fsencode(path))) for path in paths):
-                self._on_change()
 
 
 def _existing(directory: bytes) -> bytes:
@@ -33,25 +29,52 @@ def _existing(directory: bytes) -> bytes:
 
 
 class ConfigWatch:
-    """A thread that calls `on_change` for each event about the file or, where wanted, its drop-ins.
+    """A watch that has the main loop call `on_change` for events about the file or, where wanted, its
+    drop-ins.
 
     It watches directories, because editors replace files.  For a directory that does not exist it watches the
     nearest one above, and `look_again` after a change finds the directory then.
     """
 
-    def __init__(self, file: bytes, drop_ins: bool, on_change: Callable[[], None]) -> None:
+    def __init__(self, file: bytes, drop_ins: bool, on_change: Callable[[], object]) -> None:
         self._file = os.path.abspath(file)
         self._directory = os.path.join(os.path.dirname(self._file), DROP_INS) if drop_ins else None
-        self._handler = _Handler(self._wanted, on_change)
-        self._observer: Any = inotify.new_observer()
-        self._watched: dict[bytes, Any] = {}
-        self._observer.start()
+        self._on_change = on_change
+        self._watched: dict[bytes, int] = {}  # directories, and the numbers of their watches
+        self._fd = inotify.init()
+        self._source = GLib.unix_fd_add_full(
+            GLib.PRIORITY_DEFAULT, self._fd, GLib.IOCondition.IN, self._readable
+        )
         self.look_again()
+
+    def _readable(self, *_: object) -> bool:
+        changes = [self._changes(event) for event in inotify.read(self._fd)]
+        if any(changes):
+            self._on_change()
+        return GLib.SOURCE_CONTINUE  # type: ignore[no-any-return]
+
+    def _changes(self, event: inotify.Event) -> bool:
+        """Return whether an event is about what is watched for, and forget a directory that has gone."""
+        if event.mask & inotify.IN_Q_OVERFLOW:
+            return True
+        directory = next((path for path, watch in self._watched.items() if watch == event.watch), None)
+        if directory is None:
+            return False
+        if event.mask & (_GOES | inotify.IN_IGNORED):
+            self._forget(directory)
+            return True
+        # A directory is "changed" by whatever happens in it, which comes as an event of its own.
+        return bool(event.name) and self._wanted(os.path.join(directory, event.name))
+
+    def _forget(self, directory: bytes) -> None:
+        watch = self._watched.pop(directory)
+        with contextlib.suppress(OSError):  # EINVAL: the kernel has removed it with the directory
+            inotify.rm_watch(self._fd, watch)
 
     def _wanted(self, path: bytes) -> bool:
         ours = [self._file] if self._directory is None else [self._file, self._directory]
         inside = self._directory is not None and path.startswith(self._directory + b"/")
-        return inside or any(our == path or our.startswith(path.rstrip(b"/") + b"/") for our in ours)
+        return inside or any(our == path or our.startswith(path + b"/") for our in ours)
 
     def look_again(self) -> None:
         """Watch the directories that count now, and no other."""
@@ -59,18 +82,14 @@ class ConfigWatch:
         if self._directory is not None:
             wanted.add(_existing(self._directory))
         for directory in self._watched.keys() - wanted:
-            self._observer.unschedule(self._watched.pop(directory))
+            self._forget(directory)
         for directory in wanted - self._watched.keys():
             try:
-                self._watched[directory] = self._observer.schedule(
-                    self._handler,
-                    os.fsdecode(directory),
-                    recursive=False,
-                    **inotify.wanted_events(self._observer),
-                )
+                self._watched[directory] = inotify.add_watch(self._fd, directory, _WRITES | _GOES)
             except OSError as error:
                 log.warning("configuration is not watched", path=directory, error=error.strerror)
 
     def stop(self) -> None:
-        self._observer.stop()
-        self._observer.join()
+        """End the watch."""
+        GLib.source_remove(self._source)
+        os.close(self._fd)

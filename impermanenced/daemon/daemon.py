@@ -77,7 +77,7 @@ class Daemon:
         )
         # The order matters: a call that comes with the name waits for the loop, and only the owner of the
         # name may open the ledger.
-        self._callers = callers = Callers(con)
+        self._callers = callers = Callers(self._link)
         self._registration = Registration(con, OBJECT_PATH, XML, guard=Door(callers).guard)
         request_name(con, BUS_NAME)
 
@@ -128,7 +128,7 @@ class Daemon:
         GLib.timeout_add(min(wanted, HEARTBEAT) or HEARTBEAT, self._beat)
         self._boot.ask()
         systemd.daemon.notify(f"READY=1\nSTATUS={self._watch.status}{_watchdog()}")
-        # These load the logger and watchdog.
+        # This loads the logger.
         self._watch.say()
         self._reloader.begin()
         self._keep.begin()

@@ -41,12 +41,9 @@ class Reloader:
         self._watch: ConfigWatch | None = None
 
     def begin(self) -> None:
-        """Watch the configuration files, and reload if they were edited since they were read.
-
-        This loads watchdog, which takes as long as the rest of a start.
-        """
+        """Watch the configuration files, and reload if they were edited since they were read."""
         path = self._manager.config.path
-        self._watch = ConfigWatch(path, self._drop_ins, lambda: GLib.idle_add(self.soon))
+        self._watch = ConfigWatch(path, self._drop_ins, self.soon)
         if fingerprint(path, self._drop_ins) != self._as_read:
             GLib.idle_add(self.soon)
 

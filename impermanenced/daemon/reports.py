@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ..alerts.shutdown import ShutdownSummary
 from ..bus.answers import Answers, FromReport
 from ..drift import weight
+from ..lazy import NamedTuple
 from ..report.report import Manager
 from ..report.totals import Tally
 from ..system.systemd import KnownSystemd

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..boots.compared import Compared, Moments
 from ..boots.moments import Moment, Root
-from ..drift import Move
+from ..drift.moves import Move
 from ..model import Difference
 from ..text import time_to_text
 from .fields import VERSION, Object, path_fields

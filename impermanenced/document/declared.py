@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..config.placement import INITRD, SYSTEM
-from ..keep.given import Found
 from ..keep.state import Declared, Reason
-from ..keep.sync import Synced
 from . import fields as f
 from .fields import VERSION, Object, path_fields
 
@@ -72,39 +70,4 @@ def persisted_to_json(kept: Sequence[bytes], found: Sequence[Declared]) -> Objec
         "version": VERSION,
         "paths": [path_fields(path) for path in kept],
         "not_kept": [declared_to_json(one) for one in found if not one.kept],
-    }
-
-
-def synced_to_json(found: Sequence[Synced], *, dry_run: bool) -> Object:
-    """Return the document of `sync --json`."""
-    return {
-        "version": VERSION,
-        "dry_run": dry_run,
-        "files": [
-            {
-                **path_fields(one.path),
-                **path_fields(one.source, "source"),
-                "copied": one.done,
-                "why": one.why or None,
-            }
-            for one in found
-        ],
-    }
-
-
-def given_to_json(found: Sequence[Found]) -> Object:
-    """Return the document of `declare --json`."""
-    return {
-        "version": VERSION,
-        "files": [
-            {
-                **path_fields(one.given.path),
-                **path_fields(one.given.source, "source"),
-                "method": one.given.placement.method,
-                "declared_by": one.given.placement.declaration.source,
-                "condition": one.condition.value,
-                "why": one.words,
-            }
-            for one in found
-        ],
     }

@@ -17,9 +17,7 @@ inode numbers and numbers of links, which no reader of a name sees; and a direct
 since names come and go with differences of their own.
 """
 
-from .between import Between, Comparison
 from .compare import Drift
-from .moves import Move
 from .whole import Whole, nested_volume
 
-__all__ = ["Between", "Comparison", "Drift", "Move", "Whole", "nested_volume"]
+__all__ = ["Drift", "Whole", "nested_volume"]

@@ -11,10 +11,10 @@ all that is in it.  A snapshot has an empty stub in the place of a nested subvol
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..kernel import btrfs
 from ..kernel.btrfs import DirEntry, Tree
+from ..lazy import NamedTuple
 from ..model import Change, Difference, FileType, Volume
 from ..volumes.lineage import baseline
 from ..volumes.machine import Machine

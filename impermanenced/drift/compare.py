@@ -313,7 +313,7 @@ class Drift:
                 old = self._was.inode(was) if was is not None else None
                 yield from self._compare(path, entry, inode, was, old)
         elif (old := self._was.tree.inode(number)) is not None:
-            for parent, name in self._was.tree.names(number):
+            for parent, name in self._was.tree.each_name(number):
                 above = self._was.path_of(parent)
                 if above is not None and self._now.resolve(above + b"/" + name) is None:
                     yield from self._compare(self._prefix + above + b"/" + name, None, None, entry, old)

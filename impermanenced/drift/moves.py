@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from ..lazy import NamedTuple
 from ..model import Change, Difference, FileType
 from .compare import Drift
 

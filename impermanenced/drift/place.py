@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from ..kernel.btrfs import DirEntry
+from ..lazy import NamedTuple
 from ..paths import DEEPEST
 from .side import ROOT_INODE, Side
 
@@ -89,14 +90,14 @@ class Places:
         """Return what the blank has by a name in the directory at a place, or None."""
         return None if place.blank is None else self._was.tree.lookup(place.blank, name)
 
-    def of_inode(self, number: int) -> list[tuple[bytes, DirEntry | None]]:
-        """Return the paths of an inode of the volume, each with what the blank has there."""
+    def of_inode(self, number: int) -> Iterator[tuple[bytes, DirEntry | None]]:
+        """Yield the paths of an inode of the volume, each with what the blank has there."""
         if number == ROOT_INODE:
             root = self._known[ROOT_INODE]
-            return [] if root is None else [(root.path, self._was.root)]
-        found = []
-        for parent, name in self._now.tree.names(number):
+            if root is not None:
+                yield root.path, self._was.root
+            return
+        for parent, name in self._now.tree.each_name(number):
             place = self.of(parent)
             if place is not None:
-                found.append((place.path + b"/" + name, self.in_blank(place, name)))
-        return found
+                yield place.path + b"/" + name, self.in_blank(place, name)

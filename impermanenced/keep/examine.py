@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..config.placement import SYNC, Placement
 from ..model import Advice, Difference, FileType, Mounted, Verdict
+from ..report.accounts import System
 from ..report.report import Manager
 from ..report.rules import Ruling
-from ..report.suggest.accounts import System
 from ..text import to_text
 from ..volumes import placement
 from ..volumes.machine import system_root

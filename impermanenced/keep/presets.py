@@ -15,7 +15,7 @@ from ..errors import Cancelled, UsageError
 from ..kernel import openat2, proc
 from ..kernel.holders import holders
 from ..paths import ancestors
-from ..report.suggest.accounts import System
+from ..report.accounts import System
 from ..system import unit_files
 
 MEASURED = 100_000  # files of one place whose sizes are added up

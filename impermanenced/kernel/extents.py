@@ -12,7 +12,8 @@ from __future__ import annotations
 import fcntl
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from ..lazy import NamedTuple
 
 FICLONE = 0x40049409  # linux/fs.h
 FS_IOC_FIEMAP = 0xC020660B  # linux/fiemap.h

@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Container
-from typing import NamedTuple
 
+from ..lazy import NamedTuple
 from . import libc
 
 FAN_MODIFY = 0x00000002

@@ -16,9 +16,8 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
-from ..lazy import regex
+from ..lazy import NamedTuple, regex
 from ..paths import within
 
 _FLAGS = regex(rb"^flags:\s+0?([0-7]+)", re.MULTILINE)

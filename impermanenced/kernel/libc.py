@@ -55,6 +55,7 @@ _libc.fanotify_init.argtypes = [ctypes.c_uint, ctypes.c_uint]
 _libc.fanotify_mark.argtypes = [
     ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p,
 ]  # fmt: skip
+_libc.inotify_add_watch.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32]
 
 
 def _checked(result: int, *paths: bytes | None) -> int:
@@ -157,6 +158,18 @@ def fanotify_init(flags: int, event_f_flags: int) -> int:
 
 def fanotify_mark(fd: int, flags: int, mask: int, dir_fd: int, path: bytes | None = None) -> None:
     _checked(_libc.fanotify_mark(fd, flags, mask, dir_fd, path), path)
+
+
+def inotify_init1(flags: int) -> int:
+    return _checked(_libc.inotify_init1(flags))
+
+
+def inotify_add_watch(fd: int, path: bytes, mask: int) -> int:
+    return _checked(_libc.inotify_add_watch(fd, path, mask), path)
+
+
+def inotify_rm_watch(fd: int, watch: int) -> None:
+    _checked(_libc.inotify_rm_watch(fd, watch))
 
 
 # malloc.h

@@ -14,9 +14,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from ..lazy import regex
+from ..lazy import NamedTuple, regex
 from . import libc
 
 # linux/mount.h

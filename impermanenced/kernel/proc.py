@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from ..lazy import regex
+from ..lazy import NamedTuple, regex
 
 _COMM_MAX = 64  # TASK_COMM_LEN is 16; kernel threads show up to 64
 _CGROUP_MAX = 16384  # several hierarchies, each path up to PATH_MAX

@@ -20,7 +20,8 @@ import errno
 import os
 import socket
 import struct
-from typing import NamedTuple
+
+from ..lazy import NamedTuple
 
 NETLINK_CONNECTOR = 11  # linux/netlink.h
 NLMSG_DONE = 3

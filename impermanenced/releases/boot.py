@@ -2,8 +2,8 @@
 
 Where /boot lies in the root, the release has its own, and what the update changed there is copied into the
 running one once the release is the blank.  Where /boot is a filesystem of its own, the update works on a copy
-in the release, which goes the same way; a release that is taken back has its kernels so.  An update that
-fails leaves /boot as it was.
+in the release, which goes the same way; a release that is taken back has its kernels so.  For one without a
+copy it stays as it is (`bootable.is_followed`).  An update that fails leaves /boot as it was.
 
 The links that Debian makes in / for loaders with a fixed name (/vmlinuz, /initrd.img) go the same way.
 

@@ -29,7 +29,7 @@ def examine(config: Config, machine: Machine, volume: Volume, place: Place, *, h
     found = list(_required(config, volume, root))
     if volume.path == b"/":
         found += _init(root, blank)
-        found += _modules(volume.mountpoint, blank, root)
+        found += modules(volume.mountpoint, blank, root)
         found += _initrds(root) if hook and in_root(volume.mountpoint) else []
     return sorted(found, key=lambda finding: finding.severity != ERROR)
 
@@ -41,6 +41,20 @@ def in_root(root: bytes) -> bool:
     boot = os.path.join(root, b"boot")
     try:
         return os.stat(boot).st_dev == os.stat(root).st_dev
+    except OSError:
+        return False
+
+
+def is_followed(root: bytes, release: bytes) -> bool:
+    """Return whether the /boot of a system becomes what a release has there.
+
+    One that is a filesystem of its own stays as it is for a release without a copy of it: the first blank has
+    none, since a set-up leaves out what lies under mounts.
+    """
+    if in_root(root):
+        return True
+    try:
+        return bool(os.listdir(os.path.join(release, b"boot")))
     except OSError:
         return False
 
@@ -62,7 +76,7 @@ def _init(root: bytes, blank: bytes) -> Iterator[Finding]:
             )
 
 
-def _modules(live: bytes, blank: bytes, root: bytes) -> Iterator[Finding]:
+def modules(live: bytes, blank: bytes, root: bytes) -> Iterator[Finding]:
     """Compare the modules of the release with the kernels that may be started with it."""
     have = kernels.releases(root)
     before = kernels.releases(blank) | kernels.releases(live)
@@ -72,10 +86,14 @@ def _modules(live: bytes, blank: bytes, root: bytes) -> Iterator[Finding]:
     staying = kernels.installed(root)
     # What the release has no more, the running /boot will not have either.
     going = {one.image for one in kernels.installed(blank)} - {one.image for one in staying}
-    found = [one for one in kernels.installed(live) if one.image not in going]
-    wanted = {one.release: one for one in (*found, *staying)}
+    if not is_followed(live, root):
+        going = set()
+    there = kernels.installed(live)
+    wanted = {one.release for one in (*there, *staying) if one.image not in going}
     running = os.fsencode(os.uname().release)
-    for release in dict.fromkeys([*wanted, *([running] if running in before else [])]):
+    if newest is None or not any(one.release == running and one.image in going for one in there):
+        wanted.add(running)
+    for release in sorted(wanted, key=kernels.age, reverse=True):
         if release in have or release not in before:
             continue
         serious = newest is not None and newest.release == release

@@ -68,6 +68,8 @@ def _in_boot(machine: Machine, volume: Volume, before: Known, place: Place) -> l
     """Return in what a release differs from the blank that it replaces, as far as it is about /boot."""
     if volume.path != b"/" or before.place is None:
         return []
+    if not bootable.is_followed(volume.mountpoint, machine.at(place.path)):
+        return []
     return boot.changes_of(difference.changes(machine, volume, before.place, place))
 
 

@@ -9,13 +9,16 @@ Hard facts
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
-from ..boots.records.job import persisting, read_jobs
 from ..errors import ImpermanenceError
+from ..lazy import Deferred
 from ..model import Volume
 from ..state import JOBS, uuid_text
 from ..volumes.machine import Machine
+
+_records = Deferred("impermanenced.boots.records.job")
 
 
 def adopted(machine: Machine, volume: Volume) -> Mapping[bytes, int]:
@@ -24,7 +27,10 @@ def adopted(machine: Machine, volume: Volume) -> Mapping[bytes, int]:
     Where the records cannot be read, nothing was.
     """
     try:
-        jobs = persisting(read_jobs(machine.in_state(JOBS))).values()
+        directory = machine.in_state(JOBS)
+        if not os.path.lexists(directory):  # nothing was ever adopted
+            return {}
+        jobs = _records.persisting(_records.read_jobs(directory)).values()
         life = uuid_text(machine.subvolume(volume.root_id).uuid)
     except (OSError, ImpermanenceError):
         return {}

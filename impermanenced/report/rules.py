@@ -21,9 +21,9 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import NamedTuple
 
 from ..config.ignore import Patterns
+from ..lazy import NamedTuple
 from ..model import Change, Declaration, Difference, FileType, Mounted, Verdict
 from ..paths import Inherited, ancestors, within
 from ..state import ORIGINALS

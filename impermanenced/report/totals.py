@@ -6,8 +6,8 @@ A deletion or changed metadata does not count: the blank brings the file back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from ..lazy import NamedTuple
 from ..losses import LossClass
 from ..model import LOSSES, Change, Report, Verdict
 

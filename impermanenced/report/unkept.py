@@ -16,8 +16,8 @@ from ..model import Decision, Verdict
 from ..paths import within
 from ..text import to_text
 from ..volumes.machine import system_root
+from .accounts import System
 from .report import Manager
-from .suggest.accounts import System
 
 
 def examine(manager: Manager, decision: Decision) -> list[Finding]:

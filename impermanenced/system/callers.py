@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from . import dbus
+from ..lazy import NamedTuple
 from .departures import Departures
+from .frames import Link
 from .subids import SubordinateIds
 
 ROOT = 0
@@ -37,15 +38,15 @@ class Callers:
     Close it.
     """
 
-    def __init__(self, con: Any, ids: SubordinateIds | None = None) -> None:
-        self._con = con
+    def __init__(self, link: Link, ids: SubordinateIds | None = None) -> None:
+        self._link = link
         self._ids = ids or SubordinateIds()
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._asked: dict[str, list[Then]] = {}
 
     @functools.cached_property
     def _departures(self) -> Departures:
-        return Departures(self._con)
+        return Departures(self._link.con)
 
     def ask(self, sender: str, then: Then) -> None:
         """Call `then` with the caller, at once if it is known, or with None if the bus does not say."""
@@ -68,11 +69,18 @@ class Callers:
 
     def ask_present(self, sender: str, then: Callable[[bool], None]) -> None:
         """Call `then` with whether a connection is still there; False if the bus does not say."""
-        dbus.ask_present(self._con, sender, then)
+        self._link.questions.ask("NameHasOwner", sender, lambda present: then(bool(present)))
 
     def ask_uid(self, sender: str, then: Callable[[int | None], None]) -> None:
-        """Call `then` with the uid of who owns a connection now, or with None if it has gone."""
-        dbus.ask_uid(self._con, sender, then)
+        """Call `then` with the uid of who owns a connection now, as the kernel told the bus, or with None if
+        it has gone or is not known.
+        """
+
+        def answered(credentials: Any) -> None:
+            uid = (credentials or {}).get("UnixUserID")
+            then(uid if isinstance(uid, int) else None)
+
+        self._link.questions.ask("GetConnectionCredentials", sender, answered)
 
     def watch(self, sender: str, gone: Callable[[], None]) -> Callable[[], None]:
         """Call `gone` when a connection closes; return a function that ends this."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from gi.repository import Gio, GLib
 
 from ..errors import ImpermanenceError, ServiceError, UsageError
+from ..lazy import NamedTuple
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 CALL_TIMEOUT = 5000  # milliseconds
@@ -262,38 +263,6 @@ def request_name(con: Any, name: str) -> None:
 def has_owner(con: Any, name: str) -> bool:
     """Return whether a connection has the name; GLib.Error where the bus does not answer."""
     return bool(call(con, BUS, "NameHasOwner", GLib.Variant("(s)", (name,)), "(b)")[0])
-
-
-def ask_uid(con: Any, sender: str, then: Callable[[int | None], None]) -> None:
-    """Ask who owns a connection, as the kernel told the bus; call `then` with the uid, or with None if it is
-    gone or not known.  The main loop does not wait.
-    """
-
-    def answered(credentials: Any) -> None:
-        uid = (credentials or {}).get("UnixUserID")
-        then(uid if isinstance(uid, int) else None)
-
-    _ask_bus(con, "GetConnectionCredentials", sender, "(a{sv})", answered)
-
-
-def ask_present(con: Any, name: str, then: Callable[[bool], None]) -> None:
-    """Ask whether a connection is still there, without waiting; False if the bus does not say."""
-    _ask_bus(con, "NameHasOwner", name, "(b)", lambda present: then(bool(present)))
-
-
-def _ask_bus(con: Any, method: str, name: str, answer: str, then: Callable[[Any], None]) -> None:
-    """Ask the bus about a name, and call `then` with the value of its answer, or with None for an error."""
-
-    def answered(con: Any, result: Any) -> None:
-        try:
-            (value,) = con.call_finish(result).unpack()
-        except GLib.Error:
-            value = None
-        then(value)
-
-    arguments = GLib.Variant("(s)", (name,))
-    flags = Gio.DBusCallFlags.NONE
-    con.call(*BUS, method, arguments, GLib.VariantType(answer), flags, CALL_TIMEOUT, None, answered)
 
 
 def watch_owner(con: Any, name: str, changed: Callable[[str], None]) -> Callable[[], None]:

@@ -10,7 +10,7 @@ import functools
 import sys
 from typing import Any
 
-from ..lazy import Deferred, regex
+from ..lazy import Deferred, put_off, regex
 from ..text import to_text
 from . import journal
 
@@ -64,7 +64,9 @@ class _Journal:
 
 @functools.cache
 def _configured() -> Any:
-    _structlog.configure(
+    with put_off("asyncio"):  # structlog has methods for it: 1.5 MB, which nothing here needs
+        configure = _structlog.configure
+    configure(
         processors=[_structlog.processors.format_exc_info, to_journal],
         logger_factory=lambda *_: _Journal(),
         cache_logger_on_first_use=True,

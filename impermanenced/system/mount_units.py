@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from ..lazy import regex
+from ..lazy import NamedTuple, regex
 from . import unit_files
 
 _NAME = regex(rb"[A-Za-z0-9:_.\\-]+\.mount")

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+
+from ..lazy import NamedTuple
 
 LARGEST = 1 << 20  # bytes of either file that are read
 FRESH = 5.0  # seconds for which the files are taken for what they were

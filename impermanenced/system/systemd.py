@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ..errors import CommandError
+from ..lazy import NamedTuple
 from . import command, unit_files
 from .unit_files import Units
 

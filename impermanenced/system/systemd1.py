@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from gi.repository import GLib
 
+from ..lazy import NamedTuple
 from .dbus import Address, call, get_properties, get_property
 from .systemd import KnownSystemd, Span
 from .unit_files import KINDS, Owner, Units, directories, from_files

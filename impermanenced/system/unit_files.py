@@ -11,10 +11,9 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from ..kernel import openat2
-from ..lazy import regex
+from ..lazy import NamedTuple, regex
 from ..paths import Inherited
 
 STATE, CACHE, LOGS, CONFIGURATION, RUNTIME = "state", "cache", "logs", "configuration", "runtime"

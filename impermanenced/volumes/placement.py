@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from ..kernel import mounts, openat2
 from ..kernel.mounts import Mount
+from ..lazy import NamedTuple
 from ..model import Volume
 from ..paths import within
 from ..text import to_text

@@ -64,7 +64,7 @@ class Attribution:
         path, name = os.path.split(difference.path)
         number = self._numbers.get(path, 0)
         if not number:
-            names = self._tree(root_id).names(difference.inode)
+            names = self._tree(root_id).each_name(difference.inode)
             number = next((above for above, own in names if own == name), 0)
             if number:
                 if len(self._numbers) >= _DIRECTORIES:

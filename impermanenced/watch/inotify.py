@@ -6,7 +6,6 @@ a thread of its own, and it cannot tell when the kernel dropped events.
 
 from __future__ import annotations
 
-import inspect
 import os
 import stat
 import threading
@@ -23,6 +22,7 @@ WRITES = {"created", "modified", "moved", "deleted", "closed"}
 # which events are wanted.  Those are most of what happens on a root, and they would never get through them.
 WANTED = ("Created", "Modified", "Moved", "Deleted")
 
+_inspect = Deferred("inspect")
 _events = Deferred("watchdog.events")
 _observers = Deferred("watchdog.observers")
 
@@ -36,7 +36,7 @@ def new_observer() -> Any:
 
 def wanted_events(observer: Any) -> dict[str, object]:
     """Return the arguments of `schedule` that select the events, if the installed version takes any."""
-    takes = "event_filter" in inspect.signature(observer.schedule).parameters
+    takes = "event_filter" in _inspect.signature(observer.schedule).parameters
     if not takes:
         return {}
     return {

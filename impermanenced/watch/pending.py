@@ -10,8 +10,8 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from ..lazy import NamedTuple
 from ..model import Writer
 from .ledger import Batch, Ledger, Noted, Origin
 from .owners import ROOT, owner_of

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import btrfsutil
 import pytest
 
+from impermanenced.drift import Drift
 from impermanenced.kernel import btrfs, mounts
 from impermanenced.kernel.btrfs import Tree
 from impermanenced.kernel.btrfs.items import dir_entry
+from impermanenced.model import Volume
 
 from ..conftest import Filesystem, sh
 from .conftest import Volumes
@@ -154,3 +158,42 @@ def test_an_inode_is_opened_by_its_handle_from_any_subvolume(volumes: Volumes, t
 def test_an_unknown_tree_is_an_error_with_its_number(top: int) -> None:
     with pytest.raises(OSError, match="tree 99999"):
         Tree(top, 99999).inode(256)
+
+
+def test_of_very_many_names_few_are_in_memory(volumes: Volumes, top: int) -> None:
+    """Anybody may give a file tens of thousands, and the daemon looks up each file that was written."""
+    many = 20_000
+    directory = volumes.top / "root/etc/links"
+    directory.mkdir()
+    first = directory / "first"
+    first.touch()
+    for number in range(many):
+        os.link(first, directory / f"{number:040}")
+    volumes.filesystem.sync()
+    inode, searches = first.stat().st_ino, tree(volumes, top, "root")
+    tracemalloc.start()
+    found = sum(1 for parent, name in searches.each_name(inode) if searches.inode(parent) is not None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == many + 1
+    assert peak < 1 << 20, "all take three megabytes"
+    every = searches.names(inode)
+    assert every == list(searches.each_name(inode)) and len(set(every)) == many + 1
+
+
+def test_an_inode_of_many_names_is_looked_at_as_far_as_it_goes(volumes: Volumes, top: int) -> None:
+    directory = volumes.top / "root/etc/links"
+    directory.mkdir()
+    first = directory / "first"
+    first.touch()
+    for number in range(10_000):
+        os.link(first, directory / f"{number:040}")
+    volumes.filesystem.sync()
+    mine, blank = (tree(volumes, top, name).root_id for name in ("root", "root-blank"))
+    drift = Drift(top, Volume("root", b"/", b"/", b"root", mine, b"root-blank", blank), None)
+    tracemalloc.start()
+    paths = [difference.path for difference in itertools.islice(drift.of_inode(first.stat().st_ino), 100)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(set(paths)) == 100
+    assert peak < 1 << 20, "all take two megabytes and their paths as much"

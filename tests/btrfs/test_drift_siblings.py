@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from impermanenced.drift import Between, Comparison
+from impermanenced.drift.between import Between, Comparison
 from impermanenced.kernel import mounts
 from impermanenced.model import Change, Difference, FileType, Volume
 from impermanenced.volumes.machine import Machine

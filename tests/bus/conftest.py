@@ -23,6 +23,7 @@ from gi.repository import Gio, GLib
 from impermanenced.boots import setup
 from impermanenced.bus.introspection import BUS_NAME, INTERFACE, OBJECT_PATH
 from impermanenced.report.report import Manager
+from impermanenced.system import frames
 from impermanenced.system.dbus import Registration, request_name
 
 from ..conftest import Filesystem
@@ -114,13 +115,23 @@ class Bus:
         self.address = self.process.stdout.readline().strip()
         self.environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address}
         self.environment.pop("JOURNAL_STREAM", None)
+        self._links: list[frames.Link] = []
 
     def connect(self) -> Any:
         con = pydbus.connect(self.address).con
         _CONNECTIONS.append(con)
         return con
 
+    def link(self) -> frames.Link:
+        """Return a connection like the daemon's, which closes with the bus."""
+        link = frames.connect(self.address)
+        _CONNECTIONS.append(link.con)
+        self._links.append(link)
+        return link
+
     def close(self) -> None:
+        for link in self._links:
+            link.close()
         assert self.process.stdout
         self.process.terminate()
         self.process.wait()

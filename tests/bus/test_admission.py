@@ -29,7 +29,7 @@ def served(bus: Bus) -> Iterator[Served]:
 
 def test_who_calls_too_often_is_told_and_then_gets_no_answer() -> None:
     now = [0.0]
-    door = Door(Callers(None), lambda: now[0])
+    door = Door(Callers(None), lambda: now[0])  # type: ignore[arg-type]
     alice, also_alice = Caller(":1.1", 1000, 1000), Caller(":1.2", 100_000, 1000)
     found = Counter(door._of(caller) for _ in range(400) for caller in (alice, also_alice))
     assert found == {
@@ -47,7 +47,7 @@ def test_who_calls_too_often_is_told_and_then_gets_no_answer() -> None:
 
 def test_users_who_are_counted_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "OWNERS", 10)
-    door = Door(Callers(None))
+    door = Door(Callers(None))  # type: ignore[arg-type]
     for uid in range(1, 100):
         door._of(Caller(":1.1", uid, uid))
     assert len(door._allowances) == 10
@@ -68,7 +68,7 @@ class Invocation:
 def test_few_calls_wait_for_who_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection may send 128 calls before the bus has said whose it is, and a user opens hundreds."""
     answers: list[Callable[[int | None], None]] = []
-    callers = Callers(None)
+    callers = Callers(None)  # type: ignore[arg-type]
     monkeypatch.setattr(callers, "ask_uid", lambda sender, then: answers.append(then))
     monkeypatch.setattr(admission, "REFUSALS", 3.0)
     door = Door(callers, lambda: 0.0)

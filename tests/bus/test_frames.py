@@ -55,6 +55,50 @@ def test_large_calls_and_signals_are_left_out_however_the_bytes_come() -> None:
         assert skipped == calls
 
 
+def test_answers_of_the_bus_that_are_taken_go_no_further_however_the_bytes_come() -> None:
+    draw = chance("answers")
+    for _ in range(300 * TIMES):
+        took: list[tuple[int, bytes]] = []
+
+        def take(serial: int, one: bytes) -> bool:
+            if serial % 2:
+                took.append((serial, one))  # noqa: B023
+            return bool(serial % 2)
+
+        stream = Frames(10_000, taken=take)
+        wanted, octets, answers = b"", b"", []
+        for _ in range(draw.randint(1, 8)):
+            kind, serial = draw.randint(1, 4), draw.randint(1, 1000)
+            sender, body = draw.choice((b"org.freedesktop.DBus", b":1.9")), draw.choice((0, 1, 100, 9000))
+            fields = b"\x05\x01u\0" + struct.pack("<I", serial)
+            fields += b"\x07\x01s\0" + struct.pack("<I", len(sender)) + sender + b"\0"
+            one = message(kind, body, fields)
+            octets += one
+            if kind in (2, 3) and serial % 2 and sender != b":1.9" and body < 9000:
+                answers.append((serial, one))
+            else:
+                wanted += one
+        cuts = iter(lambda: draw.choice((1, 3, 16, 17, 400, 70_000)), None)
+        assert passed(stream, octets, cuts) == wanted
+        assert took == answers
+
+
+def test_a_descriptor_of_an_answer_that_is_taken_is_closed() -> None:
+    """Newer buses send one with the credentials of a connection."""
+    fields = b"\x05\x01u\0" + struct.pack("<I", 7) + b"\x07\x01s\0"
+    fields += struct.pack("<I", 20) + b"org.freedesktop.DBus\0"
+    answer, other = message(2, 40, fields), message(4, 3)
+    for cut in (5, 20, len(answer) - 1, len(answer)):
+        stream = Frames(200, taken=lambda serial, one: serial == 7)
+        read, write = os.pipe()
+        parcels = [*stream.feed(other + answer[:cut], [read]), *stream.feed(answer[cut:] + other, [])]
+        assert b"".join(data for data, _ in parcels) == other + other
+        assert not [fd for _, fds in parcels for fd in fds]
+        with pytest.raises(OSError):
+            os.fstat(read)
+        os.close(write)
+
+
 @pytest.mark.parametrize(
     "fields",
     [b"", b"\x07", b"\x07\x01s\0\xff\xff\xff\xff", b"\x01\x01v\0" + FIELDS, b"\x08\x01g\0\xff", FIELDS[:9]],

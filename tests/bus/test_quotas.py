@@ -166,8 +166,7 @@ class Late(Pretended):
 
 
 def test_a_follower_that_goes_before_it_is_listened_for_keeps_no_place(bus: Bus) -> None:
-    con = bus.connect()
-    late = Late(con)
+    late = Late(bus.link())
     late.waiting = []
     follow = News(late, lambda to, text: None)
     gone = bus.connect()
@@ -205,8 +204,7 @@ class Family(Callers):
 
 
 def test_one_user_with_many_uids_takes_one_share(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    con = bus.connect()
-    family = Family(con)
+    family = Family(bus.link())
     follow = News(family, lambda to, text: None)
     monkeypatch.setattr(family, "ask", lambda sender, then: then(_who(sender)))
     refused: list[Exception] = []
@@ -231,8 +229,7 @@ def _who(sender: str) -> Caller:
 
 
 def test_files_of_many_uids_crowd_out_no_other_users_news(bus: Bus) -> None:
-    con = bus.connect()
-    follow = News(Family(con), lambda to, text: None)
+    follow = News(Family(bus.link()), lambda to, text: None)
     for uid in (1001, *range(100_000, 100_000 + 3 * news.USERS)):
         follow._user(uid)
     assert 1001 in follow._users and len(follow._users) == news.USERS
@@ -261,7 +258,7 @@ def test_the_bus_is_asked_once_a_connection(
 
 def test_who_is_known_is_bounded(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callers, "KNOWN", 10)
-    found = Callers(None)
+    found = Callers(None)  # type: ignore[arg-type]
     monkeypatch.setattr(found, "ask_uid", lambda sender, then: then(NOBODY))
     for number in range(100):
         found.ask(f":1.{number}", lambda caller: None)

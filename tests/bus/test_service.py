@@ -65,8 +65,9 @@ class Served:
     """A `Service` in this process; calls come from a second connection."""
 
     def __init__(self, bus: Bus, *, patience: int = 20_000) -> None:
-        self.con = bus.connect()
-        self.callers = Pretended(self.con)
+        link = bus.link()
+        self.con = link.con
+        self.callers = Pretended(link)
         self.caller = bus.connect()
         self.reports = 0
         self.report: Callable[[], Report] = lambda: REPORT
@@ -133,7 +134,6 @@ class Served:
         self.executor.shutdown()
         self.short_calls.shutdown()
         self.callers.close()
-        self.con.close_sync(None)
         self.caller.close_sync(None)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import copy
+import pickle
 import re
 import subprocess
 import sys
 import textwrap
+import typing
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ import pytest
 import impermanenced
 from impermanenced.cli import rows
 from impermanenced.cli.commands import status
-from impermanenced.lazy import Deferred, regex
+from impermanenced.lazy import Deferred, NamedTuple, put_off, regex
 
 PACKAGE = Path(impermanenced.__file__).parent
 
@@ -67,6 +70,63 @@ def test_no_module_compiles_a_regular_expression_when_it_is_imported() -> None:
             assert "re.compile" not in calls, f"{path}:{statement.lineno}: write regex(...)"
 
 
+class Point(NamedTuple):
+    """A point."""
+
+    x: int
+    y: int = 0
+    name: str | None = None
+
+    @property
+    def sum(self) -> int:
+        return self.x + self.y
+
+    def moved(self, by: int) -> Point:
+        return self._replace(x=self.x + by)
+
+    def __str__(self) -> str:
+        return f"({self.x}, {self.y})"
+
+
+class Theirs(typing.NamedTuple):
+    x: int
+    y: int = 0
+    name: str | None = None
+
+
+def test_a_named_tuple_is_what_typing_makes_of_it() -> None:
+    point: typing.Any = Point(3, name="far")
+    theirs = Theirs(3, name="far")
+    assert point == (3, 0, "far") == theirs
+    assert (point.sum, str(point), point.moved(2)) == (3, "(3, 0)", Point(5, 0, "far"))
+    assert repr(point).replace("Point", "Theirs") == repr(theirs) == "Theirs(x=3, y=0, name='far')"
+    assert (Point.__doc__, Point.__module__, Point.__qualname__) == ("A point.", __name__, "Point")
+    assert Point._fields == Theirs._fields and Point._field_defaults == Theirs._field_defaults
+    assert typing.get_type_hints(Point) == typing.get_type_hints(Theirs)
+    copies = copy.copy(point), pickle.loads(pickle.dumps(point)), Point._make(point)
+    assert all(one == point and type(one) is Point for one in copies)
+    assert not hasattr(point, "__dict__") and not hasattr(theirs, "__dict__")
+    with pytest.raises(TypeError):
+        Point()  # type: ignore[call-arg]
+    with pytest.raises(AttributeError):
+        point.x = 4
+    match point:
+        case Point(x, y, str(name)):
+            assert (x, y, name) == (3, 0, "far")
+        case _:
+            pytest.fail("a pattern of its places")
+
+
+def test_no_annotation_of_a_named_tuple_is_compiled_at_a_start() -> None:
+    """typing.NamedTuple does it for each field: a tenth of what `status` takes to start."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "typing" and path.name != "lazy.py":
+                generic = path == PACKAGE / "cli/verb.py"
+                names = {alias.name for alias in node.names}
+                assert generic or "NamedTuple" not in names, f"{path}: from lazy import NamedTuple"
+
+
 # What `status` may load of others, with what these load themselves: the first two are in any such program.
 MAY_LOAD = (
     *("argparse", "tomllib", "json", "ctypes", "subprocess", "datetime", "shlex", "btrfsutil", "importlib"),
@@ -98,8 +158,59 @@ def test_status_takes_the_orders_and_the_views_that_there_are() -> None:
     assert tuple(rows.ORDERS) == status.ORDERS and tuple(rows.VIEWS) == status.VIEWS
 
 
+# What is loaded when the daemon watches and has said so, and by PyGObject, which from 3.50 on has asyncio.
+DAEMON = (
+    "from impermanenced.daemon import main; main.parse([]); main.parse(['--config', 'file']); main._load(); "
+    "from impermanenced.system import logger; logger.get().info"
+)
+PYGOBJECT = (
+    "from impermanenced import lazy; lazy.put_off('gi._option').__enter__(); from gi.repository import Gio"
+)
+RARELY_NEEDED = {
+    *("asyncio", "subprocess", "optparse", "argparse", "gettext", "locale"),
+    *("watchdog", "pathlib", "tempfile", "shutil", "random", "urllib"),
+    *("difflib", "pydbus", "_ssl"),
+}
+
+
+def test_the_daemon_keeps_nothing_in_memory_that_it_rarely_needs() -> None:
+    """Together these are a sixth of what it takes when it has started."""
+    loaded = modules(DAEMON)
+    assert {"impermanenced.daemon.daemon", "structlog", "gi.overrides.GLib", "sqlite3"} <= loaded
+    assert not RARELY_NEEDED & (loaded - modules(PYGOBJECT))
+    ours = {name for name in loaded if name.split(".")[0] == "impermanenced"}
+    floors = {name.split(".")[1] for name in ours if "." in name}
+    assert not {"copying", "library", "releases", "setup", "cli"} & floors
+    assert not {name for name in ours if name.startswith("impermanenced.report.suggest")}
+    assert len(ours) <= 222, "each takes 25 kB"
+
+
+def test_what_is_put_off_is_loaded_when_it_is_used() -> None:
+    program = f"""
+        {DAEMON.replace("; ", chr(10) + " " * 8)}
+        import gi.overrides.GLib, structlog.stdlib, sys
+        put_off = "asyncio", "gi._option"
+        print([name for name in put_off if name in sys.modules])
+        print(gi.overrides.GLib.option.OptionParser.__module__, structlog.stdlib.asyncio.sleep.__module__)
+        print([name for name in put_off if name in sys.modules])
+        import asyncio, gi._option
+        print(asyncio.sleep is structlog.stdlib.asyncio.sleep, asyncio.__spec__.name)
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True
+    ).stdout
+    before, *after = said.splitlines()
+    assert before in ("[]", "['asyncio']"), "the latter with PyGObject from 3.50 on"
+    assert after == ["gi._option asyncio.tasks", "['asyncio', 'gi._option']", "True asyncio"]
+
+
+def test_what_is_loaded_already_is_not_put_off() -> None:
+    with put_off("re"):
+        assert sys.modules["re"] is re
+
+
 def test_the_daemon_loads_no_openssl() -> None:
-    """asyncio would, which structlog imports: an eighth of the daemon's memory."""
+    """asyncio would, which PyGObject from 3.50 on imports: an eighth of the daemon's memory."""
     program = """
         import sys
         import impermanenced.daemon.main

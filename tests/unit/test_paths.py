@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from impermanenced import paths
-from impermanenced.paths import Inherited, ancestors, within
+from impermanenced.paths import MOST_BYTES, Inherited, ancestors, within
 
 
 def test_what_lies_where() -> None:
@@ -41,3 +41,13 @@ def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(100):
         assert depths[b"/a/b/%d" % number] == 3
         assert len(depths) <= 10 + 4
+
+
+def test_what_is_inherited_by_long_paths_is_bounded_by_their_bytes() -> None:
+    found = Inherited(0, lambda depth, _: depth + 1)
+    for number in range(200):
+        path = b"/" + str(number).encode() + b"/" + b"x" * 5000 + b"/" + b"y" * 5000
+        assert found[path] == 3
+        assert sum(map(len, found)) <= MOST_BYTES + 20_000
+    found.forget()
+    assert found[b"/a"] == 1 and len(found) == 2

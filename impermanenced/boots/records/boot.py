@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from ...lazy import regex
+from ...lazy import NamedTuple, regex
 from ...state import BOOTS
 from .keyvalue import LONG_NUMBER, NAME, TIME, WORD, Fields, assemble, line, split
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...lazy import NamedTuple
 from ...losses import CLASSES, LossClass
 from ...state import BOOTS
 from .keyvalue import LONG_NUMBER, TIME, assemble, line, split

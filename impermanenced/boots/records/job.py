@@ -9,11 +9,10 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from ...config.placement import BIND, SYMLINK, SYNC
 from ...errors import RecordError
-from ...lazy import regex
+from ...lazy import NamedTuple, regex
 from ...state import JOBS, job_file, job_number
 from ...text import to_text
 from .keyvalue import LONG_NUMBER, TIME, assemble, line, read, split

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...lazy import NamedTuple
 from ...state import NEXT
 from .keyvalue import WORD, assemble, line, split
 

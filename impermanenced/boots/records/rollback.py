@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...lazy import NamedTuple
 from ...state import ARCHIVE, ROLLBACK
 from .keyvalue import NAME, Fields, assemble, line, path_fault, split
 

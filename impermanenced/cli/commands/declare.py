@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...config.load import Config, load
-from ...document.declared import given_to_json
 from ...document.fields import printed
+from ...document.given import given_to_json
 from ...errors import ImpermanenceError, UsageError
 from ...keep import given
 from ...keep.given import Condition

@@ -7,10 +7,9 @@ the disk, and needs nothing that a report needs: what each loads is a third of t
 from __future__ import annotations
 
 import argparse
-from typing import NamedTuple
 
 from ...errors import UsageError
-from ...lazy import Deferred
+from ...lazy import Deferred, NamedTuple
 from .. import arguments
 from ..verb import Shared, Verb
 

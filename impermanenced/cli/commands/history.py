@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ...boots import compared
 from ...boots.history import History
@@ -13,6 +12,7 @@ from ...boots.sightings import Sighting, sightings
 from ...document.fields import printed
 from ...document.sightings import sightings_to_json
 from ...errors import ImpermanenceError, UsageError
+from ...lazy import NamedTuple
 from ...model import FileType, Volume
 from ...paths import within
 from ...text import size_to_text, to_text

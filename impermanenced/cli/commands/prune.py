@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from ...boots.old_roots import Archive, OldRoot
 from ...boots.prune import prune
@@ -19,6 +18,7 @@ from ...document.fields import printed
 from ...document.prune import prune_to_json
 from ...document.releases import retention_to_json
 from ...errors import CommandError, ImpermanenceError
+from ...lazy import NamedTuple
 from ...releases import retention
 from ...releases.retention import Done
 from ...report import past

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ...boots import compared, restore
 from ...boots.moments import Moment, Word, find, opened
@@ -17,6 +16,7 @@ from ...document.fields import printed
 from ...document.restore import restored_to_json
 from ...errors import Cancelled, ImpermanenceError, UsageError
 from ...kernel import openat2
+from ...lazy import NamedTuple
 from ...model import Volume
 from ...paths import within
 from ...text import failure_to_text, size_to_text, to_text

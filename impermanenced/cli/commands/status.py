@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import NamedTuple
 
 from ...document.fields import printed
 from ...document.status import status_to_json
 from ...errors import UsageError
-from ...lazy import Deferred
+from ...lazy import Deferred, NamedTuple
 from ...report.forecast import loses
 from .. import output, source
 from ..arguments import add_json

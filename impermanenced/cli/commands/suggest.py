@@ -7,11 +7,11 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ...config.load import Config
 from ...document.fields import Object, printed
 from ...document.suggest import suggestion_to_json
+from ...lazy import NamedTuple
 from ...model import Report
 from ...paths import ancestors
 from ...report.suggest import Item, Suggestion, System, choose, item_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...document.declared import synced_to_json
 from ...document.fields import printed
+from ...document.synced import synced_to_json
 from ...errors import ImpermanenceError, NotSetUp
 from ...keep import sync
 from ...text import to_text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from ...lazy import NamedTuple
 
 # linux/btrfs_tree.h
 BTRFS_ROOT_TREE_OBJECTID = 1

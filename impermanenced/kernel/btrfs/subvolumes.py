@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import stat
-from typing import NamedTuple
 
+from ...lazy import NamedTuple
 from .items import (
     BTRFS_FIRST_FREE_OBJECTID,
     BTRFS_FT_DIR,

@@ -15,7 +15,8 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from ...lazy import NamedTuple
 
 # struct btrfs_super_block of linux/btrfs_tree.h
 BTRFS_SUPER_INFO_OFFSET = 65536

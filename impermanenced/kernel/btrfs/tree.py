@@ -50,6 +50,7 @@ from .items import (
     name_hash,
     references,
 )
+from .runs import runs
 
 BTRFS_IOC_TREE_SEARCH_V2 = 0xC0709411  # linux/btrfs.h
 
@@ -57,7 +58,6 @@ _ARGS = struct.Struct("<7Q4I4QQ")  # btrfs_ioctl_search_args_v2 up to its buffer
 
 _LARGEST_ITEM = (64 << 10) + HEADER.size  # no item is larger than the largest tree block
 _SPARE = 32  # bytes at the end of a buffer that hold no item: what is read behind a small one
-_RUN = 4096  # inodes that one search is for, at most
 _SMALL = 128 << 10
 _LARGE = 1 << 20
 
@@ -122,7 +122,7 @@ class Tree:
         count = size = 0
         header, unpack = HEADER_SHORT.unpack_from, INODE_SHORT.unpack_from
         buffer = self._small
-        for run in _runs(inodes):
+        for run in runs(inodes):
             wanted = frozenset(run)
             last = run[-1], BTRFS_INODE_ITEM_KEY, MAX_U64
             key: Key | None = (run[0], BTRFS_INODE_ITEM_KEY, 0)
@@ -165,10 +165,23 @@ class Tree:
 
     def names(self, inode: int) -> list[tuple[int, bytes]]:
         """Return (directory, name) of each hard link."""
-        found: list[tuple[int, bytes]] = []
-        for kind, parent, where, length in self._items(inode, BTRFS_INODE_REF_KEY, BTRFS_INODE_EXTREF_KEY):
-            found.extend(references(self._small, kind, parent, where, length))
-        return found
+        return list(self.each_name(inode))
+
+    def each_name(self, inode: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (directory, name) of each hard link: an inode may have 65,535, of which few are in memory."""
+        buffer, unpack = self._small, HEADER.unpack_from
+        last = inode, BTRFS_INODE_EXTREF_KEY, MAX_U64
+        key: Key | None = (inode, BTRFS_INODE_REF_KEY, 0)
+        while key is not None and (count := self.fill(buffer, key, last)):
+            where = _ARGS.size
+            found: list[tuple[int, bytes]] = []
+            for _ in range(count):
+                _, _, offset, kind, length = unpack(buffer, where)
+                where += 32  # HEADER.size
+                found += references(buffer, kind, offset, where, length)
+                where += length
+            key = go_on(buffer, where, (inode, kind, offset), last)
+            yield from found  # other searches may fill the buffer meanwhile
 
     def entries(self, directory: int, most: int = MAX_U64) -> dict[bytes, DirEntry]:
         """Return {name: entry} of a directory, in the order of their creation; where there are many more than
@@ -379,16 +392,3 @@ def go_on(buffer: bytearray, end: int, key: Key, last: Key) -> Key | None:
     if kind < 255:
         return objectid, kind + 1, 0
     return objectid + 1, 0, 0
-
-
-def _runs(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yield numbers that are in their order in runs of at most _RUN, in which at most two are missing in a
-    row.
-    """
-    start = 0
-    for at in range(1, len(numbers)):
-        if numbers[at] > numbers[at - 1] + 3 or at - start == _RUN:
-            yield numbers[start:at]
-            start = at
-    if numbers:
-        yield numbers[start:]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...lazy import NamedTuple
 from ...losses import LossClass
 from ...model import Advice, Difference, FileType, Verdict, Writer
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ...config.ignore import Pattern
+from ...lazy import NamedTuple
 from ...text import to_text
 
 LARGEST = 64 << 10  # bytes of an ignore file

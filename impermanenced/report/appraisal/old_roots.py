@@ -18,9 +18,9 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from ...kernel import openat2
+from ...lazy import NamedTuple
 from ...model import FORMATS, Change, Difference, FileType
 
 MOST = 6  # old roots that are looked at

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from ...lazy import NamedTuple
 from ...losses import LossClass
 from ...model import Advice, AdviceKind, FileType
 from ...paths import Inherited, within

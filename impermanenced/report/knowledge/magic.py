@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import NamedTuple
 
-from ...lazy import regex
+from ...lazy import NamedTuple, regex
 from ...losses import LossClass
 
 LIMIT = 64  # bytes that are read of a file

@@ -13,8 +13,9 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from ...lazy import NamedTuple
 from .globs import Glob, Index
 
 MAX_PATTERN = 512

@@ -10,9 +10,9 @@ import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Set
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from ...lazy import Deferred, regex
+from ...lazy import Deferred, NamedTuple, regex
 from ...losses import LossClass
 from ...model import Change, Difference, FileType, Verdict
 

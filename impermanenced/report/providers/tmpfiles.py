@@ -11,10 +11,9 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from ...errors import CommandError
-from ...lazy import regex
+from ...lazy import NamedTuple, regex
 from ...model import Change, Difference, FileType
 from ...system import command
 

@@ -6,7 +6,7 @@ import os
 import stat
 
 from ...config.placement import Ownership
-from .accounts import System
+from ..accounts import System
 from .declarations import Wanted
 from .ownership import of_directory, of_file, of_parent, standing
 

@@ -18,16 +18,16 @@ import collections
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from ...config.placement import Ownership, Placement
 from ...errors import UsageError
+from ...lazy import NamedTuple
 from ...losses import LossClass, weight
 from ...model import Advice, AdviceKind, Change, FileType, Verdict
 from ...paths import ancestors, within
 from ...text import from_text, to_text
 from .. import structure
-from .accounts import System
+from ..accounts import System
 from .declarations import Item, Remedy, RemedyKind, Suggestion, Wanted
 from .ownership import of_directory, of_file, of_parent, standing, ways
 

@@ -7,11 +7,11 @@ The defaults are those of the Nix modules: root, or the user in whose home it li
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from ...config.placement import Ownership
+from ...lazy import NamedTuple
 from ...paths import ancestors
-from .accounts import DYNAMIC, System, User
+from ..accounts import DYNAMIC, System, User
 from .declarations import Item, Wanted, Way
 
 DIRECTORY, FILE, PRIVATE = 0o755, 0o644, 0o700

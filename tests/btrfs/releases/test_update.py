@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from impermanenced.boots import setup
+from impermanenced.releases import bootable
 from impermanenced.report.report import Manager
 from tests.btrfs.boots.machine import Machine
 from tests.btrfs.cli.test_doctor_kernels import HOOK, archive
@@ -419,6 +420,24 @@ def test_a_new_kernel_is_brought_along_and_taken_back(machine: Machine, debs: Pa
     assert RELEASES[0] in (live / "boot/grub/grub.cfg").read_text()
 
 
+@pytest.mark.parametrize("another", [True, False])
+def test_the_kernel_that_runs_goes(tmp_path: Path, another: bool) -> None:
+    """A release without it is warned of only where no other kernel would boot."""
+    running = os.uname().release
+    live, blank, release = (tmp_path / name for name in ("live", "blank", "release"))
+    for root, names in (
+        (live, [running, RELEASES[0]]),
+        (blank, [running, RELEASES[0]]),
+        (release, [RELEASES[0]] if another else []),
+    ):
+        (root / "boot").mkdir(parents=True)
+        (root / "usr/lib/modules/0").mkdir(parents=True)
+        for name in names:
+            kernel(root, name, archive(tmp_path, HOOK))
+    found = list(bootable.modules(*map(os.fsencode, (live, blank, release))))
+    assert [one.severity for one in found if running in one.what] == ([] if another else ["error"])
+
+
 @pytest.mark.parametrize(
     ("lacks", "words"), [("hook", "has no hook"), ("modules", f"no modules for {RELEASES[1]}")]
 )
@@ -453,6 +472,30 @@ def test_a_boot_of_its_own(machine: Machine, debs: Path, tmp_path: Path) -> None
     assert not (own / f"vmlinuz-{RELEASES[0]}").exists()
     assert "subvol=root\n" in (own / "grub/grub.cfg").read_text()
     assert done["kernel"] == RELEASES[1]
+    filesystem.umount(machine.root / "boot")
+
+
+def test_a_boot_of_its_own_that_the_first_blank_never_had(
+    machine: Machine, debs: Path, tmp_path: Path
+) -> None:
+    """A set-up leaves what is mounted out of the blank; to go back to that takes no kernel away."""
+    filesystem = machine.filesystem
+    with_kernels(machine, tmp_path)
+    own = filesystem.subvolume("boot")
+    sh("cp", "-a", f"{machine.root}/boot/.", own)
+    for path in (machine.root / "boot").iterdir():
+        sh("rm", "-r", path)
+    machine.say("blank", "create", *(f"/boot/{name}" for name in os.listdir(own)))
+    filesystem.mount(machine.root / "boot", "subvol=boot")
+    there = sorted(os.listdir(own))
+    update(machine, "--", "touch", "/etc/updated")
+    back = checked("blank_change", machine.say("blank", "revert", "-1", "--json"))
+    assert (back["brought"], back["removed"], sorted(os.listdir(own))) == ([], [], there)
+    update(machine, "--", "dpkg", "--install", *fetched(machine, kernel_package(debs, tmp_path)))
+    there = sorted(os.listdir(own))
+    said = machine.run("blank", "revert", str(back["release"]["number"]))
+    assert f"no modules for {RELEASES[1]}, the kernel that boots next" in said.stderr
+    assert sorted(os.listdir(own)) == there
     filesystem.umount(machine.root / "boot")
 
 

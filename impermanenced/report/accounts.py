@@ -7,10 +7,10 @@ import os
 import pwd
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import NamedTuple
 
-from ...config.values import OWNER
-from ...kernel import openat2
+from ..config.values import OWNER
+from ..kernel import openat2
+from ..lazy import NamedTuple
 
 # The uids that systemd takes for DynamicUser= (systemd.exec(5)): such an owner changes at each start.
 DYNAMIC = range(61184, 65520)
