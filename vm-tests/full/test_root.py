@@ -66,7 +66,7 @@ def test_initrd_decides(product: Guest, workspace: Path, by: str) -> None:
     assert product.fields(RESULT)["ACTION"] == "wiped"
     product.run("test ! -e /of-the-other && test ! -e /of-the-root")
     # Only the daemon can tell this user, so the sandbox of its unit lets the program look.  It goes by the
-    # words of this boot: a unit in the initrd is not seen any more.  It may come to the bus after the boot.
-    product.run("until busctl status org.impermanence.Manager1; do sleep 0.2; done")
+    # words of this boot: a unit in the initrd is not seen any more.
+    # It may come to the bus after the boot, and the command waits for it.
     forecast = product.json("impermanence status --json", user="alice")["next_boot"]
     assert forecast["action"] == {"unit": "other", "fstab": "wiped"}[by], forecast
