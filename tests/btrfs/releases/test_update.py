@@ -449,14 +449,20 @@ def test_a_kernel_that_could_not_boot(
     assert words in unchanged(machine, "--", "dpkg", "--install", *fetched(machine, made))
 
 
+def moved_boot(machine: Machine) -> Path:
+    """Move what is in /boot to a subvolume that can be mounted there, and return where that lies."""
+    own = machine.filesystem.subvolume("boot")
+    sh("cp", "-a", f"{machine.root}/boot/.", own)
+    for path in (machine.root / "boot").iterdir():
+        sh("rm", "-r", path)
+    return own
+
+
 def test_a_boot_of_its_own(machine: Machine, debs: Path, tmp_path: Path) -> None:
     """The update works on a copy; an update that fails leaves it alone."""
     filesystem = machine.filesystem
     with_kernels(machine, tmp_path)
-    own = filesystem.subvolume("boot")
-    sh("cp", "-a", f"{machine.root}/boot/.", own)
-    for path in (machine.root / "boot").iterdir():
-        sh("rm", "-r", path)
+    own = moved_boot(machine)
     machine.say(
         "blank",
         "create",
@@ -481,10 +487,7 @@ def test_a_boot_of_its_own_that_the_first_blank_never_had(
     """A set-up leaves what is mounted out of the blank; to go back to that takes no kernel away."""
     filesystem = machine.filesystem
     with_kernels(machine, tmp_path)
-    own = filesystem.subvolume("boot")
-    sh("cp", "-a", f"{machine.root}/boot/.", own)
-    for path in (machine.root / "boot").iterdir():
-        sh("rm", "-r", path)
+    own = moved_boot(machine)
     machine.say("blank", "create", *(f"/boot/{name}" for name in os.listdir(own)))
     filesystem.mount(machine.root / "boot", "subvol=boot")
     there = sorted(os.listdir(own))
